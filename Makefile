@@ -1,0 +1,68 @@
+# Every target sets up what it needs; a second run is quick. `make help` lists them.
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+READY := $(VENV)/.medloop-ready
+# uv does not read PIP_FIND_LINKS. Where it is set, the torch CPU wheel lies there; elsewhere uv picks
+# the build that fits the machine (CPU, unless there is a GPU driver).
+TORCH_SOURCE := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend=auto)
+UV := $(BIN)/uv
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up down lint format types test test-all bench docs screenshots lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## create the virtual environment with everything in it
+
+$(READY): pyproject.toml requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "medloop needs Python 3.11 or newer; name one with 'make PYTHON=/path/to/python3 …'"; exit 1; }
+	@test -x $(UV) || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; }
+	$(UV) pip install --python $(BIN)/python $(TORCH_SOURCE) -r requirements.txt
+	$(UV) pip install --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+lock: ## resolve requirements.txt anew from pyproject.toml (Linux, the oldest supported Python)
+	$(UV) pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 --no-header --all-extras $(TORCH_SOURCE) $(UPGRADE) pyproject.toml -o requirements.txt
+	sed -i -e 's/^torch==\(.*\)+cpu/torch==\1/' requirements.txt
+
+up: setup ## start everything and print the addresses
+	$(BIN)/medloop up
+
+down: setup ## stop everything that `make up` or `medloop up --detach` started
+	$(BIN)/medloop down
+
+lint: setup ## ruff and the import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+format: setup ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: setup ## strict mypy
+	$(BIN)/mypy
+
+test: setup ## every test that a clean checkout can run, in less than a quarter of an hour on two cores
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: setup ## the slow ones, too
+	$(BIN)/python -m pytest
+
+bench: setup ## measure the stores; with DATA=medical-mnist.zip GROUPS=groups.csv the learning, too
+	$(BIN)/python -m benchmarks.corrections latency
+	$(BIN)/python -m benchmarks.corrections snapshots
+	$(if $(DATA),$(BIN)/python -m benchmarks.learning train --data $(DATA) --groups $(GROUPS))
+
+docs: setup ## write the generated pages anew; the tests check that they are current
+	$(BIN)/python scripts/cli_reference.py
+	$(BIN)/python scripts/env_example.py
+
+screenshots: setup ## take the pictures of the README from the running app
+	$(BIN)/python scripts/screenshots.py
+
+clean: ## remove the environment and all caches; what medloop stored in .medloop stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
+	find src tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Measurements: one command each, with its result in RESULTS.md."""

@@ -1,0 +1,1 @@
+"""Corrections at size and under faults, against a real SeaweedFS."""

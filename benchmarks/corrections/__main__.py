@@ -1,0 +1,69 @@
+"""The bars of the correction store, one command each, against a real SeaweedFS.
+
+    python -m benchmarks.corrections latency            one correction: onto the disk, into S3
+    python -m benchmarks.corrections users              50 people at once for 5 minutes
+    python -m benchmarks.corrections outage             S3 away for 10 minutes
+    python -m benchmarks.corrections faults             kill -9 of front end and S3, 200 rounds
+    python -m benchmarks.corrections snapshots          1,000 new on 100,000 and on none; the first of 100,000
+    python -m benchmarks.corrections folding            1,000,000 events
+    python -m benchmarks.corrections recipe             the published system's upload and weekly download beside ours
+
+Each takes its sizes as options, such as `users --seconds 10`. Results are printed as JSON and kept in benchmarks/out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+
+from benchmarks.corrections import people, size
+
+COMMANDS = {
+    "latency": people.latency,
+    "users": people.users,
+    "outage": people.outage,
+    "faults": people.faults,
+    "snapshots": size.snapshots,
+    "folding": size.folding,
+    "recipe": size.recipe,
+}
+OUT = Path(__file__).parents[1] / "out"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.corrections", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    subparsers = parser.add_subparsers(dest="command", required=True)
+    for name, function in COMMANDS.items():
+        command = subparsers.add_parser(name, help=(function.__doc__ or "").splitlines()[0])
+        for option, parameter in inspect.signature(function).parameters.items():
+            if isinstance(parameter.default, int | float):
+                command.add_argument(f"--{option}", type=type(parameter.default), default=parameter.default)
+    options = vars(parser.parse_args())
+    name = options.pop("command")
+    started = time.perf_counter()
+    load = os.getloadavg()[0]
+    result = {
+        "command": name,
+        **COMMANDS[name](**options),
+        "wall_s": round(time.perf_counter() - started, 1),
+        "load_before": round(load, 1),
+        "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}",
+        "commit": subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
+        ).stdout.strip(),
+    }
+    OUT.mkdir(exist_ok=True)
+    (OUT / f"corrections-{name}.json").write_text(json.dumps(result, indent=1))
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

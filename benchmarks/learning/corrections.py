@@ -1,0 +1,127 @@
+"""Learning from a few corrections, honest and poisoned, against the alternatives, by examination."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from benchmarks.learning.data import Arrays, Base, External
+from benchmarks.learning.measure import balanced_accuracy
+from medloop.core.learn.recipe import TrainedModel, TrainingConfig, train
+from medloop.core.neighbours import nearest
+from medloop.core.predict import Predictor
+
+
+@dataclass(frozen=True, slots=True)
+class Halves:
+    """External images to correct, and others to judge by."""
+
+    corrections: Arrays
+    test: Arrays
+
+
+def halves(external: External, per_class: int, seed: int) -> Halves:
+    """Up to `per_class` corrections a class from one half of its examinations; the other half is the test.
+
+    An examination is one volume. A class that comes from a single volume is cut in the middle of its slices, which
+    share a patient: its share of the result is flattering, and said so in the report.
+    """
+    rng = np.random.default_rng(seed)
+    first, second = [], []
+    for c in np.unique(external.targets):
+        rows = np.flatnonzero(external.targets == c)
+        examinations = np.array([name.split("[")[0] for name in external.originals[rows]])
+        names = np.unique(examinations)
+        in_first = (
+            np.isin(examinations, names[: len(names) // 2])
+            if len(names) in (2, 3, 4)
+            else np.arange(len(rows)) < len(rows) // 2
+        )
+        flip = bool(rng.integers(2))
+        first.append(rng.permutation(rows[in_first != flip])[:per_class])
+        second.append(rows[in_first == flip])
+    a, b = np.concatenate(first), np.concatenate(second)
+    return Halves((external.images[a], external.targets[a]), (external.images[b], external.targets[b]))
+
+
+def poisoned(corrections: Arrays, n_classes: int, share: float, seed: int) -> Arrays:
+    """The same corrections, a share of them with a wrong class, always the same wrong one for a class."""
+    images, targets = corrections
+    rng = np.random.default_rng(seed)
+    bad = rng.permutation(len(targets))[: round(share * len(targets))]
+    wrong = targets.copy()
+    wrong[bad] = (targets[bad] + 1 + rng.integers(0, n_classes - 1)) % n_classes
+    return images, wrong
+
+
+def score(model: bytes, base: Base, test: Arrays) -> dict[str, float]:
+    predictor = Predictor(model)
+    base_images, base_targets = base.part(base.test)
+    return {
+        "external": balanced_accuracy(predictor.predict_arrays(test[0]).probabilities.argmax(1), test[1]),
+        "base": float((predictor.predict_arrays(base_images).probabilities.argmax(1) == base_targets).mean()),
+    }
+
+
+def weekly(
+    base: Base, champion: TrainedModel | None, weights: bytes, corrections: Arrays, config: TrainingConfig
+) -> TrainedModel:
+    return train(base.training_data(corrections), config, initial_weights=weights)
+
+
+def only_corrections(base: Base, weights: bytes, corrections: Arrays, config: TrainingConfig) -> TrainedModel:
+    """What the published system does: the corrections are all there is to train on."""
+    images, targets = corrections
+    data = replace(base.training_data(), images=images, targets=targets, groups=np.arange(len(targets)))
+    return train(data, replace(config, steps=config.steps // 3), initial_weights=weights)
+
+
+def frozen_heads(champion: bytes, base: Base, halves_: Halves) -> dict[str, dict[str, float]]:
+    """A linear head and a 5-nearest-neighbour vote on the champion's embeddings of base images and corrections."""
+    predictor = Predictor(champion)
+    rows = base.train[np.linspace(0, len(base.train) - 1, 6000).astype(int)]
+    images, targets = base.part(rows)
+    embeddings = np.concatenate([predictor.predict_arrays(i).embedding for i in (images, halves_.corrections[0])])
+    labels = np.concatenate([targets, halves_.corrections[1]])
+    weights = np.concatenate([np.ones(len(targets)), np.full(len(halves_.corrections[1]), 20.0)])
+    head = LogisticRegression(max_iter=300).fit(embeddings, labels, weights)
+    tests = {"external": halves_.test, "base": base.part(base.test)}
+    queries = {name: predictor.predict_arrays(part[0]).embedding for name, part in tests.items()}
+    votes = {
+        name: np.array([_vote(q, embeddings, labels) for q in found[:: 1 + len(found) // 1500]])
+        for name, found in queries.items()
+    }
+    return {
+        "linear head": {name: _score(head.predict(queries[name]), tests[name][1], name) for name in tests},
+        "5-NN": {name: _score(votes[name], tests[name][1][:: 1 + len(queries[name]) // 1500], name) for name in tests},
+    }
+
+
+def _vote(query: np.ndarray, index: np.ndarray, labels: np.ndarray) -> int:
+    rows, _ = nearest(query, index, 5)
+    return int(np.bincount(labels[rows]).argmax())
+
+
+def _score(predicted: np.ndarray, targets: np.ndarray, name: str) -> float:
+    return balanced_accuracy(predicted, targets) if name == "external" else float((predicted == targets).mean())
+
+
+def compare(
+    base: Base, external: External, onnx: bytes, weights: bytes, config: TrainingConfig, *, seed: int
+) -> dict[str, Any]:
+    """All ways of learning from the same 20 corrections a class, on the same test half."""
+    parts = halves(external, 20, seed)
+    config = replace(config, seed=seed)
+    bad = poisoned(parts.corrections, len(base.labels), 0.2, seed)
+    clean = weekly(base, None, weights, parts.corrections, config)
+    return {
+        "champion": score(onnx, base, parts.test),
+        "weekly": score(clean.onnx, base, parts.test) | {"seconds": clean.seconds},
+        "weekly, 20 % poisoned": score(weekly(base, None, weights, bad, config).onnx, base, parts.test),
+        "corrections only": score(only_corrections(base, weights, parts.corrections, config).onnx, base, parts.test),
+        **frozen_heads(onnx, base, parts),
+        "n": {"corrections": len(parts.corrections[1]), "test": len(parts.test[1])},
+    }

@@ -1,0 +1,140 @@
+"""Loads what the bars are measured on: the base data set by its splits, external, corrupted and unknown images."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from medloop.core.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from medloop.core.datasets import scored
+from medloop.core.learn.recipe import TrainingData
+from medloop.core.preprocess import preprocess
+from medloop.core.splits import split
+
+CACHE = Path(__file__).parent.parent / "out"
+Arrays = tuple[np.ndarray, np.ndarray]  # images uint8 [N, 64, 64], targets int64 [N]
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """Medical MNIST with its split; `test` leaves blanks and repeats out."""
+
+    labels: tuple[str, ...]
+    images: np.ndarray
+    targets: np.ndarray
+    groups: np.ndarray
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+    def part(self, rows: np.ndarray) -> Arrays:
+        return self.images[rows], self.targets[rows]
+
+    def training_data(self, corrections: Arrays | None = None, weights: np.ndarray | None = None) -> TrainingData:
+        nothing = (np.zeros((0, 64, 64), np.uint8), np.zeros(0, np.int64))
+        images, targets = corrections or nothing
+        return TrainingData(
+            self.labels,
+            *self.part(self.train),
+            self.groups[self.train],
+            *self.part(self.validation),
+            images,
+            targets,
+            weights,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """Images from other sources, as files: grey arrays of any size, and through the preprocessing."""
+
+    raw: list[np.ndarray]
+    images: np.ndarray
+    targets: np.ndarray
+    sources: np.ndarray  # str [N]
+    originals: np.ndarray  # str [N], what the image was before
+
+
+def load_base(path: Path, groups_path: Path) -> Base:
+    """From the class-folder zip and the CSV of groups; decoded once, then from the cache."""
+    key = hashlib.sha256(f"{path.stat().st_size}{groups_path.stat().st_size}".encode()).hexdigest()[:12]
+    cached = CACHE / f"base-{key}.npz"
+    if not cached.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        np.savez(cached, **_decode(path, groups_path))
+    values = np.load(cached)
+    images, targets, groups = values["images"], values["targets"], values["groups"]
+    parts = split(targets, groups)
+    fine = scored(images)
+    return Base(
+        tuple(values["labels"].tolist()),
+        images,
+        targets,
+        groups,
+        parts.train,
+        parts.validation,
+        parts.test[fine[parts.test]],
+    )
+
+
+def _decode(path: Path, groups_path: Path) -> dict[str, np.ndarray]:
+    with zipfile.ZipFile(path) as archive, groups_path.open() as table:
+        groups = {row["file"]: int(row["group"]) for row in csv.DictReader(table)}
+        files = sorted(groups)
+        images = np.stack([np.asarray(Image.open(io.BytesIO(archive.read(file))).convert("L")) for file in files])
+    classes = [file.split("/")[0] for file in files]
+    labels = sorted(set(classes))
+    targets = np.array([labels.index(c) for c in classes])
+    return {
+        "images": images,
+        "targets": targets,
+        "groups": np.array([groups[f] for f in files]),
+        "labels": np.array(labels),
+    }
+
+
+def load_external(folder: Path, labels: tuple[str, ...]) -> External:
+    """From a folder with `manifest.csv` (path, label, source, original)."""
+    with (folder / "manifest.csv").open() as table:
+        rows = list(csv.DictReader(table))
+    raw = [np.asarray(Image.open(folder / row["path"]).convert("L")) for row in rows]
+    return External(
+        raw,
+        np.stack([preprocess(image) for image in raw]),
+        np.array([labels.index(row["label"]) for row in rows]),
+        np.array([row["source"] for row in rows]),
+        np.array([row["original"] for row in rows]),
+    )
+
+
+def corrupted(base: Base, per_class: int) -> tuple[np.ndarray, np.ndarray]:
+    """(uint8 [41, 5, n, 64, 64], targets [n]) of the first test images of each class, spread over groups; cached."""
+    rows = spread(base, base.test, per_class)
+    cached = CACHE / f"corrupted-{hashlib.sha256(rows.tobytes()).hexdigest()[:12]}.npy"
+    if not cached.exists():
+        np.save(cached, np.stack([[corrupt(base.images[rows], name, s) for s in SEVERITIES] for name in CORRUPTIONS]))
+    return np.load(cached, mmap_mode="r"), base.targets[rows]
+
+
+def spread(base: Base, rows: np.ndarray, per_class: int) -> np.ndarray:
+    """Up to `per_class` rows of each class, taken evenly over the class's rows."""
+    parts = [rows[base.targets[rows] == c] for c in range(len(base.labels))]
+    return np.concatenate(
+        [part[np.linspace(0, len(part) - 1, min(per_class, len(part))).astype(int)] for part in parts]
+    )
+
+
+def load_unknown(folder: Path) -> dict[str, np.ndarray]:
+    """{kind: uint8 [N, 64, 64]}, one subfolder of images a kind. Colour is turned grey as the decoder does."""
+    kinds: dict[str, np.ndarray] = {}
+    for kind in sorted(p for p in folder.iterdir() if p.is_dir()):
+        files = sorted(f for f in kind.iterdir() if f.is_file())
+        kinds[kind.name] = np.stack([preprocess(np.asarray(Image.open(f).convert("L"))) for f in files])
+    return kinds

@@ -1,0 +1,1 @@
+"""Streamlit: pages hold widgets, no logic."""

@@ -1,0 +1,85 @@
+"""What the buttons of the Classify page do: session state in, jobs called, session state out. No widgets."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from medloop.app.access import User
+from medloop.app.backend import Backend
+from medloop.app.session import Answer, Picture, Workbench
+from medloop.core.decode import Limits, decode
+from medloop.jobs.correct import correct, withdraw
+
+STORED_WITHIN_S: Final = 0.25  # how long a click waits, so that "stored" usually shows at once
+BATCH: Final = 16  # pictures between two movements of the progress bar
+
+
+def limits(backend: Backend) -> Limits:
+    """The limits of uploads, as set."""
+    return Limits(max_bytes=backend.settings.max_upload_mb * 2**20)
+
+
+def answer(backend: Backend, bench: Workbench, *, id_: str, label: str | None, user: User) -> None:
+    """Hand one answer to the outbox.
+
+    The same answer again, the tail of a double click, and a button of a picture that is no longer shown change nothing.
+
+    Raises:
+        AccessError: The user may not correct.
+        StoreError: The outbox on this machine cannot be written.
+    """
+    user.require("correct")
+    picture = bench.pictures.get(id_)
+    now = time.monotonic()
+    if picture is None or id_ != bench.current_id or bench.is_double_click(picture, label, at=now):
+        return
+    given = bench.answers.get(picture.sha256)
+    if given is None or given.label != label:
+        _send(backend, bench, picture, label=label, user=user, wait_s=STORED_WITHIN_S)
+    if len(bench.order) > 1 and (following := bench.next_open()):
+        bench.go(following)
+
+
+def confirm_confident(backend: Backend, bench: Workbench, *, user: User) -> int:
+    """Confirm every confident answer that is still open; returns how many."""
+    user.require("correct")
+    pictures = bench.confident_open()
+    for picture in pictures:
+        _send(backend, bench, picture, label=picture.prediction.label, user=user, wait_s=0)
+    if following := bench.next_open():
+        bench.go(following)
+    return len(pictures)
+
+
+def undo(backend: Backend, bench: Workbench, *, user: User) -> None:
+    """Take the newest answer back, and look at its picture again. What was stored stays on record as withdrawn."""
+    user.require("correct")
+    if bench.last is None:
+        return
+    sha256 = bench.last.sha256
+    withdraw(backend.loop, image_sha256=sha256, who=user.name)
+    bench.withdraw(sha256)
+
+
+def refresh(backend: Backend, bench: Workbench) -> int:
+    """Ask the outbox what became of the answers; returns how many still wait."""
+    bench.refresh(backend.loop.outbox.state)
+    return bench.pending()
+
+
+def _send(
+    backend: Backend, bench: Workbench, picture: Picture, *, label: str | None, user: User, wait_s: float
+) -> None:
+    image = decode(picture.source.data, limits=limits(backend), frame=picture.frame, window=picture.window)
+    receipt = correct(
+        backend.loop,
+        image=image,
+        given_label=label,
+        prediction=picture.prediction,
+        model_version=picture.version,
+        who=user.name,
+        source="page",
+    )
+    state = backend.loop.sender.settle(receipt.event_id, wait_s) if wait_s else receipt.state
+    bench.record(Answer(picture.sha256, label=label, event_id=receipt.event_id, state=state, at=time.monotonic()))

@@ -1,0 +1,49 @@
+"""Slices (DICOM, TIFF stacks), windows and technical tags (DICOM) of the picture being looked at. Widgets."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from medloop.app.actions import limits
+from medloop.app.backend import Backend
+from medloop.app.bars import facts
+from medloop.app.session import Picture, Workbench
+from medloop.app.tags import disagreements, windows
+from medloop.errors import DecodeError
+from medloop.serving import Served
+
+
+def dicom_controls(back: Backend, bench: Workbench, picture: Picture, served: Served) -> None:
+    """What only such files have; nothing for an ordinary picture."""
+    _slice_and_window(back, bench, picture, served)
+    if not picture.technical:
+        return
+    for sentence in disagreements(picture.technical, picture.prediction.label):
+        st.warning(sentence, icon=":material/compare_arrows:")
+    with st.expander("Technical tags", icon=":material/list_alt:"):
+        st.html(facts(picture.technical))
+        st.caption("Technical tags only. The patient's are neither shown nor kept.")
+
+
+def _slice_and_window(back: Backend, bench: Workbench, picture: Picture, served: Served) -> None:
+    id_, presets = picture.source.id, windows(picture.technical)
+    frame, window = picture.frame, picture.window
+    if picture.frames > 1:
+        frame = st.slider("Slice", 1, picture.frames, picture.frame + 1, key=f"slice-{id_}") - 1
+    if len(presets) > 1:
+        chosen = st.segmented_control(
+            "Window", list(presets), default=_name(presets, window), key=f"window-{id_}", required=True
+        )
+        window = presets[chosen]
+    if (frame, window) == (picture.frame, picture.window):
+        return
+    try:
+        bench.look(id_, served, limits=limits(back), frame=frame, window=window)
+    except DecodeError as error:
+        st.error(str(error), icon=":material/broken_image:")
+        return
+    st.rerun(scope="app")
+
+
+def _name(presets: dict[str, tuple[float, float] | None], window: tuple[float, float] | None) -> str:
+    return next(name for name, value in presets.items() if value == window)

@@ -1,0 +1,52 @@
+"""Why the model answered so: heat map, nearest labelled pictures, familiarity. Widgets, drawn on demand."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from medloop.app.backend import Backend
+from medloop.app.pictures import overlay_png
+from medloop.app.session import Picture
+from medloop.app.similar import Reference, build_reference, neighbours
+from medloop.app.verdicts import class_name, why_unknown
+from medloop.serving import Served
+
+
+def explanation(back: Backend, picture: Picture, served: Served) -> None:
+    """An expander that costs nothing until it is opened."""
+    box = st.expander("Why this answer?", icon=":material/psychology:", key="why", on_change="rerun")
+    if not box.open:
+        return
+    with box:
+        _heat_map(picture)
+        limit = served.predictor.metadata.ood_threshold
+        st.markdown(why_unknown(ood_score=picture.prediction.ood_score, limit=limit))
+        _neighbours(back, picture, served)
+
+
+def _heat_map(picture: Picture) -> None:
+    if picture.prediction.cam is None:
+        return
+    strength = st.slider(
+        "Heat map", 0, 100, 60, format="%d %%", key="heat", help="Bright: what speaks for this class, by place."
+    )
+    overlay = overlay_png(picture.preview, picture.prediction.cam, strength=strength / 100)
+    name = class_name(picture.prediction.label)
+    st.image(overlay, width=320, alt=f"Heat map: bright where the picture speaks for {name}")
+
+
+def _neighbours(back: Backend, picture: Picture, served: Served) -> None:
+    st.markdown("**Most alike among the labelled pictures**")
+    found = neighbours(_reference(served.version, served, back), picture.prediction.embedding)
+    st.image(
+        [neighbour.pixels for neighbour in found],
+        width=64,
+        caption=[class_name(neighbour.label) for neighbour in found],
+        alt=[f"{class_name(n.label)}, {n.similarity:.0%} alike" for n in found],
+    )
+
+
+@st.cache_resource(max_entries=2, show_spinner="Looking through the labelled pictures …")
+def _reference(version: str, _served: Served, _back: Backend) -> Reference:
+    """Of one model version: that is the cache's key."""
+    return build_reference(_served.predictor, _back.loop.datasets.get(_back.settings.base_dataset))

@@ -1,0 +1,120 @@
+"""What became of each correction, as steps a person can follow. Pure: events and facts in, steps out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from medloop.app.verdicts import class_name
+from medloop.core.acceptance import Decision
+from medloop.core.events import Correction, Review
+from medloop.core.predict import Prediction
+from medloop.stores.outbox import Entry, State
+
+USES: Final[Mapping[str, str]] = {
+    "trained": "Version {version} learned from it",
+    "held out": "Kept for testing: version {version} was judged by it",
+    "twin of a held-out one": "Not learned from: nearly the same as one that is kept for testing",
+    "in the base test": "Not learned from: it is among the test pictures",
+    "class too new": "Waits until there are enough pictures of this class",
+}
+StepState = Literal["done", "now", "ahead", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One station of a correction's way."""
+
+    text: str
+    state: StepState
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The last thing a person said about one image."""
+
+    correction: Correction
+    state: State
+    withdrawn: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What the serving model knows of a correction."""
+
+    version: str
+    use: str | None  # what its training did with it, see `medloop.core.training_set.Use`; None: it did not have it
+    prediction: Prediction | None  # the serving model's answer; None where the image could not be read
+
+
+def last_said(entries: Sequence[Entry]) -> list[Said]:
+    """One entry an image, newest first, from a person's history (newest first)."""
+    found: dict[str, Said] = {}
+    withdrawn: set[str] = set()
+    for entry in entries:
+        event = entry.event
+        if event.image_sha256 in found:
+            continue
+        if isinstance(event, Review):
+            withdrawn.add(event.image_sha256)
+        else:
+            found[event.image_sha256] = Said(event, entry.state, event.image_sha256 in withdrawn)
+    return list(found.values())
+
+
+def steps(said: Said, *, decision: Decision | None, snapshot: str | None, learned: Learned | None) -> list[Step]:
+    """The way of one correction.
+
+    Args:
+        said: The correction and whether it is stored.
+        decision: What the latest snapshot decided about the image, if the correction is in it.
+        snapshot: Id of the latest snapshot, if the correction is in it.
+        learned: The serving model's view.
+    """
+    way = [Step("Saved here", "done")]
+    if said.withdrawn:
+        return [*way, Step("Taken back", "stopped")]
+    if said.state != "stored":
+        return [*way, Step("Waits for the store", "now"), Step("Learned", "ahead")]
+    way.append(Step("Stored", "done"))
+    if snapshot is None or decision is None:
+        return [*way, Step("Waits for the next training", "now"), Step("Learned", "ahead")]
+    if decision.verdict == "pending":
+        return [*way, Step(f"In review: {'; '.join(decision.reasons)}", "now"), Step("Learned", "ahead")]
+    if decision.verdict == "rejected":
+        return [*way, Step(f"Not used: {'; '.join(decision.reasons)}", "stopped")]
+    way.append(Step(f"In snapshot {snapshot[:8]}", "done"))
+    return way + _outcome(said.correction, learned)
+
+
+def may_withdraw(said: Said, *, in_snapshot: bool) -> bool:
+    """A correction can be taken back until a snapshot holds it."""
+    return not said.withdrawn and not in_snapshot
+
+
+def _outcome(correction: Correction, learned: Learned | None) -> list[Step]:
+    if learned is None or learned.use is None:
+        return [Step("Waits for a version that learns it", "now")]
+    text = USES.get(learned.use, f"Not learned from: {learned.use}").format(version=learned.version)
+    first = Step(text, "done" if learned.use in {"trained", "held out"} else "stopped")
+    return [first, *_now(correction, learned)]
+
+
+def _now(correction: Correction, learned: Learned) -> list[Step]:
+    prediction = learned.prediction
+    if prediction is None:
+        return []
+    said = None if prediction.verdict == "unknown" else prediction.label
+    if said == correction.given_label:
+        return [Step(f"Version {learned.version} now gets this one right", "done")]
+    return [Step(f"Version {learned.version} still says {class_name(said) if said else 'unknown'}", "stopped")]
+
+
+def was(correction: Correction) -> str:
+    """What the model had said, in words."""
+    if correction.predicted_label is None:
+        return "No model had answered."
+    sure = f", {correction.confidence:.0%}" if correction.confidence is not None else ""
+    agreed = "You agreed with" if correction.confirms else "Instead of"
+    return f"{agreed} version {correction.model_version}: {class_name(correction.predicted_label)}{sure}."

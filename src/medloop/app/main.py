@@ -1,0 +1,57 @@
+"""The front end's entry: `streamlit run src/medloop/app/main.py`.
+
+Keys that browser tests can rely on; Streamlit puts each into a CSS class `st-key-KEY`:
+
+Classify: `uploads` (the file input), `model-state` (says "Version N answers now."), `summary`, `confirm-all`,
+`gallery`, `picture`, `answer` (headline, verdict, confidence, version), `main-choices` and `classes` (buttons),
+`right-ID`, `none-ID`, `class-LABEL-ID` (one button each; ID is the picture's: use `[class*="st-key-class-CXR-"]`),
+`previous`, `next`, `receipt` ("Stored: FILE is CLASS." or "Saved here: …"), `unreadable`.
+After an answer the page moves to the next picture without one; for a moment the buttons of both are in the page, and a
+click on a button of the former changes nothing. Wait for the receipt to name the file and for the app's
+`data-test-script-state` to be `notRunning`, see `settle` in tests/app/browser.py.
+
+Review: `review-decision`, `review-classes`, `review-approve-ID`, `review-reject-ID`, `review-class-LABEL-ID`,
+`review-none-ID`. Models: `retrain`, `retrain-force`, `retrain-start`, `training-run`, `roll-back`, `roll-back-reason`,
+`roll-back-sure`, `promote`, `promote-version`, `promote-reason`, `promote-sure`. Monitor: `health`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from medloop.app.backend import backend
+from medloop.app.pages import classify, corrections, models, monitor, review
+from medloop.app.pages import help as help_
+from medloop.app.state import user
+
+
+def main() -> None:
+    """Set the page up, and run the one that is asked for."""
+    folder = Path(__file__).parent
+    st.set_page_config(page_title="medloop", page_icon=str(folder / "icon.svg"), layout="wide")
+    st.html(folder / "style.css")
+    chosen = st.navigation(
+        [
+            st.Page(classify.page, title="Classify", icon=":material/radiology:", url_path="classify", default=True),
+            st.Page(corrections.page, title="My corrections", icon=":material/history:", url_path="corrections"),
+            st.Page(review.page, title="Review", icon=":material/fact_check:", url_path="review"),
+            st.Page(models.page, title="Models", icon=":material/model_training:", url_path="models"),
+            st.Page(monitor.page, title="Monitor", icon=":material/monitoring:", url_path="monitor"),
+            st.Page(help_.page, title="Help", icon=":material/help:", url_path="help"),
+        ]
+    )
+    _foot()
+    chosen.run()
+
+
+def _foot() -> None:
+    """Under the menu: who is here, and what this is not."""
+    who = user(backend())
+    st.sidebar.caption(f"You are {who.name} ({who.role})." + (" No login: one local user." if who.local else ""))
+    st.sidebar.caption("Not a medical device.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""What the Models page can do to the loop: roll back, promote by hand, start a training and watch it. No widgets.
+
+The jobs are imported when they are called: they bring the gate's statistics along, which no other page needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from medloop.app.access import User
+from medloop.app.backend import Backend
+from medloop.settings import Settings
+from medloop.stores.airflow import DAG_ID, Airflow, DagRun
+
+TASKS: Final[Mapping[str, str]] = {  # in their order
+    "snapshot": "Collect the corrections",
+    "train": "Train",
+    "evaluate": "Test against the champion",
+    "promote": "Let it answer, if the tests say yes",
+}
+WORDS: Final[Mapping[str | None, str]] = {
+    None: "to come",
+    "scheduled": "to come",
+    "queued": "about to start",
+    "running": "at work",
+    "deferred": "at work",
+    "success": "done",
+    "skipped": "not needed",
+    "failed": "failed",
+    "upstream_failed": "not reached",
+    "up_for_retry": "will be tried again",
+    "restarting": "will be tried again",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """One task of a training run, for people."""
+
+    name: str
+    word: str
+    done: bool
+
+
+def roll_back(backend: Backend, *, user: User, reason: str, to: str | None = None) -> str:
+    """Bring an earlier champion back; a sentence that says which.
+
+    Raises:
+        AccessError: The user may not.
+        MedloopError: There is none, or the registry refuses.
+    """
+    user.require("rollback")
+    from medloop.jobs.rollback import rollback
+
+    done = rollback(backend.loop, by=user.name, reason=reason, to=to)
+    backend.champion.refresh()
+    return f"Version {done.to_version} answers again." if done.promoted else done.reasons[0]
+
+
+def promote_by_hand(backend: Backend, *, user: User, version: str, reason: str) -> str:
+    """Make a version the champion on a person's word, whatever the gate said. Raises as `roll_back` does."""
+    user.require("promote")
+    from medloop.jobs.promote import promote
+
+    promote(backend.loop, version=version, by=user.name, reason=reason, force=True)
+    backend.champion.refresh()
+    return f"Version {version} answers from now on."
+
+
+def start_training(backend: Backend, *, user: User, force: bool) -> str:
+    """Start the DAG; the run's id.
+
+    Raises:
+        AccessError: The user may not.
+        SettingsError: No Airflow is set.
+        StoreError: Airflow is away, refuses, or the DAG is paused.
+    """
+    user.require("retrain")
+    return Airflow(backend.settings).trigger({"force": force}, note=f"started by {user.name}")
+
+
+def task_rows(run: DagRun) -> list[TaskRow]:
+    """The tasks in their order, in words."""
+    states = {name: run.tasks.get(name) for name in TASKS}
+    return [
+        TaskRow(text, WORDS.get(states[name], states[name] or ""), states[name] in {"success", "skipped"})
+        for name, text in TASKS.items()
+    ]
+
+
+def progress(run: DagRun) -> float:
+    """The share of tasks that are over, 0 to 1; a run that has ended is whole."""
+    rows = task_rows(run)
+    return 1.0 if run.finished else sum(row.done for row in rows) / len(rows)
+
+
+def outcome(airflow: Airflow, run: DagRun) -> str:
+    """What came of a finished run, in a sentence."""
+    if run.state == "failed":
+        failed = [text for name, text in TASKS.items() if run.tasks.get(name) == "failed"]
+        return f"The run failed at: {', '.join(failed) or 'an unknown task'}. Airflow's log says why."
+    reason = airflow.result(run.run_id, "promote", key="reason") or airflow.result(run.run_id, "snapshot", key="reason")
+    version = airflow.result(run.run_id, "train")
+    if run.tasks.get("promote") == "success":
+        return f"Version {version} was trained, passed its tests and answers now."
+    if version:
+        return f"Version {version} was trained, but the old one stays: {reason}"
+    return f"Nothing was trained: {reason}"
+
+
+def airflow_link(settings: Settings, run_id: str) -> str | None:
+    """The run's page in Airflow."""
+    if not settings.airflow_url:
+        return None
+    return f"{settings.airflow_url.rstrip('/')}/dags/{DAG_ID}/runs/{quote(run_id, safe='')}"
+
+
+def mlflow_link(settings: Settings, version: str) -> str | None:
+    """The version's page in MLflow; None where the registry is not reached over HTTP."""
+    uri = settings.mlflow_tracking_uri or ""
+    if not uri.startswith("http"):
+        return None
+    return f"{uri.rstrip('/')}/#/models/{quote(settings.model_name, safe='')}/versions/{version}"

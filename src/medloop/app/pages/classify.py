@@ -1,0 +1,249 @@
+"""Classify: drop pictures, read the answer, say whether it is right."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from medloop.app import actions, gallery
+from medloop.app.backend import Backend, backend
+from medloop.app.bars import bars
+from medloop.app.dicom_controls import dicom_controls
+from medloop.app.downloads import download
+from medloop.app.examples import examples
+from medloop.app.explain import explanation
+from medloop.app.keyboard import guard_enter
+from medloop.app.session import Picture, Source, Workbench
+from medloop.app.state import guarded, show_failure, user, workbench
+from medloop.app.uploads import Unpacked, unpack
+from medloop.app.verdicts import NONE_OF_THESE, advice, class_name, count_of, ranked
+from medloop.core.records import Format
+from medloop.errors import ModelError
+from medloop.serving import Served
+
+SHORTCUT_CLASSES = 9  # number keys 1 to 9
+
+
+def page() -> None:
+    """The whole page."""
+    back, bench = backend(), workbench()
+    st.title("What does this picture show?")
+    sources = _uploads(back, bench)
+    # A place of its own for what comes and goes: else all below moves, and the old stays beside the new for a while.
+    busy = st.container(key="busy")
+    try:
+        served = back.champion.current()
+    except ModelError as error:
+        st.info(f"There is no model yet. {error}", icon=":material/hourglass_empty:")
+        _watch(back, None)
+        return
+    if bench.version not in (None, served.version):
+        bench.renew(served)
+        st.session_state["announced"] = served.version
+        st.toast(f"Version {served.version} answers now.", icon=":material/new_releases:")
+    bench.version = served.version
+    fresh = bench.sync(sources)
+    if fresh:
+        with busy:
+            _classify(back, bench, fresh, served)
+    _watch(back, served.version)
+    _unreadable(bench)
+    if bench.pictures:
+        _work(back, served)
+    elif not bench.unreadable:
+        _empty(back, bench)
+
+
+def _uploads(back: Backend, bench: Workbench) -> list[Source]:
+    files = st.file_uploader(
+        "Pictures: JPEG, PNG, BMP, TIFF, WebP, DICOM, or a zip of them",
+        accept_multiple_files=True,
+        key="uploads",
+        max_upload_size=back.settings.max_upload_mb,
+        help="They stay in this page's memory. DICOM files need no ending in their name.",
+    )
+    known: Unpacked | None = st.session_state.get("unpacked")
+    unpacked = unpack(files, known=known, max_bytes=back.settings.max_upload_mb * 2**20)
+    st.session_state["unpacked"] = unpacked
+    with st.container(key="problems"):
+        for problem in unpacked.problems:
+            st.warning(problem, icon=":material/folder_zip:")
+    return unpacked.sources + bench.examples
+
+
+def _classify(back: Backend, bench: Workbench, fresh: list[Source], served: Served) -> None:
+    """Classify new files in small batches; what is done stays when the person stops it."""
+    progress = st.progress(0.0, text=f"Looking at {count_of(len(fresh), 'picture')} …")
+    for start in range(0, len(fresh), actions.BATCH):
+        bench.add(fresh[start : start + actions.BATCH], served, limits=actions.limits(back))
+        done = min(start + actions.BATCH, len(fresh))
+        progress.progress(done / len(fresh), text=f"Looked at {done} of {count_of(len(fresh), 'picture')}")
+    progress.empty()
+    bench.arrange()
+
+
+def _watch(back: Backend, version: str | None) -> None:
+    """Notice a new model version, wherever the page stands, and answer everything anew with it."""
+
+    @st.fragment(run_every=back.settings.poll_s)
+    def look() -> None:
+        try:
+            served = back.champion.current()
+        except ModelError:
+            return
+        if served.version != version:
+            st.rerun(scope="app")
+        if served.notice:
+            st.warning(served.notice, icon=":material/cloud_off:")
+
+    with st.container(key="model-state"):
+        if version is not None and st.session_state.get("announced") == version:
+            st.success(f"Version {version} answers now.", icon=":material/new_releases:")
+        look()
+
+
+def _unreadable(bench: Workbench) -> None:
+    with st.container(key="unreadable"):
+        for problem in list(bench.unreadable.values())[:5]:
+            st.warning(f"{problem.name}: {problem.reason}", icon=":material/broken_image:")
+        if len(bench.unreadable) > 5:
+            st.caption(f"and {len(bench.unreadable) - 5} more that could not be read")
+
+
+def _empty(back: Backend, bench: Workbench) -> None:
+    """No picture yet: say what happens to them, and offer some to try."""
+    st.caption("Nothing is stored unless you confirm or correct an answer.")
+
+    def show() -> None:
+        bench.examples = examples(back.loop.datasets.get(back.settings.base_dataset))
+
+    st.button("Try it with example pictures", key="examples", icon=":material/imagesmode:", on_click=guarded(show))
+
+
+def _work(back: Backend, served: Served) -> None:
+    """The bench: a fragment, so that an answer redraws nothing else."""
+
+    @st.fragment(key="bench")
+    def draw() -> None:
+        bench = workbench()
+        actions.refresh(back, bench)
+        _summary(back, bench)
+        if len(bench.order) > 1:
+            gallery.gallery(bench, on_pick=lambda: bench.go(gallery.picked() or ""))
+        guard_enter()
+        if picture := bench.current:
+            _focus(back, bench, picture, served)
+
+    draw()
+
+
+def _summary(back: Backend, bench: Workbench) -> None:
+    counts = bench.counts()
+    with st.container(horizontal=True, vertical_alignment="center", key="summary"):
+        shown = [f"{counts[name]} {name}" for name in ("unknown", "unsure", "confident") if counts[name]]
+        st.markdown(
+            f"**{count_of(len(bench.pictures), 'picture')}**: {', '.join(shown)}; {counts['answered']} answered"
+        )
+        ready = len(bench.confident_open())
+        if ready > 1:
+            st.button(
+                f"Confirm all {ready} confident",
+                key="confirm-all",
+                icon=":material/done_all:",
+                on_click=guarded(lambda: actions.confirm_confident(back, bench, user=user(back))),
+            )
+        for form, name in ((Format.CSV, "CSV"), (Format.JSONL, "JSON")):
+            st.download_button(
+                name,
+                lambda form=form: download(bench, form),  # type: ignore[misc]  # made when it is asked for
+                file_name=f"medloop.{form.value}",
+                key=f"download-{form.value}",
+                type="tertiary",
+                icon=":material/download:",
+                on_click="ignore",
+                help=f"All answers as {name}",
+            )
+
+
+def _focus(back: Backend, bench: Workbench, picture: Picture, served: Served) -> None:
+    words = advice(picture.prediction)
+    left, right = st.columns([5, 6], gap="medium")
+    # The buttons first: whoever sees the next picture must not press a button of the one before.
+    with right, st.container(key="answer"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.subheader(words.headline, anchor=False)
+            st.badge(words.word, icon=words.icon, color=words.color)
+        st.markdown(words.sentence)
+        st.html(bars(ranked(picture.prediction)))
+        st.caption(f"Answered by model version {picture.version}")
+        for warning in picture.warnings:
+            st.warning(warning, icon=":material/visibility:")
+        _buttons(back, bench, picture)
+    with left, st.container(key="picture"):
+        st.image(picture.preview, width="stretch", alt=f"{picture.source.name}, classified as {words.headline}")
+        st.caption(f"{picture.source.name} · {picture.kind} · {picture.width} × {picture.height} pixels")
+        _receipt(back, bench)
+        dicom_controls(back, bench, picture, served)
+        explanation(back, picture, served)
+
+
+def _buttons(back: Backend, bench: Workbench, picture: Picture) -> None:
+    """One click or one key each. Keys hold the picture's id: a late click never lands on the next picture."""
+    id_, given = picture.source.id, bench.answers.get(picture.sha256)
+    unknown = picture.prediction.verdict == "unknown"
+
+    def button(name: str, text: str, label: str | None, shortcut: str | None, *, primary: bool = False) -> None:
+        chosen = given is not None and given.label == label
+        st.button(
+            text,
+            key=f"{name}-{id_}",
+            type="primary" if primary else "secondary",
+            icon=":material/check:" if chosen else None,
+            shortcut=shortcut,
+            on_click=guarded(lambda: actions.answer(back, bench, id_=id_, label=label, user=user(back))),
+        )
+
+    predicted = picture.prediction.label
+    with st.container(key="choices"):
+        with st.container(horizontal=True, key="main-choices"):
+            button("right", f"Right: {class_name(predicted)}", predicted, "Enter", primary=not unknown)
+            button("none", NONE_OF_THESE, None, "0", primary=unknown)
+        st.caption("Or it is:")
+        with st.container(horizontal=True, key="classes"):
+            for place, label in enumerate(picture.prediction.probabilities, start=1):
+                shortcut = str(place) if place <= SHORTCUT_CLASSES else None
+                button(f"class-{label}", class_name(label), label, shortcut)
+    if len(bench.order) > 1:
+        with st.container(horizontal=True, key="steps"):
+            st.button("Previous", key="previous", shortcut="Left", type="tertiary", on_click=bench.step, args=(-1,))
+            st.button("Next", key="next", shortcut="Right", type="tertiary", on_click=bench.step, args=(1,))
+
+
+def _receipt(back: Backend, bench: Workbench) -> None:
+    """What became of the newest answer, and the way back."""
+    with st.container(key="receipt"):
+        show_failure()
+        if bench.last is None:
+            return
+        with st.container(horizontal=True, vertical_alignment="center"):
+            _stored(back, bench)
+            undo = guarded(lambda: actions.undo(back, bench, user=user(back)))
+            st.button("Undo", key="undo", type="tertiary", icon=":material/undo:", shortcut="Z", on_click=undo)
+
+
+def _stored(back: Backend, bench: Workbench) -> None:
+    """Says "stored" only when it is; looked at again until everything is, then at rest."""
+
+    def draw() -> None:
+        waiting = bench.pending()
+        if waiting and not actions.refresh(back, bench):
+            st.rerun(scope="app")
+        if bench.last is None:
+            return
+        said = f"{bench.name_of(bench.last.sha256)} is {class_name(bench.last.label)}."
+        if bench.answers[bench.last.sha256].state == "stored":
+            st.success(f"Stored: {said}", icon=":material/cloud_done:")
+        else:
+            more = f" ({waiting} wait)" if waiting > 1 else ""
+            st.info(f"Saved here: {said} It is stored as soon as the store answers{more}.", icon=":material/save:")
+
+    st.fragment(draw, run_every=1.0 if bench.pending() else None)()

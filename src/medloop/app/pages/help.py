@@ -1,0 +1,36 @@
+"""Help: the loop in a picture, what the verdicts mean, limits, licence and versions."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from importlib.resources import files
+
+import streamlit as st
+
+from medloop.app.backend import backend
+from medloop.app.bars import facts
+from medloop.app.loop_picture import loop_picture
+from medloop.app.state import user
+from medloop.app.verdicts import class_name
+from medloop.errors import ModelError
+
+
+def page() -> None:
+    """The whole page."""
+    texts, who = files("medloop.app"), user(backend())
+    st.title("How medloop learns")
+    loop_picture()
+    st.markdown((texts / "help.md").read_text("utf-8"))
+    st.header("Versions")
+    st.html(facts(_versions()))
+    st.caption(f"You are {who.name}, {who.role}." + (" There is no login: one local user." if who.local else ""))
+
+
+def _versions() -> dict[str, str]:
+    found = {"medloop": version("medloop")}
+    try:
+        served = backend().champion.current()
+    except ModelError:
+        return {**found, "Model": "none yet"}
+    labels = ", ".join(class_name(label) for label in served.predictor.metadata.labels)
+    return {**found, "Model": f"version {served.version}", "Classes": labels}

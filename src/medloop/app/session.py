@@ -1,0 +1,243 @@
+"""One browser session's pictures and answers. Lives in memory, goes with the session; knows no widget.
+
+Nothing here is shared between sessions and nothing is written to disk: file names stay in this object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+
+from medloop.app.pictures import preview_png, thumbnail_url
+from medloop.app.verdicts import need
+from medloop.core.decode import DecodedImage, Limits, decode
+from medloop.core.predict import Prediction
+from medloop.core.preprocess import preprocess
+from medloop.errors import DecodeError
+from medloop.serving import Served
+from medloop.stores.outbox import State
+
+Window = tuple[float, float]  # centre and width, in the DICOM's own units
+DOUBLE_CLICK_S: Final = 0.4  # the second click of a double click must not answer the next picture
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file as it was given: uploaded, taken from a zip, or an example."""
+
+    id: str  # unique within the session
+    name: str  # shown to the person who gave it, never stored
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A readable picture with its answer."""
+
+    source: Source
+    sha256: str  # of the decoded pixels
+    kind: str
+    height: int
+    width: int
+    frames: int
+    frame: int
+    window: Window | None  # None: as the file says
+    technical: Mapping[str, str]
+    warnings: tuple[str, ...]
+    small: np.ndarray  # uint8 [64, 64], the model's input: a new version answers without decoding again
+    preview: bytes  # PNG
+    thumbnail: str  # data URL
+    prediction: Prediction
+    version: str  # of the model that answered
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A file that is not a picture medloop can read."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the person said about a picture, and whether it is stored."""
+
+    sha256: str
+    label: str | None  # None: none of these
+    event_id: str
+    state: State
+    at: float  # seconds, the clock of `Workbench.is_double_click`
+
+
+@dataclass(slots=True)
+class Workbench:
+    """The pictures on the page, their order, the one being looked at, and the answers so far."""
+
+    pictures: dict[str, Picture] = field(default_factory=dict)  # by source id
+    unreadable: dict[str, Unreadable] = field(default_factory=dict)  # by source id
+    answers: dict[str, Answer] = field(default_factory=dict)  # by content hash: the same picture is answered once
+    examples: list[Source] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)  # source ids, what needs a person first
+    current_id: str | None = None
+    version: str | None = None  # that the pictures were last answered with
+    last: Answer | None = None  # the newest, for undo
+
+    def sync(self, sources: Sequence[Source]) -> list[Source]:
+        """Forget pictures whose file was taken away; give back the files not yet looked at."""
+        kept = {source.id for source in sources}
+        self.pictures = {id_: picture for id_, picture in self.pictures.items() if id_ in kept}
+        self.unreadable = {id_: reason for id_, reason in self.unreadable.items() if id_ in kept}
+        self.order = [id_ for id_ in self.order if id_ in kept]
+        shown = {picture.sha256 for picture in self.pictures.values()}
+        self.answers = {sha256: answer for sha256, answer in self.answers.items() if sha256 in shown}
+        if self.last and self.last.sha256 not in self.answers:
+            self.last = None
+        if self.current_id not in self.pictures:
+            self.current_id = self.next_open() or next(iter(self.order), None)
+        return [s for s in sources if s.id not in self.pictures and s.id not in self.unreadable]
+
+    def add(self, sources: Iterable[Source], served: Served, *, limits: Limits) -> None:
+        """Decode and classify files; those that cannot be read get a sentence instead."""
+        readable: list[tuple[Source, DecodedImage]] = []
+        for source in sources:
+            try:
+                readable.append((source, decode(source.data, limits=limits)))
+            except DecodeError as error:
+                self.unreadable[source.id] = Unreadable(source.name, str(error))
+        size = served.predictor.metadata.input_size
+        small = [preprocess(image.pixels, size) for _, image in readable]
+        predictions = served.predictor.predict(small)
+        for (source, image), pixels, prediction in zip(readable, small, predictions, strict=True):
+            self.pictures[source.id] = _picture(source, image, pixels, prediction, served.version)
+
+    def arrange(self) -> None:
+        """Put what needs a person first, and look at the first picture that has no answer yet."""
+        self.order = sorted(self.pictures, key=lambda id_: need(self.pictures[id_].prediction))
+        if self.current_id not in self.pictures:
+            self.current_id = self.next_open() or next(iter(self.order), None)
+
+    def renew(self, served: Served) -> int:
+        """Answer every picture with another model version; returns how many answers changed. Order and answers stay."""
+        pictures = list(self.pictures.values())
+        predictions = served.predictor.predict([picture.small for picture in pictures])
+        changed = 0
+        for picture, prediction in zip(pictures, predictions, strict=True):
+            before = picture.prediction
+            changed += (before.label, before.verdict) != (prediction.label, prediction.verdict)
+            self.pictures[picture.source.id] = replace(picture, prediction=prediction, version=served.version)
+        self.version = served.version
+        return changed
+
+    def look(self, id_: str, served: Served, *, limits: Limits, frame: int, window: Window | None) -> None:
+        """Show another slice or window of a DICOM, and classify what is shown.
+
+        Raises:
+            DecodeError: That slice cannot be read.
+        """
+        source = self.pictures[id_].source
+        image = decode(source.data, limits=limits, frame=frame, window=window)
+        small = preprocess(image.pixels, served.predictor.metadata.input_size)
+        (prediction,) = served.predictor.predict([small])
+        self.pictures[id_] = replace(
+            _picture(source, image, small, prediction, served.version), frame=frame, window=window
+        )
+
+    @property
+    def current(self) -> Picture | None:
+        """The picture being looked at."""
+        return self.pictures.get(self.current_id) if self.current_id else None
+
+    def go(self, id_: str) -> None:
+        """Look at this picture, if it is still there."""
+        if id_ in self.pictures:
+            self.current_id = id_
+
+    def step(self, places: int) -> None:
+        """Look at the picture so many places further, around the end."""
+        if self.order and self.current_id in self.order:
+            place = self.order.index(self.current_id) + places
+            self.current_id = self.order[place % len(self.order)]
+
+    def next_open(self) -> str | None:
+        """The next picture without an answer after the current one, around the end; None where all have one."""
+        start = self.order.index(self.current_id) + 1 if self.current_id in self.order else 0
+        around = self.order[start:] + self.order[:start]
+        return next((id_ for id_ in around if self.pictures[id_].sha256 not in self.answers), None)
+
+    def record(self, answer: Answer) -> None:
+        """Keep an answer that was handed to the outbox."""
+        self.answers[answer.sha256] = answer
+        self.last = answer
+
+    def name_of(self, sha256: str) -> str:
+        """The file name of the picture with this content, as this session's person knows it."""
+        return next((p.source.name for p in self.pictures.values() if p.sha256 == sha256), "The picture")
+
+    def withdraw(self, sha256: str) -> None:
+        """Forget an answer that was taken back, and look at its picture; the answer before it can be undone next."""
+        self.answers.pop(sha256, None)
+        self.last = max(self.answers.values(), key=lambda answer: answer.at, default=None)
+        for id_ in self.order:
+            if self.pictures[id_].sha256 == sha256:
+                self.current_id = id_
+
+    def is_double_click(self, picture: Picture, label: str | None, *, at: float) -> bool:
+        """Whether this is the tail of a click that answered another picture with the same button."""
+        if self.last is None or picture.sha256 in self.answers:
+            return False
+        return self.last.label == label and at - self.last.at < DOUBLE_CLICK_S
+
+    def refresh(self, state: Callable[[str], State]) -> bool:
+        """Ask for the state of answers not yet stored; True where one changed."""
+        changed = False
+        for sha256, answer in self.answers.items():
+            if answer.state == "pending" and state(answer.event_id) == "stored":
+                self.answers[sha256] = replace(answer, state="stored")
+                changed = True
+        return changed
+
+    def confident_open(self) -> list[Picture]:
+        """Pictures with a confident answer that nobody has confirmed or corrected, each content once."""
+        found = {
+            picture.sha256: picture
+            for picture in self.pictures.values()
+            if picture.prediction.verdict == "confident" and picture.sha256 not in self.answers
+        }
+        return list(found.values())
+
+    def counts(self) -> dict[str, int]:
+        """How many pictures have each verdict, and how many are answered."""
+        counts = dict.fromkeys(("unknown", "unsure", "confident", "answered"), 0)
+        for picture in self.pictures.values():
+            counts[picture.prediction.verdict] += 1
+            counts["answered"] += picture.sha256 in self.answers
+        return counts
+
+    def pending(self) -> int:
+        """Answers that are saved here but not yet stored."""
+        return sum(answer.state == "pending" for answer in self.answers.values())
+
+
+def _picture(source: Source, image: DecodedImage, small: np.ndarray, prediction: Prediction, version: str) -> Picture:
+    height, width = image.pixels.shape
+    return Picture(
+        source=source,
+        sha256=image.sha256,
+        kind=image.kind,
+        height=height,
+        width=width,
+        frames=image.frames,
+        frame=image.frame,
+        window=None,
+        technical=image.technical,
+        warnings=image.warnings,
+        small=small,
+        preview=preview_png(image.pixels),
+        thumbnail=thumbnail_url(image.pixels),
+        prediction=prediction,
+        version=version,
+    )

@@ -1,0 +1,64 @@
+"""The `medloop` command: one typer application, put together from one file a topic.
+
+Owns the global options and what an error looks like. A topic's file exposes `register(app)` and imports what is
+heavy only inside its commands, so that `medloop --help` stays quick.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib.metadata import version
+
+import typer
+
+from medloop.cli import classify, corrections, data, learning, services
+from medloop.errors import MedloopError
+
+log = logging.getLogger("medloop")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"medloop {version('medloop')}")
+        raise typer.Exit
+
+
+def _options(
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Log more, and show where an error comes from."),
+    _version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
+    ),
+) -> None:
+    """Classify medical images by what they show, and learn from every correction.
+
+    Start everything with `medloop up`, then open the address that it prints.
+    """
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    log.setLevel(logging.DEBUG if verbose else logging.WARNING)
+
+
+def build_app() -> typer.Typer:
+    """The whole command line; the documentation is generated from it."""
+    app = typer.Typer(
+        name="medloop",
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        pretty_exceptions_enable=False,  # its tracebacks could show a secret among the locals
+    )
+    app.callback()(_options)
+    for topic in (services, classify, corrections, learning, data):
+        topic.register(app)
+    return app
+
+
+def main() -> None:
+    """Run the command line. An error that medloop foresaw is one red sentence and exit code 1."""
+    try:
+        build_app()()
+    except MedloopError as error:
+        if log.isEnabledFor(logging.DEBUG):
+            raise
+        typer.secho(f"medloop: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(1)

@@ -1,0 +1,275 @@
+"""`medloop snapshot`, `outbox`, `review` and `erase`: what becomes of corrections."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from medloop.jobs.review import Verdict, Waiting
+
+NONE_OF_THESE = "none"
+HASH_SHOWN = 12  # digits of an image hash that tables show and commands accept
+
+Image = Annotated[list[str], typer.Argument(help="Hashes from `review list`, their first 12 digits at least.")]
+Why = Annotated[str, typer.Option(help="The reason; it is kept with the decision.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(snapshot)
+    app.command()(outbox)
+    app.command()(erase)
+    reviews = typer.Typer(
+        name="review", no_args_is_help=True, help="Decide about corrections that wait for a reviewer."
+    )
+    reviews.command("list")(list_waiting)
+    reviews.command()(approve)
+    reviews.command()(reject)
+    reviews.command()(relabel)
+    reviews.command()(people)
+    app.add_typer(reviews)
+
+
+def snapshot(
+    full: Annotated[
+        bool, typer.Option("--full", help="Read every event anew, not only those of the last days.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a sentence.")] = False,
+) -> None:
+    """Screen new corrections, fold all of them into a snapshot, and print its id.
+
+    Costs what is new, not what is there. Running it again without news gives the same snapshot.
+
+    Example: `medloop snapshot`
+    """
+    from dataclasses import asdict
+
+    from medloop.jobs.screen import screen
+    from medloop.jobs.snapshot import snapshot as take
+    from medloop.wiring import connect
+
+    loop = connect()
+    flagged = len(screen(loop).flagged)
+    with _bar() as progress:
+        taken = take(loop, full=full, progress=progress)
+    if as_json:
+        typer.echo(json.dumps({**asdict(taken), "flagged": flagged}))
+        return
+    typer.echo(taken.snapshot_id)
+    flags = f"; {flagged} new ones look wrong: see `medloop review list`" if flagged else ""
+    typer.echo(f"{taken.reason}{flags}", err=True)
+
+
+def outbox(
+    flush: Annotated[bool, typer.Option("--flush", help="Try to send everything now.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a sentence.")] = False,
+) -> None:
+    """Show the corrections on this machine that are not in S3 yet, and why.
+
+    Examples: `medloop outbox`, `medloop outbox --flush`
+    """
+    from dataclasses import asdict
+
+    from medloop.wiring import connect
+
+    loop = connect()
+    if flush:
+        sent = loop.sender.send_once()
+        typer.echo(f"{sent.sent} sent", err=True)
+    status = loop.outbox.status()
+    if as_json:
+        typer.echo(json.dumps(asdict(status)))
+    elif status.pending:
+        reason = f": {status.last_error}" if status.last_error else ""
+        typer.echo(f"{status.pending} wait since {status.oldest_at}{reason}")
+    else:
+        typer.echo("nothing waits: every correction made on this machine is in S3")
+    if flush and status.pending:
+        raise typer.Exit(1)
+
+
+def erase(
+    image: Annotated[str, typer.Argument(help="The image's hash, or a file that shows it.")],
+    why: Why = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Erase an image for good: its object, its pixels in snapshots and on this machine.
+
+    A tombstone stays, so that it is never stored or learned from again. Models already trained on it are named; train
+    anew and promote to be rid of what they learned.
+
+    Examples: `medloop erase scan.dcm --why "patient's wish"`, `medloop erase 3f2a… --yes`
+    """
+    from medloop.jobs.erase import erase as run
+    from medloop.wiring import connect
+
+    image_sha256 = _hash_of(image)
+    if not yes:
+        typer.confirm(f"Erase image {image_sha256[:HASH_SHOWN]}… for good?", abort=True, err=True)
+    loop = connect()
+    done = run(loop, image_sha256=image_sha256, who=loop.settings.user, why=why)
+    typer.echo(f"image {image_sha256} " + ("is erased" if done.was_stored else "was not stored, and never will be"))
+    if done.shards:
+        typer.echo(f"its pixels were taken out of {len(done.shards)} snapshot shards")
+    if done.versions:
+        typer.echo(f"model versions that may have learned from it: {', '.join(done.versions)}")
+    if done.versions_unknown:
+        typer.echo(f"which model versions learned from it is not known: {done.versions_unknown}", err=True)
+
+
+def list_waiting(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    limit: Annotated[int, typer.Option(help="Show so many at most.", min=1)] = 50,
+) -> None:
+    """List what waits for a reviewer, the oldest first, with the reasons.
+
+    Examples: `medloop review list`, `medloop review list --json --limit 1000`
+    """
+    from medloop.jobs.review import queue
+    from medloop.wiring import connect
+
+    waiting = queue(connect())
+    if as_json:
+        for item in waiting[:limit]:
+            typer.echo(json.dumps(_as_json(item)))
+        return
+    if not waiting:
+        typer.echo("nothing waits for a reviewer")
+        return
+    from rich.console import Console
+
+    Console().print(_table(waiting[:limit]))
+    if len(waiting) > limit:
+        typer.echo(f"… and {len(waiting) - limit} more", err=True)
+
+
+def approve(images: Image, why: Why = "") -> None:
+    """Accept what was said of these images.
+
+    Example: `medloop review approve 3f2a91c07d4e`
+    """
+    _decide(images, "approve", None, why)
+
+
+def reject(images: Image, why: Why = "") -> None:
+    """Leave these images out of training.
+
+    Example: `medloop review reject 3f2a91c07d4e --why blurred`
+    """
+    _decide(images, "reject", None, why)
+
+
+def relabel(
+    images: Image,
+    label: Annotated[str, typer.Option(help=f"The right class, or {NONE_OF_THESE} for none of these.")],
+    why: Why = "",
+) -> None:
+    """Give these images the right class, whatever was said of them.
+
+    Example: `medloop review relabel 3f2a91c07d4e --label Hand`
+    """
+    _decide(images, "relabel", None if label == NONE_OF_THESE else label, why)
+
+
+def people(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False) -> None:
+    """Show how often reviewers confirmed each person's answers, the least reliable first.
+
+    Example: `medloop review people`
+    """
+    from dataclasses import asdict
+
+    from medloop.jobs.review import people as everybody
+    from medloop.wiring import connect
+
+    found = everybody(connect())
+    if as_json:
+        for person in found:
+            typer.echo(json.dumps(asdict(person)))
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("who", "answers", "judged", "right", "right at least")
+    for person in found:
+        share = f"{person.at_least:.0%}" if person.judged else "–"
+        table.add_row(escape(person.who), str(person.answers), str(person.judged), str(person.right), share)
+    Console().print(table)
+
+
+def _decide(images: list[str], verdict: Verdict, label: str | None, why: str) -> None:
+    from medloop.jobs.review import queue, review
+    from medloop.wiring import connect
+
+    loop = connect()
+    waiting = queue(loop)
+    items = [_only(waiting, image) for image in images]
+    receipts = review(loop, items=items, verdict=verdict, who=loop.settings.user, label=label, why=why)
+    sent = loop.sender.send_once()
+    typer.echo(f"{len(receipts)} decided" + (f"; saved here, and stored later: {sent.reason}" if sent.reason else ""))
+
+
+def _only(waiting: list[Waiting], image: str) -> Waiting:
+    from medloop.errors import NotFoundError
+
+    found = [item for item in waiting if item.image_sha256.startswith(image.lower())]
+    if len(image) < HASH_SHOWN or len(found) != 1:
+        raise NotFoundError(f"no image that waits begins with {image!r}: see `medloop review list`")
+    return found[0]
+
+
+def _hash_of(image: str) -> str:
+    from medloop.core.decode import decode
+    from medloop.core.events import SHA256
+    from medloop.errors import NotFoundError
+
+    if SHA256.fullmatch(image.lower()):
+        return image.lower()
+    path = Path(image)
+    if not path.is_file():
+        raise NotFoundError(f"{image!r} is neither a file nor the 64 digits of an image's hash")
+    return decode(path.read_bytes()).sha256
+
+
+def _as_json(item: Waiting) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "image_sha256": item.image_sha256,
+        "status": item.decision.state.status,
+        "reasons": list(item.decision.reasons),
+        "corrections": [asdict(correction) for correction in item.corrections],
+    }
+
+
+def _table(waiting: list[Waiting]) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("image", "since", "said", "predicted", "reasons")
+    for item in waiting:
+        last = item.corrections[-1]
+        said = ", ".join(f"{label or 'none of these'} ({who[:8]})" for who, label in item.decision.state.answers)
+        predicted = f"{last.predicted_label or '–'} {last.confidence or 0:.0%}"
+        row = (item.image_sha256[:HASH_SHOWN], last.at[:16], said, predicted, "; ".join(item.decision.reasons))
+        table.add_row(*map(escape, row))  # labels and names are other people's text
+    return table
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[float, str], None]]:
+    """A progress bar on stderr, gone when it is done."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda share, what: bar.update(task, completed=share, description=what)

@@ -1,0 +1,207 @@
+"""`medloop bootstrap`, `train`, `evaluate`, `retrain` and `reproduce`: the steps that learn, one command each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from medloop.cli import acceptance, versions
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from medloop.core.report import GateReport
+
+
+Engine = Annotated[
+    Literal["local", "ray"] | None,
+    typer.Option(help="`local` trains here, `ray` on a Ray cluster; else MEDLOOP_ENGINE."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands that learn, and those for versions and acceptance sets."""
+    app.command()(bootstrap)
+    app.command()(train)
+    app.command()(evaluate)
+    app.command()(retrain)
+    app.command()(reproduce)
+    versions.register(app)
+    acceptance.register(app)
+
+
+def bootstrap(engine: Engine = None) -> None:
+    """Train the first model on the base data set, if the registry has no champion yet.
+
+    `medloop up` does the same. The base data set is the one that `medloop data use` chose, else the bundled sample.
+
+    Example: `medloop bootstrap`
+    """
+    from medloop.jobs.bootstrap import bootstrap as job
+    from medloop.wiring import connect
+
+    with progress_bar() as report:
+        version = job(connect(), report, engine=engine)
+    typer.echo(f"Version {version} is the champion and the reference." if version else "There is a champion already.")
+
+
+def train(
+    snapshot: Annotated[str | None, typer.Argument(help="Id from `medloop snapshot`; the latest by default.")] = None,
+    engine: Engine = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train on a snapshot from the champion's weights, register the version and print it.
+
+    The same training is done once: a second call finds the version and says so. Moves no alias.
+
+    Examples: `medloop train`, `medloop train 3f2a90c1d4e5b607 --engine ray`
+    """
+    from dataclasses import asdict
+
+    from medloop.errors import NotFoundError
+    from medloop.jobs.train import train as job
+    from medloop.wiring import connect
+
+    loop = connect()
+    latest = loop.snapshots.latest() if snapshot is None else None
+    snapshot_id = snapshot or (latest.snapshot_id if latest else None)
+    if snapshot_id is None:
+        raise NotFoundError("there is no snapshot yet: `medloop snapshot` takes one")
+    with progress_bar() as report:
+        result = job(loop, snapshot_id=snapshot_id, engine=engine, progress=report)
+    if as_json:
+        typer.echo(json.dumps(asdict(result)))
+        return
+    typer.echo(result.version)
+    done = "had been trained on this before" if result.reused else f"trained in {result.seconds:.0f} s"
+    typer.echo(f"Version {result.version} {done}. Next: `medloop evaluate {result.version}`", err=True)
+
+
+def evaluate(
+    version: Annotated[str, typer.Argument(help="Version from `medloop train` or `medloop models`.")],
+    as_json: AsJson = False,
+) -> None:
+    """Put a version before the gate: against champion and reference, on the same held-out images.
+
+    The report is kept with the version's run and in S3. The exit code is 0 whatever the gate says.
+
+    Example: `medloop evaluate 4`
+    """
+    from medloop.jobs.evaluate import evaluate as job
+    from medloop.wiring import connect
+
+    with progress_bar() as report:
+        found = job(connect(), version=version, progress=report)
+    if as_json:
+        typer.echo(found.to_json().decode())
+        return
+    print_report(found)
+
+
+def retrain(
+    force: Annotated[bool, typer.Option("--force", help="Train even when too few corrections are new.")] = False,
+    min_new: Annotated[
+        int | None, typer.Option(min=1, help="Least number of new corrections; else MEDLOOP_MIN_NEW_CORRECTIONS.")
+    ] = None,
+    engine: Engine = None,
+    as_json: AsJson = False,
+) -> None:
+    """One round of the loop, as the weekly DAG makes it: snapshot, train, evaluate, promote.
+
+    Says so when there is nothing new. `--force` trains in any case; the gate decides about the promotion either way.
+
+    Examples: `medloop retrain`, `medloop retrain --min-new 20`
+    """
+    from dataclasses import asdict
+
+    from medloop.jobs.retrain import retrain as job
+    from medloop.wiring import connect
+
+    with progress_bar() as report:
+        result = job(
+            connect(), force=force, min_new=min_new, engine=engine, by="medloop retrain",
+            progress=report,
+        )  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps(asdict(result)))
+    elif result.version is None:
+        typer.echo(f"No training: {result.reason}.")
+    elif result.promoted:
+        typer.echo(f"Version {result.version} is the champion now.")
+    else:
+        typer.echo(f"Version {result.version} was not promoted; version {result.champion} stays. {result.reason}")
+
+
+def reproduce(
+    version: Annotated[str, typer.Argument(help="The version to train once more.")],
+    as_json: AsJson = False,
+) -> None:
+    """Train a version again from what was recorded of it, and compare the weights. Exit code 1 if they differ.
+
+    Equal weights are to be expected on the same kind of machine; registers nothing.
+
+    Example: `medloop reproduce 4`
+    """
+    from dataclasses import asdict
+
+    from medloop.jobs.reproduce import reproduce as job
+    from medloop.wiring import connect
+
+    with progress_bar() as report:
+        result = job(connect(), version=version, progress=report)
+    if as_json:
+        typer.echo(json.dumps(asdict(result)))
+    elif result.same:
+        typer.echo(f"Version {version} is reproduced: weights {result.found_sha256} in {result.seconds:.0f} s.")
+    else:
+        note = f" {result.note[:1].upper()}{result.note[1:]}." if result.note else ""
+        typer.echo(
+            f"Version {version} differs: recorded {result.recorded_sha256}, found {result.found_sha256}.{note} On "
+            "another kind of processor, or with another number of cores, small differences are to be expected."
+        )
+    if not result.same:
+        raise typer.Exit(1)
+
+
+def print_report(report: GateReport) -> None:
+    """The checks of a gate report as a table, the verdict below."""
+    from rich.console import Console
+
+    console = Console()
+    console.print(_checks(report))
+    word = "[green]yes[/]" if report.passed else "[red]no[/]"
+    console.print(
+        f"The gate says {word}: version {report.version} against champion {report.champion_version} and reference "
+        f"{report.reference_version or 'none'}."
+    )
+
+
+def _checks(report: GateReport) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("", "Check", "What was found")
+    for check in report.decision.checks:
+        table.add_row(
+            "[green]✓[/]" if check.passed else "[red]✗[/]",
+            escape(check.name),
+            escape(check.reason.removeprefix(f"{check.name}: ")),
+        )
+    return table
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[float, str], None]]:
+    """A progress bar on stderr, gone when it is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda share, phrase: bar.update(task, completed=share, description=phrase)

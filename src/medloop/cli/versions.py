@@ -1,0 +1,257 @@
+"""`medloop models`, `promote`, `rollback`, `history` and `audit`: which version serves, since when, and why."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from medloop.core.events import Promotion
+    from medloop.jobs.promote import PromoteResult
+    from medloop.stores.registry import ModelVersion
+
+REASON_SHOWN = 140  # characters of a reason in a table
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+By = Annotated[str | None, typer.Option(help="Who decides this, for the ledger; by default MEDLOOP_USER or the login.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(models)
+    app.command()(promote)
+    app.command()(rollback)
+    app.command()(history)
+    app.command()(audit)
+    app.command()(watch)
+
+
+def models(as_json: AsJson = False) -> None:
+    """List the versions with their aliases, their accuracy on the base test images, and the gate's verdict.
+
+    Why the gate said no: `medloop evaluate VERSION` shows the report, `--json` has the reasons.
+
+    Examples: `medloop models`, `medloop models --json`
+    """
+    from rich.console import Console
+
+    from medloop.wiring import connect
+
+    found = connect().registry.versions()
+    if as_json:
+        typer.echo(json.dumps([_version_record(item) for item in found], indent=1))
+    elif found:
+        Console().print(_models_table(found))
+    else:
+        typer.echo("There are no versions yet: `medloop bootstrap` trains the first one.")
+
+
+def promote(
+    version: Annotated[str, typer.Argument(help="The version to make the champion.")],
+    force: Annotated[bool, typer.Option("--force", help="Overrule the gate; needs a reason.")] = False,
+    reason: Annotated[str, typer.Option(help="Why; it stands in the ledger.")] = "",
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a version the champion, if the gate said yes. Exit code 1 if it is not the champion afterwards.
+
+    Open pages answer with it within seconds. Only if the champion is still the one that the version was judged against.
+
+    Examples: `medloop promote 4`, `medloop promote 4 --force --reason "the new scanner goes live today"`
+    """
+    from medloop.jobs.promote import promote as job
+    from medloop.wiring import connect
+
+    loop = connect()
+    result = job(loop, version=version, by=by or loop.settings.user, reason=reason, force=force)
+    _tell(result, as_json)
+    if not result.promoted:
+        raise typer.Exit(1)
+
+
+def rollback(
+    reason: Annotated[str, typer.Option(help="Why; it stands in the ledger.", prompt="Why")],
+    to: Annotated[str | None, typer.Option(help="The version to go back to; the previous champion by default.")] = None,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the previous champion the champion again. Open pages answer with it within seconds.
+
+    Twice goes back two champions. A rollback is an event like every promotion: `medloop history` shows it.
+
+    Examples: `medloop rollback --reason "calls hands chests"`, `medloop rollback --to 2 --reason "last good one"`
+    """
+    from medloop.jobs.rollback import rollback as job
+    from medloop.wiring import connect
+
+    loop = connect()
+    _tell(job(loop, by=by or loop.settings.user, reason=reason, to=to), as_json)
+
+
+def history(as_json: AsJson = False) -> None:
+    """Every move of the champion, oldest first: when, from, to, by whom, and why.
+
+    Examples: `medloop history`, `medloop history --json`
+    """
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from medloop.jobs.promote import moves
+    from medloop.stores.registry import CHAMPION
+    from medloop.wiring import connect
+
+    loop = connect()
+    found = moves(loop)
+    if as_json:
+        typer.echo(json.dumps([asdict(move) for move in found], indent=1))
+        return
+    if not found:
+        typer.echo("No version has been promoted yet.")
+        return
+    Console().print(_history_table(found))
+    champion = loop.registry.version_of(CHAMPION)
+    if champion != found[-1].to_version:
+        typer.echo(
+            f"The champion is version {champion or 'none'}, which the last move does not say: somebody moved the "
+            f"alias elsewhere, or that move was cut off. `medloop promote {found[-1].to_version}` finishes it.",
+            err=True,
+        )
+
+
+def audit(
+    version: Annotated[str, typer.Argument(help="The version to look into.")],
+    everything: Annotated[bool, typer.Option("--all", help="Also what was held out or left out, with why.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show every correction that a version learned from: image, label, who said so, and when.
+
+    Examples: `medloop audit 4`, `medloop audit 4 --all --json`
+    """
+    from dataclasses import asdict
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from medloop.jobs.audit import audit as job
+    from medloop.wiring import connect
+
+    found = job(connect(), version=version)
+    rows = [row for row in found.rows if everything or row.use == "trained"]
+    if as_json:
+        record = {"version": found.version, "recipe": asdict(found.recipe), "corrections": [asdict(r) for r in rows]}
+        typer.echo(json.dumps(record, indent=1))
+        return
+    table = Table("Image", "Label", "Use", "Who", "When")
+    for row in rows:
+        table.add_row(*map(_plain, (row.image_sha256[:12], row.label or "none", row.use, ", ".join(row.who), row.at)))
+    Console().print(table)
+    recipe = found.recipe
+    start = f"version {recipe.parent_version}" if recipe.parent_version else "random weights"
+    typer.echo(
+        f"Version {version}: from {start}, on base data set {recipe.base_id} and snapshot "
+        f"{recipe.snapshot_id or 'none'}; {len(rows)} corrections.",
+        err=True,
+    )
+
+
+def watch(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what was found.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare a fresh champion with the one before it by what people say, and roll back on an alarm.
+
+    For a timer: exit code 1 on an alarm, 0 otherwise. A promotion is watched for MEDLOOP_WATCH_DAYS days.
+
+    Example: `medloop watch --dry-run`
+    """
+    from dataclasses import asdict
+
+    from medloop.jobs.watch import watch as job
+    from medloop.wiring import connect
+
+    result = job(connect(), dry_run=dry_run)
+    if as_json:
+        typer.echo(json.dumps(asdict(result)))
+    else:
+        for reason in result.reasons:
+            typer.echo(f"- {reason}")
+        if result.rolled_back:
+            typer.echo(f"ALARM: version {result.previous} is the champion again, version {result.champion} was worse.")
+        elif result.alarm:
+            typer.echo(f"ALARM: version {result.champion} is worse than version {result.previous} was.")
+    if result.alarm:
+        raise typer.Exit(1)
+
+
+def _tell(result: PromoteResult, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    if as_json:
+        typer.echo(json.dumps(asdict(result)))
+        return
+    if result.promoted:
+        typer.echo(f"Version {result.to_version} is the champion, before it version {result.from_version or 'none'}.")
+    else:
+        typer.echo(f"Version {result.to_version or 'none'} stays the champion:")
+    for reason in result.reasons:
+        typer.echo(f"- {reason}")
+
+
+def _version_record(item: ModelVersion) -> dict[str, Any]:
+    tags = item.tags
+    return {
+        "version": item.version,
+        "aliases": list(item.aliases),
+        "created_at": item.created_at.isoformat(timespec="seconds"),
+        "accuracy": float(tags["accuracy"]) if "accuracy" in tags else None,
+        "gate": tags.get("gate"),
+        "gate_reasons": tags.get("gate_reasons", "").splitlines(),
+        "corrections": int(tags.get("corrections") or 0),
+        "snapshot_id": tags.get("snapshot_id") or None,
+        "parent_version": tags.get("parent_version") or None,
+        "run_id": item.run_id,
+    }
+
+
+def _models_table(found: list[ModelVersion]) -> Table:
+    from rich.table import Table
+
+    table = Table("Version", "Aliases", "Trained", "From", "Corrections", "Accuracy", "Gate")
+    for item in reversed(found):
+        record = _version_record(item)
+        gate = {"yes": "[green]yes[/]", "no": "[red]no[/]"}.get(record["gate"] or "", "–")
+        accuracy = f"{100 * record['accuracy']:.2f} %" if record["accuracy"] is not None else "–"
+        table.add_row(
+            item.version, " ".join(item.aliases), f"{item.created_at.astimezone():%Y-%m-%d %H:%M}",
+            record["parent_version"] or "–", str(record["corrections"]), accuracy, gate,
+        )  # fmt: skip
+    return table
+
+
+def _history_table(moves: list[Promotion]) -> Table:
+    from datetime import datetime
+
+    from rich.table import Table
+
+    table = Table("When", "What", "From", "To", "By", "Why")
+    for move in moves:
+        at = f"{datetime.fromisoformat(move.at).astimezone():%Y-%m-%d %H:%M:%S}"
+        why = _short(_plain(move.reason))
+        table.add_row(at, move.action, move.from_version or "–", move.to_version, _plain(move.by), why)
+    return table
+
+
+def _plain(text: str) -> str:
+    """Text of people, without anything that rich would take as markup or a terminal as a command."""
+    from rich.markup import escape
+
+    return escape("".join(letter if letter.isprintable() else " " for letter in text))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= REASON_SHOWN else f"{text[:REASON_SHOWN]}…"

@@ -1,0 +1,194 @@
+"""DICOM to grey pixels: which frame, which window, and what may be told about the file.
+
+* Frame: the middle one, unless the caller names another. Frames are shown as they are stored, without
+  reslicing: the stored plane of a volume is its largest face for practically every scanner.
+* Window: the caller's; else the file's first VOI LUT, else its first window (LINEAR, LINEAR_EXACT or SIGMOID),
+  also from the functional groups of an enhanced file; else by modality: CT in Hounsfield units centre 40 width
+  400 (soft tissue), 8 bits as they are, anything else from the 0.5th to the 99.5th percentile without padding.
+  A window of the file that leaves one single grey is wrong and counts as none.
+* MONOCHROME1 is inverted, palettes and YBR become RGB, colour becomes luminance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from PIL import Image
+from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.utils import as_pixel_options
+
+from medloop.core import voi
+from medloop.core.codecs import check_stream, plugin_for
+from medloop.core.dicom_tags import (
+    GROUPS,
+    PIXELS,
+    code,
+    integer,
+    number,
+    parse,
+    quieten_pydicom,
+    technical,
+    warnings_about,
+    what_it_is,
+)  # fmt: skip
+from medloop.core.limits import Limits
+from medloop.core.picture import Picture
+from medloop.errors import DecodeError
+
+PIXEL_TAG: Final = b"\xe0\x7f\x10\x00"
+FRAGMENT: Final = b"\xfe\xff\x00\xe0"  # starts each piece of compressed pixel data
+CT_WINDOW: Final = voi.Window(40, 400)
+
+
+def read(data: bytes, *, limits: Limits, frame: int | None, window: tuple[float, float] | None) -> Picture:
+    """One frame of a DICOM file, as a person would see it.
+
+    Raises:
+        DecodeError: No picture inside, too large, or compressed in a way that cannot be read. Others mean damage.
+    """
+    quieten_pydicom()
+    dataset = parse(data, limits)
+    if not any(name in dataset for name in PIXELS):
+        if PIXEL_TAG in data:  # of a compressed picture without an end, pydicom makes nothing
+            raise DecodeError("The picture in this DICOM file is cut off or damaged.")
+        raise DecodeError(f"This DICOM file holds no picture{what_it_is(dataset)}.")
+    frames = integer(dataset, "NumberOfFrames", 1)
+    chosen = limits.check_frame(frame, frames, default=frames // 2)
+    _check_size(dataset, frames, limits)
+    stored = _decode_frame(dataset, chosen, limits)
+    pixels = _grey_levels(stored, dataset, chosen, window) if stored.ndim == 2 else _luminance(stored, dataset)
+    return Picture(pixels, frames, chosen, technical(dataset), warnings_about(dataset))
+
+
+def _check_size(dataset: Dataset, frames: int, limits: Limits) -> None:
+    rows, columns = integer(dataset, "Rows", 0), integer(dataset, "Columns", 0)
+    samples, bits = integer(dataset, "SamplesPerPixel", 1), integer(dataset, "BitsAllocated", 0)
+    if samples not in (1, 3) or bits not in (1, 8, 16, 32, 64):
+        raise DecodeError(f"This DICOM file is damaged: it claims {samples} samples a pixel of {bits} bits.")
+    limits.check(width=columns, height=rows, sample_bytes=samples * max(1, bits // 8))
+    if plugin_for(dataset.file_meta.TransferSyntaxUID, integer(dataset, "BitsStored", 8)):
+        pieces = dataset.PixelData.count(FRAGMENT)
+        if pieces > 8 * limits.max_frames:
+            raise DecodeError(f"The picture in this DICOM file comes in {pieces:,} pieces, too many to be honest.")
+        return
+    name = next(name for name in PIXELS if name in dataset)
+    halved = code(dataset, "PhotometricInterpretation") == "YBR_FULL_422"  # two pixels share their colour
+    expected = (rows * columns * samples * bits * frames + 7) // 8 * (2 if halved else 3) // 3
+    if len(dataset[name].value or b"") < expected:
+        raise DecodeError(f"The picture in this DICOM file is cut off: {columns} × {rows} pixels were promised.")
+
+
+def _decode_frame(dataset: Dataset, frame: int, limits: Limits) -> np.ndarray:
+    """Stored values [H, W], or RGB [H, W, 3]."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    plugin = plugin_for(syntax, integer(dataset, "BitsStored", 8))
+    if plugin:
+        frames = integer(dataset, "NumberOfFrames", 1)
+        stream = get_frame(dataset.PixelData, frame, number_of_frames=frames)
+        rows, columns = integer(dataset, "Rows", 0), integer(dataset, "Columns", 0)
+        check_stream(bytes(stream), syntax, rows=rows, columns=columns, limits=limits)
+    options = as_pixel_options(dataset)
+    return get_decoder(syntax).as_array(dataset, index=frame, decoding_plugin=plugin, **options)[0]
+
+
+def _luminance(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """RGB [H, W, 3] of 8 or 16 bits to grey levels."""
+    bits = min(integer(dataset, "BitsStored", 8), 8 * stored.dtype.itemsize)
+    if stored.dtype != np.uint8:
+        stored = (stored >> max(bits - 8, 0)).astype(np.uint8)
+    return np.asarray(Image.fromarray(stored).convert("L"))
+
+
+def _grey_levels(stored: np.ndarray, dataset: Dataset, frame: int, window: tuple[float, float] | None) -> np.ndarray:
+    photometric = code(dataset, "PhotometricInterpretation") or "MONOCHROME2"
+    if photometric == "PALETTE COLOR":
+        return _through_palette(stored, dataset)
+    sources = list(_sources(dataset, frame))
+    modality = _modality(sources, dataset)
+    default = _default_voi(stored, dataset, modality)
+    if window is not None:
+        levels = voi.apply(stored, modality, voi.Window(window[0], max(window[1], 1.0)))
+    else:
+        levels = voi.apply(stored, modality, _file_voi(sources) or default)
+        if levels.min() == levels.max():
+            levels = voi.apply(stored, modality, default)
+    return 255 - levels if photometric == "MONOCHROME1" else levels
+
+
+def _through_palette(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
+    if "RedPaletteColorLookupTableData" not in dataset:
+        raise DecodeError("The palette of this DICOM file is missing, or of a kind (segmented) that is not read.")
+    rgb = apply_color_lut(stored, dataset)
+    if rgb.dtype != np.uint8:
+        rgb = (rgb >> 8).astype(np.uint8)
+    return np.asarray(Image.fromarray(np.ascontiguousarray(rgb[..., :3])).convert("L"))
+
+
+def _sources(dataset: Dataset, frame: int) -> Iterator[Dataset]:
+    """Where windows and rescaling may stand, the most specific first."""
+    for name, at in ((GROUPS[1], frame), (GROUPS[0], 0)):
+        items = dataset.get(name)
+        if items and at < len(items):
+            for group in ("FrameVOILUTSequence", "PixelValueTransformationSequence"):
+                yield from (items[at].get(group) or [])[:1]
+    yield dataset
+
+
+def _modality(sources: list[Dataset], dataset: Dataset) -> voi.Modality:
+    signed = integer(dataset, "PixelRepresentation", 0) == 1
+    for source in sources:
+        if source.get("ModalityLUTSequence") and (lut := _lut(source.ModalityLUTSequence[0], signed=signed)):
+            return voi.Modality(lut=lut)
+        slope = number(source, "RescaleSlope")
+        if slope:
+            return voi.Modality(slope=slope, intercept=number(source, "RescaleIntercept") or 0.0)
+    return voi.Modality()
+
+
+def _file_voi(sources: list[Dataset]) -> voi.Lut | voi.Window | None:
+    for source in sources:
+        if source.get("VOILUTSequence") and (lut := _lut(source.VOILUTSequence[0], signed=True)):
+            return lut
+        centre, width = number(source, "WindowCenter"), number(source, "WindowWidth")
+        function = code(source, "VOILUTFunction") or "LINEAR"
+        least = 1.0 if function == "LINEAR" else 0.0
+        if centre is not None and width is not None and width > 0 and width >= least:
+            known = function if function in ("LINEAR_EXACT", "SIGMOID") else "LINEAR"
+            return voi.Window(centre, width, known)  # type: ignore[arg-type]
+    return None
+
+
+def _lut(item: Dataset, *, signed: bool) -> voi.Lut | None:
+    """A lookup table of the file; None where it is not usable."""
+    try:
+        count, first, bits = (int(value) for value in item.LUTDescriptor)
+        data = item.LUTData
+        entries = np.frombuffer(data, "<u2") if isinstance(data, bytes) else np.asarray(data)
+    except (AttributeError, TypeError, ValueError):
+        return None
+    entries = entries.astype(np.float64).reshape(-1)[: count or 65_536]
+    if entries.size == 0 or not 1 <= bits <= 16:
+        return None
+    if signed and first > 32_767:
+        first -= 65_536
+    # Some writers declare 16 bits and use 12: the table's own maximum tells.
+    top = max(float(entries.max()), 1.0) if bits > 8 else float(2**bits - 1)
+    return voi.Lut(first, entries, top)
+
+
+def _default_voi(stored: np.ndarray, dataset: Dataset, modality: voi.Modality) -> voi.Window:
+    bits = integer(dataset, "BitsStored", 16)
+    if stored.dtype.kind in "iub" and bits <= 8:
+        low = -(2 ** (bits - 1)) if stored.dtype.kind == "i" else 0
+        ends = modality(np.array([low, low + 2**bits - 1], np.float64))
+        return voi.between(float(ends.min()), float(ends.max()))
+    if code(dataset, "Modality") == "CT" and modality.intercept < 0:
+        return CT_WINDOW
+    padding = number(dataset, "PixelPaddingValue")
+    shown = stored if padding is None else stored[stored != padding]
+    return voi.robust_window(shown if shown.size else stored, modality)

@@ -1,0 +1,1 @@
+"""The learning core: network, augmentation, training, calibration, export. The only package that imports torch."""

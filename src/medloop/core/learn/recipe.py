@@ -1,0 +1,271 @@
+"""Training from arrays to a model file: the one public entry point of the learning core."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from medloop.core.learn import calibrate as calibration
+from medloop.core.learn.augment import augment
+from medloop.core.learn.export import label_map_sha256, to_onnx
+from medloop.core.learn.fit import Pool, Schedule, fit
+from medloop.core.learn.negatives import unknown_images
+from medloop.core.learn.network import INPUT_SIZE, Network, to_safetensors, warm_start, weights_sha256
+from medloop.core.preprocess import PREPROCESSING_VERSION
+
+CALIBRATED: Final = 3000  # most held-out images that temperature and thresholds are fitted on
+NONE_OF_THESE: Final = -1  # the target of a "none of these" correction
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """What to learn from. Images are preprocessed uint8 [., 64, 64]; targets index `labels`."""
+
+    labels: tuple[str, ...]
+    images: np.ndarray
+    targets: np.ndarray
+    groups: np.ndarray  # near-duplicate or examination group of each base image
+    validation_images: np.ndarray  # held-out base groups, for calibration only
+    validation_targets: np.ndarray
+    correction_images: np.ndarray
+    correction_targets: np.ndarray  # -1: none of these
+    correction_weights: np.ndarray | None = None  # chance of being drawn, relative
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """How to learn. Fixed steps, never a clock: the same seed must give the same weights."""
+
+    seed: int = 0
+    steps: int = 1100  # optimiser steps
+    batch_size: int = 192  # base images and corrections in a batch
+    unknown_batch: int = 40  # unknown images in a batch, on top
+    correction_share: float = 0.25  # most of the batch that corrections may take
+    learning_rate: float = 3e-3  # peak of the one cycle
+    weight_decay: float = 0.05
+    warm_up: float = 0.1  # share of the steps with a rising learning rate
+    averaging: float = 0.99  # decay of the averaged weights
+    unaltered: float = 0.33  # share of each batch that is not augmented
+    trimmed: float = 0.05  # share of the augmented views that the loss leaves out as mislabelled
+    n_unknown: int = 3000  # procedural unknown images to make
+    calibration_views: int = 4  # altered copies of each held-out image to fit thresholds on
+    workers: int = 2  # threads that share each batch; part of the recipe, as the weights depend on it
+    device: str = "auto"  # a torch device, or "auto": a GPU where there is one
+
+    @classmethod
+    def full(cls, seed: int = 0) -> TrainingConfig:
+        """The full data set, from nothing: at most 180 s on 2 cores."""
+        return cls(seed=seed)
+
+    @classmethod
+    def sample(cls, seed: int = 0) -> TrainingConfig:
+        """The bundled sample of 6,000 images, from nothing: at most 60 s on 2 cores."""
+        return cls(seed=seed, steps=340, n_unknown=1500)
+
+    @classmethod
+    def weekly(cls, seed: int = 0) -> TrainingConfig:
+        """From the champion's weights, with corrections: at most 120 s on 2 cores."""
+        return cls(seed=seed, steps=300, learning_rate=1e-3, warm_up=0.2, n_unknown=1500)
+
+    @classmethod
+    def smoke(cls, seed: int = 0) -> TrainingConfig:
+        """Two seconds, for tests of the plumbing: learns little."""
+        return cls(seed=seed, steps=20, batch_size=64, unknown_batch=8, n_unknown=40, averaging=0.8)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """A model file, its weights, and what is known about its making."""
+
+    onnx: bytes
+    safetensors: bytes
+    weights_sha256: str
+    metrics: dict[str, float]
+    history: list[dict[str, float]]
+    seconds: float
+
+
+def train(
+    data: TrainingData,
+    config: TrainingConfig,
+    *,
+    initial_weights: bytes | None = None,
+    snapshot_id: str = "",
+    progress: Callable[[float, str], None] | None = None,
+) -> TrainedModel:
+    """Train, calibrate and export.
+
+    `initial_weights` are a champion's safetensors; classes it lacks start with fresh rows. `progress` gets the done
+    share (0…1) and a phrase. Same data, config and machine give the same weights.
+    """
+    started = time.perf_counter()
+    with _one_thread_an_operator():
+        trained = _train(data, config, initial_weights, snapshot_id, progress or (lambda share, phrase: None))
+    return replace(trained, seconds=time.perf_counter() - started)
+
+
+@contextmanager
+def _one_thread_an_operator() -> Iterator[None]:
+    """See `fit`: threads inside operators stall each other on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _train(
+    data: TrainingData,
+    config: TrainingConfig,
+    initial_weights: bytes | None,
+    snapshot_id: str,
+    report: Callable[[float, str], None],
+) -> TrainedModel:
+    _check(data)
+    device = _device(config.device)
+    network = _network(data.labels, config.seed, initial_weights)
+    report(0.0, "making unknown images")
+    unknown = torch.from_numpy(unknown_images(config.n_unknown, seed=config.seed))
+    report(0.03, "training")
+    fitted, history = fit(
+        network,
+        _pools(data, config, unknown),
+        _schedule(config),
+        device=device,
+        progress=lambda share, phrase: report(0.03 + 0.92 * share, phrase),
+    )
+    report(0.96, "calibrating")
+    fitted.eval()
+    calibrated, metrics = _calibrate(fitted, data, config)
+    onnx = to_onnx(fitted, calibrated.temperature, _metadata(fitted, data.labels, calibrated, snapshot_id))
+    report(1.0, "done")
+    return TrainedModel(
+        onnx=onnx,
+        safetensors=to_safetensors(fitted, data.labels),
+        weights_sha256=weights_sha256(fitted),
+        metrics=metrics | {"train_loss": history[-1]["loss"]},
+        history=history,
+        seconds=0.0,
+    )
+
+
+def _check(data: TrainingData) -> None:
+    if len(data.images) == 0:
+        raise ValueError("there are no base images to train on")
+    if len(data.validation_images) == 0:
+        raise ValueError("there are no held-out images to fit the thresholds on")
+    for images in (data.images, data.validation_images, data.correction_images):
+        if len(images) and (images.dtype != np.uint8 or images.shape[1:] != (INPUT_SIZE, INPUT_SIZE)):
+            raise ValueError(f"expected uint8 images [N, 64, 64], got {images.dtype} of shape {images.shape}")
+    for targets, lowest in ((data.targets, 0), (data.validation_targets, 0), (data.correction_targets, NONE_OF_THESE)):
+        if len(targets) and not (lowest <= targets.min() and targets.max() < len(data.labels)):
+            raise ValueError(f"targets {targets.min()}…{targets.max()} do not fit {len(data.labels)} labels")
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def _network(labels: tuple[str, ...], seed: int, initial_weights: bytes | None) -> Network:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = Network(len(labels))
+    if initial_weights is not None:
+        warm_start(network, labels, initial_weights)
+    return network
+
+
+def _schedule(config: TrainingConfig) -> Schedule:
+    return Schedule(
+        steps=config.steps,
+        peak_learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        warm_up=config.warm_up,
+        averaging=config.averaging,
+        unaltered=config.unaltered,
+        trimmed=config.trimmed,
+        workers=config.workers,
+        seed=config.seed,
+    )
+
+
+def _pools(data: TrainingData, config: TrainingConfig, unknown: torch.Tensor) -> list[Pool]:
+    """What each batch is made of: base, unknown images, corrections (few of them get few places)."""
+    none_row = len(data.labels)
+    places = _correction_places(len(data.correction_images), config)
+    pools = [
+        Pool.of(torch.from_numpy(data.images), _int64(data.targets), config.batch_size - places),
+        Pool.of(unknown, torch.full((len(unknown),), none_row), config.unknown_batch),
+    ]
+    if places:
+        targets = _int64(data.correction_targets)
+        weights = None if data.correction_weights is None else torch.from_numpy(data.correction_weights)
+        pools.append(
+            Pool.of(torch.from_numpy(data.correction_images), targets.where(targets >= 0, none_row), places, weights)
+        )
+    return pools
+
+
+def _correction_places(n_corrections: int, config: TrainingConfig) -> int:
+    """Places in a batch: the full share from 100 corrections on, in proportion below, at least one if there are any."""
+    full = config.batch_size * config.correction_share
+    return 0 if n_corrections == 0 else max(1, round(full * min(1.0, n_corrections / 100)))
+
+
+def _int64(values: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(values, dtype=np.int64))
+
+
+def _calibrate(
+    network: Network, data: TrainingData, config: TrainingConfig
+) -> tuple[calibration.Calibration, dict[str, float]]:
+    rows = np.linspace(0, len(data.validation_images) - 1, min(CALIBRATED, len(data.validation_images))).astype(int)
+    held_out, targets = torch.from_numpy(data.validation_images[rows]), np.asarray(data.validation_targets)[rows]
+    negatives = unknown_images(max(40, config.n_unknown // 4), seed=config.seed + 1)
+
+    def view(number: int) -> np.ndarray:
+        return _logits(network, augment(held_out, torch.Generator().manual_seed(config.seed + 1 + number)))
+
+    with ThreadPoolExecutor(config.workers, initializer=torch.set_num_threads, initargs=(1,)) as threads:
+        views = threads.map(view, range(config.calibration_views))
+        known, unknown = threads.map(lambda images: _logits(network, images), (held_out, torch.from_numpy(negatives)))
+    shifted = np.stack(list(views))
+    fitted = calibration.calibrate(known, shifted, targets, unknown)
+    probabilities = calibration.softmax(known[:, :-1] / fitted.temperature)
+    metrics = {
+        "validation_accuracy": float((known[:, :-1].argmax(1) == targets).mean()),
+        "shifted_accuracy": float((shifted[:, :, :-1].argmax(2) == targets).mean()),
+        "validation_ece": calibration.expected_calibration_error(probabilities, targets),
+        "unknown_rejected": float((calibration.ood_scores(unknown) >= fitted.ood_threshold).mean()),
+    }
+    return fitted, metrics | {name: float(value) for name, value in asdict(fitted).items()}
+
+
+@torch.no_grad()
+def _logits(network: Network, images: torch.Tensor) -> np.ndarray:
+    return np.concatenate([network(part).numpy() for part in torch.split(images, 256)]).astype(np.float64)
+
+
+def _metadata(
+    network: Network, labels: tuple[str, ...], fitted: calibration.Calibration, snapshot_id: str
+) -> dict[str, Any]:
+    return {
+        "labels": list(labels),
+        "label_map_sha256": label_map_sha256(labels),
+        "input_size": INPUT_SIZE,
+        "input_mode": "L",
+        **asdict(fitted),
+        "preprocessing_version": PREPROCESSING_VERSION,
+        "snapshot_id": snapshot_id,
+        "weights_sha256": weights_sha256(network),
+    }

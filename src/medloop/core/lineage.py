@@ -1,0 +1,43 @@
+"""Who was champion before whom, from the ledger of promotions. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from medloop.core.events import Promotion
+
+
+def champions(moves: Sequence[Promotion]) -> list[str]:
+    """The line of champions that rollbacks would walk back along, the one in office last.
+
+    A promotion puts a version on top; a rollback takes those above its target off again, so that rolling back twice
+    goes back two champions and not to and fro. `moves` are the ledger's entries, oldest first.
+    """
+    line: list[str] = []
+    for move in moves:
+        if move.action == "bootstrap":
+            line.clear()  # a new registry beside an old bucket: its versions are others
+        if move.from_version is not None:
+            _cut_above(line, move.from_version)  # also drops a move that was written down and never made
+            if line[-1:] != [move.from_version]:
+                line.append(move.from_version)  # made by other means than medloop's
+        if move.action == "rollback" and move.to_version in line:
+            _cut_above(line, move.to_version)
+        elif line[-1:] != [move.to_version]:
+            line.append(move.to_version)
+    return line
+
+
+def previous_champion(moves: Sequence[Promotion], current: str) -> str | None:
+    """The champion that `current` replaced; None where the ledger does not say."""
+    line = champions(moves)
+    _cut_above(line, current)
+    return line[-2] if len(line) > 1 and line[-1] == current else None
+
+
+def _cut_above(line: list[str], version: str) -> None:
+    """Take off what stands above the newest entry of `version`; nothing where there is none."""
+    for i in range(len(line) - 1, -1, -1):
+        if line[i] == version:
+            del line[i + 1 :]
+            return

@@ -1,0 +1,82 @@
+"""Scores of one model's answers: accuracy by class, confusion, calibration. numpy in, plain values out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+BINS: Final = 15  # of equal width, as in Guo et al. 2017
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """How one class fares. Rates are 0 where nothing was there to count."""
+
+    label: str
+    n: int  # images of this class
+    recall: float
+    precision: float
+    f1: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """Answers of similar confidence: how sure they were, how often they were right."""
+
+    low: float
+    high: float
+    n: int
+    confidence: float  # mean
+    accuracy: float
+
+
+def per_class(y_true: np.ndarray, y_pred: np.ndarray, labels: Sequence[str]) -> list[ClassScore]:
+    """Recall, precision and F1 of each class; `y_true` and `y_pred` index `labels` (-1: none of these)."""
+    precision, recall, f1, support = precision_recall_fscore_support(
+        y_true, y_pred, labels=range(len(labels)), zero_division=0.0
+    )
+    columns = zip(labels, support, recall, precision, f1, strict=True)
+    return [ClassScore(label, int(n), float(r), float(p), float(f)) for label, n, r, p, f in columns]
+
+
+def balanced_accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> float:
+    """Mean recall over the classes that occur in `y_true`.
+
+    Raises:
+        ValueError: There are no images.
+    """
+    if len(y_true) == 0:
+        raise ValueError("no images to score")
+    return float(np.mean([np.mean(y_pred[y_true == target] == target) for target in np.unique(y_true)]))
+
+
+def confusion(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> np.ndarray:
+    """Counts [C, C]: rows are the truth, columns the answer. -1 ("none of these") is left out."""
+    return np.asarray(confusion_matrix(y_true, y_pred, labels=range(n_classes)))
+
+
+def reliability(confidence: np.ndarray, right: np.ndarray, *, bins: int = BINS) -> list[ReliabilityBin]:
+    """Answers by confidence, in bins of equal width; empty bins are left out."""
+    index = np.clip((confidence * bins).astype(int), 0, bins - 1)
+    return [
+        ReliabilityBin(
+            low=int(i) / bins,
+            high=(int(i) + 1) / bins,
+            n=int((index == i).sum()),
+            confidence=float(confidence[index == i].mean()),
+            accuracy=float(right[index == i].mean()),
+        )
+        for i in np.unique(index)
+    ]
+
+
+def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, *, bins: int = BINS) -> float:
+    """Mean distance of confidence from accuracy over the bins, weighted by images; NaN without images."""
+    if len(confidence) == 0:
+        return float("nan")
+    parts = reliability(confidence, right, bins=bins)
+    return sum(part.n * abs(part.confidence - part.accuracy) for part in parts) / len(confidence)

@@ -1,0 +1,19 @@
+"""What the readers of single formats hand to `decode`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture out of a file."""
+
+    pixels: np.ndarray  # uint8 [H, W], grey
+    frames: int = 1
+    frame: int = 0
+    technical: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,56 @@
+"""How reliable each person's answers were, by what reviewers decided about them."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from medloop.core.fold import ImageState
+
+Z: Final = 1.96  # 95 % confidence
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """One person. `at_least` is what their share of right answers is with 97.5 % confidence: 0 for who is unknown."""
+
+    who: str
+    answers: int  # that count today
+    judged: int  # of those, about images that somebody else gave a label as a reviewer
+    right: int  # of those, confirmed
+    at_least: float
+
+
+def reliabilities(states: Iterable[ImageState]) -> list[Reliability]:
+    """Everybody who corrects, the least reliable first, then by name.
+
+    A reviewer's own answers about images that they decided themselves prove nothing. A rejection does not either: it
+    may be for the image's sake.
+    """
+    answers: Counter[str] = Counter()
+    judged: Counter[str] = Counter()
+    right: Counter[str] = Counter()
+    for state in states:
+        for who, label in state.answers:
+            answers[who] += 1
+            if state.decided_by not in (None, who):
+                judged[who] += 1
+                right[who] += label == state.label
+    people = [
+        Reliability(who, total, judged[who], right[who], _lower(right[who], judged[who]))
+        for who, total in answers.items()
+    ]
+    return sorted(people, key=lambda person: (person.at_least, person.who))
+
+
+def _lower(right: int, judged: int) -> float:
+    """Lower end of Wilson's interval, which holds for small numbers too."""
+    if judged == 0:
+        return 0.0
+    share = right / judged
+    centre = share + Z**2 / (2 * judged)
+    margin = Z * math.sqrt(share * (1 - share) / judged + Z**2 / (4 * judged**2))
+    return max(0.0, (centre - margin) / (1 + Z**2 / judged))

@@ -1,0 +1,172 @@
+"""The weekly loop: snapshot → train → evaluate → promote, each task one job, handing on ids alone.
+
+The DAG processor parses this file every few seconds, so nothing but airflow is imported at the top. Every id
+comes from the task before, in the same run: a task that is cleared weeks later works on what its run worked
+on, and never on "the latest".
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import (
+    Context,
+    CronTriggerTimetable,
+    ExceptionRetryPolicy,
+    Param,
+    RetryAction,
+    RetryRule,
+    dag,
+    get_current_context,
+    task,
+)
+from airflow.sdk.exceptions import AirflowSkipException
+
+ABOUT = """
+### What it does
+Retrains the image classifier on its users' corrections, and lets the new version serve only when it is good.
+
+| task | what it does | what it hands on |
+|---|---|---|
+| `snapshot` | folds corrections and reviews into a data set version; ends the run if too few are new | snapshot id |
+| `train` | trains from the champion's weights on base data and corrections; registers the version | model version |
+| `evaluate` | judges champion, challenger and reference on the same held-out images | model version |
+| `promote` | moves the alias `champion` if the gate said yes; otherwise *skipped* | model version |
+
+Why a run ended early, or why nothing was promoted, stands in the XCom `reason` of `snapshot` or `promote` and in
+its log. Every task may run twice: the same input gives the same id, and work that is done is found again.
+
+### Parameters
+`force`, `min_new` and `engine`; *Trigger* explains them.
+
+### Credentials
+From the connections `aws_default` (Amazon Web Services) and `mlflow_default` (HTTP) where they are defined, else
+from the environment. Other settings: the Variable `medloop`, a JSON object.
+
+### When a task fails
+It is tried again, later each time, while a store does not answer; a wrong setting or a missing right fails at once,
+with a sentence that says what to do. The champion goes on serving whatever happens here.
+"""
+
+PATIENCE = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(
+            exception=["medloop.errors.StoreUnavailableError", "medloop.errors.StaleError"],
+            action=RetryAction.DEFAULT,
+            reason="a store is away or busy: trying again may help",
+        ),
+        RetryRule(
+            exception="medloop.errors.MedloopError",
+            action=RetryAction.FAIL,
+            reason="trying again would give the same answer",
+        ),
+    ]
+)
+
+
+def tell(context: Context) -> None:
+    """Notify people of a failed task or of a promotion."""
+    from medloop.dags.notify import notify
+
+    notify(context)
+
+
+@dag(
+    dag_id="medloop_weekly_retrain",
+    description="Corrections → snapshot → training → gate → champion",
+    doc_md=ABOUT,
+    tags=["medloop", "training"],
+    schedule=CronTriggerTimetable("0 3 * * 1", timezone="UTC"),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=24),
+    default_args={
+        "owner": "medloop",
+        "retries": 3,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": 3.0,
+        "max_retry_delay": timedelta(minutes=15),
+        "retry_policy": PATIENCE,
+        "execution_timeout": timedelta(hours=1),
+        "on_failure_callback": tell,
+    },
+    params={
+        "force": Param(
+            False,
+            type="boolean",
+            title="Retrain in any case",
+            description="Train even when too few corrections are new. The gate still decides what is promoted.",
+        ),
+        "min_new": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            title="Least number of new corrections",
+            description="With fewer, the run ends after snapshot. Empty: the setting MEDLOOP_MIN_NEW_CORRECTIONS.",
+        ),
+        "engine": Param(
+            None,
+            type=["null", "string"],
+            enum=["local", "ray", None],
+            values_display={"local": "local", "ray": "ray", "null": "as set in MEDLOOP_ENGINE"},
+            title="Training engine",
+            description="local trains where the task runs, ray on a Ray cluster.",
+        ),
+    },
+)
+def medloop_weekly_retrain() -> None:
+    """Wire the four tasks."""
+
+    @task.short_circuit
+    def snapshot() -> str | None:
+        """Fold new corrections into a snapshot; None ends the run here."""
+        from medloop.dags.connections import connect_loop
+        from medloop.jobs.retrain import plan
+
+        params = get_current_context()["params"]
+        taken = plan(connect_loop(), force=params["force"], min_new=params["min_new"])
+        _push("reason", taken.reason)
+        return taken.snapshot_id
+
+    @task(execution_timeout=timedelta(hours=8))
+    def train(snapshot_id: str) -> str:
+        """Train on this snapshot and register the version."""
+        from medloop.dags.connections import connect_loop
+        from medloop.jobs.train import train as job
+
+        engine = get_current_context()["params"]["engine"]
+        return job(connect_loop(), snapshot_id=snapshot_id, engine=engine).version
+
+    @task
+    def evaluate(version: str) -> str:
+        """Put this version before the gate and keep the report."""
+        from medloop.dags.connections import connect_loop
+        from medloop.jobs.evaluate import evaluate as job
+
+        job(connect_loop(), version=version)
+        return version
+
+    @task(on_success_callback=tell)
+    def promote(version: str) -> str:
+        """Make this version the champion if its gate report says so."""
+        from medloop.dags.connections import connect_loop
+        from medloop.jobs.promote import promote as job
+
+        outcome = job(connect_loop(), version=version, by=f"airflow {get_current_context()['run_id']}")
+        if not outcome.promoted:
+            _push("reason", reason := "; ".join(outcome.reasons))
+            raise AirflowSkipException(reason)
+        if outcome.from_version != version:  # otherwise an old run done again: no news
+            _push("replaced", outcome.from_version or "")
+        return version
+
+    promote(evaluate(train(snapshot())))  # type: ignore[arg-type]  # Airflow passes what the task will return
+
+
+def _push(key: str, value: str) -> None:
+    """Show something beside the task, and to callbacks."""
+    get_current_context()["ti"].xcom_push(key=key, value=value)
+
+
+weekly_retrain = medloop_weekly_retrain()  # the name that a DAG file of an existing Airflow imports

@@ -1,0 +1,61 @@
+"""What Airflow's callbacks say to people: a task failed for good, or a version was promoted.
+
+Runs where the task ran (or in the DAG processor, when the task's process was killed). An exception in here is
+logged by Airflow and changes no task's state.
+"""
+
+from __future__ import annotations
+
+import html
+import logging
+from typing import TYPE_CHECKING
+
+from airflow.providers.smtp.hooks.smtp import SmtpHook
+
+from medloop.dags.connections import airflow_settings
+from medloop.errors import StoreError
+from medloop.stores.notify import Notice, post_webhook
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
+
+
+def notify(context: Context) -> None:
+    """Send the notice that fits this context to the webhook and the address in the settings, if any."""
+    settings = airflow_settings()
+    notice = describe(context, model=settings.model_name)
+    if notice is None:
+        return
+    if settings.notify_webhook:
+        try:
+            post_webhook(settings.notify_webhook, notice)
+        except StoreError as error:  # the e-mail is still to go out
+            log.warning("%s", error)
+    if settings.notify_email:
+        send_email(settings.notify_email, notice)
+
+
+def describe(context: Context, *, model: str) -> Notice | None:
+    """The notice for the end of a task: its failure, or the promotion that it was; None if there is no news."""
+    ti, run_id = context["ti"], str(context["run_id"])
+    details = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": run_id, "log_url": ti.log_url}
+    if failure := context.get("exception"):
+        text = f"medloop: {ti.task_id} failed in {run_id}: {failure}"
+        return Notice("failed", text, details)
+    replaced = ti.xcom_pull(task_ids=ti.task_id, key="replaced")
+    if replaced is None:
+        return None
+    version = str(ti.xcom_pull(task_ids=ti.task_id))
+    text = f"medloop: version {version} of {model} is the champion now, in place of version {replaced}"
+    return Notice("promoted", text, details | {"model": model, "version": version, "replaced": str(replaced)})
+
+
+def send_email(address: str, notice: Notice) -> None:
+    """Send a notice over Airflow's connection `smtp_default`, which also holds the sender's address."""
+    rows = "".join(f"<li>{html.escape(key)}: {html.escape(value)}</li>" for key, value in notice.details.items())
+    with SmtpHook() as smtp:
+        smtp.send_email_smtp(
+            to=address, subject=notice.text[:200], html_content=f"<p>{html.escape(notice.text)}</p><ul>{rows}</ul>"
+        )

@@ -1,0 +1,75 @@
+"""What a person says about a prediction: onto this machine's disk at once, into S3 as soon as it answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from medloop.core.decode import DecodedImage, encode_png
+from medloop.core.events import Correction, Review
+from medloop.jobs.loop import Loop
+from medloop.stores.outbox import Receipt
+
+if TYPE_CHECKING:
+    from medloop.core.predict import Prediction
+
+
+def correct(
+    loop: Loop,
+    *,
+    image: DecodedImage,
+    given_label: str | None,
+    prediction: Prediction | None,
+    model_version: str | None,
+    who: str,
+    source: Literal["page", "cli"] = "page",
+    note: str = "",
+) -> Receipt:
+    """Record a correction or a confirmation; of the upload only the pixels are kept.
+
+    Args:
+        loop: The stores. Its sender carries the event on, if it runs.
+        image: What was shown.
+        given_label: The right class; None for "none of these".
+        prediction: What was predicted, None if nothing was.
+        model_version: The version that predicted it.
+        who: The person's name; only its identity is stored.
+        source: Where it was said.
+        note: The person's remark.
+
+    Raises:
+        StoreError: Nothing could be saved; the person must be told.
+    """
+    identifier, at = loop.new_event()
+    event = Correction(
+        id=identifier,
+        at=at,
+        image_sha256=image.sha256,
+        given_label=given_label,
+        predicted_label=prediction.label if prediction else None,
+        confidence=round(float(prediction.confidence), 6) if prediction else None,
+        verdict=prediction.verdict if prediction else None,
+        model_version=model_version,
+        who=loop.identify(who),
+        source=source,
+        note=note,
+    )
+    receipt = loop.outbox.add(event, encode_png(image.pixels))
+    loop.sender.wake()
+    return receipt
+
+
+def withdraw(loop: Loop, *, image_sha256: str, who: str, why: str = "") -> Receipt:
+    """Take back all that this person has said about the image. Raises as `correct` does."""
+    identifier, at = loop.new_event()
+    event = Review(
+        id=identifier,
+        at=at,
+        image_sha256=image_sha256,
+        action="withdraw",
+        label=None,
+        who=loop.identify(who),
+        why=why,
+    )
+    receipt = loop.outbox.add_review(event)
+    loop.sender.wake()
+    return receipt

@@ -1,0 +1,138 @@
+"""Is everything there that the loop needs? One finding a check, each with what to do.
+
+Changes nothing but one probe object in S3, which it removes.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+import httpx
+
+from medloop.core.predict import Predictor
+from medloop.errors import AlreadyExistsError, MedloopError
+from medloop.settings import Settings
+from medloop.stores.airflow import Airflow
+from medloop.stores.objects import ObjectStore
+from medloop.stores.registry import CHAMPION, Registry
+
+PROBE_FOLDER = "doctor/"
+LEAST_FREE_BYTES = 2 << 30
+MOST_SKEW_S = 60  # S3 refuses requests that are 15 minutes off; ids of events carry the time, so be stricter
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding."""
+
+    name: str
+    outcome: Literal["ok", "warning", "failed"]
+    says: str
+    fix: str = ""
+
+
+def examine(load: Callable[[], Settings]) -> Iterator[Check]:
+    """Look at everything, one after the other; a check that fails does not stop the next, unless settings do."""
+    try:
+        settings = load()
+    except MedloopError as error:
+        yield Check("settings", "failed", str(error), "correct it in the environment, in .env or in config.py")
+        return
+    yield Check("settings", "ok", f"read; the state folder is {settings.home.absolute()}")
+    checks: tuple[tuple[str, str, Callable[[Settings], Check]], ...] = (
+        ("S3", "check AWS_ENDPOINT_URL_S3, the AWS keys and MEDLOOP_S3_BUCKET, or start one: `medloop up`", _s3),
+        ("MLflow", "check MLFLOW_TRACKING_URI, _USERNAME and _PASSWORD, or start one: `medloop up`", _mlflow),
+        ("Airflow", "check MEDLOOP_AIRFLOW_URL, _USERNAME and _PASSWORD, or start one: `medloop up`", _airflow),
+        ("model", "`medloop models` lists the versions, `medloop rollback` returns to an earlier one", _model),
+        ("disk", "free space, or set MEDLOOP_HOME to a folder on another disk", _disk),
+        ("clock", "set this machine's clock, best by NTP", _clock),
+    )
+    for name, fix, check in checks:
+        try:
+            yield check(settings)
+        except (MedloopError, httpx.HTTPError, ValueError) as error:
+            yield Check(name, "failed", str(error), fix)
+
+
+def _s3(settings: Settings) -> Check:
+    """Everything that the loop does to a bucket: write, read, list, delete, and write only where nothing is."""
+    objects = ObjectStore.from_settings(settings)
+    key = f"{PROBE_FOLDER}{secrets.token_hex(8)}"
+    objects.create(key, b"probe")
+    try:
+        if objects.get(key) != b"probe" or key not in {info.key for info in objects.list(PROBE_FOLDER)}:
+            return Check("S3", "failed", f"{objects.name} loses what it is given", "use a store that is consistent")
+        try:
+            objects.create(key, b"second")
+        except AlreadyExistsError:
+            return Check("S3", "ok", f"{objects.name}: writes, reads, lists, deletes, and refuses to overwrite")
+        return Check(
+            "S3", "failed", f"{objects.name} ignores `If-None-Match: *`, so corrections could overwrite each other",
+            "use a store with conditional writes: AWS S3, or SeaweedFS 4 as `medloop up` starts it",
+        )  # fmt: skip
+    finally:
+        objects.delete(key)
+
+
+def _mlflow(settings: Settings) -> Check:
+    champion = Registry(settings).version_of(CHAMPION)
+    address = f"{settings.mlflow_tracking_uri} as {settings.mlflow_username or 'nobody'}"
+    if champion is None:
+        says = f"{address}: answers, but {settings.model_name} has no champion"
+        return Check("MLflow", "failed", says, "`medloop up` trains the first model")
+    return Check("MLflow", "ok", f"{address}: {settings.model_name} version {champion} is champion")
+
+
+def _airflow(settings: Settings) -> Check:
+    if not settings.airflow_url:
+        return Check("Airflow", "warning", "none is set", "`medloop retrain` does by hand what it would do weekly")
+    url = settings.airflow_url.rstrip("/")
+    health = httpx.get(f"{url}/api/v2/monitor/health", timeout=10.0, follow_redirects=True).raise_for_status().json()
+    ill = [name for name in ("metadatabase", "scheduler", "dag_processor") if health[name]["status"] != "healthy"]
+    if ill:
+        says = f"{url}: not healthy: {', '.join(ill)}"
+        return Check("Airflow", "failed", says, "wait half a minute after a start, then see `medloop logs`")
+    dag = Airflow(settings).dag()
+    if dag.paused:
+        return Check("Airflow", "warning", f"{url}: the DAG is paused", "unpause medloop_weekly_retrain there")
+    return Check("Airflow", "ok", f"{url}: healthy; next run {dag.next_run_at or 'not planned'}")
+
+
+def _model(settings: Settings) -> Check:
+    registry = Registry(settings)
+    champion = registry.version_of(CHAMPION)
+    if champion is None:
+        return Check("model", "failed", "there is none yet", "`medloop up` trains the first one")
+    onnx = registry.model_file(champion)
+    labels = Predictor(onnx).metadata.labels
+    return Check("model", "ok", f"version {champion} loads: {len(onnx) / 2**20:.1f} MiB, {', '.join(labels)}")
+
+
+def _disk(settings: Settings) -> Check:
+    place = settings.home.absolute()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    says = f"{free / 2**30:.1f} GiB free at {place}"
+    if free < LEAST_FREE_BYTES:
+        return Check("disk", "warning", says, "free space, or set MEDLOOP_HOME to a folder on another disk")
+    return Check("disk", "ok", says)
+
+
+def _clock(settings: Settings) -> Check:
+    """Against the clock of S3, which refuses requests that carry a very different time."""
+    url = settings.s3_endpoint_url or f"https://s3.{settings.aws_region}.amazonaws.com"
+    answer = httpx.head(url, timeout=10.0)
+    if "date" not in answer.headers:
+        return Check("clock", "warning", f"{url} does not tell the time", "compare it by hand")
+    skew_s = abs((datetime.now(UTC) - parsedate_to_datetime(answer.headers["date"])).total_seconds())
+    says = f"{skew_s:.0f} s from the clock of {url}"
+    if skew_s > MOST_SKEW_S:
+        return Check("clock", "failed", says, "set this machine's clock, best by NTP")
+    return Check("clock", "ok", says)

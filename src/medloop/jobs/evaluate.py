@@ -1,0 +1,276 @@
+"""One evaluation: champion, challenger and reference on the same held-out images, through the gate, into a report.
+
+The same comparison is not made twice. Moves the alias `challenger` only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from medloop.core.contract import load_checked
+from medloop.core.decision import Decision
+from medloop.core.evaluation import (
+    NONE_OF_THESE,
+    Answers,
+    Scores,
+    answer,
+    corrupted,
+    golden_error,
+    latency_ms,
+    score,
+)
+from medloop.core.gate import Calibration, Evidence, Infrastructure, Paired, decide
+from medloop.core.model_card import model_card
+from medloop.core.plots import report_plots
+from medloop.core.predict import Predictor
+from medloop.core.report import GateReport, flat_metrics, scores_dict
+from medloop.core.training_set import TrainingSet
+from medloop.errors import ModelError, NotFoundError
+from medloop.jobs.loop import Loop
+from medloop.jobs.train import Progress, silent
+from medloop.jobs.training_data import acceptance_sets, gather
+from medloop.jobs.training_record import (
+    CARD_FILE,
+    REPORT_FILE,
+    read_golden,
+    read_origin,
+    read_recipe,
+    recorded_report,
+)
+from medloop.stores.registry import CHALLENGER, CHAMPION, REFERENCE, ModelVersion
+
+if TYPE_CHECKING:
+    from medloop.stores.acceptance_sets import AcceptanceSet
+
+GATE_RULES: Final = "2"  # changes when the gate's rules do, so that old reports don't count as new ones
+GOLDEN_TOLERANCE: Final = 1e-3  # of a probability; another machine's arithmetic stays far below
+N_UNKNOWN: Final = 1500
+UNKNOWN_SEED: Final = 977  # not a training's: the unknown images of the gate are its own
+TAG_LENGTH: Final = 4000  # MLflow takes 5,000 characters
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Contest:
+    """The models to compare, by role; `reference` may be missing."""
+
+    predictors: Mapping[str, Predictor]
+    load_error: str
+
+
+def evaluate(loop: Loop, *, version: str, progress: Progress | None = None) -> GateReport:
+    """Put a version before the gate, keep the report with its run and in S3, and say where it stands.
+
+    Raises:
+        NotFoundError: There is no such version, or no champion to compare with.
+    """
+    report = progress or silent
+    challenger = loop.registry.get(version)
+    champion = loop.registry.version_of(CHAMPION)
+    if champion is None:
+        raise NotFoundError("there is no champion to compare with: `medloop bootstrap` trains a first one")
+    reference = loop.registry.version_of(REFERENCE)
+    sets = acceptance_sets(loop)
+    key = _key(version, champion, reference, sets)
+    recorded = recorded_report(loop, challenger)
+    if recorded and (recorded.key == key or champion == version):
+        return recorded  # champion already: what it was promoted on stands
+    report(0.05, "fetching data")
+    recipe = read_recipe(loop, challenger)
+    training_set = gather(
+        loop, snapshot_id=recipe.snapshot_id, base_id=recipe.base_id, champion_labels=recipe.labels, kept_out=sets
+    )
+    report(0.15, "loading models")
+    contest = _load(loop, challenger=version, champion=champion, reference=reference)
+    decision, scores = _judge(loop, challenger, champion, contest, training_set, sets, report)
+    found = GateReport(
+        key=key, version=version, champion_version=champion, reference_version=reference,
+        snapshot_id=recipe.snapshot_id, base_id=recipe.base_id, at=loop.new_event()[1], decision=decision,
+        scores={role: scores_dict(item) for role, item in scores.items()},
+    )  # fmt: skip
+    report(0.9, "keeping the report")
+    _keep(loop, challenger, found)
+    return found
+
+
+def _key(version: str, champion: str, reference: str | None, sets: Sequence[AcceptanceSet]) -> str:
+    parts = [GATE_RULES, version, champion, reference, [(item.name, item.set_id, item.floor) for item in sets]]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _load(loop: Loop, *, challenger: str, champion: str, reference: str | None) -> _Contest:
+    """Every model as the page would load it. Only the challenger's failing is a matter for the gate."""
+    predictors = {"champion": Predictor(loop.registry.model_file(champion))}
+    if reference is not None:
+        predictors["reference"] = Predictor(loop.registry.model_file(reference))
+    try:
+        predictor = load_checked(loop.registry.model_file(challenger))
+    except ModelError as error:
+        return _Contest(predictors, str(error))
+    return _Contest({"challenger": predictor, **predictors}, "")
+
+
+def _judge(
+    loop: Loop,
+    challenger: ModelVersion,
+    champion: str,
+    contest: _Contest,
+    training_set: TrainingSet,
+    sets: Sequence[AcceptanceSet],
+    report: Progress,
+) -> tuple[Decision, dict[str, Scores]]:
+    if contest.load_error:
+        nothing = Paired("base test", *(np.zeros(0, dtype=bool),) * 2, np.zeros(0, np.int64))
+        facts = Infrastructure(contest.load_error, (), (), float("inf"), 0.0, float("inf"), 0.0)
+        return decide(Evidence(infrastructure=facts, base=nothing, calibration=None)), {}
+    bench = _Bench(contest.predictors, training_set)
+    report(0.2, "base test images")
+    answers, base = bench.base()
+    scores = {role: score(item, base_classes(training_set), training_set.labels) for role, item in answers.items()}
+    report(0.5, "corrupted and unknown images")
+    slices = (bench.corrupted(), bench.unknown(), bench.kept_as_known(answers))
+    report(0.8, "corrections and acceptance sets")
+    evidence = Evidence(
+        infrastructure=_infrastructure(loop, challenger, contest.predictors, training_set),
+        base=base,
+        calibration=Calibration(
+            challenger_ece=scores["challenger"].ece, champion_ece=scores["champion"].ece,
+            challenger_confident_errors=scores["challenger"].confident_errors,
+            champion_confident_errors=scores["champion"].confident_errors,
+        ),
+        corrections=bench.corrections(),
+        slices=slices,
+        acceptance=tuple(bench.acceptance(item) for item in sets),
+    )  # fmt: skip
+    return decide(evidence), scores
+
+
+def base_classes(training_set: TrainingSet) -> np.ndarray:
+    """The true classes of the base test images that count: str [N]."""
+    return np.asarray(np.array(training_set.labels)[training_set.base_targets[training_set.scored_test()]])
+
+
+class _Bench:
+    """The same images put before every model."""
+
+    def __init__(self, predictors: Mapping[str, Predictor], training_set: TrainingSet) -> None:
+        self._predictors = predictors
+        self._set = training_set
+        test = training_set.scored_test()
+        self._images = training_set.base.images[test]
+        self._groups = training_set.base.groups[test]
+        self._classes = base_classes(training_set)
+
+    def base(self) -> tuple[dict[str, Answers], Paired]:
+        """Answers by role on the base test images, and who was right."""
+        answers = self._ask(self._images)
+        rights = {role: item.right(self._classes) for role, item in answers.items()}
+        return answers, _paired("base test", rights, self._groups, self._classes)
+
+    def corrupted(self) -> Paired:
+        """Base test images made worse in many ways."""
+        images, origin = corrupted(self._images)
+        rights = {role: item.right(self._classes[origin]) for role, item in self._ask(images).items()}
+        return _paired("corrupted images", rights, self._groups[origin])
+
+    def unknown(self) -> Paired:
+        """Images of nothing that the model knows; right is to say so."""
+        from medloop.core.learn.negatives import unknown_images
+
+        images = unknown_images(N_UNKNOWN, seed=UNKNOWN_SEED)
+        rights = {role: item.unknown for role, item in self._ask(images).items()}
+        return _paired("unknown images kept out", rights, np.arange(len(images)))
+
+    def kept_as_known(self, answers: Mapping[str, Answers]) -> Paired:
+        """Base test images; wrong is to call one unknown."""
+        rights = {role: ~item.unknown for role, item in answers.items()}
+        return _paired("base test kept as known", rights, self._groups)
+
+    def corrections(self) -> Paired | None:
+        """Held-out corrections; None while there are none."""
+        held_out = np.array([use == "held out" for use in self._set.uses], dtype=bool)
+        if not held_out.any():
+            return None
+        given = np.array([NONE_OF_THESE if label is None else label for label in self._set.corrections.labels])
+        return self._useful("held-out corrections", self._set.corrections.images[held_out], given[held_out])
+
+    def acceptance(self, item: AcceptanceSet) -> Paired:
+        """A site's own images."""
+        return self._useful(item.name, item.images, item.classes, groups=item.groups, floor=item.floor)
+
+    def _useful(
+        self,
+        name: str,
+        images: np.ndarray,
+        classes: np.ndarray,
+        *,
+        groups: np.ndarray | None = None,
+        floor: float | None = None,
+    ) -> Paired:
+        rights = {role: item.useful(classes) for role, item in self._ask(images).items()}
+        return _paired(name, rights, np.arange(len(images)) if groups is None else groups, floor=floor)
+
+    def _ask(self, images: np.ndarray) -> dict[str, Answers]:
+        return {role: answer(predictor, images) for role, predictor in self._predictors.items()}
+
+
+def _paired(
+    name: str,
+    rights: Mapping[str, np.ndarray],
+    groups: np.ndarray,
+    classes: np.ndarray | None = None,
+    *,
+    floor: float | None = None,
+) -> Paired:
+    return Paired(
+        name=name, challenger=rights["challenger"], champion=rights["champion"], reference=rights.get("reference"),
+        groups=groups, classes=classes, floor=floor,
+    )  # fmt: skip
+
+
+def _infrastructure(
+    loop: Loop, challenger: ModelVersion, predictors: Mapping[str, Predictor], training_set: TrainingSet
+) -> Infrastructure:
+    new, old = predictors["challenger"], predictors["champion"]
+    ours, theirs = latency_ms([new, old], training_set.base.images[0])
+    return Infrastructure(
+        load_error="",
+        champion_labels=old.metadata.labels,
+        challenger_labels=new.metadata.labels,
+        golden_error=golden_error(new, *read_golden(loop, challenger)),
+        golden_tolerance=GOLDEN_TOLERANCE,
+        challenger_ms=ours,
+        champion_ms=theirs,
+    )
+
+
+def _keep(loop: Loop, challenger: ModelVersion, found: GateReport) -> None:
+    """Report, plots and card with the run, a copy in S3, and the verdict on the version."""
+    raw = found.to_json()
+    files = {REPORT_FILE: raw, CARD_FILE: model_card(read_origin(loop, challenger), found).encode()}
+    if found.scores:
+        files |= {f"plots/{name}": png for name, png in report_plots(found).items()}
+        metrics = [flat_metrics(role, scores) for role, scores in found.scores.items()]
+        loop.registry.log_metrics(challenger.run_id, {name: x for part in metrics for name, x in part.items()})
+    loop.registry.attach(challenger.run_id, files)
+    loop.objects.ensure(f"reports/{loop.registry.model}/version={found.version}/{found.key}.json", raw)
+    loop.registry.set_tags(challenger.version, _verdict(found))
+    aliased = loop.registry.version_of(CHALLENGER)
+    if challenger.version != found.champion_version:
+        loop.registry.move_alias(CHALLENGER, challenger.version, expected=aliased)
+
+
+def _verdict(found: GateReport) -> dict[str, str]:
+    tags = {
+        "gate": "yes" if found.passed else "no",
+        "gate_reasons": "\n".join(found.reasons)[:TAG_LENGTH],
+        "gate_champion": found.champion_version,
+    }
+    if found.scores:
+        tags["accuracy"] = f"{found.scores['challenger']['accuracy']:.6f}"
+    return tags

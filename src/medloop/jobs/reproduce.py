@@ -1,0 +1,68 @@
+"""Trains a version once more from what its run recorded, and compares the weights. Registers nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from medloop.errors import NotFoundError
+from medloop.jobs.loop import Loop
+from medloop.jobs.train import Progress, run_training, silent, training_data
+from medloop.jobs.training_data import gather
+from medloop.jobs.training_record import Recipe, read_recipe, read_uses
+from medloop.stores.acceptance_sets import AcceptanceSet
+
+
+@dataclass(frozen=True, slots=True)
+class ReproduceResult:
+    """Whether the same training gives the same weights."""
+
+    version: str
+    same: bool
+    recorded_sha256: str
+    found_sha256: str
+    seconds: float
+    note: str  # what is known to differ; "" where nothing is
+
+
+def reproduce(loop: Loop, *, version: str, progress: Progress | None = None) -> ReproduceResult:
+    """Train `version` again on its snapshot, base data set, configuration and first weights.
+
+    Equal weights are to be expected on the same kind of machine with the same number of cores.
+
+    Raises:
+        NotFoundError: The version, or something that it learned from, is gone.
+    """
+    from medloop.core.learn.recipe import TrainingConfig
+
+    report = progress or silent
+    report(0.0, "fetching data")
+    found = loop.registry.get(version)
+    recipe = read_recipe(loop, found)
+    training_set = gather(
+        loop, snapshot_id=recipe.snapshot_id, base_id=recipe.base_id, champion_labels=recipe.labels,
+        kept_out=_kept_out(loop, recipe),
+    )  # fmt: skip
+    weights = loop.registry.weights(recipe.parent_version) if recipe.parent_version else None
+    config = replace(TrainingConfig(**recipe.config), device=loop.settings.device)
+    trained = run_training(
+        loop, training_data(training_set), config, weights=weights, snapshot_id=recipe.snapshot_id,
+        engine=recipe.engine, progress=lambda share, phrase: report(0.05 + 0.95 * share, phrase),
+    )  # fmt: skip
+    recorded = found.tags["weights_sha256"]
+    gone = len(read_uses(loop, found)) - len(training_set.uses)
+    return ReproduceResult(
+        version=version,
+        same=trained.weights_sha256 == recorded,
+        recorded_sha256=recorded,
+        found_sha256=trained.weights_sha256,
+        seconds=trained.seconds,
+        note=f"{gone} of its corrections were erased or withdrawn since" if gone else "",
+    )
+
+
+def _kept_out(loop: Loop, recipe: Recipe) -> Sequence[AcceptanceSet]:
+    try:
+        return [loop.acceptance_sets.content(name, set_id) for name, set_id in recipe.kept_out]
+    except NotFoundError as error:
+        raise NotFoundError(f"an acceptance set that was kept out of the training is gone: {error}") from error

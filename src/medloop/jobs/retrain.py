@@ -1,0 +1,118 @@
+"""The weekly loop without Airflow: snapshot → train → evaluate → promote, and whether there is a reason to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from medloop.core.acceptance import decide
+from medloop.core.fold import fold
+from medloop.jobs.loop import Loop
+from medloop.jobs.promote import promote
+from medloop.jobs.screen import screen
+from medloop.jobs.snapshot import snapshot
+from medloop.jobs.train import Engine, Progress, silent, train
+
+if TYPE_CHECKING:
+    from medloop.core.learn.recipe import TrainingConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Whether to train, and on what."""
+
+    snapshot_id: str | None  # None: not this time
+    reason: str
+    new: int  # corrected images that the last training did not have, or had under another label
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainResult:
+    """What came of one round. Later ids are None where the round ended before."""
+
+    reason: str
+    snapshot_id: str | None = None
+    version: str | None = None
+    reused: bool = False
+    promoted: bool = False
+    champion: str | None = None
+
+
+def plan(loop: Loop, *, force: bool = False, min_new: int | None = None, progress: Progress | None = None) -> Plan:
+    """Screen what is new, take a snapshot and decide whether enough in it is new to train.
+
+    Args:
+        loop: The stores.
+        force: Train in any case.
+        min_new: Fewer new corrections than this are not worth a training; None takes the settings'.
+        progress: Hears of the snapshot.
+    """
+    screen(loop)
+    taken = snapshot(loop, progress=progress)
+    least = loop.settings.min_new_corrections if min_new is None else min_new
+    new = _untrained(loop, taken.snapshot_id)
+    if force:
+        return Plan(taken.snapshot_id, f"forced; {_images(new)} new or changed", new)
+    if new == 0:
+        return Plan(None, f"nothing new: none of {taken.corrections} corrections changes what was learned", 0)
+    if new < least:
+        return Plan(None, f"only {_images(new)} new or changed, and {least} are worth a training", new)
+    return Plan(taken.snapshot_id, f"{_images(new)} new or changed", new)
+
+
+def retrain(
+    loop: Loop,
+    *,
+    force: bool = False,
+    min_new: int | None = None,
+    engine: Engine | None = None,
+    config: TrainingConfig | None = None,
+    by: str = "medloop retrain",
+    progress: Progress | None = None,
+) -> RetrainResult:
+    """One round. The gate decides about the promotion; `force` only trains without enough news."""
+    from medloop.jobs.evaluate import evaluate  # brings scikit-learn and scipy, which a plan does not need
+
+    report = progress or silent
+    decided = plan(loop, force=force, min_new=min_new, progress=_part(report, 0.0, 0.1))
+    if decided.snapshot_id is None:
+        return RetrainResult(decided.reason)
+    trained = train(
+        loop, snapshot_id=decided.snapshot_id, engine=engine, config=config, progress=_part(report, 0.1, 0.8)
+    )
+    judged = evaluate(loop, version=trained.version, progress=_part(report, 0.8, 0.98))
+    outcome = promote(loop, version=trained.version, by=by)
+    report(1.0, "done")
+    return RetrainResult(
+        reason=judged.summary,
+        snapshot_id=decided.snapshot_id,
+        version=trained.version,
+        reused=trained.reused,
+        promoted=outcome.promoted,
+        champion=outcome.to_version,
+    )
+
+
+def _untrained(loop: Loop, snapshot_id: str) -> int:
+    """Accepted images that differ from what the last training had: added, relabelled, or no longer accepted."""
+    trained = [item.tags["snapshot_id"] for item in loop.registry.versions() if item.tags.get("snapshot_id")]
+    if trained[-1:] == [snapshot_id]:
+        return 0
+    now = _accepted(loop, snapshot_id)
+    before = _accepted(loop, trained[-1]) if trained else {}
+    return sum(now.get(image, "") != before.get(image, "") for image in now.keys() | before.keys())
+
+
+def _accepted(loop: Loop, snapshot_id: str) -> dict[str, str | None]:
+    """Label by image; None is "none of these"."""
+    manifest = loop.snapshots.manifest(snapshot_id)
+    decisions = decide(fold(loop.snapshots.all_events(manifest)).values(), manifest.policy)
+    return {d.state.image_sha256: d.state.label for d in decisions if d.verdict == "accepted"}
+
+
+def _images(count: int) -> str:
+    return f"{count} corrected image{'' if count == 1 else 's'}"
+
+
+def _part(report: Progress, low: float, high: float) -> Progress:
+    return lambda share, phrase: report(low + (high - low) * share, phrase)

@@ -1,0 +1,191 @@
+"""One training: fetch what it learns from, train from the champion's weights, register the version.
+
+Run twice on the same data from the same champion, it finds the version that is there and says so. Moves no alias.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+from medloop.core.training_set import TrainingSet
+from medloop.errors import NotFoundError
+from medloop.jobs.loop import Loop
+from medloop.jobs.training_data import acceptance_sets, gather
+from medloop.jobs.training_record import Recipe, labels_of, training_run
+from medloop.stores.acceptance_sets import AcceptanceSet
+from medloop.stores.registry import CHAMPION, ModelVersion
+
+if TYPE_CHECKING:
+    from medloop.core.learn.recipe import TrainedModel, TrainingConfig, TrainingData
+
+Progress = Callable[[float, str], None]
+Engine = Literal["local", "ray"]
+
+FULL_SIZE: Final = 20_000  # base images from which on a first training takes the full schedule
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """What came of a training."""
+
+    version: str
+    run_id: str
+    reused: bool  # the same training had been done before
+    seconds: float
+    weights_sha256: str
+
+
+def train(
+    loop: Loop,
+    *,
+    snapshot_id: str,
+    engine: Engine | None = None,
+    config: TrainingConfig | None = None,
+    progress: Progress | None = None,
+) -> TrainResult:
+    """Train on a snapshot, from the champion's weights, and register the version.
+
+    Raises:
+        NotFoundError: There is no champion, or no such snapshot.
+        LeaseHeldError: Another training is at work.
+    """
+    champion = loop.registry.version_of(CHAMPION)
+    if champion is None:
+        raise NotFoundError("there is no champion to start from: `medloop bootstrap` trains a first model")
+    report = progress or silent
+    report(0.0, "fetching data")
+    parent = loop.registry.get(champion)
+    kept_out = acceptance_sets(loop)
+    training_set = gather(
+        loop, snapshot_id=snapshot_id, base_id=None, champion_labels=labels_of(parent), kept_out=kept_out
+    )
+    return learn(
+        loop, training_set, snapshot_id=snapshot_id, parent=parent, kept_out=kept_out, engine=engine, config=config,
+        progress=report,
+    )  # fmt: skip
+
+
+def learn(
+    loop: Loop,
+    training_set: TrainingSet,
+    *,
+    snapshot_id: str,
+    parent: ModelVersion | None,
+    kept_out: Sequence[AcceptanceSet] = (),
+    engine: Engine | None = None,
+    config: TrainingConfig | None = None,
+    progress: Progress,
+) -> TrainResult:
+    """Train unless it has been done, under the lease; without a parent from random weights."""
+    started = time.monotonic()
+    config = config or default_config(loop, n_base=len(training_set.base.images), warm=parent is not None)
+    chosen = engine or loop.settings.engine
+    recipe = _recipe(training_set, config, snapshot_id=snapshot_id, parent=parent, kept_out=kept_out, engine=chosen)
+    if found := _find(loop, recipe, parent):
+        return _result(found, reused=True, started=started)
+    with loop.lease.hold(f"training {recipe.run_key[:8]} ({loop.new_event()[0]})") as held:
+        if found := _find(loop, recipe, parent):  # somebody was quicker
+            return _result(found, reused=True, started=started)
+        weights = loop.registry.weights(parent.version) if parent else None
+        trained = run_training(
+            loop, training_data(training_set), config, weights=weights, snapshot_id=snapshot_id, engine=chosen,
+            progress=lambda share, phrase: progress(0.05 + 0.85 * share, phrase),
+        )  # fmt: skip
+        held.check()
+        progress(0.9, "registering")
+        version = loop.registry.register(training_run(loop, training_set, recipe, trained))
+    progress(1.0, f"version {version.version}")
+    return _result(version, reused=False, started=started)
+
+
+def default_config(loop: Loop, *, n_base: int, warm: bool) -> TrainingConfig:
+    """Weekly from a champion's weights; from nothing by the size of the base data."""
+    from medloop.core.learn.recipe import TrainingConfig
+
+    make = TrainingConfig.weekly if warm else TrainingConfig.full if n_base >= FULL_SIZE else TrainingConfig.sample
+    return replace(make(loop.settings.seed), device=loop.settings.device)
+
+
+def training_data(training_set: TrainingSet) -> TrainingData:
+    """The training set as the recipe takes it."""
+    from medloop.core.learn.recipe import TrainingData
+
+    base, parts, trained = training_set.base, training_set.split, training_set.trained
+    return TrainingData(
+        labels=training_set.labels,
+        images=base.images[parts.train],
+        targets=training_set.base_targets[parts.train],
+        groups=base.groups[parts.train],
+        validation_images=base.images[parts.validation],
+        validation_targets=training_set.base_targets[parts.validation],
+        correction_images=training_set.corrections.images[trained],
+        correction_targets=training_set.correction_targets(),
+    )
+
+
+def run_training(
+    loop: Loop,
+    data: TrainingData,
+    config: TrainingConfig,
+    *,
+    weights: bytes | None,
+    snapshot_id: str,
+    engine: Engine,
+    progress: Progress,
+) -> TrainedModel:
+    """Train with the chosen engine."""
+    if engine == "ray":
+        from medloop.stores.rayengine import train as on_ray
+
+        return on_ray(
+            data, config, initial_weights=weights, snapshot_id=snapshot_id, workers=loop.settings.ray_workers,
+            progress=progress,
+        )  # fmt: skip
+    from medloop.core.learn.recipe import train as locally
+
+    return locally(data, config, initial_weights=weights, snapshot_id=snapshot_id, progress=progress)
+
+
+def silent(share: float, phrase: str) -> None:
+    """A progress that nobody watches."""
+
+
+def _recipe(
+    training_set: TrainingSet,
+    config: TrainingConfig,
+    *,
+    snapshot_id: str,
+    parent: ModelVersion | None,
+    kept_out: Sequence[AcceptanceSet],
+    engine: Engine,
+) -> Recipe:
+    return Recipe(
+        snapshot_id=snapshot_id,
+        base_id=training_set.base.id,
+        parent_version=parent.version if parent else None,
+        parent_weights_sha256=parent.tags.get("weights_sha256", "") if parent else "",
+        config=asdict(config),
+        labels=training_set.labels,
+        kept_out=tuple(sorted((item.name, item.set_id) for item in kept_out)),
+        engine=engine,
+    )
+
+
+def _find(loop: Loop, recipe: Recipe, parent: ModelVersion | None) -> ModelVersion | None:
+    """A version of the same training; a champion that learned from this data itself counts, too."""
+    if parent and parent.tags.get("data_key") == recipe.data_key:
+        return parent
+    return loop.registry.find(recipe.run_key)
+
+
+def _result(version: ModelVersion, *, reused: bool, started: float) -> TrainResult:
+    return TrainResult(
+        version=version.version,
+        run_id=version.run_id,
+        reused=reused,
+        seconds=time.monotonic() - started,
+        weights_sha256=version.tags.get("weights_sha256", ""),
+    )

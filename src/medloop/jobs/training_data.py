@@ -1,0 +1,58 @@
+"""Fetches what a training or an evaluation works on: base data set and snapshot, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from medloop.core.holdout import twins
+from medloop.core.training_set import Corrections, TrainingSet, assemble
+from medloop.jobs.loop import Loop
+from medloop.stores.acceptance_sets import AcceptanceSet
+
+
+def gather(
+    loop: Loop,
+    *,
+    snapshot_id: str,
+    base_id: str | None,
+    champion_labels: Sequence[str],
+    kept_out: Sequence[AcceptanceSet] = (),
+) -> TrainingSet:
+    """Base data and the snapshot's corrections under one order of labels.
+
+    Args:
+        loop: The stores.
+        snapshot_id: "" for the base data alone.
+        base_id: Base data set; None takes the snapshot's, or without one the settings'.
+        champion_labels: The labels whose order must last; () for a first model.
+        kept_out: Acceptance sets, whose images are never trained on.
+
+    Raises:
+        NotFoundError: There is no such snapshot or data set.
+    """
+    if base_id is None:
+        base_id = loop.snapshots.manifest(snapshot_id).base_id if snapshot_id else loop.settings.base_dataset
+    base = loop.datasets.get(base_id)
+    acceptance = np.concatenate([np.zeros((0, 64, 64), np.uint8), *(item.images for item in kept_out)])
+    corrections = load_corrections(loop, snapshot_id, acceptance) if snapshot_id else Corrections.none()
+    return assemble(base, corrections, champion_labels=champion_labels, acceptance=acceptance)
+
+
+def acceptance_sets(loop: Loop) -> list[AcceptanceSet]:
+    """The acceptance sets that count now."""
+    return [loop.acceptance_sets.load(item) for item in loop.acceptance_sets.declarations()]
+
+
+def load_corrections(loop: Loop, snapshot_id: str, acceptance: np.ndarray) -> Corrections:
+    """A snapshot's corrections, with those marked that are too like a held-out one or one of an acceptance set."""
+    data = loop.snapshots.load(snapshot_id)
+    held_out = np.asarray(data.holdout, dtype=bool)
+    like = np.zeros(len(held_out), dtype=bool)
+    if held_out.any() and not held_out.all():
+        like[~held_out] = twins(data.images[~held_out], data.images[held_out])
+    return Corrections(
+        images=data.images, labels=tuple(data.labels), held_out=held_out, twins=like,
+        in_acceptance=twins(data.images, acceptance), image_sha256=data.image_sha256,
+    )  # fmt: skip

@@ -1,0 +1,177 @@
+"""What a run records of its training, and how it is read back: recipe, uses of corrections, golden answers, report."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+
+from medloop.core.model_card import Origin, model_card
+from medloop.core.report import GateReport
+from medloop.core.training_set import TrainingSet, data_key, run_key, use_counts
+from medloop.errors import NotFoundError, StoreError
+from medloop.jobs.loop import Loop
+from medloop.stores.registry import RUN_KEY, WEIGHTS_FILE, ModelVersion
+from medloop.stores.training_run import DataInput, TrainingRun
+
+if TYPE_CHECKING:
+    from medloop.core.learn.recipe import TrainedModel
+
+RECIPE_FILE: Final = "training.json"
+ORIGIN_FILE: Final = "origin.json"
+USES_FILE: Final = "corrections.json.gz"
+GOLDEN_FILE: Final = "golden.npz"
+CARD_FILE: Final = "model_card.md"
+REPORT_FILE: Final = "gate/report.json"
+N_GOLDEN: Final = 16  # images whose answers are recorded at training
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that a training depends on."""
+
+    snapshot_id: str  # "" for the base data alone
+    base_id: str
+    parent_version: str | None  # whose weights it starts from
+    parent_weights_sha256: str
+    config: Mapping[str, Any]
+    labels: tuple[str, ...]
+    kept_out: tuple[tuple[str, str], ...] = ()  # acceptance sets: name and id
+    engine: Literal["local", "ray"] = "local"  # no part of the keys: it is not what was learned from
+
+    @property
+    def data_key(self) -> str:
+        """The same for every training on this data in this way, whatever weights it starts from."""
+        kept_out = [set_id for _, set_id in self.kept_out]
+        return data_key(snapshot_id=self.snapshot_id, base_id=self.base_id, kept_out=kept_out, config=self.config)
+
+    @property
+    def run_key(self) -> str:
+        """The same for the same training."""
+        return run_key(self.data_key, parent_weights_sha256=self.parent_weights_sha256)
+
+
+def labels_of(version: ModelVersion) -> tuple[str, ...]:
+    """A version's labels in order, as registered."""
+    return tuple(json.loads(version.tags["labels"]))
+
+
+def read_recipe(loop: Loop, version: ModelVersion) -> Recipe:
+    """What a version was trained on.
+
+    Raises:
+        NotFoundError: Its run holds no record of it.
+        StoreError: The record is none of this medloop's.
+    """
+    try:
+        body = json.loads(loop.registry.attachment(version.run_id, RECIPE_FILE))
+        kept_out = tuple((name, set_id) for name, set_id in body["kept_out"])
+        return Recipe(**{**body, "labels": tuple(body["labels"]), "kept_out": kept_out})
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreError(f"{RECIPE_FILE} of version {version.version} can't be read: {error!r}") from error
+
+
+def read_origin(loop: Loop, version: ModelVersion) -> Origin:
+    """What the model card says of a version's making."""
+    body = json.loads(loop.registry.attachment(version.run_id, ORIGIN_FILE))
+    return Origin(**{**body, "labels": tuple(body["labels"])})
+
+
+def read_uses(loop: Loop, version: ModelVersion) -> list[tuple[str, str | None, str]]:
+    """Image hash, label and use of each correction that a training knew."""
+    rows = json.loads(gzip.decompress(loop.registry.attachment(version.run_id, USES_FILE)))
+    return [(sha256, label, use) for sha256, label, use in rows]
+
+
+def read_golden(loop: Loop, version: ModelVersion) -> tuple[np.ndarray, np.ndarray]:
+    """Images [n, 64, 64] and the probabilities [n, C] that were recorded for them at training."""
+    with np.load(io.BytesIO(loop.registry.attachment(version.run_id, GOLDEN_FILE)), allow_pickle=False) as arrays:
+        return arrays["images"], arrays["probabilities"]
+
+
+def recorded_report(loop: Loop, version: ModelVersion) -> GateReport | None:
+    """The report of a version's last evaluation; None before the first."""
+    try:
+        return GateReport.from_json(loop.registry.attachment(version.run_id, REPORT_FILE))
+    except NotFoundError:
+        return None
+
+
+def training_run(loop: Loop, training_set: TrainingSet, recipe: Recipe, trained: TrainedModel) -> TrainingRun:
+    """Everything that the registry keeps of a finished training."""
+    counts = use_counts(training_set)
+    tags = _tags(recipe, trained, trained_on=counts.get("trained", 0))
+    origin = Origin(
+        model=loop.registry.model, labels=recipe.labels, base_id=recipe.base_id,
+        base_images=len(training_set.split.train), snapshot_id=recipe.snapshot_id, corrections=counts,
+        parent_version=recipe.parent_version, weights_sha256=trained.weights_sha256, config=recipe.config,
+        seconds=trained.seconds,
+    )  # fmt: skip
+    used = {f"corrections/{use.replace(' ', '_')}": float(count) for use, count in counts.items()}
+    return TrainingRun(
+        name=f"{'retrain' if recipe.snapshot_id else 'base'} {recipe.run_key[:8]}",
+        onnx=trained.onnx,
+        params={**recipe.config, **{name: value for name, value in tags.items() if value}},
+        metrics={**trained.metrics, "seconds": trained.seconds, **used},
+        tags=tags,
+        inputs=_inputs(loop, training_set, recipe),
+        files={
+            WEIGHTS_FILE: trained.safetensors,
+            RECIPE_FILE: json.dumps(asdict(recipe), indent=1, sort_keys=True).encode(),
+            ORIGIN_FILE: json.dumps(asdict(origin), sort_keys=True).encode(),
+            USES_FILE: _uses(training_set),
+            GOLDEN_FILE: _golden(training_set, trained.onnx),
+            CARD_FILE: model_card(origin).encode(),
+        },
+        history=trained.history,
+    )
+
+
+def _tags(recipe: Recipe, trained: TrainedModel, *, trained_on: int) -> dict[str, str]:
+    return {
+        RUN_KEY: recipe.run_key,
+        "data_key": recipe.data_key,
+        "snapshot_id": recipe.snapshot_id,
+        "base_id": recipe.base_id,
+        "parent_version": recipe.parent_version or "",
+        "weights_sha256": trained.weights_sha256,
+        "labels": json.dumps(list(recipe.labels)),
+        "corrections": str(trained_on),
+    }
+
+
+def _inputs(loop: Loop, training_set: TrainingSet, recipe: Recipe) -> list[DataInput]:
+    bucket = f"s3://{loop.settings.s3_bucket}"
+    base = training_set.base
+    profile = json.dumps({"images": len(base.images), "labels": list(base.labels)})
+    inputs = [DataInput("base", base.id, f"{bucket}/datasets/{base.id}", profile=profile)]
+    if recipe.snapshot_id:
+        uri = f"{bucket}/snapshots/{recipe.snapshot_id}"
+        used = json.dumps(use_counts(training_set))
+        inputs.append(DataInput("corrections", recipe.snapshot_id, uri, profile=used))
+    return inputs
+
+
+def _uses(training_set: TrainingSet) -> bytes:
+    """[[image hash, label, use], …], the same bytes for the same rows."""
+    corrections = training_set.corrections
+    rows = zip(corrections.image_sha256, corrections.labels, training_set.uses, strict=True)
+    return gzip.compress(json.dumps([list(row) for row in rows]).encode(), mtime=0)
+
+
+def _golden(training_set: TrainingSet, onnx: bytes) -> bytes:
+    """A few held-out images and what the model said about them right after the training."""
+    from medloop.core.predict import Predictor
+
+    validation = training_set.split.validation
+    chosen = validation[np.linspace(0, len(validation) - 1, min(N_GOLDEN, len(validation))).astype(np.int64)]
+    images = training_set.base.images[chosen]
+    probabilities = Predictor(onnx).predict_arrays(images).probabilities
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, images=images, probabilities=probabilities)
+    return buffer.getvalue()

@@ -1,0 +1,124 @@
+"""From a supervisor with nothing started to every component ready, in the order that their needs allow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+
+import httpx
+
+from medloop.errors import NotFoundError, ServiceError, StoreUnavailableError
+from medloop.services.ends import describe_exit
+from medloop.services.plan import MLFLOW_ADMIN, MLFLOW_FRONTEND, Plan
+from medloop.services.programs import Program
+from medloop.services.state import StateFolder
+from medloop.services.supervisor import Supervisor
+from medloop.services.tail import last_lines
+from medloop.services.watch import Event, Watch
+from medloop.settings import load_settings
+from medloop.stores.airflow import Airflow
+
+READY_WITHIN_S = 300  # for each component, counted from its start; a cold disk is slow
+DAG_WITHIN_S = 120
+TRIES = 3  # a component that ends so often while starting will not start
+
+
+class BringUp:
+    """One such way. Components whose needs are met start at once, beside each other."""
+
+    def __init__(self, folder: StateFolder, plan: Plan, supervisor: Supervisor) -> None:
+        self._folder = folder
+        self._plan = plan
+        self._supervisor = supervisor
+        self._watch = Watch(folder, plan.programs, supervisor)
+        self._started: dict[str, float] = {}
+        self._http = httpx.Client(timeout=2.0, trust_env=False)  # a proxy has no business on this machine
+
+    def run(self) -> Iterator[Event]:
+        """Start all of it; ends when all is ready.
+
+        Raises:
+            ServiceError: A component does not start; its last words are in the message.
+        """
+        pending = {program.name: program for program in self._plan.programs}
+        while pending:
+            yield from self._watch.look()
+            for program in list(pending.values()):
+                if program.name not in self._started and not pending.keys() & set(program.after):
+                    self._supervisor.start(program.name)
+                    self._started[program.name] = time.monotonic()
+                elif program.name in self._started and self._is_ready(program):
+                    yield self._finish(program)
+                    del pending[program.name]
+            time.sleep(0.1)
+        if any(program.name == "airflow-scheduler" for program in self._plan.programs):
+            self._open_dag()
+
+    def _is_ready(self, program: Program) -> bool:
+        state = self._watch.states().get(program.name)
+        if state is None or state.started_at is None:
+            return False
+        if program.once:
+            return state.state == "EXITED"
+        if self._watch.deaths[program.name] >= TRIES or state.state == "FATAL":
+            raise self._failure(program, "ends again and again")
+        if time.monotonic() - self._started[program.name] > READY_WITHIN_S:
+            raise self._failure(program, f"is not ready after {READY_WITHIN_S} s")
+        return state.is_up and (not program.health_url or self._answers(program.health_url))
+
+    def _answers(self, url: str) -> bool:
+        try:
+            return self._http.get(url).status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    def _finish(self, program: Program) -> Event:
+        status = self._watch.states()[program.name].exit_status
+        if program.once and status != 0:
+            failure = self._failure(program, f"failed ({describe_exit(status)})")
+            if program.name != "first-model":  # without a model the stack still is of use, to find out why
+                raise failure
+            return Event("trouble", program.name, str(failure))
+        if program.name == "mlflow":
+            self._create_frontend_user()
+        if program.name == "airflow-migration":
+            self._folder.airflow_migrated.write_text(version("apache-airflow"))
+        took_s = time.monotonic() - self._started[program.name]
+        return Event("ready", program.name, f"{'done' if program.once else 'ready'} after {took_s:.1f} s")
+
+    def _failure(self, program: Program, what: str) -> ServiceError:
+        log = self._folder.logs / f"{program.name}.log"
+        words = "\n".join(f"  {line}" for line in last_lines(log, 12))
+        return ServiceError(f"{program.name} {what}. The end of {log}:\n{words}")
+
+    def _create_frontend_user(self) -> None:
+        """MLflow's user for the page, who may read and nothing else; there already on a later start."""
+        tracking = self._plan.operator_env
+        answer = self._http.post(
+            f"{tracking['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/users/create",
+            json={"username": MLFLOW_FRONTEND, "password": self._plan.frontend_password},
+            auth=(MLFLOW_ADMIN, tracking["MLFLOW_TRACKING_PASSWORD"]),
+            timeout=30.0,
+        )
+        if answer.status_code != httpx.codes.OK and "RESOURCE_ALREADY_EXISTS" not in answer.text:
+            raise ServiceError(f"MLflow refuses to create the page's user: {answer.status_code} {answer.text[:300]}")
+
+    def _open_dag(self) -> None:
+        """Unpause the DAG, once in the life of a state folder: a person who pauses it later means it.
+
+        Comes after the first model, since Airflow runs the last weekly tick at once.
+        """
+        marker = self._folder.dag_opened
+        if marker.exists():
+            return
+        airflow = Airflow(load_settings(home=self._folder.home))
+        until = time.monotonic() + DAG_WITHIN_S
+        while not marker.exists():
+            try:
+                airflow.set_paused(False)
+                marker.touch()
+            except (NotFoundError, StoreUnavailableError) as error:  # not parsed yet
+                if time.monotonic() > until:
+                    raise ServiceError(f"Airflow does not find the DAG: see `medloop logs` ({error})") from error
+                time.sleep(0.5)

@@ -1,0 +1,86 @@
+"""Many inputs through the model: in order, in bounded memory, on all cores."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+import numpy as np
+
+from medloop.core.decode import Limits, decode
+from medloop.core.predict import Prediction, Predictor
+from medloop.core.preprocess import preprocess
+from medloop.errors import MedloopError
+from medloop.stores.inputs import Input
+
+BATCH_SIZE: Final = 64  # inputs that one thread reads, decodes and predicts at a time
+BATCHES_AHEAD: Final = 2  # for each thread: read ahead of the consumer, and no further
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of one input: a prediction, or a sentence why there is none."""
+
+    path: str
+    prediction: Prediction | None
+    error: str = ""
+
+
+def classify(
+    predictor: Predictor,
+    inputs: Iterable[Input],
+    *,
+    limits: Limits = Limits(),  # noqa: B008 -- frozen
+    threads: int | None = None,
+) -> Iterator[Answer]:
+    """An answer for each input, in order.
+
+    Each thread reads, decodes and predicts a batch of its own, since a network this small gains nothing from being
+    spread over cores itself. Of a picture only its 64 × 64 pixels stay until its batch is complete: memory holds one
+    decoded picture a thread, however many inputs there are.
+    """
+    workers = threads or available_cores()
+    todo = iter(inputs)
+    with ThreadPoolExecutor(workers, thread_name_prefix="medloop-classify") as pool:
+        running: deque[Future[list[Answer]]] = deque()
+        try:
+            while True:
+                while len(running) < workers * BATCHES_AHEAD and (batch := list(islice(todo, BATCH_SIZE))):
+                    running.append(pool.submit(_answer_batch, predictor, batch, limits))
+                if not running:
+                    return
+                yield from running.popleft().result()
+        finally:
+            for future in running:
+                future.cancel()
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _answer_batch(predictor: Predictor, batch: Sequence[Input], limits: Limits) -> list[Answer]:
+    read = [_read(item, limits, predictor.metadata.input_size) for item in batch]
+    predictions = iter(predictor.predict([small for small in read if isinstance(small, np.ndarray)]))
+    return [
+        Answer(item.path, next(predictions)) if isinstance(small, np.ndarray) else Answer(item.path, None, small)
+        for item, small in zip(batch, read, strict=True)
+    ]
+
+
+def _read(item: Input, limits: Limits, size: int) -> np.ndarray | str:
+    """The model's input for one item, or why there is none."""
+    try:
+        data = item.read()
+        pixels = decode(data, limits=limits, find_text=False).pixels if isinstance(data, bytes) else data
+        return preprocess(pixels, size)
+    except (MedloopError, ValueError) as error:  # preprocess raises ValueError for arrays that are no grey image
+        return str(error)
+    except OSError as error:
+        return f"This file cannot be read: {error.strerror or type(error).__name__}."

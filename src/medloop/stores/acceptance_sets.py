@@ -1,0 +1,108 @@
+"""Acceptance sets in S3: a site's own labelled images that nothing trains on and that the gate holds to a floor.
+
+`acceptance/{name}/sets/{dataset_id}.npz` holds images; `acceptance/{name}/{id}.json` says what holds from then on.
+Keys are append-only: the newest declaration of a name counts.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import numpy as np
+
+from medloop.errors import NotFoundError, StoreError
+from medloop.stores.objects import ObjectStore
+
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What was said about a set, last."""
+
+    id: str  # UUIDv7 of the declaration
+    at: str
+    name: str
+    set_id: str | None  # None: the set no longer counts
+    floor: float  # least share of right answers
+    images: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AcceptanceSet:
+    """The images of a set with their classes."""
+
+    name: str
+    set_id: str
+    floor: float
+    images: np.ndarray  # uint8 [N, 64, 64]
+    classes: np.ndarray  # str [N]
+    groups: np.ndarray  # int64 [N]
+
+
+class AcceptanceStore:
+    """All acceptance sets of one bucket."""
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+
+    def declare(self, declaration: Declaration, content: AcceptanceSet | None) -> None:
+        """Store a set (None: only withdraw its name), images first.
+
+        Raises:
+            StoreError: The name would not make a key.
+        """
+        if not NAME.fullmatch(declaration.name):
+            raise StoreError(
+                f"{declaration.name[:80]!r} can't name an acceptance set: small letters, digits, - and _, 63 at most"
+            )
+        if content is not None:
+            self._objects.ensure(_set_key(content.name, content.set_id), _pack(content))
+        key = f"acceptance/{declaration.name}/{declaration.id}.json"
+        self._objects.create(key, json.dumps(asdict(declaration), sort_keys=True).encode())
+
+    def declarations(self) -> list[Declaration]:
+        """The sets that count, by name."""
+        newest: dict[str, str] = {}
+        for info in self._objects.list("acceptance"):
+            parts = info.key.split("/")
+            if len(parts) == 3 and parts[2].endswith(".json"):
+                newest[parts[1]] = max(newest.get(parts[1], ""), info.key)
+        found = [Declaration(**json.loads(raw)) for raw in self._objects.get_many(sorted(newest.values()))]
+        return [declaration for declaration in found if declaration.set_id is not None]
+
+    def load(self, declaration: Declaration) -> AcceptanceSet:
+        """The images of a declared set.
+
+        Raises:
+            NotFoundError: It was withdrawn, or the object is gone.
+        """
+        if declaration.set_id is None:
+            raise NotFoundError(f"the acceptance set {declaration.name} was withdrawn")
+        return self.content(declaration.name, declaration.set_id, floor=declaration.floor)
+
+    def content(self, name: str, set_id: str, *, floor: float = 0.0) -> AcceptanceSet:
+        """The images of a set by its id, whether it counts or not."""
+        raw = self._objects.get(_set_key(name, set_id))
+        with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
+            return AcceptanceSet(
+                name=name, set_id=set_id, floor=floor,
+                images=arrays["images"], classes=arrays["classes"], groups=arrays["groups"],
+            )  # fmt: skip
+
+
+def _set_key(name: str, set_id: str) -> str:
+    return f"acceptance/{name}/sets/{set_id}.npz"
+
+
+def _pack(content: AcceptanceSet) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer, allow_pickle=False, images=content.images, classes=content.classes, groups=content.groups
+    )
+    return buffer.getvalue()

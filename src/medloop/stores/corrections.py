@@ -1,0 +1,82 @@
+"""Images, corrections and reviews in S3, under the keys of docs/s3-layout.md. What they mean: `medloop.core.fold`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from medloop.core.events import Correction, Review, event_key, image_key
+from medloop.stores.objects import ObjectStore
+
+Folder = Literal["corrections", "reviews"]
+EVENT_KEY: Final = re.compile(r"/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.json$")
+
+
+class CorrectionStore:
+    """Append-only: nothing is overwritten, and only an erasure deletes (the image, never an event)."""
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+
+    def put(self, correction: Correction, png: bytes | None, *, day: str) -> bool:
+        """Store the image, then the event, so that an event's image is always there; True if the event was new.
+
+        The image of a patient who was erased is not stored again.
+
+        Args:
+            correction: The event.
+            png: Its image, encoded by `medloop.core.decode.encode_png`; None where it was erased meanwhile.
+            day: Day of storing, YYYY-MM-DD: a snapshot looks at the last days only.
+        """
+        if png is not None and not self.is_erased(correction.image_sha256):
+            self._objects.ensure(image_key(correction.image_sha256), png)
+        return self._objects.ensure(event_key(correction, day=day), correction.to_json())
+
+    def put_review(self, review: Review, *, day: str | None = None) -> bool:
+        """Store a review under the day of storing (by default its own day); True if it was new."""
+        return self._objects.ensure(event_key(review, day=day), review.to_json())
+
+    def has(self, event: Correction | Review, *, day: str) -> bool:
+        """Whether the event lies under that day."""
+        return self._objects.head(event_key(event, day=day)) is not None
+
+    def image(self, image_sha256: str) -> bytes:
+        """The image as PNG, or `NotFoundError`."""
+        return self._objects.get(image_key(image_sha256))
+
+    def images(self, image_sha256s: Sequence[str]) -> list[bytes | None]:
+        """Many images at once, as PNG; None where one was erased."""
+        return self._objects.find_many([image_key(sha256) for sha256 in image_sha256s])
+
+    def erase_image(self, image_sha256: str) -> bool:
+        """Delete the image and leave a mark that keeps it from being stored again; True if it was there."""
+        self._objects.ensure(_erased_key(image_sha256), b"")  # the mark first: a sender may be at work meanwhile
+        there = self._objects.head(image_key(image_sha256)) is not None
+        self._objects.delete(image_key(image_sha256))
+        return there
+
+    def is_erased(self, image_sha256: str) -> bool:
+        """Whether `erase_image` was called for it."""
+        return self._objects.head(_erased_key(image_sha256)) is not None
+
+    def days(self, folder: Folder) -> list[str]:
+        """Days (YYYY-MM-DD) under which events lie, in order."""
+        return [name.removeprefix("dt=") for name in self._objects.folders(folder) if name.startswith("dt=")]
+
+    def keys(self, folder: Folder, day: str) -> list[str]:
+        """Keys of a day's events; whatever else somebody put there is passed over."""
+        return [info.key for info in self._objects.list(f"{folder}/dt={day}") if EVENT_KEY.search(info.key)]
+
+    def read(self, keys: Sequence[str]) -> list[bytes]:
+        """Events as they were stored, in the order of `keys`."""
+        return self._objects.get_many(keys)
+
+
+def event_id_of(key: str) -> str:
+    """The event id in a key."""
+    return key.rpartition("/")[2].removesuffix(".json")
+
+
+def _erased_key(image_sha256: str) -> str:
+    return image_key(image_sha256).removesuffix(".png") + ".erased"

@@ -1,0 +1,159 @@
+"""A lease in S3: one holder at a time, anywhere, that ends by itself when the holder dies.
+
+Taken and renewed by compare-and-swap. The object stays after the release, so that the fencing token only grows.
+Machines may disagree about the time by less than the lease's length.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+
+from medloop.errors import AlreadyExistsError, NotFoundError, StaleError, StoreError
+from medloop.stores.objects import ObjectStore
+
+
+class LeaseHeldError(StaleError):
+    """Somebody else holds the lease; the message says who and until when."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseState:
+    """What the lease object says. `token` grows by one with every new holder."""
+
+    owner: str | None
+    token: int
+    expires_at: str  # ISO 8601, UTC
+
+    def free(self, now: datetime) -> bool:
+        """Whether nobody holds it at `now`."""
+        return self.owner is None or datetime.fromisoformat(self.expires_at) <= now
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Lease:
+    """The lease under one key."""
+
+    def __init__(self, objects: ObjectStore, key: str, *, now: Callable[[], datetime] = _utc_now) -> None:
+        self._objects = objects
+        self._key = key
+        self._now = now
+
+    @contextmanager
+    def hold(self, owner: str, ttl_s: float = 60.0) -> Iterator[Held]:
+        """Hold the lease for the block, renewing it from a thread; the same owner may take it over again.
+
+        Args:
+            owner: Names the run, in a way that no other run shares.
+            ttl_s: How long the lease outlives a holder that was killed.
+
+        Raises:
+            LeaseHeldError: Somebody else holds it.
+        """
+        held = self._take(owner, ttl_s)
+        stop = threading.Event()
+        renewer = threading.Thread(target=held.keep, args=(stop,), name="lease", daemon=True)
+        renewer.start()
+        try:
+            yield held
+        finally:
+            stop.set()
+            renewer.join()
+            held.release()
+
+    def state(self) -> LeaseState | None:
+        """Who holds it or held it last; None where it was never taken."""
+        try:
+            return _parse(self._objects.get(self._key))
+        except NotFoundError:
+            return None
+
+    def _take(self, owner: str, ttl_s: float) -> Held:
+        for _ in range(5):  # a lost race shows who won, or that they are gone already
+            try:
+                raw, e_tag = self._objects.get_versioned(self._key)
+            except NotFoundError:
+                first = self._held_by(owner, token=1, ttl_s=ttl_s)
+                try:
+                    self._objects.create(self._key, _dump(first))
+                except AlreadyExistsError:
+                    continue
+                return Held(self, first, ttl_s)
+            current = _parse(raw)
+            if not (current.free(self._now()) or current.owner == owner):
+                raise LeaseHeldError(f"{current.owner} is at work until {current.expires_at} at least; try again later")
+            mine = self._held_by(owner, token=current.token + 1, ttl_s=ttl_s)
+            try:
+                self._objects.replace(self._key, _dump(mine), e_tag)
+            except StaleError:
+                continue
+            return Held(self, mine, ttl_s)
+        raise LeaseHeldError(f"{self._key} changes hands all the time; try again later")
+
+    def _held_by(self, owner: str | None, *, token: int, ttl_s: float) -> LeaseState:
+        until = self._now() + timedelta(seconds=ttl_s)
+        return LeaseState(owner=owner, token=token, expires_at=until.isoformat(timespec="milliseconds"))
+
+    def _swap(self, *, token: int, owner: str | None, ttl_s: float) -> LeaseState:
+        raw, e_tag = self._objects.get_versioned(self._key)
+        current = _parse(raw)
+        if current.token != token:
+            raise StaleError(f"the lease passed to {current.owner}: this run must stop")
+        state = self._held_by(owner, token=token, ttl_s=ttl_s)
+        self._objects.replace(self._key, _dump(state), e_tag)
+        return state
+
+
+class Held:
+    """A lease in somebody's hand. `token` fences: a write that carries a smaller one comes from a former holder."""
+
+    def __init__(self, lease: Lease, state: LeaseState, ttl_s: float) -> None:
+        self._lease = lease
+        self._state = state
+        self._ttl_s = ttl_s
+        self._lost: StaleError | None = None
+        self.token = state.token
+
+    def check(self) -> None:
+        """Ask the store whether the lease is still ours, and renew it; `StaleError` if not."""
+        if self._lost:
+            raise self._lost
+        try:
+            self._state = self._lease._swap(token=self.token, owner=self._state.owner, ttl_s=self._ttl_s)
+        except StaleError as error:
+            self._lost = error
+            raise
+
+    def keep(self, stop: threading.Event) -> None:
+        """Renew until `stop`; a store that is away for a moment is asked again."""
+        while not stop.wait(self._ttl_s / 3):
+            try:
+                self.check()
+            except StaleError:
+                return
+            except StoreError:
+                continue
+
+    def release(self) -> None:
+        """Let others in at once. A store that is away lets them in when the time is over."""
+        if self._lost is None:
+            with suppress(StoreError):
+                self._lease._swap(token=self.token, owner=None, ttl_s=0.0)
+
+
+def _dump(state: LeaseState) -> bytes:
+    return json.dumps(asdict(state), sort_keys=True).encode()
+
+
+def _parse(raw: bytes) -> LeaseState:
+    try:
+        return LeaseState(**json.loads(raw))
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"not a lease: {error}") from error

@@ -1,0 +1,201 @@
+"""S3, and a store in memory that behaves alike: the one place that knows obstore.
+
+Owns credentials, time limits, conditional writes and the words for what can go wrong. Knows no key layout.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
+
+import obstore
+from obstore import exceptions
+from obstore.store import MemoryStore, S3Store
+
+from medloop.errors import AlreadyExistsError, NotFoundError, StaleError, StoreError
+from medloop.stores.credentials import credential_provider
+from medloop.stores.s3_refusals import refusal
+
+if TYPE_CHECKING:
+    from medloop.settings import Settings
+
+CLIENT: Final = {"connect_timeout": "3s", "read_timeout": "15s", "timeout": "60s"}
+# Few retries here: whoever calls knows better whether to wait (the outbox for days, a page not at all).
+RETRY: Final[Any] = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
+LIST_CHUNK: Final = 1000
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What a listing tells about one object."""
+
+    key: str
+    size_bytes: int
+    e_tag: str | None
+    modified: datetime
+
+
+class ObjectStore:
+    """One bucket. Safe to share between threads; opens no connection before the first call.
+
+    Every method raises `StoreUnavailableError` where the store does not answer or asks to come back later, and
+    `StoreError` where it refuses; the message says why and what to do.
+    """
+
+    def __init__(self, backend: Any, *, name: str) -> None:
+        self._backend = backend
+        self.name = name  # for messages: bucket and address
+
+    @classmethod
+    def from_settings(cls, settings: Settings, *, bucket: str | None = None) -> Self:
+        """The settings' bucket (or another one) at the settings' endpoint; AWS where there is none."""
+        bucket = bucket or settings.s3_bucket
+        endpoint = settings.s3_endpoint_url
+        config: dict[str, Any] = {"region": settings.aws_region, "disable_bulk_delete": True}
+        client: dict[str, Any] = {**CLIENT, "allow_http": bool(endpoint and endpoint.startswith("http://"))}
+        if endpoint:
+            config["endpoint"] = endpoint.rstrip("/")
+        if settings.s3_encryption:
+            config["server_side_encryption"] = settings.s3_encryption
+        if settings.s3_kms_key_id:
+            config["sse_kms_key_id"] = settings.s3_kms_key_id
+        if settings.aws_ca_bundle:
+            client["root_certificate"] = settings.aws_ca_bundle.read_bytes()
+        backend: Any = S3Store(
+            bucket,
+            config=cast("Any", config),
+            client_options=cast("Any", client),
+            retry_config=RETRY,
+            credential_provider=cast("Any", credential_provider(settings)),
+        )
+        return cls(backend, name=f"S3 bucket {bucket!r} at {endpoint or 'AWS'}")
+
+    @classmethod
+    def in_memory(cls) -> Self:
+        """An empty store that lives as long as the object: for tests and for trying out."""
+        return cls(MemoryStore(), name="the store in memory")
+
+    def get(self, key: str) -> bytes:
+        """The object's bytes, or `NotFoundError`."""
+        with self._translated("reading", key):
+            return bytes(obstore.get(self._backend, key).bytes())
+
+    def find(self, key: str) -> bytes | None:
+        """The object's bytes, or None where there is no such object."""
+        try:
+            return self.get(key)
+        except NotFoundError:
+            return None
+
+    def get_versioned(self, key: str) -> tuple[bytes, str]:
+        """The object's bytes and the e-tag to give to `replace`, read as one; or `NotFoundError`."""
+        with self._translated("reading", key):
+            result = obstore.get(self._backend, key)
+            return bytes(result.bytes()), str(result.meta["e_tag"])
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write, over whatever is there."""
+        with self._translated("writing", key):
+            obstore.put(self._backend, key, data)
+
+    def create(self, key: str, data: bytes) -> None:
+        """Write where nothing is yet (`If-None-Match: *`), or `AlreadyExistsError`."""
+        with self._translated("writing", key):
+            obstore.put(self._backend, key, data, mode="create")
+
+    def ensure(self, key: str, data: bytes) -> bool:
+        """Write unless the key exists; True if it was new.
+
+        For keys that name their content (a hash, an event id): what is there already is not compared.
+        """
+        try:
+            self.create(key, data)
+        except AlreadyExistsError:
+            return False
+        return True
+
+    def replace(self, key: str, data: bytes, e_tag: str) -> str:
+        """Compare and swap: the new e-tag, or `StaleError` where the object is no longer the one of `e_tag`."""
+        with self._translated("writing", key):
+            return str(obstore.put(self._backend, key, data, mode={"e_tag": e_tag})["e_tag"])
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """What a listing would say, or None where there is no such object."""
+        try:
+            with self._translated("looking up", key):
+                return _info(obstore.head(self._backend, key))
+        except NotFoundError:
+            return None
+
+    def delete(self, key: str) -> None:
+        """Remove the object; nothing happens where there is none."""
+        with self._translated("deleting", key):
+            obstore.delete(self._backend, key)
+
+    def list(self, prefix: str, *, after: str | None = None) -> Iterator[ObjectInfo]:
+        """Objects below the folder `prefix`, at any depth, from the first key greater than `after` on."""
+        with self._translated("listing", prefix):
+            for chunk in obstore.list(self._backend, prefix, offset=after, chunk_size=LIST_CHUNK):
+                yield from map(_info, chunk)
+
+    def folders(self, prefix: str) -> builtins.list[str]:
+        """Names of the folders directly below `prefix`, sorted."""
+        with self._translated("listing", prefix):
+            found = obstore.list_with_delimiter(self._backend, prefix)["common_prefixes"]
+            return sorted(path.rstrip("/").rpartition("/")[2] for path in found)
+
+    def get_many(self, keys: Sequence[str], *, concurrency: int = 64) -> builtins.list[bytes]:
+        """`get` of each, at once, in the order of `keys`."""
+        return _at_once(self.get, keys, concurrency)
+
+    def find_many(self, keys: Sequence[str], *, concurrency: int = 64) -> builtins.list[bytes | None]:
+        """`find` of each, at once, in the order of `keys`."""
+        return _at_once(self.find, keys, concurrency)
+
+    def ensure_many(self, items: Sequence[tuple[str, bytes]], *, concurrency: int = 64) -> builtins.list[bool]:
+        """`ensure` of each (key, data), at once, in order."""
+        return _at_once(lambda item: self.ensure(*item), items, concurrency)
+
+    @contextmanager
+    def _translated(self, doing: str, key: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            if "NoSuchBucket" in str(error):
+                raise refusal(str(error), store=self.name, act=f"{doing} {key}") from error
+            raise NotFoundError(f"{self.name} has no {key}") from error
+        except exceptions.AlreadyExistsError as error:
+            raise AlreadyExistsError(f"{self.name} has {key} already") from error
+        except exceptions.PreconditionError as error:
+            raise StaleError(f"{self.name}: somebody else changed {key} meanwhile; read it again") from error
+        except exceptions.UnauthenticatedError as error:
+            reason = str(error).partition("\n")[0].rpartition("Error: ")[2]
+            raise StoreError(f"{self.name}: {reason}") from error
+        except (exceptions.BaseError, OSError, ValueError) as error:
+            raise refusal(str(error), store=self.name, act=f"{doing} {key}") from error
+
+
+def _at_once(function: Callable[[T], R], items: Sequence[T], concurrency: int) -> list[R]:
+    if len(items) < 2:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(min(concurrency, len(items)), thread_name_prefix="s3") as pool:
+        futures = [pool.submit(function, item) for item in items]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _info(meta: Any) -> ObjectInfo:
+    return ObjectInfo(
+        key=meta["path"], size_bytes=meta["size"], e_tag=meta["e_tag"], modified=meta["last_modified"]
+    )  # fmt: skip

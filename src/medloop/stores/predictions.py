@@ -1,0 +1,135 @@
+"""The prediction log: what was predicted, by which version and how surely, for drift and for the watch on a promotion.
+
+Appended in batches, a Parquet file each, under the day. No pixels and no person. It is worth less than corrections:
+what a killed process had not written yet is lost, and where S3 is away for long the oldest lines are.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from medloop.core.events import event_id
+from medloop.errors import StoreError
+from medloop.stores.objects import ObjectStore
+
+BATCH: Final = 500  # lines that are written without waiting
+EVERY_S: Final = 60.0  # the longest that a line waits
+KEPT: Final = 20_000  # lines in memory while S3 is away
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionLine:
+    """One prediction."""
+
+    at: str  # ISO 8601, UTC
+    image_sha256: str
+    label: str
+    confidence: float
+    verdict: str
+    ood_score: float
+    model_version: str
+    source: str  # page, cli or python
+
+
+SCHEMA: Final = pa.schema(
+    [(f.name, pa.float64() if f.name in ("confidence", "ood_score") else pa.string()) for f in fields(PredictionLine)]
+)
+
+
+class PredictionLog:
+    """The log of one process. Its thread writes; nobody waits for it."""
+
+    def __init__(self, objects: ObjectStore, *, now: Callable[[], datetime], random: Callable[[int], bytes]) -> None:
+        self._objects = objects
+        self._now = now
+        self._random = random
+        self._waiting: deque[PredictionLine] = deque(maxlen=KEPT)
+        self._writing = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def add(self, lines: Iterable[PredictionLine]) -> None:
+        """Take lines in; returns at once."""
+        self._waiting.extend(lines)
+        if len(self._waiting) >= BATCH:
+            self._wake.set()
+
+    def flush(self) -> int:
+        """Write what waits, as one file; how many lines. Raises `StoreError` and keeps them where that fails."""
+        with self._writing:
+            lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            if not lines:
+                return 0
+            now = self._now().astimezone(UTC)
+            key = f"predictions/dt={now:%Y-%m-%d}/{event_id(now=now, random=self._random(10))}.parquet"
+            try:
+                self._objects.create(key, _pack(lines))
+            except StoreError:
+                self._waiting.extendleft(reversed(lines))
+                raise
+            return len(lines)
+
+    def start(self) -> None:
+        """Write from a thread of its own; a second call changes nothing."""
+        if self._thread is None or not self._thread.is_alive():
+            self._stopping.clear()
+            self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits and end the thread."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(30)
+
+    def days(self) -> list[str]:
+        """Days with predictions, in order."""
+        return [name.removeprefix("dt=") for name in self._objects.folders("predictions")]
+
+    def read(self, day: str) -> list[PredictionLine]:
+        """All lines of a day, in the order of writing."""
+        keys = sorted(info.key for info in self._objects.list(f"predictions/dt={day}"))
+        return [line for raw in self._objects.get_many(keys) for line in _unpack(raw)]
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait(EVERY_S)
+            self._wake.clear()
+            if not self._try():
+                self._stopping.wait(EVERY_S)
+        self._try()
+
+    def _try(self) -> bool:
+        try:
+            self.flush()
+        except StoreError as error:
+            log.warning("prediction log: %s", error)
+            return False
+        return True
+
+
+def _pack(lines: list[PredictionLine]) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([asdict(line) for line in lines], schema=SCHEMA), out, compression="zstd")
+    return out.getvalue()
+
+
+def _unpack(raw: bytes) -> list[PredictionLine]:
+    try:
+        return [PredictionLine(**row) for row in pq.read_table(io.BytesIO(raw)).to_pylist()]
+    except (pa.ArrowException, OSError, TypeError) as error:
+        raise StoreError(f"a file of the prediction log is damaged: {error}") from error

@@ -1,0 +1,105 @@
+"""Medical MNIST as it is public on GitHub: where it lies, and whether what was downloaded is that.
+
+How a download is verified, and why so, is in docs/data.md.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from medloop.core.class_folders import GROUPS_FILE, class_of, image_paths
+from medloop.core.git_tree import Entry, blob_hash, tree_hash
+from medloop.errors import DatasetError
+from medloop.stores.dataset_files import check_zip
+from medloop.stores.datasets import SAMPLE, sample_file
+
+REPOSITORY: Final = "apolanco3225/Medical-MNIST-Classification"
+COMMIT: Final = "a8942eefd6e75f8c34e88fcf2c41faa279aad346"
+FOLDER: Final = "resized"  # of the repository, with the class folders
+URL: Final = f"https://codeload.github.com/{REPOSITORY}/zip/{COMMIT}"
+TREE_URL: Final = f"https://api.github.com/repos/{REPOSITORY}/git/trees/{COMMIT}"
+COUNTS: Final[Mapping[str, int]] = {
+    "AbdomenCT": 10_000, "BreastMRI": 8_954, "CXR": 10_000, "ChestCT": 10_000, "Hand": 10_000, "HeadCT": 10_000,
+}  # fmt: skip
+ANSWER_BYTES: Final = 2**20
+TIMEOUT_S: Final = 15.0
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a download must hold."""
+
+    counts: Mapping[str, int]  # images by class
+    blobs: Mapping[str, bytes]  # git's hash of some of them, by name
+
+
+def medical_mnist() -> Expected:
+    """The counts by class, and the 6,000 files of the bundled sample byte by byte."""
+    with sample_file() as path, zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name != GROUPS_FILE]
+        return Expected(COUNTS, {name: blob_hash(archive.read(name)) for name in names})
+
+
+def verify(path: Path, expected: Expected, *, tree: str | None, progress: Progress | None = None) -> str:
+    """The git hash of the image folder in the zip at `path`, after every file was read and its CRC checked.
+
+    `tree` is the hash that it must have, where one is known.
+
+    Raises:
+        DatasetError: The zip is damaged, or holds something else.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            check_zip(archive)
+            entries = _entries(archive, progress or (lambda done, total: None))
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        raise DatasetError(f"The downloaded zip is damaged ({error}): delete {path} and fetch again.") from error
+    names = image_paths([f"{FOLDER}/{name}" for name in entries], folder=FOLDER).values()
+    counts = dict(Counter(class_of(name) for name in names))
+    if counts != dict(expected.counts):
+        raise DatasetError(
+            f"The download is not Medical MNIST: expected {dict(expected.counts)}, found {counts or 'no images'}."
+        )
+    other = [name for name, blob in expected.blobs.items() if name not in entries or entries[name][1] != blob]
+    if other:
+        raise DatasetError(
+            f"The download is not Medical MNIST: {len(other):,} of {len(expected.blobs):,} files that {SAMPLE} holds "
+            f"too differ, the first is {other[0]}."
+        )
+    found = tree_hash(entries)
+    if tree is not None and found != tree:
+        raise DatasetError(f"The folder {FOLDER!r} has the git hash {found}, GitHub names {tree}: refused.")
+    return found
+
+
+def _entries(archive: zipfile.ZipFile, progress: Progress) -> dict[str, Entry]:
+    """Every file below FOLDER, by its path from there."""
+    members = [info for info in archive.infolist() if not info.is_dir() and f"/{FOLDER}/" in f"/{info.filename}"]
+    found: dict[str, Entry] = {}
+    for done, info in enumerate(members, start=1):
+        name = f"/{info.filename}".split(f"/{FOLDER}/", 1)[1]
+        found[name] = (bool(info.external_attr >> 16 & 0o100), blob_hash(archive.read(info)))
+        if done % 500 == 0 or done == len(members):
+            progress(done, len(members))
+    return found
+
+
+def published_tree(url: str | None = None) -> str | None:
+    """The git hash of the image folder as GitHub names it for the pinned commit; None where it does not answer."""
+    request = urllib.request.Request(url or TREE_URL, headers={"User-Agent": "medloop"})  # noqa: S310 - our own address
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310
+            listing = json.loads(response.read(ANSWER_BYTES))
+        found = [str(entry["sha"]) for entry in listing["tree"] if entry["path"] == FOLDER]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # the other checks hold without it, and the answer says that this one was left out
+    return found[0] if found else None

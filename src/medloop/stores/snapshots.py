@@ -1,0 +1,204 @@
+"""Snapshots in S3: manifests, and the shards that they share.
+
+Shards are named by the hash of what they hold, so snapshots share them and two jobs at once write the same. The
+pointer to the latest snapshot also remembers which days were seen: it is a shortcut, and losing it costs time only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from medloop.core.acceptance import Decision, decide
+from medloop.core.fold import Event, fold
+from medloop.core.holdout import is_holdout
+from medloop.core.preprocess import SIZE
+from medloop.core.snapshot import Chunk, Manifest, Record, SnapshotData, corrected_images
+from medloop.errors import AlreadyExistsError, NotFoundError, StaleError, StoreError
+from medloop.stores.corrections import Folder
+from medloop.stores.objects import ObjectStore
+from medloop.stores.shards import pack_events, pack_images, unpack_events, unpack_images
+
+LATEST: Final = "snapshots/latest.json"
+SHARDS_AT_ONCE: Final = 8  # image shards in memory while one snapshot is read
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """Which snapshot is the latest, and which days it has looked at, by folder."""
+
+    snapshot_id: str
+    days: Mapping[str, tuple[str, ...]]
+
+
+class SnapshotStore:
+    """All snapshots of one bucket."""
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+
+    def latest(self) -> Manifest | None:
+        """The newest snapshot; None before the first."""
+        pointer = self.pointer()
+        return self.manifest(pointer.snapshot_id) if pointer else None
+
+    def pointer(self) -> Pointer | None:
+        """What `point_to` wrote last."""
+        raw = self._objects.find(LATEST)
+        return _parse_pointer(raw) if raw is not None else None
+
+    def manifest(self, snapshot_id: str) -> Manifest:
+        """The manifest, or `NotFoundError`."""
+        try:
+            return Manifest.from_json(self._objects.get(_manifest_key(snapshot_id)))
+        except NotFoundError as error:
+            raise NotFoundError(f"there is no snapshot {snapshot_id!r}: `medloop snapshot` takes one") from error
+
+    def ids(self) -> list[str]:
+        """Ids of all complete snapshots, in no order."""
+        names = [name for name in self._objects.folders("snapshots") if name not in ("events", "images")]
+        found = self._objects.find_many([_manifest_key(name) for name in names])
+        return [name for name, raw in zip(names, found, strict=True) if raw is not None]
+
+    def events(self, chunks: Sequence[Chunk]) -> list[list[Record]]:
+        """The events of each chunk."""
+        raw = self._objects.get_many([_events_key(chunk.events) for chunk in chunks])
+        return [unpack_events(data) for data in raw]
+
+    def images(self, chunk: Chunk) -> dict[str, np.ndarray]:
+        """Pixels uint8 [64, 64] of a chunk's images, without those that were erased."""
+        if chunk.images is None:
+            return {}
+        data = self._objects.find(_images_key(chunk.images))
+        if data is None:
+            raise StoreError(f"snapshot shard {_images_key(chunk.images)} is missing: run `medloop snapshot --full`")
+        return unpack_images(data)
+
+    def has_images(self, chunk: Chunk) -> bool:
+        """Whether the chunk's pixels are stored already."""
+        return chunk.images is None or self._objects.head(_images_key(chunk.images)) is not None
+
+    def write_events(self, chunk: Chunk, records: Sequence[Record]) -> None:
+        """Store a chunk's events, once."""
+        self._objects.ensure(_events_key(chunk.events), pack_events(records))
+
+    def write_images(self, chunk: Chunk, pixels: Mapping[str, np.ndarray]) -> None:
+        """Store a chunk's pixels, once."""
+        if chunk.images is not None:
+            self._objects.ensure(_images_key(chunk.images), pack_images(pixels))
+
+    def write(self, manifest: Manifest) -> bool:
+        """Complete a snapshot whose shards are all stored; True if it is new."""
+        return self._objects.ensure(_manifest_key(manifest.snapshot_id), manifest.to_json())
+
+    def point_to(self, manifest: Manifest, *, days: Mapping[Folder, Sequence[str]]) -> None:
+        """Make this the latest snapshot, unless somebody else's holds more events by now."""
+        raw = json.dumps({"snapshot_id": manifest.snapshot_id, "days": {k: list(v) for k, v in days.items()}}).encode()
+        for _ in range(5):
+            try:
+                current, e_tag = self._objects.get_versioned(LATEST)
+            except NotFoundError:
+                try:
+                    return self._objects.create(LATEST, raw)
+                except AlreadyExistsError:
+                    continue
+            other = self.manifest(_parse_pointer(current).snapshot_id)
+            if other.corrections + other.reviews > manifest.corrections + manifest.reviews:
+                return None
+            try:
+                self._objects.replace(LATEST, raw, e_tag)
+            except StaleError:
+                continue
+            return None
+        raise StaleError(f"{LATEST} is changed by others all the time; try again later")
+
+    def load(self, snapshot_id: str) -> SnapshotData:
+        """Fold the events, decide, and read the pixels of what is accepted."""
+        manifest = self.manifest(snapshot_id)
+        decisions = decide(fold(self.all_events(manifest)).values(), manifest.policy)
+        accepted = [d.state.image_sha256 for d in decisions if d.verdict == "accepted"]
+        images, there = self._read_pixels(manifest.chunks, accepted)
+        decisions = [_only_with_image(decision, there) for decision in decisions]
+        rows = [d.state for d in decisions if d.verdict == "accepted"]
+        if len(rows) < len(accepted):
+            images = images[[sha256 in there for sha256 in accepted]]
+        return SnapshotData(
+            snapshot_id=snapshot_id,
+            base_id=manifest.base_id,
+            images=images,
+            labels=tuple(state.label for state in rows),
+            image_sha256=tuple(state.image_sha256 for state in rows),
+            who=tuple(" ".join(state.who) for state in rows),
+            holdout=is_holdout(images),
+            event_ids=tuple(" ".join(state.event_ids) for state in rows),
+            decisions=tuple(decisions),
+        )
+
+    def all_events(self, manifest: Manifest) -> list[Event]:
+        """Every whole event of a snapshot, oldest first."""
+        parsed = (record.parse() for records in self.events(manifest.chunks) for record in records)
+        return [event for event in parsed if event is not None]
+
+    def erase_image(self, image_sha256: str) -> list[str]:
+        """Take an image's pixels out of every shard that holds them; the keys of those shards.
+
+        Ids and manifests stay: they name events and image hashes, not pixels.
+        """
+        manifests = map(self.manifest, self.ids())
+        chunks = {chunk.images: chunk for manifest in manifests for chunk in manifest.chunks if chunk.images}
+        purged = []
+        for chunk, records in zip(chunks.values(), self.events(list(chunks.values())), strict=True):
+            if image_sha256 in corrected_images(records) and self._purge(chunk, image_sha256):
+                purged.append(_images_key(str(chunk.images)))
+        return sorted(purged)
+
+    def _purge(self, chunk: Chunk, image_sha256: str) -> bool:
+        pixels = self.images(chunk)
+        if pixels.pop(image_sha256, None) is None:
+            return False
+        self._objects.put(_images_key(str(chunk.images)), pack_images(pixels))
+        return True
+
+    def _read_pixels(self, chunks: Sequence[Chunk], wanted: Sequence[str]) -> tuple[np.ndarray, set[str]]:
+        """Pixels uint8 [len(wanted), 64, 64], and the hashes of those that were there."""
+        rows = {sha256: row for row, sha256 in enumerate(wanted)}
+        images = np.zeros((len(wanted), SIZE, SIZE), dtype=np.uint8)
+        there: set[str] = set()
+        with ThreadPoolExecutor(SHARDS_AT_ONCE, thread_name_prefix="shards") as pool:
+            for start in range(0, len(chunks), SHARDS_AT_ONCE):
+                for found in pool.map(self.images, chunks[start : start + SHARDS_AT_ONCE]):
+                    for sha256 in found.keys() & rows.keys():
+                        images[rows[sha256]] = found[sha256]
+                        there.add(sha256)
+        return images, there
+
+
+def _only_with_image(decision: Decision, there: Collection[str]) -> Decision:
+    if decision.verdict != "accepted" or decision.state.image_sha256 in there:
+        return decision
+    return replace(decision, verdict="rejected", reasons=("its image is gone from the store: erased, or damaged",))
+
+
+def _parse_pointer(raw: bytes) -> Pointer:
+    try:
+        body = json.loads(raw)
+        return Pointer(body["snapshot_id"], {folder: tuple(days) for folder, days in body["days"].items()})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StoreError(f"{LATEST} is damaged: delete it, the next snapshot makes it anew ({error})") from error
+
+
+def _manifest_key(snapshot_id: str) -> str:
+    return f"snapshots/{snapshot_id}/manifest.json"
+
+
+def _events_key(digest: str) -> str:
+    return f"snapshots/events/{digest}.parquet"
+
+
+def _images_key(digest: str) -> str:
+    return f"snapshots/images/{digest}.parquet"

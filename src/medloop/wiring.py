@@ -1,0 +1,77 @@
+"""Puts the parts together: settings in, stores and clock out. Nowhere else are stores chosen."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from medloop.errors import SettingsError
+from medloop.jobs.loop import Loop
+from medloop.settings import Settings, load_settings
+from medloop.stores.acceptance_sets import AcceptanceStore
+from medloop.stores.corrections import CorrectionStore
+from medloop.stores.datasets import DatasetStore
+from medloop.stores.lease import Lease
+from medloop.stores.ledger import Ledger
+from medloop.stores.objects import ObjectStore
+from medloop.stores.outbox import Outbox
+from medloop.stores.predictions import PredictionLog
+from medloop.stores.registry import Registry
+from medloop.stores.sender import Sender
+from medloop.stores.snapshots import SnapshotStore
+
+TRAINING_LEASE_KEY: Final = "leases/training.json"
+PROMOTION_LEASE_KEY: Final = "leases/promotion.json"
+OUTBOX_FILE: Final = "outbox.db"
+
+
+def connect(settings: Settings | None = None) -> Loop:
+    """The loop over real stores. Nothing is opened or asked before its first use."""
+    settings = settings or load_settings()
+    objects = ObjectStore.from_settings(settings)
+    corrections = CorrectionStore(objects)
+    outbox = Outbox(settings.home / OUTBOX_FILE)
+    return Loop(
+        settings=settings,
+        objects=objects,
+        corrections=corrections,
+        outbox=outbox,
+        sender=Sender(outbox, corrections, utc_now),
+        predictions=PredictionLog(objects, now=utc_now, random=os.urandom),
+        snapshots=SnapshotStore(objects),
+        ledger=Ledger(objects),
+        lease=Lease(objects, TRAINING_LEASE_KEY),
+        promotion_lease=Lease(objects, PROMOTION_LEASE_KEY),
+        acceptance_sets=AcceptanceStore(objects),
+        registry=Registry(settings),
+        datasets=DatasetStore(settings.home, objects),
+        now=utc_now,
+        random=os.urandom,
+        identify=identifier(settings),
+    )
+
+
+def utc_now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
+
+
+def identifier(settings: Settings) -> Callable[[str], str]:
+    """A person's name to what is stored of it: a keyed hash of 16 hexadecimal digits, or the name, as set."""
+
+    def identify(who: str) -> str:
+        if settings.identity == "plain":
+            return who
+        if settings.identity_key is None:
+            raise SettingsError(
+                "MEDLOOP_IDENTITY_KEY is not set: identities are stored as a keyed hash. Set it to a long random "
+                "text that every front end shares, or set MEDLOOP_IDENTITY=plain"
+            )
+        key = settings.identity_key.get_secret_value().encode()
+        return hmac.new(key, who.encode(), hashlib.sha256).hexdigest()[:16]
+
+    return identify

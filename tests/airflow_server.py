@@ -1,0 +1,92 @@
+"""A real Airflow for tests: API server, scheduler and DAG processor on a free port, SQLite in a folder."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from medloop.services import programs
+from medloop.services.ports import free_ports
+from medloop.settings import Settings
+from medloop.stores.airflow import Airflow
+from tests.servers import MLflowServer, SeaweedFS, Server, clean_environment
+
+DAGS = Path(__file__).parents[1] / "src/medloop/dags"
+
+
+def base_environment(home: Path, *, dags: Path = DAGS) -> dict[str, str]:
+    """What any airflow command needs to live in `home`."""
+    return {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+    }
+
+
+def connections(store: SeaweedFS, mlflow: MLflowServer, *, bucket: str) -> dict[str, str]:
+    """The two connections as an existing Airflow would have them."""
+    aws = programs.aws_connection(
+        endpoint_url=store.endpoint, access_key=store.access_key, secret_key=store.secret_key, session_token="",
+        region=store.region, bucket=bucket,
+    )  # fmt: skip
+    http = programs.mlflow_connection(uri=mlflow.uri, username=mlflow.username, password=mlflow.password)
+    return {"AIRFLOW_CONN_AWS_DEFAULT": aws, "AIRFLOW_CONN_MLFLOW_DEFAULT": http}
+
+
+def migrate(environment: Mapping[str, str]) -> None:
+    """Create Airflow's database."""
+    migration = programs.airflow_migration(environment)
+    whole = {**clean_environment(), **migration.environment}
+    subprocess.run(migration.command, env=whole, check=True, capture_output=True, timeout=180)
+
+
+def dags_folder(folder: Path) -> Path:
+    """A DAGs folder of somebody else's, with the two lines that bring the DAG into it."""
+    dags = folder / "dags"
+    dags.mkdir()
+    lines = "# an airflow dag\nfrom medloop.dags.medloop_weekly_retrain import weekly_retrain\n"
+    dags.joinpath("retrain.py").write_text(lines)
+    return dags
+
+
+class Background(Server):
+    """A process that serves nothing: it is ready when it runs."""
+
+    def _ready(self) -> bool:
+        return self.process.poll() is None
+
+
+class AirflowServer:
+    """Three processes under the guard; `environment` is what their operator gave them."""
+
+    username = "admin"
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.password = secrets.token_urlsafe(12)
+        (port,) = free_ports(1)
+        self.url = f"http://127.0.0.1:{port}"
+        passwords = folder / "passwords.json"
+        passwords.write_text(json.dumps({self.username: self.password}))
+        fernet_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+        keys = programs.AirflowSecrets(passwords, jwt_secret=secrets.token_hex(32), fernet_key=fernet_key)
+        own = programs.airflow_environment(folder=folder, port=port, user=self.username, secrets=keys)
+        self.environment = {**own, **environment}
+        started = programs.airflow(port=port, environment=self.environment, task_environment={})
+        self._servers = [(Server if program.health_url else Background)(program, folder) for program in started]
+
+    def client(self) -> Airflow:
+        """A session as the page has one."""
+        return Airflow(Settings(airflow_url=self.url, airflow_username=self.username, airflow_password=self.password))
+
+    def start(self) -> None:
+        migrate(self.environment)
+        for server in self._servers:
+            server.start()
+
+    def stop(self) -> None:
+        for server in reversed(self._servers):
+            server.stop()

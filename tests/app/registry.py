@@ -1,0 +1,85 @@
+"""A model registry in memory: what `medloop.stores.registry.Registry` promises, without MLflow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from medloop.errors import NotFoundError, StaleError, StoreUnavailableError
+from medloop.stores.registry import CHAMPION, REFERENCE, ModelVersion
+
+START = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+class MemoryRegistry:
+    """Versions, aliases and files in dictionaries; `away` makes every call fail as an unreachable server does."""
+
+    model = "medical-mnist"
+
+    def __init__(self) -> None:
+        self.files: dict[tuple[str, str], bytes] = {}
+        self.aliases: dict[str, str] = {}
+        self.tags: dict[str, dict[str, str]] = {}
+        self.run_metrics: dict[str, dict[str, float]] = {}
+        self.away = False
+
+    def add(self, onnx: bytes, *, tags: Mapping[str, str] | None = None, **files: bytes) -> str:
+        """Register a version; the first is champion and reference."""
+        version = str(len(self.tags) + 1)
+        self.tags[version] = dict(tags or {})
+        self.files[version, "model.onnx"] = onnx
+        for name, data in files.items():
+            self.files[version, name] = data
+        if version == "1":
+            self.aliases |= {CHAMPION: "1", REFERENCE: "1"}
+        return version
+
+    def version_of(self, alias: str) -> str | None:
+        self._reach()
+        return self.aliases.get(alias)
+
+    def get(self, version: str) -> ModelVersion:
+        self._reach()
+        if version not in self.tags:
+            raise NotFoundError(f"no version {version}")
+        aliases = tuple(sorted(alias for alias, at in self.aliases.items() if at == version))
+        created = START + timedelta(days=int(version))
+        return ModelVersion(version, f"run-{version}", aliases, self.tags[version], created)
+
+    def versions(self) -> list[ModelVersion]:
+        self._reach()
+        return [self.get(version) for version in self.tags]
+
+    def model_file(self, version: str) -> bytes:
+        return self.attachment(f"run-{version}", "model.onnx")
+
+    def attachment(self, run_id: str, path: str) -> bytes:
+        self._reach()
+        try:
+            return self.files[run_id.removeprefix("run-"), path]
+        except KeyError:
+            raise NotFoundError(f"run {run_id} has no file {path}") from None
+
+    def metrics(self, run_id: str) -> dict[str, float]:
+        self._reach()
+        return self.run_metrics.get(run_id, {})
+
+    def move_alias(self, alias: str, version: str, *, expected: str | None) -> None:
+        self._reach()
+        if self.aliases.get(alias) not in (expected, version):
+            raise StaleError(f"{alias} is elsewhere")
+        self.get(version)
+        self.aliases[alias] = version
+
+    def drop_alias(self, alias: str) -> None:
+        self._reach()
+        self.aliases.pop(alias, None)
+
+    def _reach(self) -> None:
+        if self.away:
+            raise StoreUnavailableError("MLflow at http://127.0.0.1:1 does not answer")
+
+
+def labels_tag(*labels: str) -> dict[str, str]:
+    return {"labels": json.dumps(labels)}

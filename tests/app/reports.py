@@ -1,0 +1,47 @@
+"""A gate report in the shape of `medloop.core.report`, as it is read back from JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from medloop.core.gate import Check, Decision
+from medloop.core.report import GateReport
+
+
+def report(*, passed: bool, base_id: str = "base") -> dict[str, Any]:
+    """Two classes, two checks; the second one always passes."""
+    numbers = {"n": 200.0, "lost": 5.0, "gained": 1.0, "bound": 0.04, "margin": 0.01}
+    checks = (
+        Check("base test against the champion", passed, "base test: 95 % right, before 97 %", numbers),
+        Check("serving path", True, "the model file loads"),
+    )
+    found = GateReport(
+        key="k",
+        version="2",
+        champion_version="1",
+        reference_version="1",
+        snapshot_id="s",
+        base_id=base_id,
+        at="2026-11-02T10:00:00+00:00",
+        decision=Decision(passed=passed, checks=checks),
+        scores={"challenger": scores(), "champion": scores()},
+    )
+    body: dict[str, Any] = json.loads(found.to_json())
+    return body
+
+
+def scores() -> dict[str, Any]:
+    return {
+        "n": 200,
+        "accuracy": 0.95,
+        "balanced_accuracy": 0.95,
+        "ece": 0.01,
+        "confident_share": 0.9,
+        "confident_errors": 0.0,
+        "classes": [
+            {"label": label, "n": 100, "recall": 0.9, "precision": 0.9, "f1": 0.9} for label in ("CXR", "ChestCT")
+        ],
+        "confusion": [[90, 10], [0, 100]],
+        "reliability": [{"low": 0.9, "high": 1.0, "n": 200, "confidence": 0.95, "accuracy": 0.95}],
+    }

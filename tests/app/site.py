@@ -1,0 +1,123 @@
+"""A whole installation in memory: real stores, a registry in dictionaries, and a model whose answers are known."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.app.models import OTHER_LEVELS, brightness_model, picture
+from tests.app.registry import MemoryRegistry
+from tests.app.reports import report
+
+from medloop.app.backend import Backend, install
+from medloop.core.decode import decode, encode_png
+from medloop.errors import StoreUnavailableError
+from medloop.jobs.correct import correct
+from medloop.serving import Champion
+from medloop.settings import Settings
+from medloop.stores.corrections import CorrectionStore
+from medloop.stores.datasets import DatasetStore
+from medloop.stores.lease import Lease
+from medloop.stores.ledger import Ledger
+from medloop.stores.objects import ObjectStore
+from medloop.stores.outbox import Outbox
+from medloop.stores.sender import Sender
+from medloop.stores.snapshots import SnapshotStore
+from medloop.wiring import connect, utc_now
+
+
+class SwitchedStore(CorrectionStore):
+    """A correction store that can be unplugged."""
+
+    away = False
+
+    def put(self, *args, **kwargs):
+        self._reach()
+        return super().put(*args, **kwargs)
+
+    def images(self, *args, **kwargs):
+        self._reach()
+        return super().images(*args, **kwargs)
+
+    def days(self, *args, **kwargs):
+        self._reach()
+        return super().days(*args, **kwargs)
+
+    def _reach(self) -> None:
+        if self.away:
+            raise StoreUnavailableError("S3 at http://127.0.0.1:1 does not answer")
+
+
+@dataclass
+class Site:
+    """The installation, with its switches."""
+
+    backend: Backend
+    registry: MemoryRegistry
+    store: SwitchedStore
+
+    @property
+    def loop(self):
+        return self.backend.loop
+
+    def promote(self, version: str) -> None:
+        """Move the champion, and let the front end notice."""
+        self.registry.aliases["champion"] = version
+        self.backend.champion.refresh()
+
+    def say(self, level: int, label: str | None, *, who: str = "ada", seed: int = 0) -> str:
+        """A person answers a picture; its hash, once it is stored."""
+        image = decode(encode_png(picture(level, seed=seed)))
+        served = self.backend.champion.current()
+        (prediction,) = served.predictor.predict([image.pixels])
+        receipt = correct(
+            self.loop, image=image, given_label=label, prediction=prediction, model_version=served.version, who=who
+        )
+        self.loop.sender.settle(receipt.event_id, 10)
+        return image.sha256
+
+    def add_rejected_version(self) -> str:
+        """A second version, which the gate refused."""
+        tags = {"gate": "no", "gate_reasons": "worse on the base test", "corrections": "3", "accuracy": "0.95"}
+        body = report(passed=False, base_id=self.loop.datasets.get(None).id)
+        files = {"gate/report.json": json.dumps(body).encode()}
+        version = self.registry.add(brightness_model(OTHER_LEVELS), tags=tags, **files)
+        self.registry.run_metrics[f"run-{version}"] = {"challenger/accuracy": 0.95, "challenger/recall/CXR": 0.9}
+        return version
+
+
+@contextmanager
+def open_site(home: Path, *, with_model: bool = True, registry: MemoryRegistry | None = None) -> Iterator[Site]:
+    """The installation as the process's backend, until the block ends."""
+    objects, registry = ObjectStore.in_memory(), registry or MemoryRegistry()
+    if with_model:
+        registry.add(brightness_model())
+    store, outbox = SwitchedStore(objects), Outbox(home / "outbox.db")
+    loop = replace(
+        connect(Settings(home=home, identity="plain", user="ada")),
+        objects=objects,
+        corrections=store,
+        outbox=outbox,
+        sender=Sender(outbox, store, utc_now),
+        snapshots=SnapshotStore(objects),
+        ledger=Ledger(objects),
+        lease=Lease(objects, "leases/training.json"),
+        promotion_lease=Lease(objects, "leases/promotion.json"),
+        registry=registry,
+        datasets=DatasetStore(home, objects),
+        random=os.urandom,
+    )
+    champion = Champion(registry, home / "models", poll_s=loop.settings.poll_s)
+    champion.refresh()
+    loop.sender.start()
+    backend = Backend(loop, champion)
+    install(backend)
+    try:
+        yield Site(backend, registry, store)
+    finally:
+        install(None)
+        loop.sender.stop()

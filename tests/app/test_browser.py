@@ -1,0 +1,209 @@
+"""The pages in a real browser: many files, the keyboard, a new version, a review, the levers, and axe-core."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+from tests.app.browser import app_over_memory, chromium, open_page, settle
+from tests.app.models import picture
+
+from medloop.core.decode import encode_png
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=15_000)
+PAGES = ("classify", "corrections", "review", "models", "monitor", "help")
+STREAMLITS_OWN = {  # violations inside Streamlit's own elements, which no page can mend
+}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("site")
+
+
+@pytest.fixture(scope="module")
+def address(folder) -> Iterator[str]:
+    """One server for all tests: each leaves the champion as it was."""
+    with app_over_memory(folder) as url:
+        yield url
+
+
+@pytest.fixture
+def page(browser, address) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened = context.new_page()
+    open_page(opened, address)
+    yield opened
+    context.close()
+
+
+def files(*levels: int) -> list[dict[str, object]]:
+    return [{"name": f"{level}.png", "mimeType": "image/png", "buffer": encode_png(picture(level))} for level in levels]
+
+
+def upload(page: Page, *levels: int) -> None:
+    page.locator(".st-key-uploads input[type=file]").set_input_files(files(*levels))
+    expect(page.locator(".st-key-answer")).to_be_visible(timeout=30_000)
+    settle(page)
+
+
+def press(page: Page, key: str) -> None:
+    """A key, once the page is drawn: before that its buttons may not be there to hear it."""
+    settle(page)
+    page.keyboard.press(key)
+
+
+def says(page: Page, key: str, words: str, *, timeout: float = 30_000) -> None:
+    """The part with this key says the words, sooner or later. While Streamlit redraws, there may be two of it."""
+    expect(page.locator(f".st-key-{key}", has_text=words).first).to_be_visible(timeout=timeout)
+
+
+def test_many_pictures_are_corrected_by_keyboard_alone(page):
+    upload(page, 255, 85, 50, 120, 200)
+    says(page, "summary", "5 pictures")
+    says(page, "picture", "255.png")
+    press(page, "0")
+    says(page, "receipt", "Stored: 255.png is None of these.")
+    says(page, "picture", "85.png")
+    press(page, "1")
+    says(page, "receipt", "85.png is Chest X-ray.")
+    press(page, "z")
+    says(page, "picture", "85.png")
+    says(page, "summary", "1 answered")
+    press(page, "Enter")
+    says(page, "receipt", "85.png is Chest CT.")
+    page.locator(".st-key-confirm-all button").click()
+    says(page, "summary", "5 answered")
+
+
+def test_enter_on_a_focused_button_presses_that_button_alone(page):
+    upload(page, 50)
+    hand = page.locator('[class*="st-key-class-Hand-"] button')
+    expect(hand).to_have_count(1)
+    hand.focus()
+    press(page, "Enter")
+    says(page, "receipt", "50.png is Hand.")
+
+
+def test_a_double_click_answers_one_picture(page):
+    upload(page, 255, 254)
+    page.locator('[class*="st-key-none-"] button').dblclick()
+    says(page, "receipt", "None of these")
+    settle(page)
+    says(page, "summary", "1 answered")
+
+
+def test_a_thumbnail_brings_its_picture(page):
+    upload(page, 50, 120, 200)
+    page.locator(".st-key-gallery button", has_text="Hand").click()
+    says(page, "picture", "200.png")
+
+
+def test_a_zip_is_opened(page):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for level in (50, 200):
+            archive.writestr(f"{level}.png", encode_png(picture(level)))
+    page.locator(".st-key-uploads input[type=file]").set_input_files(
+        {"name": "scans.zip", "mimeType": "application/zip", "buffer": buffer.getvalue()}
+    )
+    says(page, "summary", "2 pictures", timeout=30_000)
+
+
+def test_a_hundred_pictures_at_once(page):
+    levels = range(20, 120)
+    page.locator(".st-key-uploads input[type=file]").set_input_files(files(*levels))
+    says(page, "summary", "100 pictures", timeout=60_000)
+
+
+def test_an_open_page_answers_with_a_new_version_within_ten_seconds(page, folder):
+    upload(page, 50)
+    says(page, "answer", "model version 1")
+    (folder / "champion").write_text("2")
+    says(page, "model-state", "Version 2 answers now.", timeout=10_000)
+    says(page, "answer", "model version 2")
+    says(page, "answer", "Hand")
+    (folder / "champion").write_text("1")
+    says(page, "model-state", "Version 1 answers now.", timeout=10_000)
+
+
+def test_a_conflict_is_reviewed_by_keyboard(page, address):
+    open_page(page, f"{address}/review")
+    says(page, "review-decision", "People disagree")
+    says(page, "review-classes", "None of these")
+    press(page, "3")
+    expect(page.get_by_text("Nothing waits for a review.")).to_be_visible(timeout=30_000)
+
+
+def test_a_version_is_promoted_and_rolled_back_with_reasons(page, address):
+    open_page(page, f"{address}/models")
+    page.locator(".st-key-promote button").click()
+    page.get_by_role("dialog").get_by_label(re.compile("^Reason")).fill("better on our scanner")
+    press(page, "Tab")
+    page.locator(".st-key-promote-sure button").click()
+    expect(page.get_by_text("Version 2 answers from now on.")).to_be_visible(timeout=30_000)
+    settle(page)
+    page.locator(".st-key-roll-back button").click()
+    page.get_by_role("dialog").get_by_label(re.compile("^Reason")).fill("worse on hands")
+    press(page, "Tab")
+    page.locator(".st-key-roll-back-sure button").click()
+    expect(page.get_by_text("Version 1 answers again.")).to_be_visible(timeout=30_000)
+    page.get_by_role("tab", name="History").click()
+    expect(page.get_by_text("worse on hands")).to_be_visible()
+
+
+def test_two_browsers_see_nothing_of_each_other(browser, page, address):
+    upload(page, 50)
+    other = browser.new_context().new_page()
+    open_page(other, address)
+    expect(other.locator(".st-key-answer")).to_have_count(0)
+    other.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(browser, address, scheme):
+    context = browser.new_context(color_scheme=scheme, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    found = []
+    for name in PAGES:
+        open_page(page, f"{address}/{name if name != 'classify' else ''}")
+        if name == "classify":
+            upload(page, 255, 50, 120)
+        page.wait_for_timeout(700)
+        found += [f"{name}: {text}" for text in serious(page)]
+    context.close()
+    assert found == []
+
+
+def serious(page: Page) -> list[str]:
+    """Serious and critical violations, a line each, without those of Streamlit's own making."""
+    return [
+        f"{violation['id']}: {node['html'][:160]}"
+        for violation in Axe().run(page).response["violations"]
+        if violation["impact"] in {"serious", "critical"} and violation["id"] not in STREAMLITS_OWN
+        for node in violation["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_narrow_screen_needs_no_sideways_scrolling(browser, address, name):
+    context = browser.new_context(viewport={"width": 400, "height": 800})
+    page = context.new_page()
+    open_page(page, f"{address}/{name if name != 'classify' else ''}")
+    if name == "classify":
+        upload(page, 255, 50)
+    wide = page.evaluate("() => { const m = document.querySelector('.stMain'); return m.scrollWidth - m.clientWidth; }")
+    context.close()
+    assert wide <= 0

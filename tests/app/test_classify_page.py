@@ -1,0 +1,180 @@
+"""The Classify page in all its states."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from tests.app.apptest import button, has_button, texts
+from tests.app.models import OTHER_LEVELS, brightness_model, picture
+
+from medloop.core.decode import encode_png
+
+
+def upload(app, *levels, **files):
+    """Upload pictures by grey level, and raw files by name."""
+    data = [
+        (f"{level}-{place}.png", encode_png(picture(level, seed=place)), "image/png")
+        for place, level in enumerate(levels)
+    ]
+    data += [(name.replace("__", "."), content, "application/octet-stream") for name, content in files.items()]
+    app.file_uploader(key="uploads").set_value(data)
+    return app.run()
+
+
+@pytest.fixture
+def app(site, run_page):
+    return run_page("classify")
+
+
+def test_an_empty_page_says_what_it_wants_and_offers_examples(app):
+    assert not app.exception
+    assert "Nothing is stored unless" in texts(app)
+    assert has_button(app, "examples")
+
+
+def test_a_sure_answer_names_class_verdict_and_version(app):
+    upload(app, 50)
+    assert "Chest X-ray" in texts(app)
+    assert "The model is sure" in texts(app)
+    assert "model version 1" in texts(app)
+
+
+def test_an_unsure_answer_names_the_runner_up(app):
+    upload(app, 85)
+    assert "Probably Chest CT" in texts(app)
+    assert "perhaps Chest X-ray" in texts(app)
+
+
+def test_an_unknown_picture_is_told_as_such(app):
+    upload(app, 255)
+    assert "None of the known classes?" in texts(app)
+
+
+def test_what_needs_a_person_is_looked_at_first(app):
+    upload(app, 50, 255, 85)
+    assert "3 pictures" in texts(app)
+    assert "1 unknown, 1 unsure, 1 confident" in texts(app)
+    assert "255-1.png" in texts(app)
+
+
+def test_a_bad_file_gets_a_sentence_beside_the_good_ones(app):
+    upload(app, 50, notes__txt=b"hello")
+    assert any("notes.txt" in warning.value for warning in app.warning)
+    assert "Chest X-ray" in texts(app)
+    assert not app.exception
+
+
+def test_an_answer_says_stored_when_it_is_in_the_store(app, site):
+    upload(app, 50)
+    button(app, "right-").click().run()
+    assert "Stored: 50-0.png is Chest X-ray." in texts(app)
+    keys = [info.key for info in site.loop.objects.list("corrections")]
+    assert len(keys) == 1
+
+
+def test_an_answer_is_only_saved_here_while_the_store_is_away(app, site):
+    site.store.away = True
+    upload(app, 50)
+    button(app, "class-Hand-").click().run()
+    assert "Saved here: 50-0.png is Hand." in texts(app)
+    assert "Stored" not in texts(app)
+    site.store.away = False
+    site.loop.sender.send_once()
+    app.run()
+    assert "Stored: 50-0.png is Hand." in texts(app)
+
+
+def test_the_same_click_twice_changes_nothing(app, site):
+    upload(app, 50)
+    for _ in range(3):
+        button(app, "class-Hand-").click().run()
+    assert len(list(site.loop.objects.list("corrections"))) == 1
+
+
+def test_none_of_these_is_an_answer(app, site):
+    upload(app, 255)
+    button(app, "none-").click().run()
+    (entry,) = site.loop.outbox.history("ada", 10)
+    assert entry.event.given_label is None
+    assert entry.event.verdict == "unknown"
+
+
+def test_an_answer_leads_to_the_next_open_picture(app):
+    upload(app, 255, 85)
+    button(app, "none-").click().run()
+    assert "255-0.png is None of these." in texts(app)
+    assert "Probably Chest CT" in texts(app)
+
+
+def test_the_tail_of_a_double_click_does_not_answer_the_next_picture(app, site):
+    upload(app, 255, 254)
+    button(app, "none-").click().run()
+    button(app, "none-").click().run()  # at once, on the next picture
+    assert len(site.loop.outbox.history("ada", 10)) == 1
+    time.sleep(0.5)
+    button(app, "none-").click().run()
+    assert len(site.loop.outbox.history("ada", 10)) == 2
+
+
+def test_all_confident_ones_are_confirmed_at_once(app, site):
+    upload(app, 50, 120, 200, 85)
+    button(app, "confirm-all").click().run()
+    said = {entry.event.given_label for entry in site.loop.outbox.history("ada", 10)}
+    assert said == {"CXR", "ChestCT", "Hand"}
+    assert "3 answered" in texts(app)
+
+
+def test_undo_takes_the_newest_answer_back(app, site):
+    upload(app, 50)
+    button(app, "class-Hand-").click().run()
+    button(app, "undo").click().run()
+    newest = site.loop.outbox.history("ada", 1)[0].event
+    assert newest.action == "withdraw"
+    assert "0 answered" in texts(app)
+
+
+def test_a_new_version_answers_what_is_on_the_page_and_says_so(app, site):
+    upload(app, 50)
+    version = site.registry.add(brightness_model(OTHER_LEVELS))
+    site.promote(version)
+    app.run()
+    assert f"Version {version} answers now." in texts(app)
+    assert "Hand" in texts(app)
+    assert f"model version {version}" in texts(app)
+
+
+def test_the_page_goes_on_while_the_registry_is_away(app, site):
+    site.registry.away = True
+    site.backend.champion.refresh()
+    upload(app, 50)
+    assert "Chest X-ray" in texts(app)
+    assert not app.exception
+
+
+def test_without_a_model_the_page_says_so(empty_site, run_page):
+    app = run_page("classify")
+    assert "There is no model yet" in texts(app)
+    assert not app.exception
+
+
+def test_an_outbox_that_cannot_be_written_is_told_and_nothing_counts_as_saved(app, site):
+    (site.backend.settings.home / "outbox.db").mkdir()  # where the file should be
+    upload(app, 50)
+    button(app, "right-").click().run()
+    assert app.error
+    assert "0 answered" in texts(app)
+
+
+def test_examples_can_be_tried(app):
+    button(app, "examples").click().run()
+    assert "9 pictures" in texts(app) or "6 pictures" in texts(app)
+    assert "Test chart.png" in texts(app) or has_button(app, "right-")
+
+
+def test_two_sessions_share_no_picture(site, run_page):
+    first, second = run_page("classify"), run_page("classify")
+    upload(first, 50)
+    second.run()
+    assert "50-0.png" in texts(first)
+    assert "50-0.png" not in texts(second)

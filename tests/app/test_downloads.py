@@ -1,0 +1,37 @@
+"""Downloads: one row a file, safe in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+from tests.app.models import picture
+from tests.app.test_session import bench_with
+
+from medloop.app.downloads import download
+from medloop.app.session import Source
+from medloop.core.decode import encode_png
+from medloop.core.records import Format
+
+
+def test_csv_has_a_row_for_each_file_and_runs_no_formula():
+    evil = Source("evil", '=HYPERLINK("http://x")', encode_png(picture(50)))
+    bench = bench_with(evil, Source("bad", "notes.txt", b"hello"))
+    rows = list(csv.DictReader(io.StringIO(download(bench, Format.CSV).decode())))
+    assert [row["status"] for row in rows] == ["ok", "error"]
+    assert rows[0]["path"].startswith("'=")
+    assert rows[0]["label"] == "CXR"
+    assert rows[1]["error"]
+
+
+def test_json_lines_are_those_of_the_command_line():
+    bench = bench_with(Source("a", "a.png", encode_png(picture(255))))
+    (line,) = download(bench, Format.JSONL).decode().splitlines()
+    record = json.loads(line)
+    assert (record["path"], record["verdict"]) == ("a.png", "unknown")
+    assert set(record["probabilities"]) == {"CXR", "ChestCT", "Hand"}
+
+
+def test_an_empty_page_gives_the_header_alone():
+    assert len(download(bench_with(), Format.CSV).decode().splitlines()) == 1

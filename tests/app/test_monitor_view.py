@@ -1,0 +1,50 @@
+"""What people's answers say about the model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.app.test_journey import CORRECTION
+
+from medloop.app import monitor_view
+from medloop.core.events import Review
+
+CONFIRMED = replace(CORRECTION, given_label="CXR")
+UNPREDICTED = replace(CORRECTION, predicted_label=None)
+REVIEW = Review(id="r", at=CORRECTION.at, image_sha256="a" * 64, action="approve", label=None, who="eve")
+
+
+def share(successes: int, n: int) -> tuple[float, float]:
+    return max(successes / n - 0.1, 0.0), min(successes / n + 0.1, 1.0)
+
+
+def test_only_answers_to_predictions_count():
+    assert monitor_view.answers([CORRECTION, UNPREDICTED, REVIEW, CONFIRMED]) == [CORRECTION, CONFIRMED]
+
+
+def test_none_of_these_agrees_with_unknown():
+    unknown = replace(CORRECTION, verdict="unknown", given_label=None)
+    assert monitor_view.agreed(unknown)
+    assert not monitor_view.agreed(replace(unknown, given_label="CXR"))
+    assert not monitor_view.agreed(replace(CORRECTION, given_label=None))
+
+
+def test_answers_are_counted_by_day():
+    later = replace(CONFIRMED, at="2026-11-03T00:00:00+00:00")
+    assert monitor_view.answers_per_day([CORRECTION, CONFIRMED, CONFIRMED, later]) == [
+        {"day": "2026-11-02", "what": "confirmed", "count": 2},
+        {"day": "2026-11-02", "what": "corrected", "count": 1},
+        {"day": "2026-11-03", "what": "confirmed", "count": 1},
+    ]
+
+
+def test_verdicts_are_counted_by_day():
+    rows = monitor_view.verdicts_per_day([CORRECTION, replace(CORRECTION, verdict=None)])
+    assert [(row["what"], row["count"]) for row in rows] == [("not recorded", 1), ("unsure", 1)]
+
+
+def test_the_share_of_corrections_has_its_interval():
+    (row,) = monitor_view.correction_rates([CORRECTION, CONFIRMED], by="class", interval=share)
+    assert row == {"what": "Chest X-ray", "share": 0.5, "low": 0.4, "high": 0.6, "n": 2}
+    (row,) = monitor_view.correction_rates([CORRECTION], by="version", interval=share)
+    assert row["what"] == "version 3"

@@ -1,0 +1,165 @@
+"""My corrections, Review, Models, Monitor and Help: their contents and their bad days."""
+
+from __future__ import annotations
+
+import pytest
+from tests.app.apptest import button, has_button, texts
+from tests.app.models import picture
+
+from medloop.core.decode import decode, encode_png
+from medloop.core.events import Review
+from medloop.jobs.correct import correct, withdraw
+from medloop.jobs.snapshot import snapshot
+
+PAGES = ("classify", "corrections", "review", "models", "monitor", "help")
+
+
+@pytest.fixture
+def reported(site):
+    """A second version with a gate report that said no."""
+    site.add_rejected_version()
+    return site
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_opens_with_a_model(site, run_page, name):
+    app = run_page(name)
+    assert not app.exception
+    assert app.title
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_opens_without_a_model(empty_site, run_page, name):
+    app = run_page(name)
+    assert not app.exception
+    assert app.title
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_opens_while_the_registry_is_away(site, run_page, name):
+    site.say(50, "CXR")
+    site.registry.away = True
+    site.backend.champion.refresh()
+    app = run_page(name)
+    assert not app.exception
+    assert app.title
+
+
+def test_my_corrections_are_empty_at_first(site, run_page):
+    assert "not corrected or confirmed anything" in texts(run_page("corrections"))
+
+
+def test_a_stored_correction_waits_for_the_next_training(site, run_page):
+    site.say(50, "Hand")
+    page = texts(run_page("corrections"))
+    assert "1 picture" in page
+    assert "Instead of version 1: Chest X-ray" in page
+    assert "Waits for the next training" in page
+
+
+def test_only_my_own_corrections_are_shown(site, run_page):
+    site.say(50, "Hand", who="eve")
+    assert "not corrected or confirmed anything" in texts(run_page("corrections"))
+
+
+def test_a_correction_can_be_taken_back_until_a_snapshot_holds_it(site, run_page):
+    site.say(50, "Hand")
+    app = run_page("corrections")
+    button(app, "withdraw-").click().run()
+    assert "Taken back" in texts(app)
+    assert not has_button(app, "withdraw-")
+
+
+def test_a_correction_in_a_snapshot_says_so_and_stays(site, run_page):
+    site.say(50, "Hand")
+    taken = snapshot(site.loop)
+    app = run_page("corrections")
+    assert f"In snapshot {taken.snapshot_id[:8]}" in texts(app)
+    assert not has_button(app, "withdraw-")
+
+
+def test_my_corrections_go_on_while_the_store_is_away(site, run_page):
+    site.say(50, "Hand")
+    site.store.away = True
+    app = run_page("corrections")
+    assert "pictures cannot be shown" in texts(app)
+    assert not app.exception
+
+
+def test_an_empty_queue_is_good_news(site, run_page):
+    assert "Nothing waits" in texts(run_page("review"))
+
+
+def test_a_conflict_shows_both_sides_and_is_decided_by_one_click(site, run_page):
+    sha256 = site.say(50, "Hand", who="ada")
+    site.say(50, "ChestCT", who="eve")
+    app = run_page("review")
+    page = texts(app)
+    assert "because people disagree" in page
+    assert "Hand 1 vote" in page
+    assert "Chest CT 1 vote" in page
+    assert not has_button(app, "review-approve")
+    button(app, "review-class-Hand").click().run()
+    assert "Nothing waits" in texts(app)
+    site.loop.sender.send_once()
+    (key,) = [info.key for info in site.loop.objects.list("reviews")]
+    decision = Review.from_json(site.loop.objects.get(key))
+    assert (decision.action, decision.label, decision.image_sha256) == ("relabel", "Hand", sha256)
+
+
+def test_the_queue_says_when_the_store_is_away(site, run_page):
+    site.store.away = True
+    app = run_page("review")
+    assert "queue cannot be read" in texts(app)
+    assert not app.exception
+
+
+def test_models_show_roles_versions_and_why_not(reported, run_page):
+    app = run_page("models")
+    page = texts(app)
+    assert "Champion Version 1" in page
+    assert "Challenger none" in page
+    assert "The gate said no to version 2" in page
+    assert app.dataframe[0].value["Version"].tolist() == ["2", "1"]
+
+
+def test_rolling_back_asks_for_a_reason(reported, run_page):
+    reported.promote("2")
+    app = run_page("models")
+    button(app, "roll-back").click().run()
+    assert button(app, "roll-back-sure").disabled
+
+
+def test_models_say_when_the_registry_is_away(reported, run_page):
+    reported.registry.away = True
+    app = run_page("models")
+    assert "registry does not answer" in texts(app)
+
+
+def test_the_monitor_shows_health_and_what_people_said(site, run_page):
+    site.say(50, "CXR")
+    site.say(50, "Hand", seed=1)
+    page = texts(run_page("monitor"))
+    assert "Everything is stored." in page
+    assert "Version 1 answers." in page
+    assert "2 answers, 1 of them confirmed" in page
+
+
+def test_the_monitor_says_what_waits_and_why(site, run_page):
+    site.store.away = True
+    image = decode(encode_png(picture(50)))
+    correct(site.loop, image=image, given_label="Hand", prediction=None, model_version=None, who="ada")
+    assert "1 wait" in texts(run_page("monitor"))
+
+
+def test_help_names_limits_licence_and_versions(site, run_page):
+    page = texts(run_page("help"))
+    assert "not a medical device" in page
+    assert "CC BY-SA 4.0" in page
+    assert "version 1" in page
+
+
+def test_a_withdrawal_from_elsewhere_is_seen(site, run_page):
+    sha256 = site.say(50, "Hand")
+    withdraw(site.loop, image_sha256=sha256, who="ada")
+    assert "Taken back" in texts(run_page("corrections"))

@@ -1,0 +1,149 @@
+"""A session's workbench: order, answers, new versions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from tests.app.models import LEVELS, OTHER_LEVELS, brightness_model, picture
+
+from medloop.app.session import Answer, Source, Workbench
+from medloop.core.decode import Limits, encode_png
+from medloop.core.predict import Predictor
+from medloop.serving import Served
+
+LIMITS = Limits()
+
+
+def served(levels: dict[str, float] = LEVELS, version: str = "1") -> Served:
+    return Served(Predictor(brightness_model(levels), threads=1), version, datetime.now(UTC), "")
+
+
+def source(id_: str, level: int, *, seed: int = 0) -> Source:
+    return Source(id_, f"{id_}.png", encode_png(picture(level, seed=seed)))
+
+
+def bench_with(*sources: Source) -> Workbench:
+    bench = Workbench()
+    bench.add(bench.sync(sources), served(), limits=LIMITS)
+    bench.arrange()
+    return bench
+
+
+def answer_to(bench: Workbench, id_: str, label: str | None, *, at: float = 0.0, state: str = "pending") -> None:
+    bench.record(Answer(bench.pictures[id_].sha256, label=label, event_id=f"event-{id_}", state=state, at=at))
+
+
+@pytest.fixture
+def bench() -> Workbench:
+    return bench_with(source("sure", 50), source("strange", 255), source("between", 85), source("sure too", 200))
+
+
+def test_unknown_comes_first_then_unsure_then_the_rest(bench):
+    assert bench.order == ["strange", "between", "sure", "sure too"]
+    assert bench.current_id == "strange"
+
+
+def test_only_new_files_are_classified(bench):
+    sources = [picture.source for picture in bench.pictures.values()]
+    assert bench.sync([*sources, source("new", 120)]) == [source("new", 120)]
+
+
+def test_a_file_taken_away_is_forgotten_with_its_answer(bench):
+    answer_to(bench, "strange", None)
+    kept = [p.source for p in bench.pictures.values() if p.source.id != "strange"]
+    assert bench.sync(kept) == []
+    assert "strange" not in bench.pictures
+    assert bench.answers == {}
+    assert bench.last is None
+    assert bench.current_id == "between"
+
+
+def test_a_bad_file_gets_a_sentence_and_stops_nothing(bench):
+    bad = Source("bad", "notes.txt", b"hello")
+    bench = bench_with(bad, source("sure", 50))
+    assert bench.unreadable["bad"].name == "notes.txt"
+    assert bench.unreadable["bad"].reason.endswith(".")
+    assert list(bench.pictures) == ["sure"]
+    assert bench.sync([bad, source("sure", 50)]) == []  # not tried again at every rerun
+
+
+def test_a_new_version_answers_everything_anew_and_keeps_order_and_answers(bench):
+    answer_to(bench, "strange", None)
+    order = list(bench.order)
+    changed = bench.renew(served(OTHER_LEVELS, "2"))
+    assert bench.pictures["sure"].prediction.label == "Hand"
+    assert {picture.version for picture in bench.pictures.values()} == {"2"}
+    assert bench.version == "2"
+    assert changed == 3  # 120 is the same class in both; nothing here is 120, and 85 leans to it anyway
+    assert bench.order == order
+    assert len(bench.answers) == 1
+
+
+def test_the_same_picture_twice_is_answered_once():
+    bench = bench_with(source("a", 50, seed=1), source("b", 50, seed=1), source("c", 85))
+    answer_to(bench, "a", "CXR")
+    assert bench.counts()["answered"] == 2
+    assert bench.confident_open() == []
+    assert bench.next_open() == "c"
+
+
+def test_going_on_finds_the_next_picture_without_an_answer(bench):
+    answer_to(bench, "between", "CXR")
+    assert bench.next_open() == "sure"
+    bench.go("sure too")
+    assert bench.next_open() == "strange"  # around the end
+
+
+def test_stepping_goes_around_the_ends(bench):
+    bench.step(-1)
+    assert bench.current_id == "sure too"
+    bench.step(1)
+    assert bench.current_id == "strange"
+
+
+def test_going_to_a_picture_that_is_gone_changes_nothing(bench):
+    bench.go("nowhere")
+    assert bench.current_id == "strange"
+
+
+def test_a_double_click_is_known_by_button_and_time(bench):
+    answer_to(bench, "strange", "CXR", at=10.0)
+    following = bench.pictures["between"]
+    assert bench.is_double_click(following, "CXR", at=10.2)
+    assert not bench.is_double_click(following, "Hand", at=10.2)
+    assert not bench.is_double_click(following, "CXR", at=11.0)
+
+
+def test_an_answer_is_stored_only_when_the_outbox_says_so(bench):
+    answer_to(bench, "strange", None)
+    assert not bench.refresh(lambda event_id: "pending")
+    assert bench.pending() == 1
+    assert bench.refresh(lambda event_id: "stored")
+    assert bench.pending() == 0
+
+
+def test_taking_back_shows_the_picture_again_and_leaves_the_answer_before(bench):
+    answer_to(bench, "strange", None, at=1.0)
+    answer_to(bench, "between", "CXR", at=2.0)
+    bench.go("sure")
+    bench.withdraw(bench.pictures["between"].sha256)
+    assert bench.current_id == "between"
+    assert bench.last is not None
+    assert bench.last.event_id == "event-strange"
+
+
+def test_a_large_picture_is_kept_small(bench):
+    bench = bench_with(Source("big", "big.png", encode_png(picture(50, side=1500))))
+    kept = bench.pictures["big"]
+    assert (kept.width, kept.height) == (1500, 1500)
+    assert kept.small.shape == (64, 64)
+    assert len(kept.preview) < 2**20
+
+
+def test_another_window_of_a_file_is_another_picture():
+    bench = bench_with(source("a", 50))
+    before = bench.pictures["a"]
+    bench.look("a", served(), limits=LIMITS, frame=0, window=None)
+    assert bench.pictures["a"].sha256 == before.sha256
+    assert bench.pictures["a"].frame == 0

@@ -1,0 +1,99 @@
+"""The words under a picture."""
+
+import numpy as np
+import pytest
+
+from medloop.app.verdicts import advice, class_name, count_of, need, percent, ranked, why_unknown
+from medloop.core.predict import Prediction
+
+
+def prediction(verdict: str = "confident", **probabilities: float) -> Prediction:
+    probabilities = probabilities or {"CXR": 0.7, "ChestCT": 0.2, "Hand": 0.1}
+    label = max(probabilities, key=probabilities.__getitem__)
+    return Prediction(
+        label=label,
+        confidence=probabilities[label],
+        verdict=verdict,  # type: ignore[arg-type]
+        probabilities=probabilities,
+        ood_score=1.5,
+        embedding=np.zeros(4, np.float32),
+        cam=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("AbdomenCT", "Abdomen CT"),
+        ("BreastMRI", "Breast MRI"),
+        ("CXR", "Chest X-ray"),
+        ("Hand", "Hand"),
+        ("left_knee", "left knee"),
+        (None, "None of these"),
+    ],
+)
+def test_a_class_is_named_as_people_write_it(label, shown):
+    assert class_name(label) == shown
+
+
+@pytest.mark.parametrize(
+    ("probability", "shown"),
+    [(1.0, "100 %"), (0.9999, "over 99 %"), (0.42, "42 %"), (0.001, "under 1 %"), (0.0, "0 %")],
+)
+def test_a_probability_is_never_rounded_to_certainty(probability, shown):
+    assert percent(probability) == shown
+
+
+def test_a_confident_answer_says_how_sure_and_asks_for_a_confirmation():
+    words = advice(prediction("confident", CXR=0.98, Hand=0.02))
+    assert words.headline == "Chest X-ray"
+    assert "98 %" in words.sentence
+    assert "confirm" in words.sentence
+
+
+def test_an_unsure_answer_names_the_runner_up():
+    words = advice(prediction("unsure", CXR=0.6, ChestCT=0.4))
+    assert words.headline == "Chest X-ray?"
+    assert "perhaps Chest CT (40 %)" in words.sentence
+
+
+def test_an_unknown_answer_does_not_claim_a_class():
+    words = advice(prediction("unknown", Hand=1.0))
+    assert "Hand" not in words.headline
+    assert "none of these" in words.sentence
+
+
+def test_one_class_alone_needs_no_runner_up():
+    assert "perhaps" not in advice(prediction("unsure", Hand=0.6)).sentence
+
+
+def test_doubt_without_a_runner_up_is_told_as_unfamiliarity():
+    sentence = advice(prediction("unsure", Hand=0.99, CXR=0.01)).sentence
+    assert "perhaps" not in sentence
+    assert "unlike what the model has learned" in sentence
+
+
+def test_what_needs_a_person_comes_first():
+    order = [
+        prediction("unknown", A=0.9),
+        prediction("unknown", A=0.99),
+        prediction("unsure", A=0.3),
+        prediction("unsure", A=0.6),
+        prediction("confident", A=0.97),
+        prediction("confident", A=0.99),
+    ]
+    shuffled = [order[place] for place in (3, 5, 0, 2, 4, 1)]
+    assert sorted(shuffled, key=need) == order
+
+
+def test_classes_are_ranked_by_probability_then_name():
+    assert ranked(prediction(B=0.4, A=0.4, C=0.2)) == [("A", 0.4), ("B", 0.4), ("C", 0.2)]
+
+
+def test_the_reason_for_unknown_names_the_limit():
+    assert "does not trust" in why_unknown(ood_score=2.0, limit=1.5)
+    assert "would say unknown" in why_unknown(ood_score=1.0, limit=1.5)
+
+
+def test_counts_agree_with_their_noun():
+    assert [count_of(n, "picture") for n in (0, 1, 2)] == ["0 pictures", "1 picture", "2 pictures"]

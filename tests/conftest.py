@@ -1,0 +1,39 @@
+"""Fixtures that every test may use: a clean environment, and real servers for those that ask for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers import OWN_PREFIXES, MLflowServer, SeaweedFS
+
+
+@pytest.fixture(autouse=True)
+def _own_place(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test sees the settings or the `.env` of whoever runs it, nor leaves files where it was started."""
+    for name in [name for name in os.environ if name.startswith(OWN_PREFIXES)]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """S3, real, for the whole session: `.endpoint .access_key .secret_key .bucket .environment .client()`.
+
+    A test that stops or kills it starts it again before it ends.
+    """
+    server = SeaweedFS(tmp_path_factory.mktemp("seaweedfs"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory, seaweedfs: SeaweedFS) -> Iterator[MLflowServer]:
+    """MLflow, real, for the whole session: `.uri .username .password .environment`; artifacts on `seaweedfs`."""
+    server = MLflowServer(tmp_path_factory.mktemp("mlflow"), seaweedfs)
+    server.start()
+    yield server
+    server.stop()

@@ -1,0 +1,95 @@
+"""A loop over any object store, for tests: real stores and jobs, a clock that can be turned, no registry."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medloop.core.decode import DecodedImage, content_sha256
+from medloop.core.events import Correction, Review
+from medloop.jobs.correct import correct
+from medloop.settings import Settings
+from medloop.stores.corrections import CorrectionStore
+from medloop.stores.ledger import Ledger
+from medloop.stores.objects import ObjectStore
+from medloop.stores.outbox import Outbox
+from medloop.stores.sender import Sender
+from medloop.stores.snapshots import SnapshotStore
+from medloop.wiring import connect
+from tests.events import START, image, png
+
+
+@dataclass(frozen=True)
+class BaseDataset:
+    """A data set of one CXR and one Hand, where little but its id matters."""
+
+    id: str = "base0000base0000"
+    labels: tuple[str, ...] = ("CXR", "Hand")
+    images: np.ndarray = field(default_factory=lambda: np.stack([image(1001), image(1002)]))
+    targets: np.ndarray = field(default_factory=lambda: np.array([0, 1]))
+
+
+class Datasets:
+    def get(self, dataset_id: str | None = None) -> BaseDataset:
+        return BaseDataset(dataset_id or BaseDataset.id)
+
+
+class World:
+    """Stores, a clock, and what people do."""
+
+    def __init__(self, objects: ObjectStore, home: Path, *, registry: Any = None, **settings: Any) -> None:
+        self.now = START
+        self.objects = objects
+        corrections, outbox = CorrectionStore(objects), Outbox(home / "outbox.db")
+        serial = itertools.count()
+        self.loop = replace(
+            connect(Settings(home=home, **settings)),
+            objects=objects,
+            corrections=corrections,
+            outbox=outbox,
+            sender=Sender(outbox, corrections, lambda: self.now),
+            snapshots=SnapshotStore(objects),
+            ledger=Ledger(objects),
+            datasets=Datasets(),
+            now=self.tick,
+            random=lambda n: hashlib.sha256(str(next(serial)).encode()).digest()[:n],
+            identify=lambda who: who,
+            **({"registry": registry} if registry else {}),
+        )
+
+    def tick(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
+        return self.now
+
+    def pass_days(self, days: int) -> None:
+        self.now += timedelta(days=days)
+
+    def correct(self, seed: int, label: str | None = "Hand", *, who: str = "ada", size: int = 64) -> str:
+        """A person corrects an image and it is sent; the image's hash."""
+        shown = decoded(image(seed, size=size))
+        correct(self.loop, image=shown, given_label=label, prediction=None, model_version="1", who=who)
+        self.loop.sender.send_once()
+        return shown.sha256
+
+    def store(self, event: Correction | Review, pixels: np.ndarray | None = None) -> None:
+        """An event straight into the store, under the day of the clock."""
+        day = self.now.strftime("%Y-%m-%d")
+        if isinstance(event, Correction):
+            self.loop.corrections.put(event, png(pixels) if pixels is not None else None, day=day)
+        else:
+            self.loop.corrections.put_review(event, day=day)
+
+    def snapshots_bytes(self) -> dict[str, bytes]:
+        """All that lies under snapshots/ but the pointer, by key."""
+        keys = sorted(info.key for info in self.objects.list("snapshots") if "latest" not in info.key)
+        return dict(zip(keys, self.objects.get_many(keys), strict=True))
+
+
+def decoded(pixels: np.ndarray) -> DecodedImage:
+    return DecodedImage(pixels=pixels, sha256=content_sha256(pixels), kind="PNG")

@@ -1,0 +1,82 @@
+"""What the published system got wrong in the browser, and what must survive the store's going away."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page
+
+from medloop.app.verdicts import class_name
+from medloop.core.decode import decode, encode_png
+from medloop.core.events import Correction
+from tests.e2e.classify_page import ClassifyPage
+from tests.e2e.stack import Stack
+
+pytestmark = [pytest.mark.browser, pytest.mark.services, pytest.mark.timeout(1800)]
+
+
+def example(stack: Stack, label: str, *, place: int = 0) -> np.ndarray:
+    """An image of the bundled sample: uint8 [64, 64]."""
+    sample = stack.loop().datasets.get(None)
+    return sample.images[np.flatnonzero(sample.targets == sample.labels.index(label))[place]]
+
+
+def stored_corrections(stack: Stack) -> list[Correction]:
+    """Every correction that lies in the bucket."""
+    store = stack.loop().corrections
+    keys = [key for day in store.days("corrections") for key in store.keys("corrections", day)]
+    return [Correction.from_json(raw) for raw in store.read(keys)]
+
+
+def test_two_people_with_files_of_one_name_each_get_their_own_answer(stack: Stack, browser: Browser):
+    hand, head = (encode_png(example(stack, label)) for label in ("Hand", "HeadCT"))
+    contexts = [browser.new_context() for _ in range(2)]
+    one, other = tabs = [ClassifyPage(context.new_page()) for context in contexts]
+    for tab in tabs:
+        tab.open(stack.url)
+
+    for tab, png in zip(tabs, (hand, head), strict=True):  # both are under way before either is looked at
+        tab.start_upload({"image.png": png})
+    for tab in tabs:
+        tab.wait_for_pictures(1)
+
+    assert class_name("Hand") in one.headline
+    assert class_name("HeadCT") in other.headline
+    for context in contexts:
+        context.close()
+
+
+def test_a_colour_picture_is_read_like_its_grey_one(stack: Stack, page: Page):
+    colour = io.BytesIO()
+    Image.fromarray(example(stack, "BreastMRI")).convert("RGB").save(colour, "PNG")
+    tab = ClassifyPage(page)
+    tab.open(stack.url)
+    tab.upload({"colour.png": colour.getvalue()})
+    assert class_name("BreastMRI") in tab.headline
+
+
+def test_a_file_that_is_no_picture_gets_a_sentence_and_the_page_goes_on(stack: Stack, page: Page):
+    tab = ClassifyPage(page)
+    tab.open(stack.url)
+    tab.upload({"broken.png": b"not a picture", "hand.png": encode_png(example(stack, "Hand"))}, unreadable=1)
+    assert "broken.png" in page.locator(".st-key-unreadable").inner_text()
+    assert class_name("Hand") in tab.headline
+
+
+def test_a_correction_survives_the_death_of_the_store(stack: Stack, page: Page):
+    png = encode_png(np.fliplr(example(stack, "Hand", place=7)))
+    tab = ClassifyPage(page)
+    tab.open(stack.url)
+    tab.upload({"hand.png": png})
+
+    with stack.frozen_s3():
+        tab.correct_next({"hand.png": "CXR"})
+        tab.wait_for_receipt("Saved here: hand.png")
+
+    tab.wait_for_receipt("Stored: hand.png", timeout_s=120)
+    image_sha256 = decode(png).sha256
+    events = [event for event in stored_corrections(stack) if event.image_sha256 == image_sha256]
+    assert [event.given_label for event in events] == ["CXR"]

@@ -1,0 +1,68 @@
+"""`medloop predict s3://…` and `medloop correct` against the real SeaweedFS."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.hostile.corpus import honest
+from tests.models import model
+from tests.servers import SeaweedFS
+from typer.testing import CliRunner
+
+from medloop.cli import build_app
+from medloop.core.decode import decode
+from medloop.core.events import image_key
+from medloop.stores.model_cache import CachedModel, ModelCache
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+def home(seaweedfs: SeaweedFS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, value in seaweedfs.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MEDLOOP_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MEDLOOP_IDENTITY", "plain")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    ModelCache(tmp_path / "home/models").write(CachedModel("7", model()))
+    return tmp_path
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(build_app(), list(arguments))
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result.stdout
+
+
+def test_objects_under_a_prefix_are_predicted(seaweedfs: SeaweedFS, home: Path) -> None:
+    client = seaweedfs.client()
+    for kind, data in honest().items():
+        client.put_object(Bucket=seaweedfs.bucket, Key=f"predict-test/{kind}", Body=data)
+    lines = [
+        json.loads(x)
+        for x in run("predict", f"s3://{seaweedfs.bucket}/predict-test/", "--format", "jsonl").splitlines()
+    ]
+    assert [line["path"].rpartition("/")[2] for line in lines] == sorted(honest())
+    assert {line["status"] for line in lines} == {"ok"}
+
+
+def test_stored_is_said_when_it_is(seaweedfs: SeaweedFS, home: Path) -> None:
+    (home / "1.png").write_bytes(honest()["PNG"])
+    assert run("correct", str(home / "1.png"), "--label", "Hand") == "stored\n"
+    stored = seaweedfs.client().get_object(Bucket=seaweedfs.bucket, Key=image_key(decode(honest()["PNG"]).sha256))
+    assert decode(stored["Body"].read()).sha256 == decode(honest()["PNG"]).sha256
+
+
+def test_stored_is_not_said_while_s3_is_away(seaweedfs: SeaweedFS, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medloop.cli.classify.STORED_WITHIN_S", 1.0)
+    (home / "2.jpg").write_bytes(honest()["JPEG"])
+    seaweedfs.stop()
+    try:
+        assert run("correct", str(home / "2.jpg"), "--label", "CXR") == "saved here, will be stored\n"
+    finally:
+        seaweedfs.start()
+    monkeypatch.setattr("medloop.cli.classify.STORED_WITHIN_S", 30.0)
+    (home / "3.bmp").write_bytes(honest()["BMP"])
+    assert run("correct", str(home / "3.bmp"), "--label", "CXR") == "stored\n"

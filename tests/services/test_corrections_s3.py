@@ -1,0 +1,307 @@
+"""Corrections against real SeaweedFS: outages, kills, rights, snapshots and the command line."""
+
+import json
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import boto3
+import pytest
+from tests.corrections_world import World, decoded
+from tests.events import image, objects_at
+from tests.servers import SeaweedFS
+from typer.testing import CliRunner
+
+from medloop.cli import build_app
+from medloop.core.decode import content_sha256, encode_png
+from medloop.core.events import image_key
+from medloop.errors import StoreError
+from medloop.jobs.correct import correct
+from medloop.jobs.erase import erase
+from medloop.jobs.review import queue, review
+from medloop.jobs.screen import screen
+from medloop.jobs.snapshot import snapshot
+from medloop.stores.corrections import event_id_of
+from medloop.stores.lease import Lease, LeaseHeldError
+from medloop.stores.objects import ObjectStore
+
+pytestmark = pytest.mark.services
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """A SeaweedFS of this file's own, to kill at will, and with an IAM API that takes policies."""
+    folder = tmp_path_factory.mktemp("seaweedfs-own")
+    own = SeaweedFS(folder)
+    own.program = replace(own.program, command=(*own.program.command, "-s3.iam.readOnly=false"))
+    own.start()
+    yield own
+    own.stop()
+
+
+@pytest.fixture
+def bucket(server: SeaweedFS) -> str:
+    name = f"test-{os.urandom(6).hex()}"
+    server.client().create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def objects(server: SeaweedFS, bucket: str) -> ObjectStore:
+    return objects_at(server.endpoint, access_key=server.access_key, secret_key=server.secret_key, bucket=bucket)
+
+
+@pytest.fixture
+def world(objects: ObjectStore, tmp_path: Path) -> World:
+    return World(objects, tmp_path)
+
+
+def say(world: World, seed: int, label: str | None = "Hand", who: str = "ada") -> str:
+    """A correction onto the disk; its event id."""
+    shown = decoded(image(seed))
+    return correct(
+        world.loop, image=shown, given_label=label, prediction=None, model_version="1", who=who
+    ).event_id  # fmt: skip
+
+
+def stored_ids(objects: ObjectStore) -> Counter[str]:
+    return Counter(event_id_of(info.key) for info in objects.list("corrections"))
+
+
+def test_the_whole_way_of_corrections(world: World) -> None:
+    kept, disputed, gone = world.correct(1), world.correct(2), world.correct(3)
+    world.correct(2, "CXR", who="bob")
+    screen(world.loop)
+    snapshot(world.loop)
+    review(world.loop, items=queue(world.loop), verdict="relabel", label="CXR", who="rev")
+    world.loop.sender.send_once()
+    erase(world.loop, image_sha256=gone, who="dpo")
+    data = world.loop.snapshots.load(snapshot(world.loop).snapshot_id)
+    assert dict(zip(data.image_sha256, data.labels, strict=True)) == {kept: "Hand", disputed: "CXR"}
+    assert (data.images[data.image_sha256.index(kept)] == image(1)).all()
+    assert world.objects.head(image_key(gone)) is None
+
+
+def test_snapshots_at_once_from_several_jobs_agree(world: World) -> None:
+    for n in range(60):
+        say(world, n)
+    world.loop.sender.send_once()
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: snapshot(world.loop), range(4)))
+    assert len({result.snapshot_id for result in results}) == 1
+    assert len(world.loop.snapshots.load(results[0].snapshot_id).images) == 60
+
+
+def test_an_outage_delays_corrections_and_loses_none(server: SeaweedFS, world: World) -> None:
+    world.loop.sender.start()
+    try:
+        before = say(world, 1)
+        assert world.loop.sender.settle(before, 10) == "stored"
+        server.stop()
+        during = [say(world, n) for n in range(2, 12)]
+        assert world.loop.sender.settle(during[-1], 2) == "pending"
+        status = world.loop.outbox.status()
+        assert status.pending == 10
+        assert "cannot be reached" in str(status.last_error)
+        server.start()
+        assert [world.loop.sender.settle(event_id, 60) for event_id in during] == ["stored"] * 10
+    finally:
+        world.loop.sender.stop()
+        if server.process is None or server.process.poll() is not None:
+            server.start()
+    assert stored_ids(world.objects) == Counter([before, *during])
+
+
+def test_killing_the_store_while_corrections_flow_loses_and_doubles_none(server: SeaweedFS, world: World) -> None:
+    """`kill -9` of SeaweedFS, three times, with corrections from four threads."""
+    world.loop.sender.start()
+    acknowledged: list[str] = []
+    stop = threading.Event()
+
+    def person(number: int) -> None:
+        for n in range(number * 10_000, number * 10_000 + 9_999):
+            if stop.is_set():
+                return
+            acknowledged.append(say(world, n, who=f"person {number}"))
+            time.sleep(0.02)
+
+    people = [threading.Thread(target=person, args=(number,)) for number in range(4)]
+    for thread in people:
+        thread.start()
+    try:
+        for pause in (0.5, 0.9, 0.3):
+            time.sleep(pause)
+            server.kill()
+            server.start()
+    finally:
+        stop.set()
+        for thread in people:
+            thread.join()
+    until = time.monotonic() + 60
+    while world.loop.outbox.status().pending and time.monotonic() < until:
+        time.sleep(0.1)
+    world.loop.sender.stop()
+    assert world.loop.outbox.status().pending == 0
+    assert len(acknowledged) > 40
+    assert stored_ids(world.objects) == Counter(acknowledged)
+    data = world.loop.snapshots.load(snapshot(world.loop).snapshot_id)
+    assert len(data.images) == len(acknowledged), "every event's image is there and whole"
+
+
+def test_a_lease_keeps_two_schedulers_apart(objects: ObjectStore) -> None:
+    with Lease(objects, "leases/retrain.json").hold("scheduler a") as held:
+        with pytest.raises(LeaseHeldError, match="scheduler a"), Lease(objects, "leases/retrain.json").hold("b"):
+            pass
+        held.check()
+    with Lease(objects, "leases/retrain.json").hold("b") as second:
+        assert second.token == held.token + 1
+
+
+@pytest.fixture
+def as_role(server: SeaweedFS, bucket: str):
+    """A store that may do what docs/iam-ROLE.json says, and no more."""
+    iam = boto3.client(
+        "iam",
+        endpoint_url=server.endpoint,
+        aws_access_key_id=server.access_key,
+        aws_secret_access_key=server.secret_key,
+        region_name="us-east-1",
+    )
+
+    def make(role: str) -> ObjectStore:
+        name = f"{role}-{bucket}"
+        iam.create_user(UserName=name)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        policy = (ROOT / "docs" / f"iam-{role}.json").read_text().replace(":::medloop", f":::{bucket}")
+        iam.put_user_policy(UserName=name, PolicyName=role, PolicyDocument=policy)
+        role_objects = objects_at(
+            server.endpoint, access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"], bucket=bucket
+        )
+        until = time.monotonic() + 15
+        while time.monotonic() < until:  # SeaweedFS takes a moment to hear of a new policy
+            try:
+                role_objects.folders("corrections")
+                break
+            except StoreError:
+                time.sleep(0.1)
+        return role_objects
+
+    return make
+
+
+def test_the_front_ends_policy_lets_it_append_and_nothing_else(as_role, objects: ObjectStore, tmp_path: Path) -> None:
+    objects.put("promotions/dt=2026-11-02/a.json", b"{}")
+    world = World(as_role("frontend"), tmp_path)
+    sha256 = world.correct(1)
+    assert world.loop.outbox.status().pending == 0
+    assert world.loop.corrections.image(sha256) == encode_png(image(1))
+    assert world.loop.ledger._objects.get("promotions/dt=2026-11-02/a.json") == b"{}"
+    for forbidden in (
+        lambda: world.objects.delete(image_key(sha256)),
+        lambda: world.objects.put("promotions/dt=2026-11-02/forged.json", b"{}"),
+        lambda: world.objects.put("snapshots/latest.json", b"{}"),
+        lambda: world.objects.put("leases/retrain.json", b"{}"),
+        lambda: world.objects.put("anything", b"{}"),
+    ):
+        with pytest.raises(StoreError, match="rights"):
+            forbidden()
+
+
+def test_the_trainers_policy_is_enough_for_snapshots_and_no_more(as_role, world: World, tmp_path: Path) -> None:
+    world.correct(1)
+    gone = world.correct(2)
+    erase(world.loop, image_sha256=gone, who="dpo")
+    trainer = World(as_role("trainer"), tmp_path / "trainer")
+    screen(trainer.loop)
+    result = snapshot(trainer.loop)
+    assert len(trainer.loop.snapshots.load(result.snapshot_id).images) == 1
+    with Lease(trainer.objects, "leases/retrain.json").hold("run"):
+        trainer.objects.put("promotions/dt=2026-11-02/b.json", b"{}")
+    event = next(info.key for info in world.objects.list("corrections"))
+    for forbidden in (
+        lambda: trainer.objects.delete(event),
+        lambda: trainer.objects.put("corrections/dt=2026-11-02/forged.json", b"{}"),
+        lambda: trainer.objects.put("datasets/x/manifest.json", b"{}"),
+    ):
+        with pytest.raises(StoreError, match="rights"):
+            forbidden()
+
+
+def test_the_operators_policy_is_enough_to_erase(as_role, world: World, tmp_path: Path) -> None:
+    sha256 = world.correct(1)
+    snapshot(world.loop)
+    operator = World(as_role("operator"), tmp_path / "operator")
+    done = erase(operator.loop, image_sha256=sha256, who="dpo")
+    assert (done.was_stored, len(done.shards)) == (True, 1)
+    with pytest.raises(StoreError, match="rights"):
+        operator.objects.delete(next(info.key for info in world.objects.list("corrections")))
+
+
+def test_a_store_that_may_not_be_written_keeps_corrections_pending_and_says_why(as_role, tmp_path: Path) -> None:
+    world = World(as_role("trainer"), tmp_path)  # may not write corrections
+    event_id = say(world, 1)
+    assert world.loop.sender.send_once().sent == 0
+    assert "rights" in str(world.loop.outbox.status().last_error)
+    assert world.loop.outbox.state(event_id) == "pending"
+
+
+@pytest.fixture
+def medloop(server: SeaweedFS, bucket: str, tmp_path: Path):
+    environment = {
+        **server.environment,
+        "MEDLOOP_S3_BUCKET": bucket,
+        "MEDLOOP_HOME": str(tmp_path / "home"),
+        "MEDLOOP_IDENTITY": "plain",
+        "MEDLOOP_USER": "rev",
+    }
+    runner = CliRunner()
+
+    def run(*arguments: str, code: int = 0) -> str:
+        result = runner.invoke(build_app(), arguments, env=environment, catch_exceptions=False)
+        assert result.exit_code == code, result.output
+        return result.stdout
+
+    return run
+
+
+def test_the_commands(medloop, objects: ObjectStore, tmp_path: Path) -> None:
+    world = World(objects, tmp_path / "home")
+    world.now = datetime.now(UTC)
+    fine, disputed = world.correct(1), world.correct(2)
+    world.correct(2, None, who="bob")
+    taken = json.loads(medloop("snapshot", "--json"))
+    assert (taken["corrections"], taken["flagged"]) == (3, 0)
+    assert medloop("snapshot").strip() == taken["snapshot_id"]
+    (waiting,) = map(json.loads, medloop("review", "list", "--json").splitlines())
+    assert (waiting["image_sha256"], waiting["status"]) == (disputed, "conflict")
+    assert disputed[:12] in medloop("review", "list")
+    assert "1 decided" in medloop("review", "relabel", disputed[:12], "--label", "none", "--why", "looked")
+    assert "nothing waits" in medloop("review", "list")
+    judged = {
+        line["who"]: (line["judged"], line["right"])
+        for line in map(json.loads, medloop("review", "people", "--json").splitlines())
+    }
+    assert judged == {"ada": (1, 0), "bob": (1, 1)}
+    assert "bob" in medloop("review", "people")
+    (tmp_path / "scan.png").write_bytes(encode_png(image(1)))
+    assert "is erased" in medloop("erase", str(tmp_path / "scan.png"), "--yes")
+    data = world.loop.snapshots.load(medloop("snapshot").strip())
+    assert (data.image_sha256, data.labels) == ((disputed,), (None,))
+    assert fine == content_sha256(image(1))
+
+
+def test_the_outbox_command_tells_what_waits_and_sends_it(medloop, objects: ObjectStore, tmp_path: Path) -> None:
+    world = World(objects, tmp_path / "home")
+    assert "nothing waits" in medloop("outbox")
+    event_id = say(world, 1)
+    assert "1 wait since 2026-11-02" in medloop("outbox")
+    assert json.loads(medloop("outbox", "--json"))["pending"] == 1
+    assert "nothing waits" in medloop("outbox", "--flush")
+    assert set(stored_ids(objects)) == {event_id}

@@ -1,0 +1,366 @@
+"""The loop from an empty registry to a rollback: real S3, real MLflow, real trainings that are short."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.events import correction
+from typer.testing import CliRunner
+
+from medloop.cli import build_app
+from medloop.core.decode import content_sha256, encode_png
+from medloop.core.learn.recipe import TrainingConfig
+from medloop.core.predict import Predictor
+from medloop.errors import NotFoundError, StaleError
+from medloop.jobs.acceptance import add as add_acceptance_set
+from medloop.jobs.acceptance import withdraw
+from medloop.jobs.audit import audit
+from medloop.jobs.bootstrap import bootstrap
+from medloop.jobs.evaluate import evaluate
+from medloop.jobs.loop import Loop
+from medloop.jobs.promote import PromotionError, promote
+from medloop.jobs.reproduce import reproduce
+from medloop.jobs.retrain import plan, retrain
+from medloop.jobs.rollback import rollback
+from medloop.jobs.snapshot import snapshot
+from medloop.jobs.train import train
+from medloop.jobs.training_record import recorded_report
+from medloop.jobs.watch import watch
+from medloop.settings import load_settings
+from medloop.stores.lease import LeaseHeldError
+from medloop.stores.registry import CHALLENGER, CHAMPION, REFERENCE
+from medloop.wiring import connect
+
+pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900)]  # the first test trains and imports
+
+FIRST = replace(TrainingConfig.smoke(), steps=60)
+# As good as the champion: next to no learning, on images as they are.
+STILL = replace(TrainingConfig.smoke(), learning_rate=1e-7, unaltered=1.0, averaging=0.999)
+WILD = replace(TrainingConfig.smoke(seed=3), learning_rate=0.5, steps=10)  # forgets what it knew
+
+
+def still(number: int) -> TrainingConfig:
+    """Another training that comes to the same model."""
+    return replace(STILL, weight_decay=0.05 + number / 1000)
+
+
+@pytest.fixture(scope="module")
+def loop(seaweedfs, mlflow_server, tmp_path_factory) -> Loop:
+    """A loop whose first champion learned from the bundled sample, briefly."""
+    settings = load_settings(
+        s3_endpoint_url=seaweedfs.endpoint,
+        aws_access_key_id=seaweedfs.access_key,
+        aws_secret_access_key=seaweedfs.secret_key,
+        s3_bucket=seaweedfs.bucket,
+        mlflow_tracking_uri=mlflow_server.uri,
+        mlflow_tracking_username=mlflow_server.username,
+        mlflow_tracking_password=mlflow_server.password,
+        model_name="loop-test",
+        home=tmp_path_factory.mktemp("home"),
+        identity="plain",
+        device="cpu",
+    )
+    made = connect(settings)
+    assert bootstrap(made, config=FIRST) == "1"
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _first_champion_again(loop: Loop) -> Iterator[None]:
+    yield
+    if loop.registry.version_of(CHAMPION) != "1":
+        rollback(loop, by="the test before", reason="so that tests can be read alone", to="1")
+
+
+def correct(loop: Loop, pixels: np.ndarray, label: str | None, *, who: str = "ada") -> None:
+    event = correction(content_sha256(pixels), label, who=who, at=loop.now())
+    loop.corrections.put(event, encode_png(pixels), day=event.at[:10])
+
+
+@pytest.fixture(scope="module")
+def snapshot_id(loop: Loop) -> str:
+    """Forty corrected images of a scanner that turns pictures and is brighter."""
+    sample = loop.datasets.get(None)
+    chosen = np.linspace(0, len(sample.images) - 1, 40).astype(int)
+    for i in chosen:
+        turned = np.ascontiguousarray(np.rot90(255 - sample.images[i] // 2))
+        correct(loop, turned, sample.labels[sample.targets[i]])
+    return snapshot(loop).snapshot_id
+
+
+def test_the_first_model_is_champion_and_reference_and_is_trained_once(loop: Loop):
+    assert loop.registry.version_of(CHAMPION) == loop.registry.version_of(REFERENCE) == "1"
+    assert bootstrap(loop, config=FIRST) is None
+    assert float(loop.registry.get("1").tags["accuracy"]) > 0.5
+    first = loop.ledger.entries()[0]
+    assert (first.action, first.from_version, first.to_version) == ("bootstrap", None, "1")
+
+
+def test_the_same_training_twice_is_one_version(loop: Loop, snapshot_id: str):
+    first = train(loop, snapshot_id=snapshot_id, config=STILL)
+    again = train(loop, snapshot_id=snapshot_id, config=STILL)
+    assert not first.reused
+    assert again.reused
+    assert again.version == first.version
+
+
+def test_a_training_holds_out_a_tenth_and_keeps_the_base_data(loop: Loop, snapshot_id: str):
+    """The published system trained on the corrections alone, and tested on what it had trained on."""
+    version = train(loop, snapshot_id=snapshot_id, config=STILL).version
+    audited = audit(loop, version=version)
+    uses = [row.use for row in audited.rows]
+    assert len(uses) == 40
+    assert uses.count("trained") >= 25
+    assert "held out" in uses
+    assert all(row.who == ("ada",) and row.event_ids for row in audited.rows)
+    assert audited.recipe.base_id == loop.datasets.get(None).id
+    metrics = loop.registry.metrics(loop.registry.get(version).run_id)
+    assert metrics["corrections/trained"] == uses.count("trained")
+
+
+def test_a_snapshot_leaves_the_corrections_where_they_are(loop: Loop, snapshot_id: str):
+    """The published system deleted corrections after training."""
+    train(loop, snapshot_id=snapshot_id, config=STILL)
+    assert len(loop.snapshots.load(snapshot_id).images) == 40
+    assert len([info for info in loop.objects.list("corrections") if info.key.endswith(".json")]) == 40
+
+
+def test_a_challenger_as_good_as_the_champion_goes_through_the_whole_loop_and_back(loop: Loop, snapshot_id: str):
+    version = train(loop, snapshot_id=snapshot_id, config=STILL).version
+    report = evaluate(loop, version=version)
+    assert report.passed, report.reasons
+    assert loop.registry.version_of(CHALLENGER) == version
+    assert loop.registry.version_of(CHAMPION) == "1"  # an evaluation moves no champion
+
+    outcome = promote(loop, version=version, by="a test")
+    assert (outcome.promoted, outcome.from_version, outcome.to_version) == (True, "1", version)
+    assert promote(loop, version=version, by="a test").promoted  # a second time changes nothing
+    assert loop.registry.version_of(CHAMPION) == version
+    assert loop.registry.version_of(CHALLENGER) is None
+    moves = loop.ledger.entries()
+    assert [(move.from_version, move.to_version) for move in moves] == [(None, "1"), ("1", version)]
+    assert moves[-1].gate_report["decision"]["passed"] is True
+    assert moves[-1].snapshot_id == snapshot_id
+
+    assert evaluate(loop, version=version).key == report.key  # judged once: what it was promoted on stands
+    assert train(loop, snapshot_id=snapshot_id, config=STILL).version == version  # and trained once
+
+    back = rollback(loop, by="a test", reason="users complain")
+    assert (back.from_version, back.to_version) == (version, "1")
+    assert loop.registry.version_of(CHAMPION) == "1"
+    assert loop.ledger.entries()[-1].action == "rollback"
+    with pytest.raises(NotFoundError, match="no champion before version 1"):
+        rollback(loop, by="a test", reason="further")
+
+
+def test_a_worse_challenger_is_recorded_with_its_reasons_and_not_promoted(loop: Loop, snapshot_id: str):
+    version = train(loop, snapshot_id=snapshot_id, config=WILD).version
+    report = evaluate(loop, version=version)
+    assert not report.passed
+    outcome = promote(loop, version=version, by="a test")
+    assert not outcome.promoted
+    assert outcome.reasons == report.reasons
+    assert loop.registry.version_of(CHAMPION) == "1"
+    found = loop.registry.get(version)
+    assert CHALLENGER in found.aliases
+    assert found.tags["gate"] == "no"
+    assert "base test against the champion" in found.tags["gate_reasons"]
+    with pytest.raises(PromotionError, match="needs a reason"):
+        promote(loop, version=version, by="a test", force=True)
+
+
+def test_a_report_is_kept_with_the_run_and_in_s3(loop: Loop, snapshot_id: str):
+    version = loop.registry.get(train(loop, snapshot_id=snapshot_id, config=WILD).version)
+    report = evaluate(loop, version=version.version)
+    assert recorded_report(loop, version) == report
+    stored = json.loads(loop.objects.get(f"reports/loop-test/version={version.version}/{report.key}.json"))
+    assert stored["decision"]["passed"] is False
+    for plot in ("confusion.png", "reliability.png", "gate.png"):
+        assert loop.registry.attachment(version.run_id, f"plots/{plot}").startswith(b"\x89PNG")
+    card = loop.registry.attachment(version.run_id, "model_card.md").decode()
+    assert "The gate said no" in card
+    assert snapshot_id in card
+    metrics = loop.registry.metrics(version.run_id)
+    assert metrics["challenger/accuracy"] == report.scores["challenger"]["accuracy"]
+    assert "challenger/recall/Hand" in metrics
+
+
+def test_a_person_may_overrule_the_gate_with_a_reason_that_stands_in_the_ledger(loop: Loop, snapshot_id: str):
+    version = train(loop, snapshot_id=snapshot_id, config=WILD).version
+    evaluate(loop, version=version)
+    outcome = promote(loop, version=version, by="grace", reason="a demonstration", force=True)
+    assert outcome.promoted
+    entry = loop.ledger.entries()[-1]
+    assert (entry.by, entry.reason) == ("grace", "a demonstration")
+    assert entry.gate_report["decision"]["passed"] is False
+    rollback(loop, by="grace", reason="enough", to="1")
+    assert loop.registry.version_of(CHAMPION) == "1"
+
+
+def test_the_alias_does_not_move_when_the_champion_is_another_by_now(loop: Loop, snapshot_id: str):
+    judged = train(loop, snapshot_id=snapshot_id, config=still(5)).version
+    assert evaluate(loop, version=judged).passed
+    other = train(loop, snapshot_id=snapshot_id, config=WILD).version
+    promote(loop, version=other, by="grace", reason="meanwhile", force=True)
+    with pytest.raises(StaleError, match="judged against version 1"):
+        promote(loop, version=judged, by="a test")
+    rollback(loop, by="grace", reason="back", to="1")
+
+
+def test_a_version_that_was_never_judged_is_not_promoted(loop: Loop, snapshot_id: str):
+    version = train(loop, snapshot_id=snapshot_id, config=still(6)).version
+    with pytest.raises(PromotionError, match="never judged"):
+        promote(loop, version=version, by="a test")
+
+
+def test_a_move_that_a_crash_cut_off_is_finished_and_not_written_twice(loop: Loop, snapshot_id: str, monkeypatch):
+    version = train(loop, snapshot_id=snapshot_id, config=still(7)).version
+    evaluate(loop, version=version)
+    before = len(loop.ledger.entries())
+
+    def crash(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(loop.registry), "move_alias", crash)
+    with pytest.raises(KeyboardInterrupt):
+        promote(loop, version=version, by="a test")
+    monkeypatch.undo()
+    assert loop.registry.version_of(CHAMPION) == "1"
+    assert promote(loop, version=version, by="a test").promoted
+    assert loop.registry.version_of(CHAMPION) == version
+    assert len(loop.ledger.entries()) == before + 1
+    rollback(loop, by="a test", reason="back")
+    assert loop.registry.version_of(CHAMPION) == "1"
+
+
+def test_two_trainings_cannot_run_at_once(loop: Loop, snapshot_id: str):
+    with loop.lease.hold("somebody else"), pytest.raises(LeaseHeldError, match="somebody else is at work"):
+        train(loop, snapshot_id=snapshot_id, config=still(8))
+
+
+def test_a_class_that_is_missing_this_week_keeps_its_place(loop: Loop, snapshot_id: str):
+    """The published system numbered classes by whichever folders existed, and swapped CXR and ChestCT."""
+    version = train(loop, snapshot_id=snapshot_id, config=STILL).version
+    labels = Predictor(loop.registry.model_file(version)).metadata.labels
+    assert labels == ("AbdomenCT", "BreastMRI", "CXR", "ChestCT", "Hand", "HeadCT")
+    assert labels == Predictor(loop.registry.model_file("1")).metadata.labels
+
+
+def test_a_training_can_be_reproduced_to_the_bit(loop: Loop, snapshot_id: str):
+    version = train(loop, snapshot_id=snapshot_id, config=STILL).version
+    result = reproduce(loop, version=version)
+    assert result.same, result
+    assert result.note == ""
+
+
+def test_retraining_says_when_nothing_is_new(loop: Loop, snapshot_id: str):
+    train(loop, snapshot_id=snapshot_id, config=STILL)
+    decided = plan(loop)
+    assert decided.snapshot_id is None
+    assert "nothing new" in decided.reason
+    assert plan(loop, force=True).snapshot_id == snapshot_id
+    result = retrain(loop)
+    assert result.version is None
+    assert "nothing new" in result.reason
+
+
+def test_one_new_correction_is_reason_enough_unless_more_are_asked_for(loop: Loop, snapshot_id: str):
+    train(loop, snapshot_id=snapshot_id, config=STILL)
+    pixels = loop.datasets.get(None).images[7]
+    correct(loop, np.ascontiguousarray(pixels[::-1] // 3), "Hand", who="bob")
+    assert plan(loop, min_new=5).snapshot_id is None
+    decided = plan(loop)
+    assert decided.new == 1
+    assert decided.snapshot_id not in (None, snapshot_id)
+    result = retrain(loop, config=STILL, by="a test")
+    assert result.version is not None
+    assert result.snapshot_id == decided.snapshot_id
+    assert plan(loop).snapshot_id is None
+
+
+def test_an_acceptance_set_is_never_trained_on_and_holds_the_gate(loop: Loop, tmp_path):
+    sample = loop.datasets.get(None)
+    corrected = np.ascontiguousarray(sample.images[100].T)
+    correct(loop, corrected, "Hand", who="eve")
+    for label, pixels in (("CXR", sample.images[3]), ("Hand", corrected), ("none", np.zeros((80, 80), np.uint8))):
+        (tmp_path / "site" / label).mkdir(parents=True)
+        Image.fromarray(pixels).save(tmp_path / "site" / label / "1.png")
+    added = add_acceptance_set(loop, name="site-a", path=tmp_path / "site", by="a test", floor=1.0)
+    assert added.images == 3
+
+    trained = train(loop, snapshot_id=snapshot(loop).snapshot_id, config=still(11))
+    uses = {row.image_sha256: row.use for row in audit(loop, version=trained.version).rows}
+    assert uses[content_sha256(corrected)] == "in an acceptance set"
+    report = evaluate(loop, version=trained.version)
+    assert [check for check in report.decision.checks if check.name == "acceptance set site-a"]
+    withdraw(loop, name="site-a", by="a test")
+    assert loop.acceptance_sets.declarations() == []
+
+
+def test_the_watch_goes_back_when_people_correct_the_new_champion(loop: Loop, snapshot_id: str):
+    version = train(loop, snapshot_id=snapshot_id, config=still(12)).version
+    promote(loop, version=version, by="grace", reason="to be watched", force=True)
+    assert not watch(loop).alarm  # nobody has answered yet
+    for i in range(40):
+        pixels = np.full((64, 64), i, np.uint8)
+        old = i < 25
+        event = correction(
+            content_sha256(pixels), "CXR" if old else "Hand", at=loop.now(), model_version="1" if old else version
+        )
+        loop.corrections.put(event, encode_png(pixels), day=event.at[:10])
+    seen = watch(loop, dry_run=True)
+    assert seen.alarm
+    assert not seen.rolled_back
+    assert loop.registry.version_of(CHAMPION) == version
+    result = watch(loop)
+    assert result.rolled_back
+    assert loop.registry.version_of(CHAMPION) == "1"
+    entry = loop.ledger.entries()[-1]
+    assert (entry.action, entry.by) == ("rollback", "medloop watch")
+    assert "15 of 15 images" in entry.reason
+    assert not watch(loop).watching  # a rollback is not watched
+
+
+def test_the_commands_show_versions_history_and_what_a_version_learned(loop: Loop, snapshot_id: str, run):
+    version = train(loop, snapshot_id=snapshot_id, config=STILL).version
+    listed = {item["version"]: item for item in json.loads(run("models", "--json"))}
+    assert set(listed["1"]["aliases"]) >= {"champion", "reference"}
+    assert listed[version]["parent_version"] == "1"
+    assert "champion" in run("models")
+    moves = json.loads(run("history", "--json"))
+    assert [move["action"] for move in moves][:1] == ["bootstrap"]
+    assert "bootstrap" in run("history")
+    audited = json.loads(run("audit", version, "--json"))
+    assert {row["use"] for row in audited["corrections"]} == {"trained"}
+    assert "held out" in {row["use"] for row in json.loads(run("audit", version, "--all", "--json"))["corrections"]}
+    assert json.loads(run("evaluate", version, "--json"))["version"] == version
+    assert "The gate says" in run("evaluate", version)
+
+
+def test_the_commands_promote_and_roll_back_with_a_reason(loop: Loop, snapshot_id: str, run):
+    version = train(loop, snapshot_id=snapshot_id, config=WILD).version
+    evaluate(loop, version=version)
+    refused = run("promote", version, exit_code=1)
+    assert "stays the champion" in refused
+    run("promote", version, "--force", "--reason", "=1+1", "--by", "grace")
+    assert loop.registry.version_of(CHAMPION) == version
+    assert json.loads(run("rollback", "--reason", "enough", "--json"))["to_version"] == "1"
+    assert "grace" in run("history")
+
+
+@pytest.fixture
+def run(loop: Loop, monkeypatch):
+    """Run `medloop …` against the loop; gives what it printed."""
+
+    def invoke(*arguments: str, exit_code: int = 0) -> str:
+        monkeypatch.setattr("medloop.wiring.connect", lambda settings=None: loop)
+        result = CliRunner().invoke(build_app(), arguments, env={"COLUMNS": "200"})
+        assert result.exit_code == exit_code, result.output
+        return result.stdout
+
+    return invoke

@@ -1,0 +1,298 @@
+"""`medloop up` and its sisters, with every component real; and what is left when somebody is killed: nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import httpx
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from tests.servers import MLflowServer, SeaweedFS, answers, wait_until
+from tests.stack import LocalStack, is_loopback
+
+pytestmark = [pytest.mark.services, pytest.mark.timeout(420)]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """Everything but the first training, which the browser tests see."""
+    stack = LocalStack(tmp_path_factory.mktemp("stack"))
+    stack.up("--no-training")
+    yield stack
+    stack.stop()
+    assert stack.processes() == {}
+
+
+@pytest.fixture
+def small(tmp_path: Path, mlflow_server: MLflowServer) -> Iterator[LocalStack]:
+    """SeaweedFS and the page, not yet started; MLflow is one that runs already."""
+    stack = LocalStack(tmp_path, settings=mlflow_server.environment)
+    yield stack
+    stack.stop()
+    stack.run("down")
+
+
+def _frontend(stack: LocalStack) -> dict[str, str]:
+    """The environment that the page's process really has."""
+    pid = stack.pid_of("streamlit run")
+    raw = Path(f"/proc/{pid}/environ").read_bytes().decode()
+    return dict(item.split("=", 1) for item in raw.split("\0") if "=" in item)
+
+
+def _s3(environment: dict[str, str]):
+    return boto3.client(
+        "s3", endpoint_url=environment["AWS_ENDPOINT_URL_S3"], region_name="us-east-1",
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"], aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
+    )  # fmt: skip
+
+
+def test_every_address_answers(stack: LocalStack) -> None:
+    for name, path in (("page", "/_stcore/health"), ("MLflow", "/health"), ("Airflow", "/api/v2/monitor/health")):
+        assert answers(stack.address(name) + path), name
+    assert answers(stack.address("S3") + "/healthz")
+
+
+def test_nothing_listens_beyond_this_machine(stack: LocalStack) -> None:
+    listening = stack.listening()
+    assert len(listening) >= 12  # four services, and the many ports of SeaweedFS
+    assert {(host, port) for host, port in listening if not is_loopback(host)} == set()
+
+
+def test_only_the_owner_can_read_the_state_folder(stack: LocalStack) -> None:
+    assert stat.S_IMODE(stack.home.stat().st_mode) == 0o700
+    ours = [stack.home / name for name in ("operator.env", "credentials.json", "stack.json", "up.lock")]
+    ours += [
+        *(stack.home / "config").iterdir(),
+        *(stack.home / "logs").iterdir(),
+        *(stack.home / "mlflow").glob("*.db"),
+    ]
+    assert {path: oct(path.stat().st_mode & 0o077) for path in ours if path.stat().st_mode & 0o077} == {}
+
+
+def test_no_secret_stands_on_a_command_line(stack: LocalStack) -> None:
+    secrets = [value for name, value in stack.operator().items() if "KEY" in name or "PASSWORD" in name]
+    assert len(secrets) >= 5
+    commands = " ".join(stack.processes().values())
+    assert [secret for secret in secrets if secret in commands] == []
+
+
+def test_the_page_can_use_its_bucket_and_cannot_touch_the_artifacts(stack: LocalStack) -> None:
+    environment = _frontend(stack)
+    client = _s3(environment)
+    client.put_object(Bucket="medloop", Key="test/page", Body=b"x")
+    assert client.get_object(Bucket="medloop", Key="test/page")["Body"].read() == b"x"
+    for call in (
+        lambda: client.put_object(Bucket="mlflow", Key="test/page", Body=b"x"),
+        lambda: client.list_objects_v2(Bucket="mlflow"),
+        lambda: client.create_bucket(Bucket="another"),
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            call()
+
+
+def test_the_page_reads_the_registry_and_cannot_write_it(stack: LocalStack) -> None:
+    page, operator = _frontend(stack), stack.operator()
+    uri = page["MLFLOW_TRACKING_URI"]
+    call = {"url": f"{uri}/api/2.0/mlflow/registered-models/create", "json": {"name": "of-the-operator"}}
+    admin = (operator["MLFLOW_TRACKING_USERNAME"], operator["MLFLOW_TRACKING_PASSWORD"])
+    assert httpx.post(**call, auth=admin, timeout=60).status_code == 200
+    user = (page["MLFLOW_TRACKING_USERNAME"], page["MLFLOW_TRACKING_PASSWORD"])
+    found = httpx.get(
+        f"{uri}/api/2.0/mlflow/registered-models/get", params={"name": "of-the-operator"}, auth=user, timeout=60
+    )
+    assert found.status_code == 200
+    alias = {"name": "of-the-operator", "alias": "champion", "version": "1"}
+    refused = httpx.post(f"{uri}/api/2.0/mlflow/registered-models/alias", json=alias, auth=user, timeout=60)
+    assert refused.status_code == 403
+
+
+def test_the_filer_refuses_strangers(stack: LocalStack) -> None:
+    """Without signing keys, SeaweedFS' own port reads and writes every bucket."""
+    _s3(stack.operator()).put_object(Bucket="medloop", Key="secret", Body=b"x")
+    command = stack.processes()[stack.pid_of("weed mini")]
+    port = next(part for part in command.split() if part.startswith("-filer.port=")).partition("=")[2]
+    url = f"http://127.0.0.1:{port}/buckets/medloop/secret"
+    assert httpx.get(url).status_code == 401
+    assert httpx.put(url, content=b"y").status_code == 401
+
+
+def test_the_page_is_given_neither_the_operators_nor_airflows_secrets(stack: LocalStack) -> None:
+    operator, environment = stack.operator(), _frontend(stack)
+    kept = {operator[name] for name in operator if name.endswith(("PASSWORD", "ACCESS_KEY"))}
+    assert kept & set(environment.values()) == set()
+
+
+def test_the_dag_is_there_and_open(stack: LocalStack) -> None:
+    operator = stack.operator()
+    login = {"username": operator["MEDLOOP_AIRFLOW_USERNAME"], "password": operator["MEDLOOP_AIRFLOW_PASSWORD"]}
+    url = operator["MEDLOOP_AIRFLOW_URL"]
+    token = httpx.post(f"{url}/auth/token", json=login, timeout=60).json()["access_token"]
+    dag = httpx.get(
+        f"{url}/api/v2/dags/medloop_weekly_retrain", headers={"Authorization": f"Bearer {token}"}, timeout=60
+    ).json()
+    assert dag["is_paused"] is False
+
+
+def test_airflow_wants_a_password(stack: LocalStack) -> None:
+    assert httpx.get(f"{stack.address('Airflow')}/api/v2/dags", timeout=60).status_code == 401
+
+
+def test_status_names_every_component_and_what_serves(stack: LocalStack) -> None:
+    result = stack.run("status")
+    assert result.returncode == 0, result.stdout + result.stderr
+    for name in ("seaweedfs", "mlflow", "app", "airflow-api-server", "airflow-scheduler", "airflow-dag-processor"):
+        assert any(line.split()[:2] == [name, "running"] for line in result.stdout.splitlines()), name
+    assert "champion  none yet" in result.stdout
+    assert "outbox    empty" in result.stdout
+
+
+def test_all_services_idle_take_less_than_two_gibibytes(stack: LocalStack) -> None:
+    together = next(line for line in stack.run("status").stdout.splitlines() if line.startswith("together"))
+    assert 300 < int(together.split()[1]) < 2048
+
+
+def test_doctor_finds_what_is_missing_and_nothing_else(stack: LocalStack) -> None:
+    result = stack.run("doctor")
+    assert result.returncode == 1
+    marks = {line.split()[1]: line[0] for line in result.stdout.splitlines() if line[0] in "✓!✗"}
+    expected = dict.fromkeys(("settings", "S3", "Airflow", "disk", "clock"), "✓")
+    assert marks == {**expected, "MLflow": "✗", "model": "✗"}
+    assert "`medloop up` trains the first" in result.stdout
+
+
+def test_logs_show_one_component_or_all(stack: LocalStack) -> None:
+    assert "SeaweedFS Mini" in stack.run("logs", "seaweedfs").stdout
+    prefixes = {line.split("|")[0].strip() for line in stack.run("logs").stdout.splitlines() if "|" in line[:30]}
+    assert {"seaweedfs", "airflow-scheduler", "mlflow"} <= prefixes
+    refused = stack.run("logs", "nobody")
+    assert refused.returncode == 1
+    assert "There is no log of 'nobody'" in refused.stderr
+
+
+def test_a_second_up_is_refused(stack: LocalStack) -> None:
+    result = stack.run("up", "--no-training")
+    assert result.returncode == 1
+    assert "already up" in result.stderr
+    assert answers(stack.address("page") + "/_stcore/health")
+
+
+def test_a_killed_component_comes_back_and_the_user_is_told(stack: LocalStack) -> None:
+    before = stack.pid_of("mlflow server")
+    os.kill(before, signal.SIGKILL)
+    wait_until(
+        lambda: "mlflow                | ended (killed by SIGKILL)" in stack.output,
+        what="the user should be told",
+        timeout_s=120,
+    )
+    wait_until(lambda: answers(stack.address("MLflow") + "/health"), what="MLflow should be back", timeout_s=120)
+    assert stack.pid_of("mlflow server") != before
+    (line,) = [line for line in stack.run("status").stdout.splitlines() if line.startswith("mlflow ")]
+    assert line.split()[-1] == "1"
+
+
+def test_objects_survive_a_killed_store(stack: LocalStack) -> None:
+    _s3(stack.operator()).put_object(Bucket="medloop", Key="kept", Body=b"still here")
+    os.kill(stack.pid_of("weed mini"), signal.SIGKILL)
+    wait_until(lambda: not answers(stack.address("S3") + "/healthz"), what="S3 should be away", timeout_s=10)
+    wait_until(lambda: answers(stack.address("S3") + "/healthz"), what="S3 should be back")
+    assert _s3(stack.operator()).get_object(Bucket="medloop", Key="kept")["Body"].read() == b"still here"
+
+
+def test_a_stack_in_the_background_outlives_its_command_and_goes_down(small: LocalStack) -> None:
+    started = small.run("up", "--detach", "--no-airflow", "--no-training")
+    assert started.returncode == 0, started.stderr
+    assert "Ready: open the page" in started.stderr
+    assert small.run("status").returncode == 0
+    assert len(small.processes()) >= 6  # guard, supervisord, two guards, SeaweedFS, Streamlit
+    assert small.run("down").returncode == 0
+    assert small.processes() == {}
+    assert "Nothing runs" in small.run("down").stderr
+    assert small.run("status").returncode == 1
+
+
+@pytest.mark.parametrize("victim", ["supervisord", "medloop up"])
+def test_nothing_is_left_when_somebody_is_killed(small: LocalStack, victim: str) -> None:
+    small.up("--no-airflow", "--no-training")
+    os.kill(small.pid_of(victim), signal.SIGKILL)
+    wait_until(lambda: not small.processes(), what=f"all of {small.processes()} should be gone", timeout_s=60)
+    if victim == "supervisord":
+        assert "The supervisor ended (killed by SIGKILL)" in small.output
+
+
+def test_two_stacks_run_side_by_side_and_ctrl_c_stops_one(stack: LocalStack, small: LocalStack) -> None:
+    small.up("--no-airflow", "--no-training")
+    assert small.listening() & stack.listening() == set()
+    assert small.operator()["AWS_SECRET_ACCESS_KEY"] != stack.operator()["AWS_SECRET_ACCESS_KEY"]
+    small.stop()
+    assert small.processes() == {}
+    assert small.output.rstrip().endswith("Stopped.")
+    assert answers(stack.address("page") + "/_stcore/health")
+
+
+def test_systems_that_the_settings_name_are_used_instead_of_local_ones(
+    small: LocalStack, seaweedfs: SeaweedFS, mlflow_server: MLflowServer
+) -> None:
+    small.settings |= seaweedfs.environment
+    small.up("--no-airflow", "--no-training")
+    commands = " ".join(small.processes().values())
+    assert "weed mini" not in commands
+    assert "mlflow server" not in commands
+    environment = _frontend(small)
+    assert environment["AWS_ENDPOINT_URL_S3"] == seaweedfs.endpoint
+    assert environment["AWS_SECRET_ACCESS_KEY"] == seaweedfs.secret_key
+    assert environment["MLFLOW_TRACKING_URI"] == mlflow_server.uri
+    assert small.operator().keys() == {"MEDLOOP_IDENTITY_KEY"}
+    assert "bucket medloop" in small.output
+
+
+def _refusal(stack: LocalStack, *arguments: str) -> str:
+    result = stack.run("up", "--no-training", "--no-airflow", *arguments)
+    assert result.returncode == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    assert stack.processes() == {}
+    return result.stderr.partition("medloop: ")[2]
+
+
+def test_a_taken_port_is_said_in_a_sentence(small: LocalStack) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        small.settings |= {"MEDLOOP_APP_PORT": str(port)}
+        assert f"Port {port} for app is taken: stop what listens there, or set MEDLOOP_APP_PORT" in _refusal(small)
+
+
+def test_an_address_for_everybody_is_refused_while_there_is_no_login(small: LocalStack) -> None:
+    small.settings |= {"MEDLOOP_HOST": "0.0.0.0"}  # noqa: S104
+    assert "MEDLOOP_ALLOW_REMOTE" in _refusal(small)
+
+
+def test_a_folder_that_cannot_be_written_is_said_in_a_sentence(small: LocalStack) -> None:
+    (small.folder / "file").write_text("in the way")
+    small.settings |= {"MEDLOOP_HOME": str(small.folder / "file" / "home")}
+    assert "set MEDLOOP_HOME to a folder that you may write to" in _refusal(small)
+
+
+def test_broken_credentials_are_never_replaced(small: LocalStack) -> None:
+    small.home.mkdir()
+    (small.home / "credentials.json").write_text("{")
+    assert "restore it from a backup" in _refusal(small)
+    assert (small.home / "credentials.json").read_text() == "{"
+
+
+def test_a_component_that_cannot_start_ends_up_with_its_last_words(small: LocalStack) -> None:
+    """A disk that broke, say."""
+    (small.home / "seaweedfs").mkdir(parents=True)
+    (small.home / "seaweedfs" / "filerldb2").write_text("no database")
+    said = _refusal(small)
+    assert said.startswith("seaweedfs ends again and again. The end of")
+    assert str(small.home / "logs" / "seaweedfs.log") in said
+    assert "goroutine" in said  # what it said itself

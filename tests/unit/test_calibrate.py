@@ -1,0 +1,73 @@
+"""Temperature and thresholds do what their names say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from medloop.core.learn.calibrate import (
+    calibrate,
+    expected_calibration_error,
+    fit_temperature,
+    least_confidence,
+    misleading,
+    ood_scores,
+    softmax,
+)
+
+
+def honest_logits(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Logits over three classes whose softmax is the true chance of each."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 2, (n, 3))
+    cumulative = softmax(logits).cumsum(1)
+    return logits, (rng.random((n, 1)) > cumulative).sum(1)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
+def test_the_temperature_undoes_a_wrong_scale(factor: float) -> None:
+    logits, targets = honest_logits(20_000, 0)
+    assert fit_temperature(logits * factor, targets) == pytest.approx(factor, rel=0.1)
+
+
+def test_calibrated_probabilities_have_little_calibration_error() -> None:
+    logits, targets = honest_logits(20_000, 1)
+    assert expected_calibration_error(softmax(logits), targets) < 0.02
+    assert expected_calibration_error(softmax(logits * 4), targets) > 0.1
+
+
+def test_the_least_confidence_keeps_errors_below_the_limit() -> None:
+    confidence = np.array([0.99, 0.98, 0.97, 0.6, 0.5])
+    correct = np.array([True, True, True, False, False])
+    assert least_confidence(confidence, correct, 0.01) == 0.97
+    assert least_confidence(confidence, ~correct, 0.01) == 1.0
+
+
+def test_ood_scores_are_log_odds() -> None:
+    logits = np.log(np.array([[0.2, 0.3, 0.5]]))
+    assert ood_scores(logits)[0] == pytest.approx(0.0)
+
+
+def test_thresholds_keep_most_known_images_and_few_confident_unknowns() -> None:
+    rng = np.random.default_rng(0)
+    targets = rng.integers(0, 3, 3000)
+    known = np.eye(4)[targets] * 9 + rng.normal(0, 1, (3000, 4))
+    unknown = np.eye(4)[np.full(1000, 3)] * 7 + rng.normal(0, 2, (1000, 4))
+    fitted = calibrate(known, np.stack([known - 0.5, known]), targets, unknown)
+    assert (ood_scores(known) < fitted.ood_threshold).mean() > 0.95
+    assert fitted.confident_ood_threshold <= fitted.ood_threshold
+    sure = (softmax(unknown[:, :3] / fitted.temperature).max(1) >= fitted.confident_threshold) & (
+        ood_scores(unknown) <= fitted.confident_ood_threshold
+    )
+    assert sure.mean() <= 0.01
+
+
+def test_labels_that_every_view_contradicts_are_left_out_up_to_a_limit() -> None:
+    targets = np.zeros(100, int)
+    right, wrong = np.array([4.0, 0, 0]), np.array([0, 4.0, 0])
+    shifted = np.tile(right, (4, 100, 1))
+    shifted[:, :3] = wrong
+    shifted[0, 3:50] = wrong
+    assert np.flatnonzero(misleading(shifted, targets)).tolist() == [0, 1, 2]
+    shifted[:, :60] = wrong
+    assert misleading(shifted, targets).sum() == 5

@@ -1,0 +1,82 @@
+"""The command line as a whole: quick, and errors are one sentence."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from tests.servers import clean_environment
+
+MEDLOOP = str(Path(sys.executable).with_name("medloop"))
+HEAVY = ("mlflow", "obstore", "torch", "streamlit", "airflow", "numpy", "pydantic_settings", "onnxruntime", "httpx")
+
+
+def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [MEDLOOP, *arguments], env={**clean_environment(), "COLUMNS": "200", **environment}, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+
+
+def test_says_its_version() -> None:
+    assert _run("--version").stdout == f"medloop {version('medloop')}\n"
+
+
+def test_help_names_the_commands_of_every_topic() -> None:
+    shown = _run("--help").stdout
+    for command in (
+        "up",
+        "down",
+        "status",
+        "logs",
+        "doctor",
+        "predict",
+        "correct",
+        "snapshot",
+        "retrain",
+        "rollback",
+        "data",
+    ):
+        assert f" {command} " in shown
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """Half a second, whatever else the machine does: so it is counted in modules and in processor time."""
+    script = (
+        "import sys; from medloop.cli import build_app; build_app();"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == "[]"
+    before = os.times()
+    _run("--help")
+    after = os.times()
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 1.0
+
+
+def test_an_error_is_one_sentence_on_stderr(tmp_path: Path) -> None:
+    result = _run("status", MEDLOOP_HOME=str(tmp_path))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "medloop: Nothing runs here: start it with `medloop up`\n"
+
+
+def test_verbose_shows_where_an_error_comes_from(tmp_path: Path) -> None:
+    result = _run("--verbose", "status", MEDLOOP_HOME=str(tmp_path))
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
+    assert "Nothing runs here" in result.stderr
+
+
+@pytest.mark.parametrize("command", [["no-such-command"], ["logs", "--no-such-option"]])
+def test_a_wrong_call_exits_with_2(command: list[str]) -> None:
+    assert _run(*command).returncode == 2
+
+
+def test_a_wrong_setting_is_named() -> None:
+    result = _run("status", MEDLOOP_APP_PORT="70000")
+    assert result.returncode == 1
+    assert result.stderr.startswith("medloop: Settings: MEDLOOP_APP_PORT: ")

@@ -1,0 +1,103 @@
+"""The DAG file as an existing Airflow parses it: without S3, MLflow or any setting of medloop."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.airflow_server import DAGS, base_environment
+from tests.servers import clean_environment
+
+PARSE = """
+import json, sys, time
+from airflow.dag_processing.dagbag import DagBag
+before, started = set(sys.modules), time.perf_counter()
+bag = DagBag(sys.argv[1])
+seconds = time.perf_counter() - started
+dag = bag.dags["medloop_weekly_retrain"]
+print(json.dumps({
+    "errors": {name: str(error) for name, error in bag.import_errors.items()},
+    "files": [stat.file for stat in bag.dagbag_stats],
+    "imported": sorted({name.split(".")[0] for name in set(sys.modules) - before}),
+    "seconds": seconds,
+    "downstream": {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks},
+    "retries": [task.retries for task in dag.tasks],
+    "owners": dag.owner,
+    "tags": sorted(dag.tags),
+    "catchup": dag.catchup,
+    "max_active_runs": dag.max_active_runs,
+    "schedule": dag.timetable.expression,
+    "doc": dag.doc_md,
+    "params": {name: dag.params.get_param(name).serialize() for name in dag.params},
+    "tells_of_failure": [bool(task.on_failure_callback) for task in dag.tasks],
+    "tells_of_success": [task.task_id for task in dag.tasks if task.on_success_callback],
+}))
+"""
+
+
+def parse(folder: Path, home: Path) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", PARSE, str(folder)],
+        env={**clean_environment(), **base_environment(home, dags=folder)},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return parse(DAGS, tmp_path_factory.mktemp("airflow"))
+
+
+def test_it_parses_and_so_does_nothing_beside_it(parsed):
+    assert parsed["errors"] == {}
+    assert [Path(file).name for file in parsed["files"]] == ["medloop_weekly_retrain.py"]
+
+
+def test_parsing_is_quick_and_loads_no_heavy_library(parsed):
+    assert parsed["seconds"] < 2
+    assert not {"torch", "mlflow", "obstore", "onnxruntime", "boto3", "pandas"} & set(parsed["imported"])
+
+
+def test_four_tasks_one_after_the_other_each_with_retries(parsed):
+    chain = {"snapshot": ["train"], "train": ["evaluate"], "evaluate": ["promote"], "promote": []}
+    assert parsed["downstream"] == chain
+    assert min(parsed["retries"]) > 0
+
+
+def test_weekly_one_run_at_a_time_and_no_catching_up(parsed):
+    assert parsed["schedule"].split()[2:4] == ["*", "*"]
+    assert parsed["schedule"].split()[4].isdigit()
+    assert (parsed["catchup"], parsed["max_active_runs"]) == (False, 1)
+
+
+def test_people_find_documentation_owner_and_tags(parsed):
+    assert "aws_default" in parsed["doc"]
+    assert parsed["owners"] == "medloop"
+    assert "medloop" in parsed["tags"]
+
+
+def test_every_parameter_is_explained_in_the_form(parsed):
+    assert parsed["params"].keys() == {"force", "min_new", "engine"}
+    assert all(param["schema"]["title"] and param["description"] for param in parsed["params"].values())
+
+
+def test_people_are_told_of_any_failure_and_of_a_promotion(parsed):
+    assert all(parsed["tells_of_failure"])
+    assert parsed["tells_of_success"] == ["promote"]
+
+
+def test_a_file_of_two_lines_brings_it_into_another_dags_folder(tmp_path: Path):
+    folder = tmp_path / "dags"
+    folder.mkdir()
+    folder.joinpath("retrain.py").write_text(
+        "# an airflow dag\nfrom medloop.dags.medloop_weekly_retrain import weekly_retrain\n"
+    )
+    assert parse(folder, tmp_path)["errors"] == {}

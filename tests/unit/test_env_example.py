@@ -1,0 +1,31 @@
+"""`.env.example` is what the settings say."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+from medloop.settings import Settings, load_settings, variable_name
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+EXAMPLE = REPOSITORY / ".env.example"
+
+
+def test_it_is_current() -> None:
+    script = runpy.run_path(str(REPOSITORY / "scripts" / "env_example.py"))
+    assert EXAMPLE.read_text("utf-8") == script["render"](), "run `make docs`"
+
+
+def test_it_lists_every_setting_with_a_comment() -> None:
+    lines = EXAMPLE.read_text("utf-8").splitlines()
+    for name in Settings.model_fields:
+        variable = variable_name(name)
+        (place,) = [number for number, line in enumerate(lines) if line.startswith(f"#{variable}=")]
+        assert lines[place - 1].startswith(f"# {variable}: "), variable
+
+
+def test_with_every_line_taken_in_it_changes_nothing() -> None:
+    before = load_settings()
+    lines = [line.removeprefix("#") for line in EXAMPLE.read_text("utf-8").splitlines() if not line.startswith("# ")]
+    Path(".env").write_text("\n".join(line for line in lines if not line.startswith("#")))
+    assert load_settings() == before

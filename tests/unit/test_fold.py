@@ -1,0 +1,129 @@
+"""The table of docs/s3-layout.md, row by row, and that nothing depends on the order of arrival or on repetition."""
+
+import random
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.events import START, correction, review, sha256_of
+
+from medloop.core.acceptance import Policy, decide
+from medloop.core.fold import Event, ImageState, fold, fold_image
+
+IMAGE = sha256_of(1)
+
+
+def said(who: str, label: str | None) -> Event:
+    return correction(IMAGE, label, who=who)
+
+
+def did(action: str, label: str | None = None, who: str = "rev", why: str = "") -> Event:
+    return review(IMAGE, action, label, who=who, why=why)
+
+
+ROWS = [
+    ("one answer", [said("ada", "Hand")], "unreviewed", "Hand"),
+    ("none of these is an answer", [said("ada", None)], "unreviewed", None),
+    ("people agree", [said("ada", "Hand"), said("bob", "Hand")], "unreviewed", "Hand"),
+    ("people disagree", [said("ada", "Hand"), said("bob", "CXR")], "conflict", None),
+    ("disagreement with none of these", [said("ada", "Hand"), said("bob", None)], "conflict", None),
+    ("a person's last answer counts", [said("ada", "Hand"), said("ada", "CXR")], "unreviewed", "CXR"),
+    ("a changed answer ends a conflict", [said("ada", "Hand"), said("bob", "CXR"), said("ada", "CXR")], "unreviewed", "CXR"),
+    ("withdrawn", [said("ada", "Hand"), did("withdraw", who="ada")], "withdrawn", None),
+    ("withdrawn by somebody else", [said("ada", "Hand"), did("withdraw", who="bob")], "unreviewed", "Hand"),
+    ("said again after the withdrawal", [said("ada", "Hand"), did("withdraw", who="ada"), said("ada", "CXR")], "unreviewed", "CXR"),
+    ("withdrawal ends a conflict", [said("ada", "Hand"), said("bob", "CXR"), did("withdraw", who="bob")], "unreviewed", "Hand"),
+    ("approved", [said("ada", "Hand"), did("approve")], "approved", "Hand"),
+    ("a conflict cannot be approved", [said("ada", "Hand"), said("bob", "CXR"), did("approve")], "conflict", None),
+    ("approved with nothing to approve", [did("approve")], "withdrawn", None),
+    ("approved, then withdrawn by the person", [said("ada", "Hand"), did("approve"), did("withdraw", who="ada")], "withdrawn", None),
+    ("an answer after the approval does not undo it", [said("ada", "Hand"), did("approve"), said("bob", "CXR")], "approved", "Hand"),
+    ("relabelled", [said("ada", "Hand"), did("relabel", "CXR")], "approved", "CXR"),
+    ("relabelled as none of these", [said("ada", "Hand"), did("relabel", None)], "approved", None),
+    ("a conflict is relabelled", [said("ada", "Hand"), said("bob", "CXR"), did("relabel", "CXR")], "approved", "CXR"),
+    ("the last decision counts", [said("ada", "Hand"), did("relabel", "CXR"), did("reject", who="other")], "rejected", None),
+    ("a reviewer takes the decision back", [said("ada", "Hand"), did("reject"), did("withdraw")], "unreviewed", "Hand"),
+    ("rejected", [said("ada", "Hand"), did("reject")], "rejected", None),
+    ("the rejected answer again", [said("ada", "Hand"), did("reject"), said("bob", "Hand")], "rejected", None),
+    ("another answer after a rejection", [said("ada", "Hand"), did("reject"), said("bob", "CXR")], "unreviewed", "CXR"),
+    ("erased", [said("ada", "Hand"), did("approve"), did("erase")], "erased", None),
+    ("erased stays erased", [did("erase"), said("ada", "Hand"), did("relabel", "CXR")], "erased", None),
+    ("flagged", [said("ada", "Hand"), did("flag", why="unlike its neighbours")], "unreviewed", "Hand"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("events", "status", "label"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
+def test_the_table(events: list[Event], status: str, label: str | None) -> None:
+    state = fold_image(IMAGE, events)
+    assert (state.status, state.label) == (status, label)
+
+
+def test_a_state_says_who_why_and_by_which_events() -> None:
+    first, second = said("ada", "Hand"), said("bob", "CXR")
+    state = fold_image(IMAGE, [first, second, did("relabel", "CXR", who="eve", why="looked twice")])
+    assert state == ImageState(
+        IMAGE, "approved", label="CXR", who=("bob",), answers=(("ada", "Hand"), ("bob", "CXR")),
+        event_ids=(first.id, second.id), decided_by="eve", why="looked twice",
+    )  # fmt: skip
+    assert fold_image(IMAGE, [first, did("flag", why="b"), did("flag", why="a")]).flags == ("a", "b")
+    assert "disputed since by 1" in fold_image(IMAGE, [first, did("approve"), said("bob", "CXR")]).why
+
+
+PEOPLE, LABELS = st.sampled_from("abc"), st.sampled_from(["Hand", "CXR", None])
+ACTIONS = st.sampled_from(["approve", "reject", "relabel", "withdraw", "erase", "flag"])
+ACTS = st.one_of(
+    st.tuples(st.just("said"), PEOPLE, LABELS, st.integers(0, 2)),
+    st.tuples(ACTIONS, PEOPLE, LABELS, st.integers(0, 2)),
+)
+
+
+@given(st.lists(ACTS, max_size=30), st.randoms(use_true_random=False))
+def test_any_order_of_arrival_and_any_repetition_give_the_same_state(acts, chance: random.Random) -> None:
+    events: list[Event] = [
+        correction(sha256_of(n), label, who=who) if act == "said" else review(sha256_of(n), act, label, who=who)
+        for act, who, label, n in acts
+    ]
+    arrived = events + [chance.choice(events) for _ in range(len(events))] if events else []
+    chance.shuffle(arrived)
+    states = fold(events)
+    assert fold(arrived) == states
+    assert all(state.status in ("conflict", "unreviewed", "approved") for state in states.values() if state.who)
+    for policy in (Policy("trust"), Policy("all"), Policy("suspicious", max_per_person=1)):
+        decisions = decide(states.values(), policy)
+        assert decide(reversed(list(states.values())), policy) == decisions
+        assert not any(d.state.status == "erased" for d in decisions)
+        assert not any(
+            d.verdict == "accepted" for d in decisions if d.state.status in ("conflict", "rejected", "withdrawn")
+        )
+
+
+def verdicts(events: list[Event], policy: Policy) -> dict[str, tuple[str, tuple[str, ...]]]:
+    return {d.state.image_sha256: (d.verdict, d.reasons) for d in decide(fold(events).values(), policy)}
+
+
+def test_the_modes_differ_in_what_waits_for_a_reviewer() -> None:
+    plain, flagged = said("ada", "Hand"), did("flag", why="unlike its neighbours")
+    assert verdicts([plain], Policy("trust")) == {IMAGE: ("accepted", ())}
+    assert verdicts([plain], Policy("suspicious")) == {IMAGE: ("accepted", ())}
+    assert verdicts([plain], Policy("all"))[IMAGE][0] == "pending"
+    assert verdicts([plain, flagged], Policy("trust"))[IMAGE][0] == "accepted"
+    assert verdicts([plain, flagged], Policy("suspicious")) == {IMAGE: ("pending", ("unlike its neighbours",))}
+    for mode in ("trust", "all", "suspicious"):
+        assert verdicts([plain, flagged, did("approve")], Policy(mode))[IMAGE][0] == "accepted"
+        assert verdicts([plain, said("bob", "CXR")], Policy(mode))[IMAGE][0] == "pending"
+        assert verdicts([plain, did("reject", why="blurred")], Policy(mode)) == {IMAGE: ("rejected", ("blurred",))}
+        assert verdicts([plain, did("erase")], Policy(mode)) == {}
+
+
+def test_beyond_a_persons_daily_limit_corrections_wait() -> None:
+    policy = Policy("suspicious", max_per_person=2)
+    today = [correction(sha256_of(n), who="ada") for n in range(4)]
+    tomorrow = correction(sha256_of(9), who="ada", at=START + timedelta(days=1))
+    somebody = correction(sha256_of(8), who="bob")
+    seconded = correction(sha256_of(3), who="bob")
+    found = verdicts([*today, tomorrow, somebody, seconded], policy)
+    waiting = {sha256 for sha256, (verdict, _) in found.items() if verdict == "pending"}
+    assert waiting == {sha256_of(2)}, "the third of ada's; the fourth is seconded by bob"
+    assert found[sha256_of(2)][1] == ("more than 2 unreviewed corrections of one person that day",)
+    assert {v for v, _ in verdicts(today, Policy("trust", max_per_person=2)).values()} == {"accepted"}

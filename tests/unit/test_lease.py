@@ -1,0 +1,123 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+import pytest
+from tests.events import START
+
+from medloop.errors import StaleError, StoreError
+from medloop.stores.lease import Lease, LeaseHeldError
+from medloop.stores.objects import ObjectStore
+
+KEY = "leases/retrain.json"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def objects() -> ObjectStore:
+    return ObjectStore.in_memory()
+
+
+@pytest.fixture
+def lease(objects: ObjectStore, clock: Clock) -> Lease:
+    return Lease(objects, KEY, now=clock)
+
+
+def test_while_one_holds_it_another_is_told_who(lease: Lease) -> None:
+    with lease.hold("run a"), pytest.raises(LeaseHeldError, match="run a"), lease.hold("run b"):
+        pass
+    with lease.hold("run b"):
+        assert lease.state().owner == "run b"
+
+
+def test_it_is_free_again_after_an_error(lease: Lease) -> None:
+    with pytest.raises(ZeroDivisionError), lease.hold("run a"):
+        raise ZeroDivisionError
+    assert lease.state().owner is None
+
+
+def test_a_dead_holder_loses_it_when_the_time_is_over(lease: Lease, clock: Clock) -> None:
+    dead = lease._take("run a", ttl_s=60)
+    clock.now += timedelta(seconds=59)
+    with pytest.raises(LeaseHeldError), lease.hold("run b"):
+        pass
+    clock.now += timedelta(seconds=1)
+    with lease.hold("run b") as held:
+        assert held.token > dead.token
+        with pytest.raises(StaleError, match="run b"):
+            dead.check()
+
+
+def test_a_former_holder_does_not_release_the_next_ones_lease(lease: Lease, clock: Clock) -> None:
+    dead = lease._take("run a", ttl_s=60)
+    clock.now += timedelta(seconds=61)
+    with lease.hold("run b"):
+        dead.release()
+        assert lease.state().owner == "run b"
+
+
+def test_tokens_only_grow(lease: Lease) -> None:
+    tokens = []
+    for run in "abc":
+        with lease.hold(run) as held:
+            tokens.append(held.token)
+    assert tokens == [1, 2, 3]
+
+
+def test_a_retried_run_takes_its_own_lease_over(lease: Lease) -> None:
+    killed = lease._take("run a", ttl_s=60)
+    with lease.hold("run a") as held:
+        assert held.token == killed.token + 1
+
+
+def test_checking_renews_it(lease: Lease, clock: Clock) -> None:
+    with lease.hold("run a", ttl_s=60) as held:
+        clock.now += timedelta(seconds=50)
+        held.check()
+        clock.now += timedelta(seconds=50)
+        with pytest.raises(LeaseHeldError), lease.hold("run b"):
+            pass
+
+
+def test_a_long_run_keeps_it_without_doing_anything(objects: ObjectStore) -> None:
+    lease = Lease(objects, KEY)
+    with lease.hold("run a", ttl_s=0.3):
+        first = lease.state().expires_at
+        until = time.monotonic() + 10
+        while lease.state().expires_at == first and time.monotonic() < until:
+            time.sleep(0.01)
+        with pytest.raises(LeaseHeldError):
+            lease._take("run b", ttl_s=60)
+
+
+def test_of_many_that_want_it_one_gets_it(objects: ObjectStore, clock: Clock) -> None:
+    def attempt(number: int) -> int:
+        try:
+            return Lease(objects, KEY, now=clock)._take(f"run {number}", ttl_s=60).token
+        except LeaseHeldError:
+            return 0
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(attempt, range(8))) == [0] * 7 + [1]
+
+
+def test_an_object_that_is_no_lease_is_said_so(objects: ObjectStore, lease: Lease) -> None:
+    objects.put(KEY, b"[]")
+    with pytest.raises(StoreError, match="not a lease"), lease.hold("run a"):
+        pass
+
+
+def test_nobody_ever_held_it(lease: Lease) -> None:
+    assert lease.state() is None

@@ -1,0 +1,217 @@
+"""Screening, the review queue and erasing, over the store in memory."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.corrections_world import World, decoded
+from tests.events import correction, image
+
+from medloop.core.decode import content_sha256
+from medloop.core.events import image_key
+from medloop.errors import ReviewError
+from medloop.jobs.correct import correct, withdraw
+from medloop.jobs.erase import erase
+from medloop.jobs.review import queue, review
+from medloop.jobs.screen import screen
+from medloop.jobs.snapshot import snapshot
+from medloop.stores.objects import ObjectStore
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(ObjectStore.in_memory(), tmp_path)
+
+
+def accepted(world: World) -> dict[str, str | None]:
+    data = world.loop.snapshots.load(snapshot(world.loop).snapshot_id)
+    return dict(zip(data.image_sha256, data.labels, strict=True))
+
+
+def store_pixels(world: World, pixels: np.ndarray, label: str | None, who: str) -> str:
+    correct(world.loop, image=decoded(pixels), given_label=label, prediction=None, model_version="1", who=who)
+    world.loop.sender.send_once()
+    return content_sha256(pixels)
+
+
+def test_a_label_that_contradicts_a_look_alike_waits_with_the_reason(world: World) -> None:
+    fine = world.correct(1, "Hand")
+    brighter = (image(1001) * 0.9 + 20).astype(np.uint8)  # image 1001 is a CXR of the base data set
+    wrong = store_pixels(world, brighter, "Hand", "ada")
+    screened = screen(world.loop)
+    assert (screened.looked_at, set(screened.flagged)) == (2, {wrong})
+    assert accepted(world) == {fine: "Hand"}
+    (item,) = queue(world.loop)
+    assert item.image_sha256 == wrong
+    assert item.decision.reasons == ("nearly the same picture is known as CXR",)
+    assert [c.given_label for c in item.corrections] == ["Hand"]
+
+
+def test_screening_twice_or_after_a_snapshot_writes_no_second_flag(world: World) -> None:
+    store_pixels(world, (image(1001) * 0.9 + 20).astype(np.uint8), "Hand", "ada")
+    screen(world.loop)
+    screen(world.loop)
+    flags = [info.key for info in world.objects.list("reviews")]
+    assert len(flags) == 1
+    snapshot(world.loop)
+    assert screen(world.loop).looked_at == 0
+
+
+def test_a_look_alike_in_an_earlier_snapshot_counts(world: World) -> None:
+    world.correct(5, "Hand")
+    snapshot(world.loop)
+    wrong = store_pixels(world, (image(5) * 0.9 + 20).astype(np.uint8), "CXR", "bob")
+    assert set(screen(world.loop).flagged) == {wrong}
+
+
+def test_a_vandal_among_many_is_found_and_the_first_of_a_new_kind_is_not(world: World) -> None:
+    rng = np.random.default_rng(0)
+    for n in range(6):
+        noisy = np.clip(image(5) + rng.normal(0, 25, (64, 64)), 0, 255).astype(np.uint8)
+        store_pixels(world, noisy, "Hand", f"person {n}")
+    assert screen(world.loop).flagged == {}
+    snapshot(world.loop)
+    noisy = np.clip(image(5) + rng.normal(0, 45, (64, 64)), 0, 255).astype(np.uint8)
+    wrong = store_pixels(world, noisy, "CXR", "vandal")
+    (reasons,) = screen(world.loop).flagged.values()
+    assert "5 of the 5 most similar corrections say Hand" in reasons
+    assert [item.image_sha256 for item in queue(world.loop)] == [wrong]
+
+
+@pytest.mark.parametrize("mode", ["trust", "all"])
+def test_the_other_modes_screen_nothing(tmp_path: Path, mode: str) -> None:
+    world = World(ObjectStore.in_memory(), tmp_path, review=mode)
+    store_pixels(world, (image(1001) * 0.9 + 20).astype(np.uint8), "Hand", "ada")
+    assert screen(world.loop).looked_at == 0
+    assert len(queue(world.loop)) == (mode == "all")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "label", "outcome"),
+    [("approve", None, {"Hand"}), ("reject", None, set()), ("relabel", "CXR", {"CXR"}), ("relabel", None, {None})],
+)
+def test_a_decision_takes_the_image_off_the_queue(world: World, verdict, label, outcome) -> None:
+    store_pixels(world, (image(1001) * 0.9 + 20).astype(np.uint8), "Hand", "ada")
+    screen(world.loop)
+    review(world.loop, items=queue(world.loop), verdict=verdict, label=label, who="rev", why="looked")
+    assert queue(world.loop) == [], "at once, though it is not sent yet"
+    world.loop.sender.send_once()
+    assert queue(world.loop) == []
+    assert set(accepted(world).values()) == outcome
+
+
+def test_a_conflict_waits_cannot_be_approved_and_is_ended_by_a_relabel(world: World) -> None:
+    world.correct(1, "Hand", who="ada")
+    world.correct(1, None, who="bob")
+    assert accepted(world) == {}
+    (item,) = queue(world.loop)
+    assert item.conflict
+    assert item.decision.reasons == ("people disagree: Hand, none of these",)
+    with pytest.raises(ReviewError, match="relabel it"):
+        review(world.loop, items=[item], verdict="approve", who="rev")
+    review(world.loop, items=[item], verdict="relabel", label="Hand", who="rev")
+    world.loop.sender.send_once()
+    assert accepted(world) == {item.image_sha256: "Hand"}
+
+
+def test_a_person_may_take_their_correction_back(world: World) -> None:
+    sha256 = world.correct(1)
+    withdraw(world.loop, image_sha256=sha256, who="ada")
+    world.loop.sender.send_once()
+    assert accepted(world) == {}
+
+
+@dataclass
+class Version:
+    version: str
+    tags: dict[str, str]
+
+
+@dataclass
+class FakeRegistry:
+    found: list[Version] = field(default_factory=list)
+
+    def versions(self) -> list[Version]:
+        return self.found
+
+
+def test_erasing_removes_the_pixels_everywhere_and_names_the_versions(tmp_path: Path) -> None:
+    registry = FakeRegistry()
+    world = World(ObjectStore.in_memory(), tmp_path, registry=registry)
+    kept = world.correct(1)
+    before = snapshot(world.loop).snapshot_id
+    gone = world.correct(2)
+    trained = snapshot(world.loop).snapshot_id
+    registry.found = [Version("1", {}), Version("2", {"snapshot_id": before}), Version("3", {"snapshot_id": trained})]
+    done = erase(world.loop, image_sha256=gone, who="dpo", why="a wish")
+    assert (done.was_stored, done.versions, len(done.shards)) == (True, ("3",), 1)
+    assert world.objects.head(image_key(gone)) is None
+    assert not any(image(2).tobytes() in raw or _holds(raw, gone) for raw in world.snapshots_bytes().values())
+    assert world.loop.snapshots.load(trained).image_sha256 == (kept,), "an old snapshot goes on without it"
+    assert accepted(world) == {kept: "Hand"}
+    again = erase(world.loop, image_sha256=gone, who="dpo")
+    assert (again.was_stored, again.shards) == (False, ())
+
+
+def _holds(raw: bytes, sha256: str) -> bool:
+    from medloop.stores.shards import unpack_images
+
+    try:
+        return sha256 in unpack_images(raw)
+    except Exception:
+        return False
+
+
+def test_a_registry_that_is_away_does_not_keep_an_image_from_being_erased(world: World) -> None:
+    sha256 = world.correct(1)
+    done = erase(world.loop, image_sha256=sha256, who="dpo")
+    assert world.objects.head(image_key(sha256)) is None
+    assert "MLFLOW_TRACKING_URI" in done.versions_unknown
+
+
+def test_an_erased_image_is_not_learned_from_when_it_comes_again(world: World) -> None:
+    sha256 = world.correct(1)
+    erase(world.loop, image_sha256=sha256, who="dpo")
+    world.correct(1, "CXR", who="bob")
+    assert accepted(world) == {}
+    assert world.objects.head(image_key(sha256)) is None
+
+
+def test_pixels_that_came_back_during_an_erasure_are_removed_by_the_next_snapshot(world: World) -> None:
+    """A sender or a snapshot that was under way when the image was erased."""
+    sha256 = world.correct(1)
+    snapshot(world.loop)
+    erase(world.loop, image_sha256=sha256, who="dpo")
+    world.objects.put(image_key(sha256), b"late")
+    snapshot(world.loop)
+    assert world.objects.head(image_key(sha256)) is None
+
+
+def test_erasing_what_still_waits_in_the_outbox_wipes_it_there(world: World) -> None:
+    shown = decoded(image(3))
+    correct(world.loop, image=shown, given_label="Hand", prediction=None, model_version=None, who="ada")
+    erase(world.loop, image_sha256=shown.sha256, who="dpo")
+    assert world.loop.sender.send_once().sent == 1
+    assert world.objects.head(image_key(shown.sha256)) is None
+    assert accepted(world) == {}
+
+
+def test_corrections_keep_pixels_and_the_prediction_and_nothing_of_the_upload(world: World) -> None:
+    world.correct(1, "Hand")
+    (key,) = [info.key for info in world.objects.list("corrections")]
+    event = correction("", id="").from_json(world.objects.get(key))
+    assert (event.given_label, event.who, event.source, event.image_sha256) == (
+        "Hand", "ada", "page", content_sha256(image(1)),
+    )  # fmt: skip
+    raw = world.objects.get(image_key(event.image_sha256))
+    chunks = {raw[i + 4 : i + 8] for i in _chunk_starts(raw)}
+    assert chunks <= {b"IHDR", b"IDAT", b"IEND"}
+
+
+def _chunk_starts(raw: bytes) -> list[int]:
+    starts, at = [], 8
+    while at < len(raw):
+        starts.append(at)
+        at += 12 + int.from_bytes(raw[at : at + 4], "big")
+    return starts

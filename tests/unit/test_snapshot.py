@@ -1,0 +1,338 @@
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.corrections_world import World
+from tests.events import START, correction, image, review
+
+from medloop.core import snapshot as core
+from medloop.core.decode import content_sha256
+from medloop.core.events import event_key, image_key
+from medloop.core.preprocess import preprocess
+from medloop.errors import NotFoundError, StoreError, StoreUnavailableError
+from medloop.jobs.snapshot import snapshot
+from medloop.stores.objects import ObjectStore
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core, "CHUNK_EVENTS", 8)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(ObjectStore.in_memory(), tmp_path)
+
+
+def test_an_empty_store_gives_an_empty_snapshot(world: World) -> None:
+    result = snapshot(world.loop)
+    data = world.loop.snapshots.load(result.snapshot_id)
+    assert (result.corrections, result.new_corrections, len(data.images)) == (0, 0, 0)
+    assert data.base_id == "base0000base0000"
+
+
+def test_what_people_said_comes_back_with_pixels_and_reasons(world: World) -> None:
+    hand = world.correct(1, "Hand")
+    nothing = world.correct(2, None, who="bob")
+    disputed = world.correct(3, "Hand")
+    world.correct(3, "CXR", who="bob")
+    rejected = world.correct(4, "Hand")
+    world.store(review(rejected, "reject", why="blurred", at=world.now))
+    result = snapshot(world.loop)
+    data = world.loop.snapshots.load(result.snapshot_id)
+    rows = dict(zip(data.image_sha256, zip(data.labels, data.who, strict=True), strict=True))
+    assert rows == {hand: ("Hand", "ada"), nothing: (None, "bob")}
+    for seed, sha256 in ((1, hand), (2, nothing)):
+        assert (data.images[data.image_sha256.index(sha256)] == image(seed)).all()
+    assert {d.state.image_sha256: (d.verdict, d.reasons) for d in data.decisions} == {
+        hand: ("accepted", ()),
+        nothing: ("accepted", ()),
+        disputed: ("pending", ("people disagree: CXR, Hand",)),
+        rejected: ("rejected", ("blurred",)),
+    }
+    assert (data.count("accepted"), data.count("pending"), data.count("rejected")) == (2, 1, 1)
+    assert (result.corrections, result.new_corrections) == (5, 5)
+    assert data.holdout.shape == (2,)
+
+
+def test_larger_images_are_resized_as_the_model_sees_them(world: World) -> None:
+    sha256 = world.correct(1, size=200)
+    data = world.loop.snapshots.load(snapshot(world.loop).snapshot_id)
+    assert data.image_sha256 == (sha256,)
+    assert (data.images[0] == preprocess(image(1, size=200))).all()
+
+
+def test_running_again_is_the_same_snapshot_and_says_so(world: World) -> None:
+    world.correct(1)
+    first, before = snapshot(world.loop), world.snapshots_bytes()
+    again = snapshot(world.loop)
+    assert again.snapshot_id == first.snapshot_id
+    assert (again.new_corrections, again.corrections) == (0, 1)
+    assert "nothing new" in again.reason
+    assert world.snapshots_bytes() == before
+
+
+def grown(world: World, *, every: int) -> None:
+    """Thirty days of corrections and reviews, with a snapshot every so many events."""
+    chance = random.Random(5)
+    for n in range(90):
+        sha256 = world.correct(chance.randrange(40), chance.choice(["Hand", "CXR", None]), who=chance.choice("abc"))
+        if n % 7 == 0:
+            action = chance.choice(["approve", "reject", "relabel"])
+            event_id, at = world.loop.new_event()
+            world.store(replace(review(sha256, action, "Hand"), id=event_id, at=at))
+        if n % 3 == 0:
+            world.pass_days(1)
+        if n % every == 0:
+            snapshot(world.loop)
+
+
+def test_however_many_snapshots_it_took_the_same_events_give_the_same_bytes(tmp_path: Path) -> None:
+    contents = []
+    for every in (1, 10, 1000):
+        world = World(ObjectStore.in_memory(), tmp_path / str(every))
+        grown(world, every=every)
+        result = snapshot(world.loop)
+        manifest = world.loop.snapshots.manifest(result.snapshot_id)
+        stored = world.snapshots_bytes()
+        shards = {
+            key: raw
+            for key, raw in stored.items()
+            if any(c.events in key or str(c.images) in key for c in manifest.chunks)
+        }
+        contents.append((result.snapshot_id, manifest.to_json(), shards))
+        assert len(manifest.chunks) > 5
+    assert contents[0] == contents[1] == contents[2]
+
+
+def test_ids_tell_base_data_sets_and_policies_apart(tmp_path: Path) -> None:
+    objects = ObjectStore.in_memory()
+    world = World(objects, tmp_path)
+    world.correct(1)
+    ids = [snapshot(world.loop).snapshot_id]
+    for changes in ({"review": "all"}, {"max_per_person": 7}, {"base_dataset": "another"}):
+        other = World(objects, tmp_path, **changes)
+        result = snapshot(other.loop)
+        assert result.new_corrections == 0
+        ids.append(result.snapshot_id)
+    assert len(set(ids)) == 4
+
+
+def test_only_new_events_and_images_are_read(tmp_path: Path) -> None:
+    reads: Counter[str] = Counter()
+
+    class Counting(ObjectStore):
+        def get(self, key: str) -> bytes:
+            reads[key.partition("/")[0]] += 1
+            return super().get(key)
+
+    world = World(Counting.in_memory(), tmp_path)
+    for n in range(60):
+        world.correct(n)
+        world.pass_days(1)
+    snapshot(world.loop)
+    reads.clear()
+    for n in range(100, 110):
+        world.correct(n)
+    assert snapshot(world.loop).new_corrections == 10
+    assert (reads["corrections"], reads["images"]) == (10, 10)
+    assert reads["snapshots"] < 10
+
+
+def test_a_late_event_is_found_though_it_is_old(world: World) -> None:
+    """It waited in an outbox for weeks: its id is old, its day in the key is that of storing."""
+    old = correction(content_sha256(image(1)), at=START)
+    world.pass_days(30)
+    for n in range(2, 20):
+        world.correct(n)
+    snapshot(world.loop)
+    world.store(old, image(1))
+    result = snapshot(world.loop)
+    assert result.new_corrections == 1
+    assert old.image_sha256 in world.loop.snapshots.load(result.snapshot_id).image_sha256
+
+
+def test_a_day_that_was_never_seen_is_read_however_old(world: World) -> None:
+    world.pass_days(30)
+    world.correct(1)
+    snapshot(world.loop)
+    world.loop.corrections.put(correction(content_sha256(image(2))), b"", day="2025-01-01")
+    assert snapshot(world.loop).new_corrections == 1
+
+
+def test_a_full_one_finds_what_the_look_back_misses(world: World) -> None:
+    world.correct(1)
+    world.pass_days(30)
+    world.correct(2)
+    snapshot(world.loop)
+    world.loop.corrections.put(correction(content_sha256(image(3))), b"", day="2026-11-02")
+    assert snapshot(world.loop).new_corrections == 0
+    assert snapshot(world.loop, full=True).new_corrections == 1
+
+
+def test_an_event_under_two_days_counts_once(world: World) -> None:
+    event = correction(content_sha256(image(1)))
+    for day in ("2026-11-02", "2026-11-03"):
+        world.loop.corrections.put(event, b"", day=day)
+    assert snapshot(world.loop).corrections == 1
+
+
+def test_new_is_counted_from_the_snapshot_that_is_named(world: World) -> None:
+    """A run that failed after its snapshot must not make the next one believe that nothing is new."""
+    world.correct(1)
+    trained = snapshot(world.loop).snapshot_id
+    world.correct(2)
+    snapshot(world.loop)
+    assert snapshot(world.loop).new_corrections == 0
+    result = snapshot(world.loop, since=trained)
+    assert result.new_corrections == 1
+    assert trained in result.reason
+
+
+def test_many_at_once_agree(world: World) -> None:
+    for n in range(30):
+        world.correct(n)
+    with ThreadPoolExecutor(4) as pool:
+        ids = {result.snapshot_id for result in pool.map(lambda _: snapshot(world.loop), range(4))}
+    assert len(ids) == 1
+    assert world.loop.snapshots.latest().snapshot_id in ids
+
+
+def test_a_slower_job_does_not_turn_the_pointer_back(world: World) -> None:
+    world.correct(1)
+    older = world.loop.snapshots.manifest(snapshot(world.loop).snapshot_id)
+    world.correct(2)
+    newer = snapshot(world.loop).snapshot_id
+    world.loop.snapshots.point_to(older, days={})
+    assert world.loop.snapshots.latest().snapshot_id == newer
+
+
+def test_a_broken_event_stops_nothing(world: World) -> None:
+    world.correct(1)
+    good = event_key(correction(content_sha256(image(2))))
+    world.objects.put(good, b"{not json")
+    world.objects.put(good.replace(".json", "x.json"), json.dumps({"id": "other", "schema": 1}).encode())
+    data = world.loop.snapshots.load(snapshot(world.loop).snapshot_id)
+    assert len(data.images) == 1
+    assert world.loop.snapshots.latest().corrections == 2
+
+
+@pytest.mark.parametrize("damage", ["gone", "changed", "broken"])
+def test_an_image_that_is_gone_or_damaged_is_left_out_with_the_reason(world: World, damage: str) -> None:
+    kept, lost = world.correct(1), world.correct(2)
+    world.objects.delete(image_key(lost))
+    if damage != "gone":
+        world.objects.put(image_key(lost), world.objects.get(image_key(kept)) if damage == "changed" else b"no PNG")
+    data = world.loop.snapshots.load(snapshot(world.loop).snapshot_id)
+    assert data.image_sha256 == (kept,)
+    reasons = {d.state.image_sha256: (d.verdict, d.reasons) for d in data.decisions}
+    assert reasons[lost] == ("rejected", ("its image is gone from the store: erased, or damaged",))
+
+
+def test_content_ids_ignore_what_cannot_be_learned_from(world: World) -> None:
+    world.correct(1)
+    before = world.loop.snapshots.load(snapshot(world.loop).snapshot_id)
+    world.correct(2, "Hand")
+    world.correct(2, "CXR", who="bob")
+    after = world.loop.snapshots.load(snapshot(world.loop).snapshot_id)
+    assert before.snapshot_id != after.snapshot_id
+    assert before.content_id == after.content_id
+    assert replace(after, labels=("CXR",)).content_id != after.content_id
+
+
+def test_a_snapshot_nobody_took_is_said_so(world: World) -> None:
+    assert world.loop.snapshots.latest() is None
+    with pytest.raises(NotFoundError, match="medloop snapshot"):
+        world.loop.snapshots.load("0123456789abcdef")
+
+
+@pytest.mark.parametrize("part", ["events", "images"])
+def test_a_damaged_shard_is_named(world: World, part: str) -> None:
+    world.correct(1)
+    snapshot_id = snapshot(world.loop).snapshot_id
+    (key,) = [key for key in world.snapshots_bytes() if f"/{part}/" in key]
+    world.objects.put(key, b"PAR1 not")
+    with pytest.raises(StoreError, match="damaged"):
+        world.loop.snapshots.load(snapshot_id)
+
+
+def test_progress_is_told_from_zero_to_one(world: World) -> None:
+    for n in range(30):
+        world.correct(n)
+    shares: list[float] = []
+    snapshot(world.loop, progress=lambda share, what: shares.append(share))
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+
+
+def test_chunks_are_of_about_the_size_they_should_be() -> None:
+    records = [core.Record(f"{n:08}", "corrections", b"") for n in range(8000)]
+    sizes = [len(chunk) for chunk in core.chunked(records)]
+    assert 6 < np.mean(sizes) < 10
+
+
+def test_the_days_that_differ_between_two_clocks_are_looked_at_again(world: World) -> None:
+    world.correct(1)
+    snapshot(world.loop)
+    behind = correction(content_sha256(image(2)), at=START - timedelta(days=2))
+    world.loop.corrections.put(behind, b"", day="2026-10-31")
+    snapshot(world.loop)
+    world.loop.corrections.put(correction(behind.image_sha256, who="bob"), b"", day="2026-10-31")
+    assert snapshot(world.loop).new_corrections == 1
+
+
+class Failing(ObjectStore):
+    """Fails at one call that changes something, before or after it took effect."""
+
+    calls = 0
+    fail_at: int | None = None
+    late = False
+
+    def _changing(self, act: Callable[[], object]) -> object:
+        self.calls += 1
+        if self.calls == self.fail_at and not self.late:
+            raise StoreUnavailableError("the store cannot be reached")
+        result = act()
+        if self.calls == self.fail_at:
+            raise StoreUnavailableError("the store cannot be reached")
+        return result
+
+    def create(self, key: str, data: bytes) -> None:
+        self._changing(lambda: super(Failing, self).create(key, data))
+
+    def replace(self, key: str, data: bytes, e_tag: str) -> str:
+        return str(self._changing(lambda: super(Failing, self).replace(key, data, e_tag)))
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+def test_interrupted_at_any_write_it_is_made_good_by_running_again(tmp_path: Path, late: bool) -> None:
+    def grow(objects: Failing, home: Path) -> World:
+        world = World(objects, home)
+        for n in range(12):
+            world.correct(n)
+        snapshot(world.loop)
+        for n in range(12, 30):
+            world.correct(n)
+        return world
+
+    whole = grow(Failing.in_memory(), tmp_path / "whole")
+    before = whole.objects.calls
+    expected, contents = snapshot(whole.loop).snapshot_id, whole.snapshots_bytes()
+    writes = whole.objects.calls - before
+    assert writes > 5
+    for nth in range(1, writes + 1):
+        objects = Failing.in_memory()
+        world = grow(objects, tmp_path / str(nth))
+        objects.fail_at, objects.late = objects.calls + nth, late
+        with pytest.raises(StoreUnavailableError):
+            snapshot(world.loop)
+        assert snapshot(world.loop).snapshot_id == expected
+        assert world.snapshots_bytes() == contents
+        assert world.loop.snapshots.latest().snapshot_id == expected
