@@ -3,7 +3,8 @@
     python -m benchmarks.corrections latency            one correction: onto the disk, into S3
     python -m benchmarks.corrections users              50 people at once for 5 minutes
     python -m benchmarks.corrections outage             S3 away for 10 minutes
-    python -m benchmarks.corrections faults             kill -9 of front end and S3, 200 rounds
+    python -m benchmarks.corrections faults             kill -9 of anything in the whole stack, 200 rounds
+    python -m benchmarks.corrections store_faults       the same in short: front end and S3 alone
     python -m benchmarks.corrections snapshots          1,000 new on 100,000 and on none; the first of 100,000
     python -m benchmarks.corrections folding            1,000,000 events
     python -m benchmarks.corrections recipe             the published system's upload and weekly download beside ours
@@ -22,13 +23,14 @@ import subprocess
 import time
 from pathlib import Path
 
-from benchmarks.corrections import people, size
+from benchmarks.corrections import faults, people, size
 
 COMMANDS = {
     "latency": people.latency,
     "users": people.users,
     "outage": people.outage,
-    "faults": people.faults,
+    "faults": faults.faults,
+    "store_faults": faults.store_faults,
     "snapshots": size.snapshots,
     "folding": size.folding,
     "recipe": size.recipe,

@@ -1,12 +1,8 @@
-"""People who correct: one at a time, fifty at once, through an outage, and while processes are killed."""
+"""People who correct: one at a time, fifty at once, and through an outage."""
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -14,8 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from benchmarks.corrections.world import loop_on, new_bucket, picture, store
-from medloop.core.events import Correction, image_key
+from benchmarks.corrections.world import loop_on, picture, store
 from medloop.jobs.correct import correct
 from medloop.jobs.loop import Loop
 from medloop.stores.corrections import event_id_of
@@ -97,52 +92,6 @@ def outage(*, seconds: float = 600, rate: float = 5) -> dict[str, Any]:
     }  # fmt: skip
 
 
-FRONT_END = """
-import itertools, os, sys
-from pathlib import Path
-from benchmarks.corrections.people import say
-from medloop.settings import Settings
-from medloop.wiring import connect
-home, start = Path(sys.argv[1]), int(sys.argv[2])
-loop = connect(Settings(home=home, identity="plain"))
-loop.sender.start()
-for number in itertools.count(start):
-    print(say(loop, number), number, flush=True)
-"""
-
-
-def faults(*, rounds: int = 200) -> dict[str, Any]:
-    """Kill -9 of the front end or of S3 at a random moment, round after round, with corrections flowing."""
-    chance = random.Random(11)
-    acknowledged: dict[str, int] = {}
-    with store() as server, tempfile.TemporaryDirectory() as home:
-        bucket = new_bucket(server)
-        environment = {**os.environ, **server.environment, "MEDLOOP_S3_BUCKET": bucket}
-        process = _front_end(home, 0, environment)
-        killed: Counter[str] = Counter()
-        for number in range(1, rounds + 1):
-            time.sleep(chance.uniform(0.05, 0.6))
-            victim = chance.choice(["front end", "S3"])
-            killed[victim] += 1
-            if victim == "S3":
-                server.kill()
-                time.sleep(chance.uniform(0, 0.5))
-                server.start()
-            else:
-                _kill(process, acknowledged)
-                process = _front_end(home, number * 1_000_000, environment)
-        _kill(process, acknowledged)
-        loop = loop_on(server, Path(home), bucket=bucket)
-        loop.sender.send_once()
-        pending = loop.outbox.status().pending
-        stored = stored_ids(loop)
-        wrong = _wrong(loop, acknowledged)
-    return {
-        "rounds": rounds, "killed": dict(killed), "pending": pending, "wrong_images": wrong,
-        **_compare(list(acknowledged), stored),
-    }  # fmt: skip
-
-
 def say(loop: Loop, number: int, *, who: str = "ada") -> str:
     """A correction of picture `number`; the event id, once it is on disk."""
     shown = picture(number)
@@ -169,36 +118,6 @@ def _compare(acknowledged: list[str], stored: Counter[str]) -> dict[str, int]:
         "lost": len(set(acknowledged) - set(stored)),
         "doubled": sum(count - 1 for count in stored.values()),
     }
-
-
-def _wrong(loop: Loop, acknowledged: dict[str, int]) -> int:
-    """Events whose stored image or label is not what that person saw and said."""
-    keys = [info.key for info in loop.objects.list("corrections")]
-    events = [Correction.from_json(raw) for raw in loop.objects.get_many(keys)]
-    there = {info.key for info in loop.objects.list("images")}
-    return sum(
-        event.given_label != "Hand"
-        or image_key(event.image_sha256) not in there
-        or (event.id in acknowledged and picture(acknowledged[event.id]).sha256 != event.image_sha256)
-        for event in events
-    )
-
-
-def _front_end(home: str, start: int, environment: dict[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", FRONT_END, home, str(start)],
-        stdout=subprocess.PIPE, text=True, env=environment, cwd=Path(__file__).parents[2],
-    )  # fmt: skip
-
-
-def _kill(process: subprocess.Popen[str], acknowledged: dict[str, int]) -> None:
-    process.send_signal(signal.SIGKILL)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.endswith("\n"):
-            event_id, number = line.split()
-            acknowledged[event_id] = int(number)
-    process.wait(30)
 
 
 def _together(threads: list[threading.Thread]) -> None:

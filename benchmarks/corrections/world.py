@@ -67,6 +67,11 @@ def picture(number: int) -> DecodedImage:
     return DecodedImage(pixels=pixels, sha256=content_sha256(pixels), kind="PNG")
 
 
+def label_of(number: int) -> str:
+    """What everybody says of picture `number`."""
+    return LABELS[number % len(LABELS)]
+
+
 def event_for(shown: DecodedImage, at: datetime, *, who: str = "ada", label: str | None = "Hand") -> Correction:
     """A correction of this picture."""
     serial = next(_serial)
@@ -91,6 +96,6 @@ def fill(objects: ObjectStore, *, count: int, first: int, days: int, until: date
         for number in range(start, min(start + 2000, first + count)):
             shown = picture(number)
             at = until - timedelta(days=days * (1 - (number - first) / count))
-            event = event_for(shown, at, who=f"user {number % 50}", label=LABELS[number % 6])
+            event = event_for(shown, at, who=f"user {number % 50}", label=label_of(number))
             items += [(image_key(shown.sha256), encode_png(shown.pixels)), (event_key(event), event.to_json())]
         objects.ensure_many(items)

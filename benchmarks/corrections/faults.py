@@ -1,0 +1,328 @@
+"""Kill -9 at random moments while corrections flow: nothing lost, doubled or mislabelled, and always a champion.
+
+The stack is the one that `medloop up` starts, with a supervisor that brings back what is killed. Two front ends take
+the corrections, so that one of them lives when the other is hit, and a trainer moves the champion.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import track
+from tests.e2e.stack import Stack
+from tests.models import model
+from tests.servers import SeaweedFS, clean_environment, wait_until
+
+from benchmarks.corrections.world import label_of, loop_on, new_bucket, picture, store
+from medloop.core.decode import decode
+from medloop.core.events import Correction, image_key
+from medloop.errors import StoreError
+from medloop.guard import descendants
+from medloop.jobs.bootstrap import bootstrap
+from medloop.jobs.loop import Loop
+from medloop.jobs.promote import moves
+from medloop.jobs.snapshot import snapshot
+from medloop.services.state import StateFolder
+from medloop.services.supervisor import Supervisor
+from medloop.stores.airflow import Airflow
+from medloop.stores.corrections import event_id_of
+from medloop.stores.model_cache import CachedModel, ModelCache
+from medloop.stores.registry import CHAMPION
+
+ROOT = Path(__file__).parents[2]
+FRONT_ENDS = 2
+PAUSE_S = 0.25  # of a front end between two corrections
+SUPERVISED = {"S3": "seaweedfs", "MLflow": "mlflow", "scheduler": "airflow-scheduler", "page": "app"}
+DAG_EVERY = 12  # rounds: a DAG run takes a snapshot through the scheduler
+SETTLE_S = 180
+
+
+class Victim(Protocol):
+    """Something to kill, which comes back."""
+
+    name: str
+
+    def is_up(self) -> bool: ...
+
+    def kill(self) -> None: ...
+
+
+class Own:
+    """A process that this run starts, and starts again; all that it prints goes to one file."""
+
+    def __init__(self, name: str, module: str, environment: Mapping[str, str], out: Path) -> None:
+        self.name = name
+        self.out = out
+        self._command = [sys.executable, "-m", f"benchmarks.corrections.{module}"]
+        self._environment = {**clean_environment(), **environment}
+        self._lives = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self.arguments: Callable[[int], Sequence[str]] = lambda life: [str(life)]
+
+    def start(self) -> None:
+        arguments = self.arguments(self._lives)
+        self._lives += 1
+        self._said = self.out.stat().st_size if self.out.exists() else 0
+        with self.out.open("ab") as out, self.out.with_suffix(".err").open("ab") as err:
+            self._process = subprocess.Popen(
+                [*self._command, *arguments], stdout=out, stderr=err, env=self._environment, cwd=ROOT
+            )
+
+    def is_up(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def has_spoken(self) -> bool:
+        """Whether this life has printed something."""
+        return self.out.stat().st_size > self._said
+
+    def stop(self) -> None:
+        """For good."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait(30)
+
+    def kill(self) -> None:
+        self.stop()
+        self.start()
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What all lives printed; the line that a kill cut off said nothing."""
+        lines = self.out.read_bytes().split(b"\n")[:-1]
+        found = []
+        for line in lines:
+            with suppress(ValueError):
+                found.append(json.loads(line))
+        return found
+
+
+class FrontEnd(Own):
+    """Takes corrections; killed only while another one can answer."""
+
+    def __init__(self, number: int, environment: Mapping[str, str], folder: Path) -> None:
+        super().__init__("front end", "front_end", environment, folder / f"front-end-{number}.jsonl")
+        self.arguments = lambda life: [str((number * 10_000 + life) * 10_000), str(PAUSE_S)]
+        self.others: list[FrontEnd] = []
+
+    def is_up(self) -> bool:
+        return super().is_up() and all(Own.is_up(other) and other.has_spoken() for other in self.others)
+
+
+class Supervised:
+    """A component of the local stack, with all below it."""
+
+    def __init__(self, name: str, component: str, supervisor: Supervisor) -> None:
+        self.name = name
+        self._component = component
+        self._supervisor = supervisor
+        self._killed: set[int] = set()
+
+    def is_up(self) -> bool:
+        return bool(self._alive())
+
+    def kill(self) -> None:
+        alive = self._alive()
+        self._killed |= alive
+        for pid in alive:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _alive(self) -> set[int]:
+        (state,) = [state for state in self._supervisor.states() if state.name == self._component]
+        return set(descendants([state.pid])) - self._killed if state.is_up else set()
+
+
+class Store:
+    """SeaweedFS without a supervisor: it comes back after a while."""
+
+    name = "S3"
+
+    def __init__(self, server: SeaweedFS, chance: random.Random) -> None:
+        self._server = server
+        self._chance = chance
+
+    def is_up(self) -> bool:
+        return True
+
+    def kill(self) -> None:
+        self._server.kill()
+        time.sleep(self._chance.uniform(0, 1))
+        self._server.start()
+
+
+def faults(*, rounds: int = 200, seed: int = 11) -> dict[str, Any]:
+    """Kill -9 of front end, page, S3, MLflow, Airflow's scheduler and training at random moments, every 3 to 6 s."""
+    chance = random.Random(seed)
+    with tempfile.TemporaryDirectory(prefix="medloop-faults-") as folder:
+        stack = Stack(Path(folder))
+        stack.command("up", "--detach", "--no-training", timeout_s=600)
+        try:
+            return _whole_stack(stack, chance, rounds)
+        finally:
+            stack.run("down")
+
+
+def store_faults(*, rounds: int = 20, seed: int = 11) -> dict[str, Any]:
+    """The short form: kill -9 of front end and S3 alone, every 0.5 to 2 s; the champion is a cached one."""
+    chance = random.Random(seed)
+    with store() as server, tempfile.TemporaryDirectory() as folder:
+        bucket, home = new_bucket(server), Path(folder) / "home"
+        ModelCache(home / "models").write(CachedModel("1", model()))
+        environment = {
+            **server.environment, "MEDLOOP_S3_BUCKET": bucket, "MEDLOOP_HOME": str(home), "MEDLOOP_IDENTITY": "plain"
+        }  # fmt: skip
+        front_ends = _front_ends(environment, Path(folder))
+        killed = _storm([Store(server, chance), *front_ends], chance, rounds, between_s=(0.5, 2))
+        for front_end in front_ends:
+            front_end.stop()
+        loop = loop_on(server, home, bucket=bucket)
+        return {"rounds": rounds, "seed": seed, "killed": killed, **_verdict(loop, front_ends)}
+
+
+def _whole_stack(stack: Stack, chance: random.Random, rounds: int) -> dict[str, Any]:
+    from medloop.core.learn.recipe import TrainingConfig
+
+    loop, airflow = stack.loop(), stack.airflow()
+    bootstrap(loop, config=TrainingConfig.smoke())
+    front_ends = _front_ends(_environment(stack, "app"), stack.folder)
+    trainer = Own("training", "trainer", _environment(stack, "airflow-scheduler"), stack.folder / "trainer.jsonl")
+    trainer.start()
+    supervisor = Supervisor(StateFolder(stack.home))
+    supervised = [Supervised(name, component, supervisor) for name, component in SUPERVISED.items()]
+    runs: list[str] = []
+
+    def trigger(number: int) -> None:
+        if number % DAG_EVERY == 0:
+            with suppress(StoreError):
+                runs.append(airflow.trigger({"min_new": 10**6}, note="fault run"))
+
+    killed = _storm([*front_ends, trainer, *supervised], chance, rounds, between_s=(3, 6), each=trigger)
+    for own in (trainer, *front_ends):
+        own.stop()
+    wait_until(lambda: _answers(loop), what="MLflow should answer again", timeout_s=SETTLE_S)
+    done = Counter(_state_of(airflow, run_id) for run_id in runs)
+    trained = [line["version"] for line in trainer.lines() if "version" in line]
+    return {
+        "rounds": rounds, "killed": killed, **_verdict(loop, front_ends), "trainings_finished": len(trained),
+        "champions": len(moves(loop)), "champion_is_the_ledgers": _champion_fits(loop), "dag_runs": dict(done),
+    }  # fmt: skip
+
+
+def _environment(stack: Stack, component: str) -> dict[str, str]:
+    """What this component of the stack is given."""
+    return dict(json.loads((stack.home / "config" / f"{component}.env.json").read_text()))
+
+
+def _front_ends(environment: Mapping[str, str], folder: Path) -> list[FrontEnd]:
+    found = [FrontEnd(number, environment, folder) for number in range(1, FRONT_ENDS + 1)]
+    for front_end in found:
+        front_end.others = [other for other in found if other is not front_end]
+        front_end.start()
+    for front_end in found:
+        wait_until(front_end.has_spoken, what="a front end should take corrections", timeout_s=120)
+    return found
+
+
+def _storm(
+    victims: Sequence[Victim],
+    chance: random.Random,
+    rounds: int,
+    *,
+    between_s: tuple[float, float],
+    each: Callable[[int], None] = lambda _number: None,
+) -> dict[str, int]:
+    """Kill one a round, each kind as often as another; how many of each."""
+    killed: Counter[str] = Counter()
+    kinds = sorted({victim.name for victim in victims})
+    for number in track(range(rounds), "kill -9", console=Console(stderr=True)):
+        time.sleep(chance.uniform(*between_s))
+        kind = chance.choice(kinds)
+        candidates = [victim for victim in victims if victim.name == kind]
+        victim = chance.choice(candidates)
+        wait_until(victim.is_up, what=f"{kind} should be up again", timeout_s=SETTLE_S)
+        victim.kill()
+        killed[kind] += 1
+        each(number)
+    return dict(killed)
+
+
+def _verdict(loop: Loop, front_ends: Sequence[FrontEnd]) -> dict[str, Any]:
+    """Sends what is left and compares what was acknowledged with what is stored."""
+    until = time.monotonic() + SETTLE_S
+    while loop.outbox.status().pending and time.monotonic() < until:
+        loop.sender.send_once()
+    lines = [line for front_end in front_ends for line in front_end.lines()]
+    said = {line["event"]: int(line["number"]) for line in lines if "event" in line}
+    went_wrong = [line["wrong"] for line in lines if "wrong" in line]
+    keys = [info.key for info in loop.objects.list("corrections")]
+    stored = Counter(map(event_id_of, keys))
+    taken = loop.snapshots.manifest(snapshot(loop).snapshot_id)
+    return {
+        "acknowledged": len(said),
+        "stored": len(stored),
+        "pending": loop.outbox.status().pending,
+        "lost": len(said.keys() - stored.keys()),
+        "doubled": sum(count - 1 for count in stored.values()),
+        "wrong": _wrong(loop, keys, said),
+        "not_in_the_snapshot": len(stored.keys() - {event.id for event in loop.snapshots.all_events(taken)}),
+        "unanswered": len(went_wrong),
+        "why": sorted(set(went_wrong))[:5],
+        "longest_without_an_answer_s": _longest_gap([line["at"] for line in lines if "event" in line]),
+    }
+
+
+def _wrong(loop: Loop, keys: Sequence[str], said: Mapping[str, int]) -> int:
+    """Stored corrections whose label or picture is not what that person saw and said."""
+    events = [Correction.from_json(raw) for raw in loop.objects.get_many(keys)]
+    images = loop.objects.find_many([image_key(event.image_sha256) for event in events])
+    return sum(not _is_right(event, png, said) for event, png in zip(events, images, strict=True))
+
+
+def _is_right(event: Correction, png: bytes | None, said: Mapping[str, int]) -> bool:
+    if png is None or decode(png).sha256 != event.image_sha256:
+        return False
+    number = said.get(event.id)
+    if number is None:  # killed between the disk and the acknowledgement
+        return True
+    return event.given_label == label_of(number) and event.image_sha256 == picture(number).sha256
+
+
+def _longest_gap(times: list[float]) -> float:
+    ordered = sorted(times)
+    return round(max(after - before for before, after in itertools.pairwise(ordered)), 2)
+
+
+def _answers(loop: Loop) -> bool:
+    with suppress(StoreError):
+        return loop.registry.version_of(CHAMPION) is not None
+    return False
+
+
+def _champion_fits(loop: Loop) -> bool:
+    """Whether the alias is where the ledger says, or one step behind: a move that a kill cut off."""
+    last = moves(loop)[-1]
+    return loop.registry.version_of(CHAMPION) in (last.to_version, last.from_version)
+
+
+def _state_of(airflow: Airflow, run_id: str) -> str:
+    """How a DAG run ended; one that is still at it gets time to."""
+    until = time.monotonic() + SETTLE_S
+    while time.monotonic() < until:
+        with suppress(StoreError):
+            if (run := airflow.run(run_id)).finished:
+                return run.state
+        time.sleep(1)
+    return "not finished"

@@ -1,0 +1,46 @@
+"""The whole weekly loop in seconds, as a process to be killed: snapshot, training, gate, promotion, again and again.
+
+    python -m benchmarks.corrections.trainer SEED
+
+The training is the smoke recipe, whose models are bad, so a person overrules the gate: what counts here is that the
+champion moves while everything breaks. Each line on stdout is JSON: the new champion, or what went `wrong`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+import time
+
+from medloop.core.learn.recipe import TrainingConfig
+from medloop.errors import MedloopError
+from medloop.jobs.loop import Loop
+from medloop.jobs.promote import promote
+from medloop.jobs.retrain import retrain
+from medloop.wiring import connect
+
+WAIT_S = 2.0  # after a failure: the lease of a killed training runs out by itself
+
+
+def main() -> None:
+    loop = connect()
+    for seed in itertools.count(int(sys.argv[1])):
+        done = _train(loop, seed)
+        print(json.dumps(done), flush=True)
+        if "wrong" in done:
+            time.sleep(WAIT_S)
+
+
+def _train(loop: Loop, seed: int) -> dict[str, object]:
+    try:
+        result = retrain(loop, force=True, config=TrainingConfig.smoke(seed), by="fault run")
+        if result.version and not result.promoted:
+            promote(loop, version=result.version, by="fault run", reason="the champion is to move", force=True)
+    except MedloopError as error:
+        return {"wrong": str(error)}
+    return {"version": result.version}
+
+
+if __name__ == "__main__":
+    main()
