@@ -73,7 +73,7 @@ class AirflowServer:
         passwords.write_text(json.dumps({self.username: self.password}))
         fernet_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
         keys = programs.AirflowSecrets(passwords, jwt_secret=secrets.token_hex(32), fernet_key=fernet_key)
-        own = programs.airflow_environment(folder=folder, port=port, user=self.username, secrets=keys)
+        own = programs.airflow_environment(folder=folder, port=port, roles={self.username: "admin"}, secrets=keys)
         self.environment = {**own, **environment}
         started = programs.airflow(port=port, environment=self.environment, task_environment={})
         self._servers = [(Server if program.health_url else Background)(program, folder) for program in started]

@@ -203,9 +203,11 @@ def test_the_front_ends_policy_lets_it_append_and_nothing_else(as_role, objects:
     assert world.loop.outbox.status().pending == 0
     assert world.loop.corrections.image(sha256) == encode_png(image(1))
     assert world.loop.ledger._objects.get("promotions/dt=2026-11-02/a.json") == b"{}"
+    with Lease(world.objects, "leases/promotion.json").hold("rollback"):
+        world.objects.create("promotions/dt=2026-11-02/b.json", b"{}")
     for forbidden in (
         lambda: world.objects.delete(image_key(sha256)),
-        lambda: world.objects.put("promotions/dt=2026-11-02/forged.json", b"{}"),
+        lambda: world.objects.delete("promotions/dt=2026-11-02/a.json"),
         lambda: world.objects.put("snapshots/latest.json", b"{}"),
         lambda: world.objects.put("leases/retrain.json", b"{}"),
         lambda: world.objects.put("anything", b"{}"),

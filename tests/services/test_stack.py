@@ -14,8 +14,12 @@ import httpx
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from pydantic import SecretStr
 from tests.servers import MLflowServer, SeaweedFS, answers, wait_until
 from tests.stack import LocalStack, is_loopback
+
+from medloop.settings import Settings
+from medloop.stores.airflow import Airflow
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(420)]
 
@@ -84,12 +88,15 @@ def test_no_secret_stands_on_a_command_line(stack: LocalStack) -> None:
     assert [secret for secret in secrets if secret in commands] == []
 
 
-def test_the_page_can_use_its_bucket_and_cannot_touch_the_artifacts(stack: LocalStack) -> None:
-    environment = _frontend(stack)
-    client = _s3(environment)
-    client.put_object(Bucket="medloop", Key="test/page", Body=b"x")
-    assert client.get_object(Bucket="medloop", Key="test/page")["Body"].read() == b"x"
+def test_the_page_appends_to_its_bucket_and_can_do_nothing_else_in_s3(stack: LocalStack) -> None:
+    client = _s3(_frontend(stack))
+    for key in ("corrections/dt=2026-11-23/page.json", "promotions/dt=2026-11-23/page.json", "leases/promotion.json"):
+        client.put_object(Bucket="medloop", Key=key, Body=b"x")
+        assert client.get_object(Bucket="medloop", Key=key)["Body"].read() == b"x"
+        with pytest.raises(ClientError, match="AccessDenied"):
+            client.delete_object(Bucket="medloop", Key=key)
     for call in (
+        lambda: client.put_object(Bucket="medloop", Key="snapshots/latest.json", Body=b"x"),
         lambda: client.put_object(Bucket="mlflow", Key="test/page", Body=b"x"),
         lambda: client.list_objects_v2(Bucket="mlflow"),
         lambda: client.create_bucket(Bucket="another"),
@@ -98,20 +105,53 @@ def test_the_page_can_use_its_bucket_and_cannot_touch_the_artifacts(stack: Local
             call()
 
 
-def test_the_page_reads_the_registry_and_cannot_write_it(stack: LocalStack) -> None:
-    page, operator = _frontend(stack), stack.operator()
-    uri = page["MLFLOW_TRACKING_URI"]
-    call = {"url": f"{uri}/api/2.0/mlflow/registered-models/create", "json": {"name": "of-the-operator"}}
-    admin = (operator["MLFLOW_TRACKING_USERNAME"], operator["MLFLOW_TRACKING_PASSWORD"])
-    assert httpx.post(**call, auth=admin, timeout=60).status_code == 200
-    user = (page["MLFLOW_TRACKING_USERNAME"], page["MLFLOW_TRACKING_PASSWORD"])
-    found = httpx.get(
-        f"{uri}/api/2.0/mlflow/registered-models/get", params={"name": "of-the-operator"}, auth=user, timeout=60
+def _mlflow(environment: dict[str, str], method: str, path: str, **body: object) -> httpx.Response:
+    user = (environment["MLFLOW_TRACKING_USERNAME"], environment["MLFLOW_TRACKING_PASSWORD"])
+    url = f"{environment['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/{path}"
+    return httpx.request(method, url, auth=user, timeout=60, **{"params" if method == "GET" else "json": body})
+
+
+def _register(stack: LocalStack, name: str) -> None:
+    """A model with one version that nobody can load."""
+    operator = stack.operator()
+    experiment = _mlflow(operator, "POST", "experiments/create", name=f"of {name}").json()["experiment_id"]
+    run = _mlflow(operator, "POST", "runs/create", experiment_id=experiment).json()["run"]["info"]
+    assert _mlflow(operator, "POST", "registered-models/create", name=name).status_code == 200
+    version = {"name": name, "run_id": run["run_id"], "source": f"{run['artifact_uri']}/model"}
+    assert _mlflow(operator, "POST", "model-versions/create", **version).status_code == 200
+
+
+def test_the_page_moves_the_aliases_of_its_model_and_writes_nothing_else_in_the_registry(stack: LocalStack) -> None:
+    page, own, other = _frontend(stack), "medical-mnist", "of-the-operator"
+    for name in (own, other):
+        _register(stack, name)
+        assert _mlflow(page, "GET", "registered-models/get", name=name).status_code == 200
+        moved = _mlflow(page, "POST", "registered-models/alias", name=name, alias="tried", version="1")
+        assert moved.status_code == (200 if name == own else 403)
+        for method, path in (("DELETE", "model-versions/delete"), ("DELETE", "registered-models/delete")):
+            assert _mlflow(page, method, path, name=name, version="1").status_code == 403, path
+    experiment = _mlflow(page, "GET", "experiments/get-by-name", experiment_name=f"of {own}").json()["experiment"]
+    for path in ("experiments/delete", "runs/create"):
+        assert _mlflow(page, "POST", path, experiment_id=experiment["experiment_id"]).status_code == 403, path
+    for name in (own, other):
+        _mlflow(stack.operator(), "DELETE", "registered-models/delete", name=name)
+
+
+def test_the_page_starts_a_training_and_may_not_touch_airflows_secrets(stack: LocalStack) -> None:
+    environment = _frontend(stack)
+    settings = Settings(
+        airflow_url=environment["MEDLOOP_AIRFLOW_URL"],
+        airflow_username=environment["MEDLOOP_AIRFLOW_USERNAME"],
+        airflow_password=SecretStr(environment["MEDLOOP_AIRFLOW_PASSWORD"]),
     )
-    assert found.status_code == 200
-    alias = {"name": "of-the-operator", "alias": "champion", "version": "1"}
-    refused = httpx.post(f"{uri}/api/2.0/mlflow/registered-models/alias", json=alias, auth=user, timeout=60)
-    assert refused.status_code == 403
+    airflow = Airflow(settings)
+    run_id = airflow.trigger({"force": False}, note="started by a test")
+    wait_until(lambda: airflow.run(run_id).finished, what="the run should end", timeout_s=180, every_s=1)
+    login = {"username": settings.airflow_username, "password": environment["MEDLOOP_AIRFLOW_PASSWORD"]}
+    token = httpx.post(f"{settings.airflow_url}/auth/token", json=login, timeout=60).json()["access_token"]
+    header = {"Authorization": f"Bearer {token}"}
+    for path in ("connections", "variables"):
+        assert httpx.get(f"{settings.airflow_url}/api/v2/{path}", headers=header, timeout=60).status_code == 403, path
 
 
 def test_the_filer_refuses_strangers(stack: LocalStack) -> None:

@@ -16,6 +16,7 @@ from medloop.services.state import SOCKET_PATH_LIMIT, StateFolder, write_private
 from medloop.services.supervisor import configuration
 from medloop.settings import Settings, load_named_settings, load_settings
 
+ROOT = Path(__file__).parents[2]
 CREDENTIALS = Credentials()
 
 
@@ -31,16 +32,33 @@ def _program(plan: Plan, name: str) -> Program:
     return found
 
 
-def _identities(plan: Plan) -> dict[str, list[str]]:
-    (text,) = [text for path, text in plan.files.items() if path.name == "s3.json"]
-    return {entry["name"]: entry["actions"] for entry in json.loads(text)["identities"]}
+def _file(plan: Plan, name: str) -> dict:
+    (text,) = [text for path, text in plan.files.items() if path.name == name]
+    return json.loads(text)
 
 
 def test_each_identity_of_s3_has_no_more_rights_than_it_needs(tmp_path: Path) -> None:
-    rights = _identities(_plan(tmp_path))
-    assert "Admin" in rights.pop("operator")
-    buckets = {name: {action.partition(":")[2] for action in actions} for name, actions in rights.items()}
-    assert buckets == {"frontend": {"medloop"}, "trainer": {"medloop"}, "mlflow": {"mlflow"}}
+    s3 = _file(_plan(tmp_path), "s3.json")
+    actions = {entry["name"]: entry.get("actions", []) for entry in s3["identities"]}
+    assert "Admin" in actions.pop("operator")
+    assert {action.partition(":")[2] for action in actions.pop("mlflow")} == {"mlflow"}
+    assert actions == {"frontend": [], "trainer": []}
+    assert {entry["name"]: entry["policyNames"] for entry in s3["identities"] if "policyNames" in entry} == {
+        "frontend": ["frontend"],
+        "trainer": ["trainer"],
+    }
+    for document in s3["policies"]:
+        written = (ROOT / "docs" / f"iam-{document['name']}.json").read_text()
+        assert json.loads(document["content"]) == json.loads(written), "docs/iam-*.json and services.rights differ"
+
+
+def test_the_page_has_a_user_of_its_own_in_airflow(tmp_path: Path) -> None:
+    plan = _plan(tmp_path)
+    environment = _program(plan, "app").environment
+    user, password = environment["MEDLOOP_AIRFLOW_USERNAME"], environment["MEDLOOP_AIRFLOW_PASSWORD"]
+    assert _file(plan, "airflow-passwords.json")[user] == password
+    roles = _program(plan, "airflow-api-server").environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"]
+    assert roles == "admin:admin,frontend:user"
 
 
 def test_each_component_holds_only_its_own_keys(tmp_path: Path) -> None:
@@ -54,6 +72,7 @@ def test_each_component_holds_only_its_own_keys(tmp_path: Path) -> None:
         "mlflow_admin_password": {"first-model", "airflow-scheduler", "airflow-dag-processor"},
         "seaweed_filer_write_key": {"seaweedfs"},
         "airflow_password": set(),
+        "airflow_frontend_password": {"app"},
     }
     for secret, expected in holders.items():
         value = getattr(CREDENTIALS, secret)
@@ -106,7 +125,7 @@ def test_what_a_component_reads_from_its_environment_is_what_was_meant(
     assert (settings.max_upload_mb, settings.identity, settings.home) == (7, "plain", tmp_path)
     assert settings.mlflow_username == "frontend"
     assert settings.airflow_url is not None
-    assert settings.airflow_password is None
+    assert settings.airflow_password is not None
 
 
 def test_airflow_gets_its_connections(tmp_path: Path) -> None:
@@ -163,7 +182,8 @@ class TestExternalSystems:
         assert [program.name for program in plan.programs] == ["seaweedfs", "mlflow", "app", "first-model"]
         environment = _program(plan, "app").environment
         assert environment["MEDLOOP_AIRFLOW_URL"] == "https://airflow.example"
-        assert "geheim" not in environment.values()
+        assert environment["MEDLOOP_AIRFLOW_PASSWORD"] == "geheim"
+        assert "geheim" not in _program(plan, "first-model").environment.values()
 
     def test_without_airflow(self, tmp_path: Path) -> None:
         plan = _plan(tmp_path, with_airflow=False)

@@ -11,6 +11,7 @@ from medloop.app.when import ago
 from medloop.errors import MedloopError, SettingsError
 from medloop.stores.airflow import Airflow
 from medloop.stores.registry import CHAMPION
+from medloop.wiring import PROMOTION_LEASE_KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def service_health(backend: Backend) -> list[Health]:
     """Ask S3, MLflow and Airflow once each; takes as long as they do."""
     loop = backend.loop
     return [
-        _ask("Store (S3)", lambda: loop.objects.head("health")),
+        _ask("Store (S3)", lambda: loop.objects.head(PROMOTION_LEASE_KEY)),  # a key that the page's policy covers
         _ask("Model registry (MLflow)", lambda: loop.registry.version_of(CHAMPION)),
         _ask("Training (Airflow)", lambda: Airflow(backend.settings).ping()),
     ]

@@ -57,7 +57,7 @@ def version_row(version: ModelVersion) -> VersionRow:
     tags = version.tags
     return VersionRow(
         version=version.version,
-        roles=tuple(sorted(version.aliases)),
+        roles=tuple(sorted(set(version.aliases) - ({"challenger"} if "champion" in version.aliases else set()))),
         created_at=version.created_at,
         gate=tags.get("gate", ""),
         reasons=tuple(filter(None, tags.get("gate_reasons", "").split("\n"))),

@@ -6,11 +6,12 @@ Run twice it finds the move made, or finishes it. A rollback is in `medloop.jobs
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from medloop.core.events import Promotion, PromotionAction
-from medloop.errors import MedloopError, StaleError
+from medloop.errors import MedloopError, StaleError, StoreError
 from medloop.jobs.loop import Loop
 from medloop.jobs.training_record import recorded_report
 from medloop.stores.registry import CHALLENGER, CHAMPION
@@ -61,7 +62,8 @@ def promote(loop: Loop, *, version: str, by: str, reason: str = "", force: bool 
             snapshot_id=challenger.tags.get("snapshot_id") or None, gate_report=report.to_dict() if report else None,
         )  # fmt: skip
         if loop.registry.version_of(CHALLENGER) == version:
-            loop.registry.drop_alias(CHALLENGER)
+            with suppress(StoreError):  # MLflow lets few remove a name; on the champion it says nothing wrong
+                loop.registry.drop_alias(CHALLENGER)
     return PromoteResult(True, current, version, (why,))
 
 

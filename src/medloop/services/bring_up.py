@@ -93,16 +93,20 @@ class BringUp:
         return ServiceError(f"{program.name} {what}. The end of {log}:\n{words}")
 
     def _create_frontend_user(self) -> None:
-        """MLflow's user for the page, who may read and nothing else; there already on a later start."""
+        """MLflow's user for the page: reads everything and moves aliases of the one model, which need not exist yet."""
+        user = {"username": MLFLOW_FRONTEND}
+        self._ask_mlflow("2.0/mlflow/users/create", {**user, "password": self._plan.frontend_password})
+        model = {"resource_type": "registered_model", "resource_id": self._plan.model_name, "permission": "EDIT"}
+        self._ask_mlflow("3.0/mlflow/users/permissions/grant", {**user, **model})
+
+    def _ask_mlflow(self, path: str, body: dict[str, str]) -> None:
+        """As its admin; what was done on an earlier start is no failure."""
         tracking = self._plan.operator_env
-        answer = self._http.post(
-            f"{tracking['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/users/create",
-            json={"username": MLFLOW_FRONTEND, "password": self._plan.frontend_password},
-            auth=(MLFLOW_ADMIN, tracking["MLFLOW_TRACKING_PASSWORD"]),
-            timeout=30.0,
-        )
+        password = tracking["MLFLOW_TRACKING_PASSWORD"]
+        url = f"{tracking['MLFLOW_TRACKING_URI']}/api/{path}"
+        answer = self._http.post(url, json=body, auth=(MLFLOW_ADMIN, password), timeout=30.0)
         if answer.status_code != httpx.codes.OK and "RESOURCE_ALREADY_EXISTS" not in answer.text:
-            raise ServiceError(f"MLflow refuses to create the page's user: {answer.status_code} {answer.text[:300]}")
+            raise ServiceError(f"MLflow refuses the page's user ({path}): {answer.status_code} {answer.text[:300]}")
 
     def _open_dag(self) -> None:
         """Unpause the DAG, once in the life of a state folder: a person who pauses it later means it.

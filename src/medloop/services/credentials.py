@@ -46,6 +46,7 @@ class Credentials:
     mlflow_frontend_password: str = field(default_factory=_secret)
     mlflow_session_key: str = field(default_factory=_secret)
     airflow_password: str = field(default_factory=_secret)
+    airflow_frontend_password: str = field(default_factory=_secret)
     airflow_jwt_secret: str = field(default_factory=lambda: secrets.token_hex(64))  # HS512 wants 64 bytes
     airflow_fernet_key: str = field(default_factory=_fernet_key)
     identity_key: str = field(default_factory=_secret)

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from medloop.services import programs
+from medloop.services import programs, rights
 from medloop.services.credentials import Credentials
 from medloop.services.ports import LOOPBACK
 from medloop.services.programs import Program
@@ -23,7 +23,9 @@ from medloop.services.state import StateFolder
 from medloop.settings import AIRFLOW_FIELDS, MLFLOW_FIELDS, S3_FIELDS, SYSTEMS, NamedSettings, Settings, variable_name
 
 BUCKET, MLFLOW_BUCKET = "medloop", "mlflow"
-MLFLOW_ADMIN, MLFLOW_FRONTEND, AIRFLOW_ADMIN = "admin", "frontend", "admin"
+MLFLOW_ADMIN, MLFLOW_FRONTEND = "admin", "frontend"
+AIRFLOW_ADMIN, AIRFLOW_FRONTEND = "admin", "frontend"
+AIRFLOW_ROLES = {AIRFLOW_ADMIN: "admin", AIRFLOW_FRONTEND: "user"}  # the least that may start and watch a DAG run
 # Settings of the stack itself; each component is told what it needs of them in its own words.
 STACK_FIELDS = S3_FIELDS | MLFLOW_FIELDS | AIRFLOW_FIELDS | {
     "dagshub_user_token", "aws_region", "home", "host", "allow_remote", "identity_key",
@@ -74,6 +76,7 @@ class Plan:
     files: Mapping[Path, str]  # all hold secrets
     operator_env: Mapping[str, str]
     frontend_password: str  # of MLflow's user for the page
+    model_name: str  # the registered model whose aliases that user may move
     addresses: tuple[Address, ...]
 
 
@@ -105,12 +108,13 @@ class Planner:
                 self.folder.mlflow, username=MLFLOW_ADMIN, password=self.credentials.mlflow_admin_password
             )
         if self.local.airflow:
-            files[self._airflow_passwords] = json.dumps({AIRFLOW_ADMIN: self.credentials.airflow_password})
+            files[self._airflow_passwords] = json.dumps(self._airflow_logins())
         return Plan(
             programs=tuple(self._programs(with_training=with_training, with_migration=with_migration)),
             files=files,
             operator_env=self._operator_env(),
             frontend_password=self.credentials.mlflow_frontend_password,
+            model_name=self.settings.model_name,
             addresses=tuple(self._addresses()),
         )
 
@@ -131,19 +135,20 @@ class Planner:
         return self.folder.config / "airflow-passwords.json"
 
     def _s3_rights(self) -> str:
-        """Each identity with no more than it needs."""
-        actions = {
-            "operator": ["Admin", "Read", "Write", "List", "Tagging"],
-            "frontend": [f"{action}:{BUCKET}" for action in ("Read", "Write", "List", "Tagging")],
-            "trainer": [f"{action}:{BUCKET}" for action in ("Read", "Write", "List", "Tagging")],
-            "mlflow": [f"{action}:{MLFLOW_BUCKET}" for action in ("Read", "Write", "List", "Tagging")],
+        """Each identity with no more than it needs. SeaweedFS' own actions cannot tell writing from deleting."""
+        policies: tuple[rights.Identity, ...] = ("frontend", "trainer")
+        allowed: dict[str, dict[str, list[str]]] = {
+            "operator": {"actions": ["Admin", "Read", "Write", "List", "Tagging"]},
+            "mlflow": {"actions": [f"{action}:{MLFLOW_BUCKET}" for action in ("Read", "Write", "List", "Tagging")]},
+            **{name: {"policyNames": [name]} for name in policies},
         }
         identities = []
-        for name, allowed in actions.items():
+        for name, may in allowed.items():
             access_key, secret_key = self.credentials.s3(name)
             keys = [{"accessKey": access_key, "secretKey": secret_key}]
-            identities.append({"name": name, "credentials": keys, "actions": allowed})
-        return json.dumps({"identities": identities}, indent=1)
+            identities.append({"name": name, "credentials": keys, **may})
+        documents = [{"name": name, "content": json.dumps(rights.policy(name, bucket=BUCKET))} for name in policies]
+        return json.dumps({"identities": identities, "policies": documents}, indent=1)
 
     def _programs(self, *, with_training: bool, with_migration: bool) -> list[Program]:
         found = []
@@ -156,7 +161,12 @@ class Planner:
                 host=self.settings.host,
                 port=self.ports["app"],
                 max_upload_mb=self.settings.max_upload_mb,
-                environment={**self._own(), **self._s3("frontend"), **self._tracking(MLFLOW_FRONTEND)},
+                environment={
+                    **self._own(),
+                    **self._s3("frontend"),
+                    **self._tracking(MLFLOW_FRONTEND),
+                    **self._airflow_login(),
+                },
             )
         )
         if self.local.airflow:
@@ -208,7 +218,7 @@ class Planner:
         environment = programs.airflow_environment(
             folder=self.folder.airflow,
             port=self.ports["airflow"],
-            user=AIRFLOW_ADMIN,
+            roles=AIRFLOW_ROLES,
             secrets=programs.AirflowSecrets(
                 passwords_file=self._airflow_passwords,
                 jwt_secret=self.credentials.airflow_jwt_secret,
@@ -242,6 +252,19 @@ class Planner:
                 password=tracking["MLFLOW_TRACKING_PASSWORD"],
             )
         return found
+
+    def _airflow_logins(self) -> dict[str, str]:
+        keys = self.credentials
+        return {AIRFLOW_ADMIN: keys.airflow_password, AIRFLOW_FRONTEND: keys.airflow_frontend_password}
+
+    def _airflow_login(self) -> dict[str, str]:
+        """How the page logs in to Airflow: as a user of its own on the local one, as the user does on the user's."""
+        if not self.local.airflow:
+            return named_environment(self.settings, only=AIRFLOW_FIELDS)
+        return {
+            "MEDLOOP_AIRFLOW_USERNAME": AIRFLOW_FRONTEND,
+            "MEDLOOP_AIRFLOW_PASSWORD": self.credentials.airflow_frontend_password,
+        }
 
     def _own(self) -> dict[str, str]:
         """What the user set of medloop itself, for a process that sees none of the user's files."""

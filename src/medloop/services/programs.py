@@ -147,8 +147,10 @@ class AirflowSecrets:
     fernet_key: str
 
 
-def airflow_environment(*, folder: Path, port: int, user: str, secrets: AirflowSecrets) -> dict[str, str]:
-    """Airflow's configuration, the same for each of its processes."""
+def airflow_environment(
+    *, folder: Path, port: int, roles: Mapping[str, str], secrets: AirflowSecrets
+) -> dict[str, str]:
+    """Airflow's configuration, the same for each of its processes; `roles` by user: viewer, user, op or admin."""
     url = f"http://{LOOPBACK}:{port}"
     options = {
         "CORE__DAGS_FOLDER": str(PACKAGE / "dags"),
@@ -156,7 +158,7 @@ def airflow_environment(*, folder: Path, port: int, user: str, secrets: AirflowS
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": "2",
         "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
-        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{user}:admin",
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in roles.items()),
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(secrets.passwords_file),
         "CORE__FERNET_KEY": secrets.fernet_key,
         "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db",
