@@ -86,11 +86,23 @@ class Settings(BaseSettings):
     # The local stack.
     home: Path = Path(".medloop")  # state folder: data of the services, caches, outbox, credentials
     host: str = "127.0.0.1"  # where the page listens; the other services always stay on 127.0.0.1
-    allow_remote: bool = False  # let `host` be another address: there is no login yet
+    allow_remote: bool = False  # let `host` be another address without a login
     app_port: int = Field(8501, ge=0, le=65535)  # of the page; for each port, 0 takes any that is free
     s3_port: int = Field(8333, ge=0, le=65535)  # of SeaweedFS
     mlflow_port: int = Field(5000, ge=0, le=65535)  # of MLflow
     airflow_port: int = Field(8080, ge=0, le=65535)  # of Airflow's API server
+
+    # Login with OpenID Connect. Without it there is one local user, and the page stays on this machine.
+    oidc_issuer: str | None = None  # address of the provider
+    oidc_client_id: str | None = None  # of the page at the provider
+    oidc_client_secret: SecretStr | None = None  # of the page at the provider
+    app_url: str | None = None  # address at which people reach the page, where it is not http://HOST:PORT
+    oidc_roles_claim: str = "roles"  # claim of the identity token with a person's roles or groups; dots go inside
+    oidc_admins: str = ""  # who may promote, roll back and retrain: verified e-mails or values of that claim, by commas
+    oidc_reviewers: str = ""  # who may review, likewise
+    oidc_correctors: str = ""  # who may correct, likewise
+    oidc_default_role: Literal["viewer", "corrector", "reviewer", "admin"] = "viewer"  # of everybody else who signs in
+    session_hours: float = Field(12.0, gt=0)  # after which a person has to sign in again
 
     # Serving.
     poll_s: float = Field(3.0, gt=0)  # how often the champion alias is looked at

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,17 +29,20 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def app_over_memory(folder: Path) -> Iterator[str]:
+def app_over_memory(
+    folder: Path, *, port: int = 0, options: Sequence[str] = (), settings: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """The app over `tests.app.site`, as a server of its own; its address."""
-    (port,) = free_ports(1)
+    port = port or free_ports(1)[0]
     command = [
         sys.executable, "-m", "medloop.guard", "--",
         sys.executable, "-m", "streamlit", "run", str(HERE / "site_app.py"), "--server.port", str(port),
         "--server.address", "127.0.0.1", "--server.headless", "true", "--browser.gatherUsageStats", "false",
-        "--client.toolbarMode", "viewer", "--server.fileWatcherType", "none", "--", str(folder),
+        "--client.toolbarMode", "viewer", "--server.fileWatcherType", "none", *options, "--", str(folder),
     ]  # fmt: skip
     log = (folder / "app.log").open("wb")
-    process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=clean_environment(), cwd=folder)
+    environment = {**clean_environment(), **(settings or {})}
+    process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment, cwd=folder)
     try:
         wait_until(
             lambda: answers(f"http://127.0.0.1:{port}/_stcore/health"), what=f"the app should answer; {log.name}"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from medloop.errors import ServiceError
 from medloop.services import ports, programs
 from medloop.services.credentials import Credentials, load_or_create
 from medloop.services.plan import Locals, Plan, Planner
 from medloop.services.programs import Program
-from medloop.services.stack import inherited_environment
+from medloop.services.stack import check_host, inherited_environment
 from medloop.services.state import SOCKET_PATH_LIMIT, StateFolder, write_private
 from medloop.services.supervisor import configuration
 from medloop.settings import Settings, load_named_settings, load_settings
@@ -61,6 +63,65 @@ def test_the_page_has_a_user_of_its_own_in_airflow(tmp_path: Path) -> None:
     assert roles == "admin:admin,frontend:user"
 
 
+LOGIN = {
+    "oidc_issuer": "https://login.clinic.example/",
+    "oidc_client_id": "medloop",
+    "oidc_client_secret": 'geh"eim\\',
+    "oidc_admins": "ada@clinic.example",
+}
+
+
+def test_the_login_lies_in_a_file_for_the_page_alone(tmp_path: Path) -> None:
+    plan = _plan(tmp_path, **LOGIN)
+    auth = tomllib.loads(_login_text(plan))["auth"]
+    assert auth["server_metadata_url"] == "https://login.clinic.example/.well-known/openid-configuration"
+    assert auth["redirect_uri"] == f"http://127.0.0.1:{_port(plan, 'page')}/oauth2callback"
+    assert (auth["client_secret"], auth["cookie_secret"]) == (LOGIN["oidc_client_secret"], CREDENTIALS.cookie_key)
+    environment = _program(plan, "app").environment
+    assert environment["MEDLOOP_OIDC_ADMINS"] == "ada@clinic.example"
+    for program in plan.programs:
+        assert LOGIN["oidc_client_secret"] not in " ".join([*program.command, *program.environment.values()])
+
+
+def test_without_a_login_there_is_an_empty_file_and_not_somebody_elses(tmp_path: Path) -> None:
+    plan = _plan(tmp_path)
+    assert _login_text(plan) == ""
+    assert f"--secrets.files={tmp_path}/config/login.toml" in _program(plan, "app").command
+
+
+def _login_text(plan: Plan) -> str:
+    (text,) = [text for path, text in plan.files.items() if path.name == "login.toml"]
+    return text
+
+
+def test_the_page_answers_under_its_own_names_alone(tmp_path: Path) -> None:
+    def names(**settings: str) -> set[str]:
+        command = _program(_plan(tmp_path, **settings), "app").command
+        return {part.partition("=")[2] for part in command if part.startswith("--server.allowedHosts=")}
+
+    assert names() == {"127.0.0.1", "localhost"}
+    assert names(app_url="https://medloop.clinic.example/") == {"127.0.0.1", "localhost", "medloop.clinic.example"}
+    assert names(host="0.0.0.0") == set()  # noqa: S104
+
+
+@pytest.mark.parametrize(
+    ("settings", "refused"),
+    [
+        ({"host": "0.0.0.0"}, "MEDLOOP_ALLOW_REMOTE"),  # noqa: S104
+        ({"host": "0.0.0.0", "allow_remote": True}, ""),  # noqa: S104
+        ({"host": "0.0.0.0", **LOGIN}, ""),  # noqa: S104
+        ({"oidc_issuer": "https://login.clinic.example"}, "MEDLOOP_OIDC_CLIENT_ID"),
+    ],
+)
+def test_a_page_for_others_needs_a_login(settings: dict[str, object], refused: str) -> None:
+    named = load_named_settings(**settings)
+    if not refused:
+        check_host(named)
+        return
+    with pytest.raises(ServiceError, match=refused):
+        check_host(named)
+
+
 def test_each_component_holds_only_its_own_keys(tmp_path: Path) -> None:
     plan = _plan(tmp_path)
     holders = {
@@ -73,6 +134,7 @@ def test_each_component_holds_only_its_own_keys(tmp_path: Path) -> None:
         "seaweed_filer_write_key": {"seaweedfs"},
         "airflow_password": set(),
         "airflow_frontend_password": {"app"},
+        "cookie_key": set(),
     }
     for secret, expected in holders.items():
         value = getattr(CREDENTIALS, secret)

@@ -1,15 +1,18 @@
 """Who may do what: every action of the pages passes through here, on the server, whatever a page shows.
 
-Without a login there is one local user with every right; the app listens on loopback alone.
+Without a login there is one local user with every right; the app listens on loopback alone. With one, the provider says
+who somebody is, and the settings say which role that means.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
 
 from medloop.errors import MedloopError
+from medloop.settings import Settings
 
 Role = Literal["viewer", "corrector", "reviewer", "admin"]
 Action = Literal["classify", "correct", "review", "retrain", "promote", "rollback"]
@@ -29,13 +32,18 @@ class AccessError(MedloopError):
     """This person may not do that."""
 
 
+class SignInError(AccessError):
+    """Nobody is signed in, or not any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """The person at the page."""
 
-    name: str
+    name: str  # stored as the privacy setting says
     role: Role
     local: bool  # no login: whoever sits at this machine
+    shown_as: str = ""  # to the person; "": the name
 
     def may(self, action: Action) -> bool:
         """Whether the role allows it."""
@@ -48,11 +56,69 @@ class User:
             AccessError: The role does not allow it.
         """
         if not self.may(action):
-            raise AccessError(
-                f"{self.name} is a {self.role}; this needs the role {LEAST[action]}: ask an administrator"
-            )
+            who = self.shown_as or self.name
+            raise AccessError(f"{who} is a {self.role}; this needs the role {LEAST[action]}: ask an administrator")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What makes somebody an admin, a reviewer or a corrector, and for how long a login holds."""
+
+    claim: str  # of the identity token
+    members: Mapping[Role, frozenset[str]]  # e-mail addresses and values of the claim, in lower case
+    default: Role
+    session: timedelta
+
+    @classmethod
+    def of(cls, settings: Settings) -> Rules:
+        """As set."""
+        named: dict[Role, str] = {
+            "admin": settings.oidc_admins,
+            "reviewer": settings.oidc_reviewers,
+            "corrector": settings.oidc_correctors,
+        }
+        return cls(
+            claim=settings.oidc_roles_claim,
+            members={role: frozenset(_words(text)) | {role} for role, text in named.items()},
+            default=settings.oidc_default_role,
+            session=timedelta(hours=settings.session_hours),
+        )
 
 
 def local_user(name: str) -> User:
     """The one user of an installation without a login."""
     return User(name=name, role="admin", local=True)
+
+
+def person(claims: Mapping[str, Any], rules: Rules, *, now: datetime) -> User:
+    """Whom an identity token names.
+
+    An e-mail address counts only where the provider vouches for it: elsewhere anybody could claim an administrator's.
+
+    Raises:
+        SignInError: Nobody is signed in, or too long ago.
+    """
+    if not claims.get("is_logged_in") or not claims.get("sub"):
+        raise SignInError("Please sign in.")
+    since = claims.get("iat")
+    if not isinstance(since, (int, float)) or now.timestamp() - since > rules.session.total_seconds():
+        raise SignInError("Your session has ended: please sign in again.")
+    email = str(claims.get("email") or "").lower() if claims.get("email_verified") is True else ""
+    says = _values(claims, rules.claim) | ({email} if email else set())
+    roles = [role for role, members in rules.members.items() if says & members]
+    best = max([*roles, rules.default], key=ROLES.index)
+    shown_as = str(claims.get("name") or email or claims["sub"])
+    return User(name=email or f"sub:{claims['sub']}", role=best, local=False, shown_as=shown_as)
+
+
+def _values(claims: Mapping[str, Any], name: str) -> set[str]:
+    """The claim's values in lower case; a dot in its name goes inside unless a claim has that whole name."""
+    value: Any = claims
+    for part in [name] if name in claims else name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    found = value if isinstance(value, (list, tuple)) else [value]
+    return {str(item).lower() for item in found if item}
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip().lower() for word in text.split(",") if word.strip()]

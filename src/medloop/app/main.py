@@ -13,6 +13,8 @@ click on a button of the former changes nothing. Wait for the receipt to name th
 Review: `review-decision`, `review-classes`, `review-approve-ID`, `review-reject-ID`, `review-class-LABEL-ID`,
 `review-none-ID`. Models: `retrain`, `retrain-force`, `retrain-start`, `training-run`, `roll-back`, `roll-back-reason`,
 `roll-back-sure`, `promote`, `promote-version`, `promote-reason`, `promote-sure`. Monitor: `health`.
+
+With a login: `sign-in`, `sign-out`, `who`.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from medloop.app import sign_in
+from medloop.app.access import SignInError
 from medloop.app.backend import backend
 from medloop.app.pages import classify, corrections, models, monitor, review
 from medloop.app.pages import help as help_
@@ -32,6 +36,15 @@ def main() -> None:
     folder = Path(__file__).parent
     st.set_page_config(page_title="medloop", page_icon=str(folder / "icon.svg"), layout="wide")
     st.html(folder / "style.css")
+    back = backend()
+    if sign_in.is_open_to_all(back.settings):
+        sign_in.refuse()
+        return
+    try:
+        who = user(back)
+    except SignInError as error:
+        sign_in.page(str(error))
+        return
     chosen = st.navigation(
         [
             st.Page(classify.page, title="Classify", icon=":material/radiology:", url_path="classify", default=True),
@@ -42,15 +55,8 @@ def main() -> None:
             st.Page(help_.page, title="Help", icon=":material/help:", url_path="help"),
         ]
     )
-    _foot()
+    sign_in.foot(back, who)
     chosen.run()
-
-
-def _foot() -> None:
-    """Under the menu: who is here, and what this is not."""
-    who = user(backend())
-    st.sidebar.caption(f"You are {who.name} ({who.role})." + (" No login: one local user." if who.local else ""))
-    st.sidebar.caption("Not a medical device.")
 
 
 if __name__ == "__main__":

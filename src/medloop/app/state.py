@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import streamlit as st
 
-from medloop.app.access import User, local_user
+from medloop.app.access import Rules, SignInError, User, local_user, person
 from medloop.app.backend import Backend
 from medloop.app.session import Workbench
 from medloop.errors import MedloopError
@@ -26,8 +26,23 @@ def workbench() -> Workbench:
 
 
 def user(backend: Backend) -> User:
-    """Who is at this page."""
-    return local_user(backend.settings.user)
+    """Who is at this page, asked anew for each action.
+
+    Raises:
+        SignInError: There is a login, and nobody is signed in any more.
+    """
+    settings = backend.settings
+    if not settings.oidc_issuer:
+        return local_user(settings.user)
+    return person(st.user.to_dict(), Rules.of(settings), now=backend.loop.now())
+
+
+def visitor(backend: Backend) -> User:
+    """Who is at this page, for drawing it. Once nobody is signed in any more, all of it is drawn anew without them."""
+    try:
+        return user(backend)
+    except SignInError:
+        st.rerun(scope="app")
 
 
 def guarded(act: Callable[[], object]) -> Callable[[], None]:

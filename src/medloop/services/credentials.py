@@ -49,6 +49,7 @@ class Credentials:
     airflow_frontend_password: str = field(default_factory=_secret)
     airflow_jwt_secret: str = field(default_factory=lambda: secrets.token_hex(64))  # HS512 wants 64 bytes
     airflow_fernet_key: str = field(default_factory=_fernet_key)
+    cookie_key: str = field(default_factory=_secret)  # signs the page's login cookie
     identity_key: str = field(default_factory=_secret)
 
     def s3(self, identity: str) -> tuple[str, str]:

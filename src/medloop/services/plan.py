@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -28,7 +29,7 @@ AIRFLOW_ADMIN, AIRFLOW_FRONTEND = "admin", "frontend"
 AIRFLOW_ROLES = {AIRFLOW_ADMIN: "admin", AIRFLOW_FRONTEND: "user"}  # the least that may start and watch a DAG run
 # Settings of the stack itself; each component is told what it needs of them in its own words.
 STACK_FIELDS = S3_FIELDS | MLFLOW_FIELDS | AIRFLOW_FIELDS | {
-    "dagshub_user_token", "aws_region", "home", "host", "allow_remote", "identity_key",
+    "dagshub_user_token", "aws_region", "home", "host", "identity_key", "oidc_client_id", "oidc_client_secret",
     "app_port", "s3_port", "mlflow_port", "airflow_port",
 }  # fmt: skip
 
@@ -109,6 +110,7 @@ class Planner:
             )
         if self.local.airflow:
             files[self._airflow_passwords] = json.dumps(self._airflow_logins())
+        files[self._login_file] = login.secrets_toml() if (login := self._login()) else ""
         return Plan(
             programs=tuple(self._programs(with_training=with_training, with_migration=with_migration)),
             files=files,
@@ -121,6 +123,29 @@ class Planner:
     def url(self, name: str) -> str:
         """Address of a component of this stack."""
         return f"http://{self.settings.host if name == 'app' else LOOPBACK}:{self.ports[name]}"
+
+    def _login(self) -> programs.Login | None:
+        settings = self.settings
+        if not (settings.oidc_issuer and settings.oidc_client_id and settings.oidc_client_secret):
+            return None
+        return programs.Login(
+            issuer=settings.oidc_issuer,
+            client_id=settings.oidc_client_id,
+            client_secret=settings.oidc_client_secret.get_secret_value(),
+            app_url=settings.app_url or self.url("app"),
+            cookie_key=self.credentials.cookie_key,
+        )
+
+    def _names_of_the_page(self) -> list[str]:
+        """Host names at which the page answers, so that no foreign site can have a name of its own point here."""
+        if self.settings.host != LOOPBACK and not self.settings.app_url:
+            return []
+        outside = urlsplit(self.settings.app_url or "").hostname
+        return [LOOPBACK, "localhost", *([outside] if outside else [])]
+
+    @property
+    def _login_file(self) -> Path:
+        return self.folder.config / "login.toml"
 
     @property
     def _s3_identities(self) -> Path:
@@ -167,6 +192,8 @@ class Planner:
                     **self._tracking(MLFLOW_FRONTEND),
                     **self._airflow_login(),
                 },
+                login_file=self._login_file,
+                known_as=self._names_of_the_page(),
             )
         )
         if self.local.airflow:

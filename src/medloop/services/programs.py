@@ -220,19 +220,54 @@ def first_model(*, after: tuple[str, ...], environment: Mapping[str, str]) -> Pr
     return Program("first-model", command, {**QUIET, **environment}, after=after, once=True)
 
 
-def app(*, host: str, port: int, max_upload_mb: int, environment: Mapping[str, str]) -> Program:
-    """The page."""
-    options = {
+@dataclass(frozen=True, slots=True, repr=False)
+class Login:
+    """How the page lets people sign in."""
+
+    issuer: str
+    client_id: str
+    client_secret: str
+    app_url: str
+    cookie_key: str
+
+    def secrets_toml(self) -> str:
+        """What Streamlit's `st.login` reads."""
+        well_known = "/.well-known/openid-configuration"
+        issuer = self.issuer.rstrip("/")
+        values = {
+            "redirect_uri": f"{self.app_url.rstrip('/')}/oauth2callback",
+            "cookie_secret": self.cookie_key,
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "server_metadata_url": issuer if issuer.endswith(well_known) else issuer + well_known,
+        }
+        lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
+        return "\n".join(["[auth]", *lines, ""])
+
+
+def app(
+    *,
+    host: str,
+    port: int,
+    max_upload_mb: int,
+    environment: Mapping[str, str],
+    login_file: Path,
+    known_as: Sequence[str] = (),
+) -> Program:
+    """The page. `login_file` need not exist; `known_as`: host names in its address, any where there are none."""
+    options: dict[str, object] = {
         "server.headless": "true",
         "server.address": host,
         "server.port": port,
         "server.fileWatcherType": "none",
         "server.maxUploadSize": max_upload_mb,
         "browser.gatherUsageStats": "false",
+        "secrets.files": login_file,  # its only one: nothing in a home folder may add a login, or another one
     }
     command = (
         executable("streamlit"), "run", str(PACKAGE / "app" / "main.py"),
         *(f"--{name}={value}" for name, value in options.items()),
+        *(f"--server.allowedHosts={name}" for name in known_as),
     )  # fmt: skip
     health_url = f"http://{LOOPBACK if host == '0.0.0.0' else host}:{port}/_stcore/health"  # noqa: S104  the wildcard
     return Program("app", command, {**QUIET, **environment}, health_url=health_url)

@@ -51,7 +51,7 @@ class Stack:
         Raises:
             ServiceError: Something is in the way; the sentence says what to do.
         """
-        self._check_host()
+        check_host(self.settings)
         self.folder.prepare()
         self._take_lock()
         _remove_sockets(self.folder)
@@ -99,13 +99,6 @@ class Stack:
             self._guard.send_signal(signal.SIGINT)  # the guard takes the second one as "now"
             time.sleep(0.2)
 
-    def _check_host(self) -> None:
-        if self.settings.host != ports.LOOPBACK and not self.settings.allow_remote:
-            raise ServiceError(
-                f"MEDLOOP_HOST is {self.settings.host}, and the page has no login: put a proxy with one in front of "
-                f"{ports.LOOPBACK}, or set MEDLOOP_ALLOW_REMOTE=true if everybody who reaches that address may use it"
-            )
-
     def _take_lock(self) -> None:
         """Kept until this process ends, so that of two at once only one goes on."""
         self._lock = os.fdopen(os.open(self.folder.lock, os.O_WRONLY | os.O_CREAT, 0o600), "w")
@@ -149,6 +142,25 @@ class Stack:
             write_private(environment_file(self.folder, program), json.dumps(dict(program.environment)))
         lines = [f"{name}={value}\n" for name, value in plan.operator_env.items()]
         write_private(self.folder.operator_env, "".join(lines))
+
+
+def check_host(settings: NamedSettings) -> None:
+    """Refuse a page that people elsewhere could reach and that asks nobody who they are.
+
+    Raises:
+        ServiceError: It would be one, or its login is half set.
+    """
+    if settings.oidc_issuer and not (settings.oidc_client_id and settings.oidc_client_secret):
+        raise ServiceError(
+            "MEDLOOP_OIDC_ISSUER is set, but not who the page is there: give MEDLOOP_OIDC_CLIENT_ID and "
+            "MEDLOOP_OIDC_CLIENT_SECRET"
+        )
+    if settings.host != ports.LOOPBACK and not (settings.oidc_issuer or settings.allow_remote):
+        raise ServiceError(
+            f"MEDLOOP_HOST is {settings.host}, and the page has no login: set MEDLOOP_OIDC_ISSUER and its client, "
+            f"put a proxy with a login in front of {ports.LOOPBACK}, or set MEDLOOP_ALLOW_REMOTE=true if everybody "
+            "who reaches that address may use it"
+        )
 
 
 def shut_down(folder: StateFolder) -> bool:

@@ -13,7 +13,7 @@ from medloop.app.examples import examples
 from medloop.app.explain import explanation
 from medloop.app.keyboard import guard_enter
 from medloop.app.session import Picture, Source, Workbench
-from medloop.app.state import guarded, show_failure, user, workbench
+from medloop.app.state import guarded, show_failure, user, visitor, workbench
 from medloop.app.uploads import Unpacked, unpack
 from medloop.app.verdicts import NONE_OF_THESE, advice, class_name, count_of, ranked
 from medloop.core.records import Format
@@ -144,7 +144,7 @@ def _summary(back: Backend, bench: Workbench) -> None:
             f"**{count_of(len(bench.pictures), 'picture')}**: {', '.join(shown)}; {counts['answered']} answered"
         )
         ready = len(bench.confident_open())
-        if ready > 1:
+        if ready > 1 and visitor(back).may("correct"):
             st.button(
                 f"Confirm all {ready} confident",
                 key="confirm-all",
@@ -177,7 +177,13 @@ def _focus(back: Backend, bench: Workbench, picture: Picture, served: Served) ->
         st.caption(f"Answered by model version {picture.version}")
         for warning in picture.warnings:
             st.warning(warning, icon=":material/visibility:")
-        _buttons(back, bench, picture)
+        who = visitor(back)
+        if who.may("correct"):
+            _buttons(back, bench, picture)
+        else:
+            st.info(f"You are a {who.role}: to confirm or correct you need the role corrector.", icon=":material/lock:")
+        if len(bench.order) > 1:
+            _steps(bench)
     with left, st.container(key="picture"):
         st.image(picture.preview, width="stretch", alt=f"{picture.source.name}, classified as {words.headline}")
         st.caption(f"{picture.source.name} · {picture.kind} · {picture.width} × {picture.height} pixels")
@@ -212,10 +218,12 @@ def _buttons(back: Backend, bench: Workbench, picture: Picture) -> None:
             for place, label in enumerate(picture.prediction.probabilities, start=1):
                 shortcut = str(place) if place <= SHORTCUT_CLASSES else None
                 button(f"class-{label}", class_name(label), label, shortcut)
-    if len(bench.order) > 1:
-        with st.container(horizontal=True, key="steps"):
-            st.button("Previous", key="previous", shortcut="Left", type="tertiary", on_click=bench.step, args=(-1,))
-            st.button("Next", key="next", shortcut="Right", type="tertiary", on_click=bench.step, args=(1,))
+
+
+def _steps(bench: Workbench) -> None:
+    with st.container(horizontal=True, key="steps"):
+        st.button("Previous", key="previous", shortcut="Left", type="tertiary", on_click=bench.step, args=(-1,))
+        st.button("Next", key="next", shortcut="Right", type="tertiary", on_click=bench.step, args=(1,))
 
 
 def _receipt(back: Backend, bench: Workbench) -> None:

@@ -12,7 +12,7 @@ from medloop.app.backend import Backend, backend
 from medloop.app.journey import Learned, Said, last_said, may_withdraw, steps, was
 from medloop.app.pictures import preview_png
 from medloop.app.snapshots_view import SnapshotFacts, snapshot_facts, uses
-from medloop.app.state import guarded, show_failure, user
+from medloop.app.state import guarded, show_failure, user, visitor
 from medloop.app.timeline import timeline
 from medloop.app.verdicts import class_name, count_of
 from medloop.app.when import ago
@@ -41,7 +41,7 @@ def page() -> None:
     back = backend()
     st.title("My corrections")
     show_failure()
-    said = last_said(back.loop.outbox.history(back.loop.identify(user(back).name), HISTORY))
+    said = last_said(back.loop.outbox.history(back.loop.identify(visitor(back).name), HISTORY))
     if not said:
         st.info("You have not corrected or confirmed anything on this machine yet.", icon=":material/inbox:")
         return

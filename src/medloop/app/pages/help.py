@@ -10,20 +10,23 @@ import streamlit as st
 from medloop.app.backend import backend
 from medloop.app.bars import facts
 from medloop.app.loop_picture import loop_picture
-from medloop.app.state import user
+from medloop.app.state import visitor
 from medloop.app.verdicts import class_name
 from medloop.errors import ModelError
 
 
 def page() -> None:
     """The whole page."""
-    texts, who = files("medloop.app"), user(backend())
+    texts, who = files("medloop.app"), visitor(backend())
     st.title("How medloop learns")
     loop_picture()
     st.markdown((texts / "help.md").read_text("utf-8"))
     st.header("Versions")
     st.html(facts(_versions()))
-    st.caption(f"You are {who.name}, {who.role}." + (" There is no login: one local user." if who.local else ""))
+    st.caption(
+        f"You are {who.shown_as or who.name}, {who.role}."
+        + (" There is no login: one local user." if who.local else "")
+    )
 
 
 def _versions() -> dict[str, str]:

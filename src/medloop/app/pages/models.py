@@ -12,7 +12,7 @@ from medloop.app import charts, models_view, operations
 from medloop.app.backend import Backend, backend
 from medloop.app.disagreements import MOST, Disagreement, disagreements
 from medloop.app.models_view import VersionRow
-from medloop.app.state import attempt, show_failure, user
+from medloop.app.state import attempt, show_failure, user, visitor
 from medloop.app.training_run import training_run
 from medloop.app.verdicts import class_name, count_of
 from medloop.app.when import ago, day_and_time
@@ -75,7 +75,7 @@ def _roles(back: Backend, rows: Sequence[VersionRow]) -> None:
 
 
 def _levers(back: Backend, rows: Sequence[VersionRow]) -> None:
-    who = user(back)
+    who = visitor(back)
     with st.container(horizontal=True, key="levers"):
         if st.button("Retrain now", key="retrain", icon=":material/model_training:", disabled=not who.may("retrain")):
             _retrain_dialog(back)

@@ -12,7 +12,7 @@ from medloop.app.bars import facts
 from medloop.app.keyboard import guard_enter
 from medloop.app.labels import known_labels
 from medloop.app.pictures import preview_png
-from medloop.app.state import guarded, show_failure, user
+from medloop.app.state import guarded, show_failure, user, visitor
 from medloop.app.verdicts import NONE_OF_THESE, class_name, count_of
 from medloop.app.when import ago
 from medloop.core.decode import decode
@@ -26,7 +26,7 @@ def page() -> None:
     """The whole page."""
     back = backend()
     st.title("Review")
-    who = user(back)
+    who = visitor(back)
     if not who.may("review"):
         st.info(f"You are a {who.role}. Reviewing needs the role reviewer.", icon=":material/lock:")
         return

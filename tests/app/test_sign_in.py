@@ -1,0 +1,142 @@
+"""Signing in at a real OpenID Connect provider: two people in two browsers, each with their own rights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from oidc_provider_mock import User, run_server_in_thread
+from playwright.sync_api import Browser, Page, expect
+from tests.app.browser import app_over_memory, chromium, settle
+from tests.app.models import picture
+
+from medloop.core.decode import encode_png
+from medloop.services.ports import free_ports
+from medloop.services.programs import Login
+
+pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::DeprecationWarning")]  # the provider's
+expect.set_options(timeout=15_000)
+PEOPLE = [
+    User(sub="1", claims={"name": "Ada", "email": "ada@clinic.example", "email_verified": True}),
+    User(sub="2", claims={"name": "Cora", "roles": ["corrector"]}),
+    User(sub="3", claims={"name": "Vera"}),
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as opened:
+        yield opened
+
+
+@contextmanager
+def app_with_login(folder: Path, **settings: str) -> Iterator[str]:
+    """The app behind a provider that knows `PEOPLE`."""
+    (port,) = free_ports(1)
+    with run_server_in_thread(user_claims=PEOPLE) as provider:
+        issuer = f"http://localhost:{provider.server_port}"
+        login = Login(issuer, "medloop", "s3cret", app_url=f"http://127.0.0.1:{port}", cookie_key="k" * 32)
+        (folder / "login.toml").write_text(login.secrets_toml())
+        own = {"MEDLOOP_OIDC_ISSUER": issuer, "MEDLOOP_OIDC_ADMINS": "ada@clinic.example"} | settings
+        options = ["--secrets.files", str(folder / "login.toml")]
+        with app_over_memory(folder, port=port, options=options, settings=own) as url:
+            yield url
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory) -> Iterator[str]:
+    with app_with_login(tmp_path_factory.mktemp("site")) as url:
+        yield url
+
+
+@contextmanager
+def signed_in(browser: Browser, url: str, sub: str) -> Iterator[Page]:
+    """A browser of its own in which this person has signed in."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    page = context.new_page()
+    page.goto(url)
+    page.locator(".st-key-sign-in button").click()
+    page.get_by_role("button", name=sub, exact=True).click()
+    expect(page.locator(".st-key-sign-out")).to_be_visible(timeout=30_000)
+    settle(page)
+    yield page
+    context.close()
+
+
+def upload(page: Page, level: int) -> None:
+    file = {"name": f"{level}.png", "mimeType": "image/png", "buffer": encode_png(picture(level))}
+    page.locator(".st-key-uploads input[type=file]").set_input_files(file)
+    expect(page.locator(".st-key-answer")).to_be_visible(timeout=30_000)
+    settle(page)
+
+
+def test_nobody_sees_anything_before_signing_in(browser, address):
+    context = browser.new_context()
+    page = context.new_page()
+    for path in ("", "/models", "/monitor"):
+        page.goto(address + path)
+        expect(page.locator(".st-key-sign-in")).to_be_visible(timeout=30_000)
+        expect(page.locator(".st-key-uploads, .st-key-health, .st-key-levers")).to_have_count(0)
+    context.close()
+
+
+def test_two_people_in_two_browsers_have_their_own_rights(browser, address):
+    with signed_in(browser, address, "1") as ada, signed_in(browser, address, "2") as cora:
+        expect(ada.get_by_text("You are Ada (admin).")).to_be_visible()
+        expect(cora.get_by_text("You are Cora (corrector).")).to_be_visible()
+
+        upload(cora, 50)
+        cora.locator('[class*="st-key-class-Hand-"] button').first.click()
+        expect(cora.locator(".st-key-receipt", has_text="50.png is Hand.").first).to_be_visible(timeout=30_000)
+        for page in (cora, ada):
+            page.goto(f"{address}/models")
+            expect(page.locator(".st-key-promote")).to_be_visible(timeout=30_000)
+        for lever in ("promote", "roll-back", "retrain"):
+            expect(cora.locator(f".st-key-{lever} button")).to_be_disabled()
+
+        ada.locator(".st-key-promote button").click()
+        ada.get_by_role("dialog").get_by_label("Reason").fill("better on our scanner")
+        ada.keyboard.press("Tab")
+        ada.locator(".st-key-promote-sure button").click()
+        expect(ada.get_by_text("Version 2 answers from now on.")).to_be_visible(timeout=30_000)
+        ada.get_by_role("tab", name="History").click()
+        expect(ada.get_by_text("by ada@clinic.example")).to_be_visible()
+
+
+def test_each_sees_their_own_corrections_alone(browser, address):
+    with signed_in(browser, address, "1") as ada:
+        ada.goto(f"{address}/corrections")
+        expect(ada.get_by_text("You have not corrected or confirmed anything")).to_be_visible(timeout=30_000)
+
+
+def test_a_viewer_looks_and_cannot_correct(browser, address):
+    with signed_in(browser, address, "3") as vera:
+        upload(vera, 50)
+        expect(vera.get_by_text("you need the role corrector")).to_be_visible()
+        expect(vera.locator('[class*="st-key-class-"], [class*="st-key-right-"]')).to_have_count(0)
+        vera.goto(f"{address}/review")
+        expect(vera.get_by_text("Reviewing needs the role reviewer")).to_be_visible(timeout=30_000)
+
+
+def test_signing_out_ends_it(browser, address):
+    with signed_in(browser, address, "2") as cora:
+        cora.locator(".st-key-sign-out button").click()
+        cora.get_by_role("button", name="End session").click()  # at the provider, which comes back
+        expect(cora.locator(".st-key-sign-in")).to_be_visible(timeout=30_000)
+        cora.goto(f"{address}/models")
+        expect(cora.locator(".st-key-sign-in")).to_be_visible(timeout=30_000)
+
+
+def test_a_session_that_has_ended_can_do_nothing_more(browser, tmp_path):
+    with (
+        app_with_login(tmp_path, MEDLOOP_SESSION_HOURS=str(12 / 3600)) as url,
+        signed_in(browser, url, "2") as cora,
+    ):
+        upload(cora, 50)
+        button = cora.locator('[class*="st-key-class-Hand-"] button').first
+        cora.wait_for_timeout(12_000)
+        button.click()
+        expect(cora.get_by_text("Your session has ended")).to_be_visible(timeout=30_000)
+        expect(cora.locator(".st-key-uploads")).to_have_count(0)
