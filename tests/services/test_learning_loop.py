@@ -16,6 +16,7 @@ from medloop.cli import build_app
 from medloop.core.decode import content_sha256, encode_png
 from medloop.core.learn.recipe import TrainingConfig
 from medloop.core.predict import Predictor
+from medloop.core.splits import split
 from medloop.errors import NotFoundError, StaleError
 from medloop.jobs.acceptance import add as add_acceptance_set
 from medloop.jobs.acceptance import withdraw
@@ -300,6 +301,24 @@ def test_an_acceptance_set_is_never_trained_on_and_holds_the_gate(loop: Loop, tm
     assert [check for check in report.decision.checks if check.name == "acceptance set site-a"]
     withdraw(loop, name="site-a", by="a test")
     assert loop.acceptance_sets.declarations() == []
+
+
+def test_a_model_is_not_judged_by_images_that_its_champion_learned_from(loop: Loop, snapshot_id: str, tmp_path):
+    """Champion and challenger have different base data sets: a part of the first, split differently, is the second."""
+    sample = loop.datasets.get(None)
+    for i in range(0, len(sample.images), 5):
+        file = tmp_path / "part" / sample.labels[sample.targets[i]] / f"{i:05}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(encode_png(sample.images[i]))
+    other = loop.datasets.import_path(tmp_path / "part").dataset
+    moved = replace(loop, settings=loop.settings.model_copy(update={"base_dataset": other.id}))
+    challenger = train(moved, snapshot_id=snapshot(moved).snapshot_id, config=still(31))
+    report = evaluate(moved, version=challenger.version)
+    test = split(other.targets, other.groups).test
+    trained = {image.tobytes() for image in sample.images[split(sample.targets, sample.groups).train]}
+    fresh = sum(image.tobytes() not in trained for image in other.images[test])
+    assert report.base_id == other.id
+    assert 0 < report.scores["challenger"]["n"] <= fresh < len(test)
 
 
 def test_the_watch_goes_back_when_people_correct_the_new_champion(loop: Loop, snapshot_id: str):

@@ -129,3 +129,13 @@ def test_keys_tell_trainings_apart_by_what_they_learn_from_and_by_nothing_else()
     for change in ({"snapshot_id": "t"}, {"base_id": "c"}, {"kept_out": ["x"]}, {"config": {"seed": 1}}):
         assert data_key(**same | change) != key
     assert run_key(key, parent_weights_sha256="1") != run_key(key, parent_weights_sha256="2")
+
+
+def test_test_images_that_another_base_trained_on_are_left_out():
+    """A champion of the bundled sample has seen test images of the full set: the gate must not count them for it."""
+    made = assemble(base(), Corrections.none(), champion_labels=())
+    test = made.split.test
+    brighter = made.base.images[test[:5]] // 2 + 60
+    left = made.without_seen(brighter).split.test
+    assert left.tolist() == test[5:].tolist()
+    assert made.without_seen(np.zeros((0, 64, 64), np.uint8)).split.test.tolist() == test.tolist()

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from medloop.core.datasets import Dataset, scored
+from medloop.core.holdout import twins
 from medloop.core.splits import Split, split
 
 LEAST_OF_NEW_CLASS: Final = 10  # accepted corrections before a label that no model knows becomes a class
@@ -69,6 +70,12 @@ class TrainingSet:
         """Indices of the base test images that count: not blank, each content once."""
         test = self.split.test
         return np.asarray(test[scored(self.base.images[test])])
+
+    def without_seen(self, trained_on: np.ndarray) -> TrainingSet:
+        """The same, its test part without images that are, or nearly are, among uint8 [K, 64, 64] `trained_on`."""
+        test = self.split.test
+        fresh = test[~twins(self.base.images[test], trained_on)]
+        return replace(self, split=replace(self.split, test=fresh))
 
 
 def assemble(

@@ -30,6 +30,7 @@ from medloop.core.model_card import model_card
 from medloop.core.plots import report_plots
 from medloop.core.predict import Predictor
 from medloop.core.report import GateReport, flat_metrics, scores_dict
+from medloop.core.splits import split
 from medloop.core.training_set import TrainingSet
 from medloop.errors import ModelError, NotFoundError
 from medloop.jobs.loop import Loop
@@ -48,7 +49,7 @@ from medloop.stores.registry import CHALLENGER, CHAMPION, REFERENCE, ModelVersio
 if TYPE_CHECKING:
     from medloop.stores.acceptance_sets import AcceptanceSet
 
-GATE_RULES: Final = "2"  # changes when the gate's rules do, so that old reports don't count as new ones
+GATE_RULES: Final = "3"  # changes when the gate's rules do, so that old reports don't count as new ones
 GOLDEN_TOLERANCE: Final = 1e-3  # of a probability; another machine's arithmetic stays far below
 N_UNKNOWN: Final = 1500
 UNKNOWN_SEED: Final = 977  # not a training's: the unknown images of the gate are its own
@@ -85,6 +86,7 @@ def evaluate(loop: Loop, *, version: str, progress: Progress | None = None) -> G
     training_set = gather(
         loop, snapshot_id=recipe.snapshot_id, base_id=recipe.base_id, champion_labels=recipe.labels, kept_out=sets
     )
+    training_set = _fair(loop, training_set, [challenger, *(loop.registry.get(v) for v in (champion, reference) if v)])
     report(0.15, "loading models")
     contest = _load(loop, challenger=version, champion=champion, reference=reference)
     decision, scores = _judge(loop, challenger, champion, contest, training_set, sets, report)
@@ -101,6 +103,27 @@ def evaluate(loop: Loop, *, version: str, progress: Progress | None = None) -> G
 def _key(version: str, champion: str, reference: str | None, sets: Sequence[AcceptanceSet]) -> str:
     parts = [GATE_RULES, version, champion, reference, [(item.name, item.set_id, item.floor) for item in sets]]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _fair(loop: Loop, training_set: TrainingSet, versions: Sequence[ModelVersion]) -> TrainingSet:
+    """Leave out test images that a model was trained on, because it or its forebears had another base data set."""
+    others = {base_id for version in versions for base_id in _bases(loop, version)} - {training_set.base.id}
+    for base_id in sorted(others):
+        other = loop.datasets.get(base_id)
+        training_set = training_set.without_seen(other.images[split(other.targets, other.groups).train])
+    return training_set
+
+
+def _bases(loop: Loop, version: ModelVersion) -> set[str]:
+    """The base data sets that a version and those whose weights it started from were trained on."""
+    found = {version.tags["base_id"]}
+    while parent := version.tags.get("parent_version"):
+        try:
+            version = loop.registry.get(parent)
+        except NotFoundError:  # deleted since
+            break
+        found.add(version.tags["base_id"])
+    return found
 
 
 def _load(loop: Loop, *, challenger: str, champion: str, reference: str | None) -> _Contest:

@@ -79,14 +79,14 @@ def _signature(n_classes: int, width: int) -> list[onnx.ValueInfoProto]:
 
 
 def _features(graph: Graph, network: Network) -> str:
-    x = _standardised(graph)
+    x = _two_views(graph)
     for i, unit in enumerate(network.conv_units()):
         x = _conv_unit(graph, unit, x, f"unit{i}")
     return x
 
 
-def _standardised(graph: Graph) -> str:
-    """`network.standardise`, in the file."""
+def _two_views(graph: Graph) -> str:
+    """`network.two_views`, in the file."""
     pixels = graph.add("Cast", ["images"], "pixels", to=TensorProto.FLOAT)
     scaled = graph.add("Mul", [pixels, graph.constant(1 / 255.0, "per_level")], "scaled")
     x = graph.add("Unsqueeze", [scaled, graph.constant(np.array([1]), "channel_axis")], "grey")
@@ -95,7 +95,10 @@ def _standardised(graph: Graph) -> str:
     squares = graph.add("Mul", [centred, centred], "squares")
     variance = graph.add("ReduceMean", [squares], "variance", axes=[1, 2, 3], keepdims=1)
     floored = graph.add("Add", [variance, graph.constant(STANDARD_DEVIATION_FLOOR**2, "floor")], "floored")
-    return graph.add("Div", [centred, graph.add("Sqrt", [floored], "deviation")], "standardised")
+    standardised = graph.add("Div", [centred, graph.add("Sqrt", [floored], "deviation")], "standardised")
+    doubled = graph.add("Mul", [x, graph.constant(2.0, "two")], "doubled")
+    plain = graph.add("Sub", [doubled, graph.constant(1.0, "one")], "plain")
+    return graph.add("Concat", [standardised, plain], "two_views", axis=1)
 
 
 def _conv_unit(graph: Graph, unit: ConvUnit, x: str, name: str) -> str:

@@ -20,12 +20,16 @@ STANDARD_DEVIATION_FLOOR: Final = 0.02  # of the 0…1 range: a blank image stay
 WIDTHS: Final = (16, 32, 64, 96)  # stem at 32×32, then 16×16, then 8×8, then the embedding
 
 
-def standardise(images: Tensor) -> Tensor:
-    """uint8 or 0…255 float [N, H, W] to float32 [N, 1, H, W] of zero mean and unit variance per image."""
+def two_views(images: Tensor) -> Tensor:
+    """uint8 or 0…255 float [N, H, W] to float32 [N, 2, H, W]: of zero mean and unit variance per image, and as it is.
+
+    The first makes brightness and contrast of no account. The second, in −1…1, lets the network know a rendering that
+    it was trained on: some slices of this data set can be told apart by nothing else.
+    """
     x = images.to(torch.float32).unsqueeze(1) / 255.0
     mean = x.mean((1, 2, 3), keepdim=True)
     variance = (x - mean).square().mean((1, 2, 3), keepdim=True)
-    return (x - mean) / (variance + STANDARD_DEVIATION_FLOOR**2).sqrt()
+    return torch.cat([(x - mean) / (variance + STANDARD_DEVIATION_FLOOR**2).sqrt(), 2 * x - 1], 1)
 
 
 class ConvUnit(nn.Module):
@@ -56,7 +60,7 @@ class Network(nn.Module):
         super().__init__()
         a, b, c, d = widths
         self.units = nn.Sequential(
-            ConvUnit(1, a, 5, stride=2),
+            ConvUnit(2, a, 5, stride=2),
             ConvUnit(a, b, 3, stride=2),
             ConvUnit(b, b, 3, residual=True),
             ConvUnit(b, c, 3, stride=2),
@@ -72,7 +76,7 @@ class Network(nn.Module):
 
     def embed(self, images: Tensor) -> Tensor:
         """Embeddings [N, D]: the global average of the last feature map, not negative."""
-        x = standardise(images).contiguous(memory_format=torch.channels_last)
+        x = two_views(images).contiguous(memory_format=torch.channels_last)
         features: Tensor = self.units(x)
         return features.float().mean((2, 3))
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from medloop.core.learn import calibrate as calibration
-from medloop.core.learn.augment import augment
+from medloop.core.learn.augment import STEPS, Step, augment
 from medloop.core.learn.export import label_map_sha256, to_onnx
 from medloop.core.learn.fit import Pool, Schedule, fit
 from medloop.core.learn.negatives import unknown_images
@@ -22,6 +22,8 @@ from medloop.core.preprocess import PREPROCESSING_VERSION
 
 CALIBRATED: Final = 3000  # most held-out images that temperature and thresholds are fitted on
 NONE_OF_THESE: Final = -1  # the target of a "none of these" correction
+# Another source differs in a few ways at once, training views in many: half of each change stands in for the former.
+SOURCE_VIEWS: Final = tuple(Step(step.change, step.share / 2) for step in STEPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class TrainingConfig:
     """How to learn. Fixed steps, never a clock: the same seed must give the same weights."""
 
     seed: int = 0
-    steps: int = 1100  # optimiser steps
+    steps: int = 1500  # optimiser steps
     batch_size: int = 192  # base images and corrections in a batch
     unknown_batch: int = 40  # unknown images in a batch, on top
     correction_share: float = 0.25  # most of the batch that corrections may take
@@ -52,7 +54,7 @@ class TrainingConfig:
     weight_decay: float = 0.05
     warm_up: float = 0.1  # share of the steps with a rising learning rate
     averaging: float = 0.99  # decay of the averaged weights
-    unaltered: float = 0.33  # share of each batch that is not augmented
+    unaltered: float = 0.45  # share of each batch that is not augmented
     trimmed: float = 0.05  # share of the augmented views that the loss leaves out as mislabelled
     n_unknown: int = 3000  # procedural unknown images to make
     calibration_views: int = 4  # altered copies of each held-out image to fit thresholds on
@@ -234,7 +236,9 @@ def _calibrate(
     negatives = unknown_images(max(40, config.n_unknown // 4), seed=config.seed + 1)
 
     def view(number: int) -> np.ndarray:
-        return _logits(network, augment(held_out, torch.Generator().manual_seed(config.seed + 1 + number)))
+        return _logits(
+            network, augment(held_out, torch.Generator().manual_seed(config.seed + 1 + number), SOURCE_VIEWS)
+        )
 
     with ThreadPoolExecutor(config.workers, initializer=torch.set_num_threads, initargs=(1,)) as threads:
         views = threads.map(view, range(config.calibration_views))
