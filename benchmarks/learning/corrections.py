@@ -66,9 +66,7 @@ def score(model: bytes, base: Base, test: Arrays) -> dict[str, float]:
     }
 
 
-def weekly(
-    base: Base, champion: TrainedModel | None, weights: bytes, corrections: Arrays, config: TrainingConfig
-) -> TrainedModel:
+def weekly(base: Base, weights: bytes, corrections: Arrays, config: TrainingConfig) -> TrainedModel:
     return train(base.training_data(corrections), config, initial_weights=weights)
 
 
@@ -116,12 +114,14 @@ def compare(
     parts = halves(external, 20, seed)
     config = replace(config, seed=seed)
     bad = poisoned(parts.corrections, len(base.labels), 0.2, seed)
-    clean = weekly(base, None, weights, parts.corrections, config)
+    clean = weekly(base, weights, parts.corrections, config)
+    scratch = train(base.training_data(parts.corrections), TrainingConfig.full(seed))
     return {
         "champion": score(onnx, base, parts.test),
         "weekly": score(clean.onnx, base, parts.test) | {"seconds": clean.seconds},
-        "weekly, 20 % poisoned": score(weekly(base, None, weights, bad, config).onnx, base, parts.test),
+        "weekly, 20 % poisoned": score(weekly(base, weights, bad, config).onnx, base, parts.test),
         "corrections only": score(only_corrections(base, weights, parts.corrections, config).onnx, base, parts.test),
+        "from scratch": score(scratch.onnx, base, parts.test) | {"seconds": scratch.seconds},
         **frozen_heads(onnx, base, parts),
         "n": {"corrections": len(parts.corrections[1]), "test": len(parts.test[1])},
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -53,11 +54,12 @@ def train_resnet18(base: Base, cache: Path, epochs: int, seed: int = 0) -> tuple
     """Adam 1e-3, batch 32, no augmentation, data in memory. Returns the classifier and the seconds of training."""
     torch.manual_seed(seed)
     network = resnet18(len(base.labels))
-    file = cache / f"resnet18-{epochs}.pt"
+    file = cache / f"resnet18-{epochs}.safetensors"
     if file.exists():
-        kept = torch.load(file, weights_only=True)
-        network.load_state_dict(kept["weights"])
-        return _classifier(network.eval()), float(kept["seconds"])
+        kept = load_file(file)
+        seconds = float(kept.pop("seconds"))
+        network.load_state_dict(kept)
+        return _classifier(network.eval()), seconds
     images, targets = (torch.from_numpy(a) for a in base.part(base.train))
     optimiser, started = torch.optim.Adam(network.parameters(), 1e-3), time.perf_counter()
     for epoch in range(epochs):
@@ -67,7 +69,7 @@ def train_resnet18(base: Base, cache: Path, epochs: int, seed: int = 0) -> tuple
             optimiser.step()
         print(f"ResNet-18 epoch {epoch + 1}: {time.perf_counter() - started:.0f} s", flush=True)
     seconds = time.perf_counter() - started
-    torch.save({"weights": network.state_dict(), "seconds": seconds}, file)
+    save_file(network.state_dict() | {"seconds": torch.tensor(seconds)}, file)
     return _classifier(network.eval()), seconds
 
 
