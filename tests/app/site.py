@@ -14,6 +14,7 @@ from tests.app.registry import MemoryRegistry
 from tests.app.reports import report
 
 from medloop.app.backend import Backend, install
+from medloop.app.recorder import Recorder
 from medloop.core.decode import decode, encode_png
 from medloop.errors import StoreUnavailableError
 from medloop.jobs.correct import correct
@@ -25,6 +26,7 @@ from medloop.stores.lease import Lease
 from medloop.stores.ledger import Ledger
 from medloop.stores.objects import ObjectStore
 from medloop.stores.outbox import Outbox
+from medloop.stores.predictions import PredictionLog
 from medloop.stores.sender import Sender
 from medloop.stores.snapshots import SnapshotStore
 from medloop.wiring import connect, utc_now
@@ -103,6 +105,7 @@ def open_site(home: Path, *, with_model: bool = True, registry: MemoryRegistry |
         corrections=store,
         outbox=outbox,
         sender=Sender(outbox, store, utc_now),
+        predictions=PredictionLog(objects, now=utc_now, random=os.urandom),
         snapshots=SnapshotStore(objects),
         ledger=Ledger(objects),
         lease=Lease(objects, "leases/training.json"),
@@ -114,10 +117,13 @@ def open_site(home: Path, *, with_model: bool = True, registry: MemoryRegistry |
     champion = Champion(registry, home / "models", poll_s=loop.settings.poll_s)
     champion.refresh()
     loop.sender.start()
-    backend = Backend(loop, champion)
+    recorder = Recorder(loop)
+    recorder.start()
+    backend = Backend(loop, champion, recorder)
     install(backend)
     try:
         yield Site(backend, registry, store)
     finally:
         install(None)
+        recorder.stop()
         loop.sender.stop()

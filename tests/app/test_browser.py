@@ -128,6 +128,25 @@ def test_a_hundred_pictures_at_once(page):
     says(page, "summary", "100 pictures", timeout=60_000)
 
 
+def test_a_long_batch_stops_when_told_and_goes_on_when_told(page):
+    buffer = io.BytesIO()
+    data = encode_png(picture(50, side=512))
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for number in range(400):
+            archive.writestr(f"{number}.png", data)
+    page.locator(".st-key-uploads input[type=file]").set_input_files(
+        {"name": "scans.zip", "mimeType": "application/zip", "buffer": buffer.getvalue()}
+    )
+    expect(page.get_by_text(re.compile("Looked at "))).to_be_visible(timeout=30_000)
+    page.locator(".st-key-stop button").click()
+    says(page, "skipped", "not looked at")
+    settle(page)
+    looked_at = int(page.locator(".st-key-summary").first.inner_text().split()[0])
+    assert 0 < looked_at < 400
+    page.locator(".st-key-go-on button").click()
+    says(page, "summary", "400 pictures", timeout=120_000)
+
+
 def test_an_open_page_answers_with_a_new_version_within_ten_seconds(page, folder):
     upload(page, 50)
     says(page, "answer", "model version 1")

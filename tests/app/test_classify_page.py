@@ -29,7 +29,7 @@ def app(site, run_page):
 
 def test_an_empty_page_says_what_it_wants_and_offers_examples(app):
     assert not app.exception
-    assert "Nothing is stored unless" in texts(app)
+    assert "A picture is stored only if" in texts(app)
     assert has_button(app, "examples")
 
 

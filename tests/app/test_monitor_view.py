@@ -7,11 +7,15 @@ from dataclasses import replace
 from tests.app.test_journey import CORRECTION
 
 from medloop.app import monitor_view
+from medloop.core.drift import Drift
 from medloop.core.events import Review
+from medloop.stores.predictions import PredictionLine
 
 CONFIRMED = replace(CORRECTION, given_label="CXR")
 UNPREDICTED = replace(CORRECTION, predicted_label=None)
 REVIEW = Review(id="r", at=CORRECTION.at, image_sha256="a" * 64, action="approve", label=None, who="eve")
+
+LINE = PredictionLine("2026-11-02T08:00:00+00:00", "a" * 64, "Hand", 0.9, "confident", 0.1, "1", "page", 0.2)
 
 
 def share(successes: int, n: int) -> tuple[float, float]:
@@ -48,3 +52,23 @@ def test_the_share_of_corrections_has_its_interval():
     assert row == {"what": "Chest X-ray", "share": 0.5, "low": 0.4, "high": 0.6, "n": 2}
     (row,) = monitor_view.correction_rates([CORRECTION], by="version", interval=share)
     assert row["what"] == "version 3"
+
+
+def test_predictions_are_counted_by_day_and_verdict():
+    rows = monitor_view.predictions_per_day([LINE, LINE, replace(LINE, verdict="unknown")])
+    assert [(row["what"], row["count"]) for row in rows] == [("confident", 2), ("unknown", 1)]
+
+
+def test_a_days_values_are_told_by_their_middle_and_where_most_lie():
+    (row,) = monitor_view.spread_per_day([(LINE.at, value / 10) for value in range(11)])
+    assert row == {"day": "2026-11-02", "low": 0.1, "middle": 0.5, "high": 0.9, "n": 11}
+
+
+def test_drift_is_told_with_its_interval_and_not_from_a_handful():
+    assert (
+        monitor_view.drift_sentence("are odd", Drift(3, 10, 0.1, 0.6)) == "10 pictures so far: 50 are needed to tell."
+    )
+    told = monitor_view.drift_sentence("are odd", Drift(24, 200, 0.08, 0.17))
+    assert told.startswith("12% of 200 pictures are odd (95 % interval 8% to 17%); without drift about 5% would be.")
+    assert told.endswith("No drift to be seen.")
+    assert monitor_view.drift_sentence("are odd", Drift(60, 200, 0.24, 0.37)).endswith("That is drift.")

@@ -147,3 +147,18 @@ def test_another_window_of_a_file_is_another_picture():
     bench.look("a", served(), limits=LIMITS, frame=0, window=None)
     assert bench.pictures["a"].sha256 == before.sha256
     assert bench.pictures["a"].frame == 0
+
+
+def test_stopping_keeps_what_is_done_and_the_rest_can_be_taken_up_again():
+    bench, files = Workbench(), [source("a", 50), source("b", 120), source("c", 200)]
+    bench.add(bench.sync(files)[:1], served(), limits=LIMITS)
+    bench.stop()
+    assert bench.sync(files) == []
+    assert (bench.order, bench.skipped) == (["a"], {"b", "c"})
+    assert bench.sync([*files, source("d", 85)]) == [source("d", 85)]
+    bench.go_on()
+    assert bench.sync(files) == files[1:]
+    bench.stop()
+    bench.sync(files)
+    assert bench.sync(files[:1]) == []
+    assert bench.skipped == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Final
 
 from medloop.app.access import User
@@ -10,6 +11,7 @@ from medloop.app.backend import Backend
 from medloop.app.session import Answer, Picture, Workbench
 from medloop.core.decode import Limits, decode
 from medloop.jobs.correct import correct, withdraw
+from medloop.serving import Served
 
 STORED_WITHIN_S: Final = 0.25  # how long a click waits, so that "stored" usually shows at once
 BATCH: Final = 16  # pictures between two movements of the progress bar
@@ -18,6 +20,14 @@ BATCH: Final = 16  # pictures between two movements of the progress bar
 def limits(backend: Backend) -> Limits:
     """The limits of uploads, as set."""
     return Limits(max_bytes=backend.settings.max_upload_mb * 2**20)
+
+
+def note(backend: Backend, bench: Workbench, pictures: Iterable[Picture], served: Served) -> None:
+    """Have these answers noted for the monitor, without the examples: they are no news."""
+    examples = {source.id for source in bench.examples}
+    answers = [(picture.sha256, picture.prediction) for picture in pictures if picture.source.id not in examples]
+    if answers:
+        backend.recorder.note(served, answers)
 
 
 def answer(backend: Backend, bench: Workbench, *, id_: str, label: str | None, user: User) -> None:

@@ -6,9 +6,11 @@ champion's threads live as long as the process, whatever a page clears.
 
 from __future__ import annotations
 
+import atexit
 import threading
 from dataclasses import dataclass
 
+from medloop.app.recorder import Recorder
 from medloop.jobs.loop import Loop
 from medloop.serving import Champion
 from medloop.settings import Settings
@@ -21,6 +23,7 @@ class Backend:
 
     loop: Loop
     champion: Champion
+    recorder: Recorder
 
     @property
     def settings(self) -> Settings:
@@ -40,7 +43,10 @@ def backend() -> Backend:
             champion = Champion(loop.registry, loop.settings.home / "models", poll_s=loop.settings.poll_s)
             champion.start()
             loop.sender.start()
-            _opened.append(Backend(loop, champion))
+            recorder = Recorder(loop)
+            recorder.start()
+            atexit.register(recorder.stop)
+            _opened.append(Backend(loop, champion, recorder))
         return _opened[0]
 
 

@@ -132,6 +132,37 @@ def per_day(rows: Rows, *, title: str, share: bool = False) -> Spec:
     }
 
 
+def spread(rows: Rows, *, title: str, reference: float) -> Spec:
+    """The middle of each day's values, where 8 of 10 lie, and the middle of the reference, dashed."""
+    day = {"field": "day", "type": "ordinal", "title": None, "axis": {"labelAngle": 0}}
+    tooltip = [_nominal("day"), *(_number(name, ".3f") for name in ("low", "middle", "high")), _quantity("n")]
+    mark = {"tooltip": True, "color": ACCENT}
+    return {
+        "data": {"values": list(rows)},
+        "encoding": {"x": day, "tooltip": tooltip},
+        "layer": [
+            {
+                "mark": {**mark, "type": "rule", "strokeWidth": 3},
+                "encoding": {"y": _quantity("low", title) | {"scale": {"zero": False}}, "y2": {"field": "high"}},
+            },
+            {
+                "mark": {**mark, "type": "point", "filled": True, "size": 70},
+                "encoding": {"y": _quantity("middle", title)},
+            },
+            {
+                "data": {"values": [{"reference": reference}]},
+                "mark": {"type": "rule", "strokeDash": [4, 4], "color": GREY},
+                "encoding": {
+                    "x": {"value": 0},
+                    "x2": {"value": "width"},
+                    "y": _quantity("reference", title),
+                    "tooltip": [_number("reference", ".3f")],
+                },
+            },
+        ],
+    }
+
+
 def intervals(rows: Rows, *, title: str) -> Spec:
     """Shares with their intervals."""
     return {

@@ -1,13 +1,17 @@
-"""What people's answers say about the model over time, as rows for charts. Pure: events in, rows out."""
+"""What the model's and people's answers say over time, as rows for charts. Pure: records in, rows out."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
-from medloop.app.verdicts import class_name
+import numpy as np
+
+from medloop.app.verdicts import class_name, count_of
+from medloop.core.drift import EXPECTED, LEAST, Drift
 from medloop.core.events import Correction, Review
+from medloop.stores.predictions import PredictionLine
 
 Interval = Callable[[int, int], tuple[float, float]]  # successes and trials to the bounds of a share
 By = Literal["class", "version"]
@@ -28,6 +32,35 @@ def verdicts_per_day(corrections: Iterable[Correction]) -> list[dict[str, Any]]:
     """How sure the model was of the pictures that people answered."""
     counts = Counter((c.at[:10], c.verdict or "not recorded") for c in corrections)
     return [{"day": day, "what": what, "count": count} for (day, what), count in sorted(counts.items())]
+
+
+def predictions_per_day(lines: Iterable[PredictionLine]) -> list[dict[str, Any]]:
+    """How many answers of each kind the model gave a day."""
+    counts = Counter((line.at[:10], line.verdict) for line in lines)
+    return [{"day": day, "what": what, "count": count} for (day, what), count in sorted(counts.items())]
+
+
+def spread_per_day(values: Iterable[tuple[str, float]]) -> list[dict[str, Any]]:
+    """Of (time, value): the middle of each day's values, and where 8 of 10 lie."""
+    days: dict[str, list[float]] = defaultdict(list)
+    for at, value in values:
+        days[at[:10]].append(value)
+    rows = []
+    for day, found in sorted(days.items()):
+        low, middle, high = (float(value) for value in np.quantile(found, (0.1, 0.5, 0.9)))
+        rows.append({"day": day, "low": low, "middle": middle, "high": high, "n": len(found)})
+    return rows
+
+
+def drift_sentence(what: str, found: Drift) -> str:
+    """Such as: 12 % of 230 pictures are … (between 8 and 17 %); without drift it would be about 5 %."""
+    if found.n < LEAST:
+        return f"{count_of(found.n, 'picture')} so far: {LEAST} are needed to tell."
+    verdict = "That is drift." if found.is_alarm else "No drift to be seen."
+    return (
+        f"{found.odd / found.n:.0%} of {found.n} pictures {what} (95 % interval {found.low:.0%} to {found.high:.0%}); "
+        f"without drift about {EXPECTED:.0%} would be. {verdict}"
+    )
 
 
 def correction_rates(corrections: Iterable[Correction], *, by: By, interval: Interval) -> list[dict[str, Any]]:

@@ -85,6 +85,8 @@ class Workbench:
     current_id: str | None = None
     version: str | None = None  # that the pictures were last answered with
     last: Answer | None = None  # the newest, for undo
+    skipped: set[str] = field(default_factory=set)  # source ids that the person did not want to wait for
+    stopping: bool = False  # the person has just said so
 
     def sync(self, sources: Sequence[Source]) -> list[Source]:
         """Forget pictures whose file was taken away; give back the files not yet looked at."""
@@ -98,10 +100,24 @@ class Workbench:
             self.last = None
         if self.current_id not in self.pictures:
             self.current_id = self.next_open() or next(iter(self.order), None)
-        return [s for s in sources if s.id not in self.pictures and s.id not in self.unreadable]
+        fresh = [s for s in sources if s.id not in self.pictures and s.id not in self.unreadable]
+        if self.stopping:
+            self.stopping = False
+            self.skipped |= {source.id for source in fresh}
+            self.arrange()
+        self.skipped &= {source.id for source in fresh}
+        return [source for source in fresh if source.id not in self.skipped]
 
-    def add(self, sources: Iterable[Source], served: Served, *, limits: Limits) -> None:
-        """Decode and classify files; those that cannot be read get a sentence instead."""
+    def stop(self) -> None:
+        """Look at no more of the files that are there now."""
+        self.stopping = True
+
+    def go_on(self) -> None:
+        """Look at the skipped files after all."""
+        self.skipped.clear()
+
+    def add(self, sources: Iterable[Source], served: Served, *, limits: Limits) -> list[Picture]:
+        """Decode and classify files; gives the readable ones, the others get a sentence instead."""
         readable: list[tuple[Source, DecodedImage]] = []
         for source in sources:
             try:
@@ -111,8 +127,12 @@ class Workbench:
         size = served.predictor.metadata.input_size
         small = [preprocess(image.pixels, size) for _, image in readable]
         predictions = served.predictor.predict(small)
-        for (source, image), pixels, prediction in zip(readable, small, predictions, strict=True):
-            self.pictures[source.id] = _picture(source, image, pixels, prediction, served.version)
+        added = [
+            _picture(source, image, pixels, prediction, served.version)
+            for (source, image), pixels, prediction in zip(readable, small, predictions, strict=True)
+        ]
+        self.pictures |= {picture.source.id: picture for picture in added}
+        return added
 
     def arrange(self) -> None:
         """Put what needs a person first, and look at the first picture that has no answer yet."""

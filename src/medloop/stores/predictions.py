@@ -41,10 +41,12 @@ class PredictionLine:
     ood_score: float
     model_version: str
     source: str  # page, cli or python
+    distance: float | None = None  # of its embedding to the nearest labelled picture's, cosine; see `core.drift`
 
 
+NUMBERS: Final = ("confidence", "ood_score", "distance")
 SCHEMA: Final = pa.schema(
-    [(f.name, pa.float64() if f.name in ("confidence", "ood_score") else pa.string()) for f in fields(PredictionLine)]
+    [(f.name, pa.float64() if f.name in NUMBERS else pa.string()) for f in fields(PredictionLine)]
 )
 
 

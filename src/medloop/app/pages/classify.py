@@ -46,10 +46,11 @@ def page() -> None:
         with busy:
             _classify(back, bench, fresh, served)
     _watch(back, served.version)
+    _skipped(bench)
     _unreadable(bench)
     if bench.pictures:
         _work(back, served)
-    elif not bench.unreadable:
+    elif not (bench.unreadable or bench.skipped):
         _empty(back, bench)
 
 
@@ -72,13 +73,25 @@ def _uploads(back: Backend, bench: Workbench) -> list[Source]:
 
 def _classify(back: Backend, bench: Workbench, fresh: list[Source], served: Served) -> None:
     """Classify new files in small batches; what is done stays when the person stops it."""
-    progress = st.progress(0.0, text=f"Looking at {count_of(len(fresh), 'picture')} …")
+    place = st.empty()
+    with place.container(horizontal=True, vertical_alignment="bottom"):
+        progress = st.progress(0.0, text=f"Looking at {count_of(len(fresh), 'picture')} …")
+        if len(fresh) > actions.BATCH:
+            st.button("Stop", key="stop", icon=":material/stop_circle:", on_click=bench.stop)
     for start in range(0, len(fresh), actions.BATCH):
-        bench.add(fresh[start : start + actions.BATCH], served, limits=actions.limits(back))
+        added = bench.add(fresh[start : start + actions.BATCH], served, limits=actions.limits(back))
+        actions.note(back, bench, added, served)
         done = min(start + actions.BATCH, len(fresh))
         progress.progress(done / len(fresh), text=f"Looked at {done} of {count_of(len(fresh), 'picture')}")
-    progress.empty()
+    place.empty()
     bench.arrange()
+
+
+def _skipped(bench: Workbench) -> None:
+    with st.container(key="skipped", horizontal=True, vertical_alignment="center"):
+        if bench.skipped:
+            st.markdown(f"{count_of(len(bench.skipped), 'picture')} not looked at.")
+            st.button("Go on", key="go-on", icon=":material/play_arrow:", on_click=bench.go_on)
 
 
 def _watch(back: Backend, version: str | None) -> None:
@@ -111,7 +124,10 @@ def _unreadable(bench: Workbench) -> None:
 
 def _empty(back: Backend, bench: Workbench) -> None:
     """No picture yet: say what happens to them, and offer some to try."""
-    st.caption("Nothing is stored unless you confirm or correct an answer.")
+    st.caption(
+        "A picture is stored only if you confirm or correct its answer. Of the others the answer alone is counted, "
+        "without picture, file name or person."
+    )
 
     def show() -> None:
         bench.examples = examples(back.loop.datasets.get(back.settings.base_dataset))

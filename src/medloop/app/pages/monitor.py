@@ -1,19 +1,30 @@
-"""Monitor: does everything answer, and what do people's answers say about the model."""
+"""Monitor: does everything answer, does the model see what it knows, and what do people's answers say about it."""
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
+from dataclasses import asdict
 
+import numpy as np
 import streamlit as st
 
-from medloop.app import charts, monitor_view
+from medloop.app import alarms, charts, monitor_view
 from medloop.app.backend import Backend, backend
 from medloop.app.health import Health, model_health, outbox_health, service_health
 from medloop.app.verdicts import count_of
+from medloop.core import drift
 from medloop.core.events import Correction
+from medloop.core.intervals import wilson_interval
 from medloop.errors import MedloopError
+from medloop.serving import Served
+from medloop.stores.predictions import PredictionLine
 
 LOOK_S = 15.0
+DAYS = 30  # that are looked at
+MOST = 50_000  # newest predictions that are looked at
+RECENT = 7  # newest days with predictions that drift is judged by
 MARKS = {
     "well": (":material/check_circle:", "green"),
     "away": (":material/error:", "red"),
@@ -25,18 +36,27 @@ def page() -> None:
     """The whole page."""
     back = backend()
     st.title("Monitor")
+    place = st.container(key="alarms")
     st.subheader("Health", anchor=False)
     _health(back)
+    st.subheader("What the model saw", anchor=False)
+    found = _seen(back)
     st.subheader("What people answered", anchor=False)
-    try:
-        answers = _answers(str(back.settings.home), back)
-    except MedloopError as error:
-        st.error(f"The answers cannot be read. {error}", icon=":material/cloud_off:")
-        return
-    if not answers:
-        st.info("Nobody has confirmed or corrected an answer yet.", icon=":material/inbox:")
-        return
-    _charts(answers)
+    _answered(back)
+    with place:
+        _alarms(back, found)
+
+
+def _alarms(back: Backend, found: Sequence[str]) -> None:
+    """Drawn last, since it needs what the rest has found out."""
+    watched = _promotion(str(back.settings.home), back)
+    said = [*([watched.sentence] if watched.alarm else []), *filter(None, [alarms.stuck(back)]), *found]
+    for sentence in said:
+        st.error(sentence, icon=":material/notification_important:")
+    if not said:
+        st.success("No alarm.", icon=":material/notifications_off:")
+    if not watched.alarm:
+        st.caption(watched.sentence)
 
 
 @st.fragment(run_every=LOOK_S)
@@ -53,9 +73,82 @@ def _line(item: Health) -> None:
         st.markdown(f"**{item.name}**: {item.detail}")
 
 
-def _charts(answers: Sequence[Correction]) -> None:
-    from medloop.core.intervals import wilson_interval
+def _seen(back: Backend) -> list[str]:
+    """Predictions and drift; gives what is alarming."""
+    try:
+        lines = _lines(str(back.settings.home), back)
+    except MedloopError as error:
+        st.error(f"The predictions cannot be read. {error}", icon=":material/cloud_off:")
+        return []
+    if not lines:
+        st.info(
+            "No picture has been classified yet, or not long enough ago: new ones show within two minutes.",
+            icon=":material/inbox:",
+        )
+        return []
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"{count_of(len(lines), 'picture')} classified in the last {DAYS} days with pictures.")
+        st.download_button(
+            "CSV", lambda: _table(lines), file_name="predictions.csv", key="predictions-csv", type="tertiary",
+            icon=":material/download:", on_click="ignore", help="Every prediction behind these charts",
+        )  # fmt: skip
+    rows = monitor_view.predictions_per_day(lines)
+    left, right = st.columns(2)
+    left.vega_lite_chart(charts.per_day(rows, title="Pictures"), alt="Pictures a day by verdict")
+    share = charts.per_day(rows, title="Share of verdicts", share=True)
+    right.vega_lite_chart(share, alt="Share of verdicts a day")
+    return _drift(back, lines)
 
+
+def _drift(back: Backend, lines: Sequence[PredictionLine]) -> list[str]:
+    """Of the serving version, against its own answers to test pictures; gives what is alarming."""
+    try:
+        served = back.champion.current()
+        reference = _reference(served.version, served, back)
+    except MedloopError as error:
+        st.info(f"Drift cannot be told. {error}", icon=":material/hourglass_empty:")
+        return []
+    own = [line for line in lines if line.model_version == served.version]
+    days = sorted({line.at[:10] for line in own})[-RECENT:]
+    recent = [line for line in own if line.at[:10] in days]
+    confidence = drift.odd_confidence([line.confidence for line in recent], reference)
+    distance = drift.odd_distance([line.distance for line in recent if line.distance is not None], reference)
+    left, right = st.columns(2)
+    with left:
+        sure = [(line.at, line.confidence) for line in own]
+        _spread(sure, "Confidence", reference.confidences)
+        st.markdown(monitor_view.drift_sentence("got a less sure answer than 19 of 20 test pictures", confidence))
+    with right:
+        far = [(line.at, line.distance) for line in own if line.distance is not None]
+        _spread(far, "Distance", reference.distances)
+        st.markdown(monitor_view.drift_sentence("are stranger to it than 19 of 20 test pictures", distance))
+    st.caption(
+        f"Version {served.version} on the last {count_of(len(days), 'day')} with pictures. Dots: the middle of a day; "
+        "lines: 8 of 10 pictures; dashed: the middle of the base data set's test pictures, which no training saw. "
+        "Distance: to the most similar labelled picture of the base data set, as the model sees it (0: the same); "
+        "pictures learned from corrections are not in that set."
+    )
+    return alarms.drifted(confidence, distance)
+
+
+def _spread(values: Sequence[tuple[str, float]], title: str, tested: np.ndarray) -> None:
+    chart = charts.spread(monitor_view.spread_per_day(values), title=title, reference=float(np.median(tested)))
+    st.vega_lite_chart(chart, alt=f"{title} a day, with the middle of the test pictures")
+
+
+def _answered(back: Backend) -> None:
+    try:
+        answers = _answers(str(back.settings.home), back)
+    except MedloopError as error:
+        st.error(f"The answers cannot be read. {error}", icon=":material/cloud_off:")
+        return
+    if not answers:
+        st.info("Nobody has confirmed or corrected an answer yet.", icon=":material/inbox:")
+        return
+    _charts(answers)
+
+
+def _charts(answers: Sequence[Correction]) -> None:
     agreed = sum(map(monitor_view.agreed, answers))
     st.markdown(f"{count_of(len(answers), 'answer')}, {agreed} of them confirmed the model.")
     left, right = st.columns(2)
@@ -72,6 +165,37 @@ def _charts(answers: Sequence[Correction]) -> None:
             chart = charts.intervals(rows, title=f"Corrected, by {by}, with 95 % interval")
             st.vega_lite_chart(chart, alt=f"Share of corrected answers by {by}")
     st.caption("People answer what looks wrong more readily than what looks right: the share is no error rate.")
+
+
+def _table(lines: Sequence[PredictionLine]) -> bytes:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, fieldnames=list(PredictionLine.__dataclass_fields__))
+    writer.writeheader()
+    writer.writerows(map(asdict, lines))
+    return out.getvalue().encode()
+
+
+@st.cache_resource(ttl=60, max_entries=1, show_spinner="Reading the predictions …")
+def _lines(home: str, _back: Backend) -> list[PredictionLine]:
+    """The newest, by day. Of the installation in the folder `home`: that is the cache's key."""
+    log, found = _back.loop.predictions, list[PredictionLine]()
+    for day in sorted(log.days(), reverse=True)[:DAYS]:
+        found += log.read(day)
+        if len(found) >= MOST:
+            break
+    return sorted(found, key=lambda line: line.at)[-MOST:]
+
+
+@st.cache_resource(max_entries=1, show_spinner="Asking the model about the test pictures …")
+def _reference(version: str, _served: Served, _back: Backend) -> drift.Reference:
+    """Of one model version: that is the cache's key."""
+    return _back.recorder.references.of(_served)
+
+
+@st.cache_resource(ttl=60, max_entries=1, show_spinner="Looking at the newest promotion …")
+def _promotion(home: str, _back: Backend) -> alarms.Watched:
+    """Of the installation in the folder `home`: that is the cache's key."""
+    return alarms.promotion(_back)
 
 
 @st.cache_resource(ttl=30, max_entries=1, show_spinner="Reading the answers …")
