@@ -33,6 +33,7 @@ class BaseDataset:
     labels: tuple[str, ...] = ("CXR", "Hand")
     images: np.ndarray = field(default_factory=lambda: np.stack([image(1001), image(1002)]))
     targets: np.ndarray = field(default_factory=lambda: np.array([0, 1]))
+    groups: np.ndarray = field(default_factory=lambda: np.array([0, 1]))
 
 
 class Datasets:

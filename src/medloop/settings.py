@@ -114,6 +114,7 @@ class Settings(BaseSettings):
     identity_key: SecretStr | None = None  # key of the hash; the local stack generates one
     review: Literal["trust", "all", "suspicious"] = "suspicious"  # which corrections wait for a reviewer
     max_per_person: int = Field(500, ge=1)  # unreviewed corrections of one person a day; more wait for a reviewer
+    max_share_per_person: float = Field(1.0, gt=0, le=1)  # of what is learned, on one person's word; 1 is no limit
 
     # Learning.
     base_dataset: str | None = None  # id of an imported data set; the bundled sample where none is named

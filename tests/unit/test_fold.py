@@ -89,7 +89,7 @@ def test_any_order_of_arrival_and_any_repetition_give_the_same_state(acts, chanc
     states = fold(events)
     assert fold(arrived) == states
     assert all(state.status in ("conflict", "unreviewed", "approved") for state in states.values() if state.who)
-    for policy in (Policy("trust"), Policy("all"), Policy("suspicious", max_per_person=1)):
+    for policy in (Policy("trust"), Policy("all"), Policy("suspicious", max_per_person=1, max_share=0.4)):
         decisions = decide(states.values(), policy)
         assert decide(reversed(list(states.values())), policy) == decisions
         assert not any(d.state.status == "erased" for d in decisions)
@@ -127,3 +127,15 @@ def test_beyond_a_persons_daily_limit_corrections_wait() -> None:
     assert waiting == {sha256_of(2)}, "the third of ada's; the fourth is seconded by bob"
     assert found[sha256_of(2)][1] == ("more than 2 unreviewed corrections of one person that day",)
     assert {v for v, _ in verdicts(today, Policy("trust", max_per_person=2)).values()} == {"accepted"}
+
+
+def test_beyond_a_persons_share_of_what_is_learned_the_latest_corrections_wait() -> None:
+    ada = [correction(sha256_of(n), who="ada") for n in range(6)]
+    others = [correction(sha256_of(10 + n), who=f"person {n}") for n in range(3)]
+    seconded = [correction(sha256_of(20), who=who) for who in ("ada", "bob")]
+    found = verdicts([*ada, *others, *seconded], Policy("suspicious", max_share=0.5))
+    waiting = {sha256: reasons for sha256, (verdict, reasons) in found.items() if verdict == "pending"}
+    reason = "more than 50% of what is learned would rest on one person's word"
+    assert waiting == {sha256_of(4): (reason,), sha256_of(5): (reason,)}
+    assert {v for v, _ in verdicts(ada, Policy("suspicious")).values()} == {"accepted"}, "no limit by default"
+    assert {v for v, _ in verdicts(ada, Policy("trust", max_share=0.5)).values()} == {"accepted"}

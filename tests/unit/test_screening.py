@@ -3,7 +3,7 @@ import pytest
 from tests.events import image
 
 from medloop.core.holdout import shapes
-from medloop.core.screening import look_alikes, neighbour_disagreement, unlikely_labels
+from medloop.core.screening import contradicted, look_alikes, neighbour_disagreement
 
 LOOKS = shapes(np.stack([image(seed) for seed in range(40)]))
 TWIN_OF_0 = shapes((image(0)[None] * 0.9 + 10).astype(np.uint8))
@@ -48,20 +48,48 @@ def test_the_crowd_is_a_reason_where_it_agrees_and_is_close() -> None:
     assert neighbour_disagreement(LOOKS[:1], ["HeadCT"], index=crowd[:5], index_labels=mixed) == [""], "no majority"
 
 
-def test_confident_learning_finds_labels_that_were_swapped() -> None:
-    rng = np.random.default_rng(0)
-    truth = rng.integers(0, 3, 600)
-    probabilities = rng.dirichlet([0.3] * 3, 600) * 0.3
-    probabilities[np.arange(600), truth] += 0.7
-    given = truth.copy()
-    swapped = rng.choice(600, 30, replace=False)
-    given[swapped] = (given[swapped] + 1) % 3
-    found = unlikely_labels(probabilities, given, known=probabilities, known_targets=truth)
-    assert found[swapped].mean() > 0.2
-    assert not np.delete(found, swapped).any()
+CLASSES = ("CXR", "Hand", "HeadCT")
 
 
-def test_confident_learning_believes_no_class_that_it_has_never_seen_right() -> None:
-    probabilities = np.array([[0.1, 0.9]])
-    known = np.array([[0.9, 0.1]])
-    assert not unlikely_labels(probabilities, np.array([0]), known=known, known_targets=np.array([0])).any()
+def eyes(direction: int, n: int, *, seed: int = 0) -> np.ndarray:
+    """n embeddings near one direction."""
+    rng = np.random.default_rng([seed, direction])
+    found = np.eye(8)[[direction] * n] + rng.normal(0, 0.01, (n, 8))
+    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True))
+
+
+def against(label: str | None, *, batch: list[str | None], sure: float = 0.98, where: int = 0) -> str:
+    """What is found against one correction of an image that the champion calls CXR, beside others of its scanner."""
+    probabilities = np.array([[sure, (1 - sure) / 2, (1 - sure) / 2]] * (1 + len(batch)))
+    own = eyes(where, 1 + len(batch))
+    base = np.concatenate([eyes(0, 20, seed=1), eyes(1, 20, seed=1)])
+    labels = [label, *batch]
+    reasons = contradicted(
+        probabilities, own, labels, classes=CLASSES, index=np.concatenate([own, base]),
+        index_labels=[*labels, *["CXR"] * 20, *["Hand"] * 20],
+    )  # fmt: skip
+    return reasons[0]
+
+
+def test_a_label_that_the_champion_excludes_and_no_similar_picture_bears_is_a_reason() -> None:
+    assert (
+        against("Hand", batch=[]) == "the champion excludes Hand, and 10 of the 10 pictures most like this one are CXR"
+    )
+
+
+def test_corrections_of_a_new_scanner_vouch_for_each_other_however_wrong_the_champion_is() -> None:
+    assert against("Hand", batch=["Hand"] * 3) == ""
+    assert against("Hand", batch=["Hand"] * 12, where=5) == ""
+
+
+@pytest.mark.parametrize("label", ["CXR", "Knee", None])
+def test_a_champion_contradicts_no_label_that_it_gives_or_does_not_know(label: str | None) -> None:
+    assert against(label, batch=[]) == ""
+
+
+def test_a_champion_that_thinks_the_label_possible_contradicts_nothing() -> None:
+    assert against("Hand", batch=[], sure=0.8) == ""
+
+
+def test_pictures_that_the_champion_confuses_contradict_nothing() -> None:
+    assert against("HeadCT", batch=[], where=1) == "", "its neighbours are hands, which the champion does not see"

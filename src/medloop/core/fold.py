@@ -32,6 +32,11 @@ class ImageState:
     decided_by: str | None = None  # the reviewer
     why: str = ""  # the reviewer's reason, or why nothing could be decided
 
+    @property
+    def counts(self) -> bool:
+        """Whether `label` says something."""
+        return self.status in ("unreviewed", "approved")
+
 
 def fold(events: Iterable[Event]) -> dict[str, ImageState]:
     """States by image hash."""

@@ -1,13 +1,13 @@
 """What makes a correction look wrong. Each finding is a reason in words, for a reviewer.
 
 A model that disagrees is no such reason: most corrections of use are ones that the model contradicts. So corrections
-are compared with labelled pictures that look the same, and with what other people said of similar ones; only where a
-model has not seen an image in training (`unlikely_labels`) may its opinion count.
+are compared with labelled pictures that look the same, and with what other people said of similar ones. The
+champion's opinion counts only where it did not learn from the picture and no similar picture bears the label.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,9 @@ from medloop.core.holdout import TWIN
 NEIGHBOURS: Final = 5
 MAJORITY: Final = 4  # of the neighbours, that must agree on another label
 SIMILAR: Final = 0.8  # cosine from which a neighbour counts as one
+WITNESSES: Final = 10  # pictures nearest in the champion's eyes
+AGREED: Final = 7  # of these, that must bear the class that the champion sees
+IMPROBABLE: Final = 0.05  # probability of a label under which the champion excludes it
 ROWS: Final = 256  # of similarities at a time: 200,000 columns are 200 MiB then
 Label = str | None
 
@@ -76,27 +79,52 @@ def neighbour_disagreement(
     return reasons
 
 
-def unlikely_labels(
-    probabilities: np.ndarray, targets: np.ndarray, *, known: np.ndarray, known_targets: np.ndarray
-) -> np.ndarray:
-    """Labels that a model which did not train on these images contradicts: bool [N].
+def contradicted(
+    probabilities: np.ndarray,
+    embeddings: np.ndarray,
+    labels: Sequence[Label],
+    *,
+    classes: Sequence[str],
+    index: np.ndarray,
+    index_labels: Sequence[Label],
+) -> list[str]:
+    """For each image, a reason if the champion excludes the label and no picture like it speaks for it; "" if not.
 
-    Confident learning (Northcutt, Jiang, Chuang, JAIR 2021): a class is believed when its probability reaches the mean
-    that the class has where it is right. Contradicted is a label that is not believed while another one is.
+    A new scanner's pictures lie together in the champion's eyes, so that honest corrections of them vouch for each
+    other however wrong the champion is. Confident learning (Northcutt, Jiang, Chuang, JAIR 2021) with thresholds from
+    the corrections themselves would hold a third of them: docs/experiments.md has the numbers behind this rule.
 
     Args:
-        probabilities: float [N, C], out of sample.
-        targets: int [N], the labels in question.
-        known: float [M, C], probabilities of images whose labels are trusted.
-        known_targets: int [M].
+        probabilities: float [N, C], the champion's, of images that it did not train on.
+        embeddings: float [N, D] of length 1, the champion's.
+        labels: What people said, N; only those among `classes` can be contradicted.
+        classes: The champion's, in the order of its outputs.
+        index: Embeddings of labelled images, float [M, D]; the first N are the images themselves.
+        index_labels: Their labels, M.
     """
-    classes = probabilities.shape[1]
-    thresholds = np.array(
-        [known[known_targets == c, c].mean() if (known_targets == c).any() else 1.0 for c in range(classes)]
-    )
-    believed = probabilities >= thresholds
-    own = believed[np.arange(len(targets)), targets]
-    return np.asarray(believed.any(axis=1) & ~own)
+    reasons = [""] * len(embeddings)
+    if len(index) <= WITNESSES:
+        return reasons
+    for start in range(0, len(embeddings), ROWS):
+        similarities = embeddings[start : start + ROWS] @ index.T
+        places = np.arange(len(similarities))
+        similarities[places, start + places] = -2  # nobody is their own witness
+        nearest = np.argpartition(-similarities, WITNESSES - 1, axis=1)[:, :WITNESSES]
+        for row, columns in enumerate(nearest, start=start):
+            reasons[row] = _against(
+                labels[row], dict(zip(classes, probabilities[row], strict=True)), [index_labels[c] for c in columns]
+            )
+    return reasons
+
+
+def _against(label: Label, probability: Mapping[str, float], witnesses: Sequence[Label]) -> str:
+    if label is None or label in witnesses or probability.get(label, 1.0) >= IMPROBABLE:
+        return ""
+    seen = max(probability, key=lambda name: probability[name])
+    agreed = witnesses.count(seen)
+    if agreed < AGREED:
+        return ""
+    return f"the champion excludes {label}, and {agreed} of the {WITNESSES} pictures most like this one are {seen}"
 
 
 def named(label: Label) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from medloop.core.acceptance import Decision, Policy, decide
+from medloop.core.acceptance import Decision, decide
 from medloop.core.events import Correction, Review
 from medloop.core.fold import Event, fold
 from medloop.core.reliability import Reliability, reliabilities
 from medloop.errors import ReviewError
 from medloop.jobs.loop import Loop
-from medloop.jobs.snapshot import gather
+from medloop.jobs.snapshot import gather, policy_of
 from medloop.stores.outbox import Receipt
 
 Verdict = Literal["approve", "reject", "relabel"]
@@ -40,7 +40,7 @@ class Waiting:
 def queue(loop: Loop) -> list[Waiting]:
     """What waits for a reviewer, the oldest first; what was decided a moment ago on this machine is gone already."""
     events = all_events(loop)
-    policy = Policy(review=loop.settings.review, max_per_person=loop.settings.max_per_person)
+    policy = policy_of(loop.settings)
     pending = {d.state.image_sha256: d for d in decide(fold(events).values(), policy) if d.verdict == "pending"}
     said: dict[str, list[Correction]] = defaultdict(list)
     for event in events:

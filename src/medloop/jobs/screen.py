@@ -21,6 +21,7 @@ from medloop.core.holdout import shapes
 from medloop.core.screening import Label, look_alikes, neighbour_disagreement
 from medloop.core.snapshot import Manifest
 from medloop.jobs.loop import Loop
+from medloop.jobs.opinion import opinions
 from medloop.jobs.snapshot import gather, read_pixels
 
 BY: Final = "screening"  # who a flag is from
@@ -60,9 +61,13 @@ def screen(loop: Loop) -> Screened:
     old = loop.snapshots.all_events(gathered.previous) if gathered.previous else []
     states = fold([*old, *new])
     undecided = sorted(sha256 for sha256 in corrected if states[sha256].status == "unreviewed")
-    candidates = _labelled(states, read_pixels(loop.corrections, undecided))
+    pixels = read_pixels(loop.corrections, undecided)
+    candidates = _labelled(states, pixels)
     known = _known(loop, gathered.previous, states, but=corrected)
-    reasons = _reasons(loop, candidates, known)
+    learned = {event.image_sha256 for event in old}
+    asked = {sha256: image for sha256, image in pixels.items() if sha256 not in learned}
+    against = opinions(loop, states, asked=asked, previous=gathered.previous)
+    reasons = _reasons(loop, candidates, known, against)
     for state, found in reasons:
         for why in found:
             _flag(loop, state, why)
@@ -71,7 +76,7 @@ def screen(loop: Loop) -> Screened:
 
 
 def _labelled(states: Mapping[str, ImageState], pixels: Mapping[str, np.ndarray]) -> _Labelled:
-    chosen = [sha256 for sha256 in sorted(pixels) if states[sha256].status in ("unreviewed", "approved")]
+    chosen = [sha256 for sha256 in sorted(pixels) if states[sha256].counts]
     images = np.stack([pixels[sha256] for sha256 in chosen]) if chosen else np.zeros((0, 64, 64), np.uint8)
     return _Labelled(tuple(states[sha256] for sha256 in chosen), shapes(images))
 
@@ -89,7 +94,9 @@ def _known(
     )
 
 
-def _reasons(loop: Loop, candidates: _Labelled, known: _Labelled) -> list[tuple[ImageState, tuple[str, ...]]]:
+def _reasons(
+    loop: Loop, candidates: _Labelled, known: _Labelled, against: Mapping[str, str]
+) -> list[tuple[ImageState, tuple[str, ...]]]:
     base = loop.datasets.get(loop.settings.base_dataset)
     alike = look_alikes(
         candidates.looks,
@@ -98,7 +105,8 @@ def _reasons(loop: Loop, candidates: _Labelled, known: _Labelled) -> list[tuple[
         index_labels=(*candidates.labels, *known.labels, *(base.labels[target] for target in base.targets)),
         own=np.arange(len(candidates.states)),
     )
-    found = zip(candidates.states, alike, _crowd(candidates, known), strict=True)
+    champions = [against.get(state.image_sha256, "") for state in candidates.states]
+    found = zip(candidates.states, alike, _crowd(candidates, known), champions, strict=True)
     reasons = [(state, tuple(filter(None, whys))) for state, *whys in found]
     return [(state, whys) for state, whys in reasons if whys]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from medloop.errors import DecodeError
 from medloop.jobs.loop import Loop
 from medloop.stores.corrections import CorrectionStore, Folder, event_id_of
 from medloop.stores.snapshots import Pointer, SnapshotStore
+
+if TYPE_CHECKING:
+    from medloop.settings import Settings
 
 FOLDERS: Final[tuple[Folder, ...]] = ("corrections", "reviews")
 LOOK_BACK_DAYS: Final = 2  # for clocks that differ, and for what was on its way at midnight
@@ -66,7 +69,7 @@ def snapshot(
     gathered = gather(loop.corrections, loop.snapshots, full=full)
     _erase_again(loop, gathered.new)
     chunks = _compact(loop, gathered, tell)
-    policy = Policy(review=loop.settings.review, max_per_person=loop.settings.max_per_person)
+    policy = policy_of(loop.settings)
     manifest = Manifest.build(base_id=_base_id(loop), policy=policy, chunks=chunks)
     is_new = loop.snapshots.write(manifest)
     loop.snapshots.point_to(manifest, days=gathered.days)
@@ -81,6 +84,13 @@ def snapshot(
     if is_new:
         log.info("snapshot %s: %s", result.snapshot_id, result.reason)
     return result
+
+
+def policy_of(settings: Settings) -> Policy:
+    """What waits for a reviewer, as set."""
+    return Policy(
+        review=settings.review, max_per_person=settings.max_per_person, max_share=settings.max_share_per_person
+    )
 
 
 def gather(corrections: CorrectionStore, snapshots: SnapshotStore, *, full: bool = False) -> Gathered:

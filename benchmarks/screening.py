@@ -1,0 +1,153 @@
+"""How many honest corrections of a new scanner the screening holds, and how many wrong ones it catches.
+
+    python -m benchmarks.screening --model champion.onnx --data medical-mnist.zip --groups medical-mnist-groups.csv
+        --external DIR
+
+A batch holds corrections of one scanner: honest ones of pictures that the champion gets wrong, a fifth as many wrong
+ones of the same scanner, and as many wrong ones of ordinary pictures. Scanners are the external images and changes of
+the base data's test images that the champion finds hard. Each rule sees the batch as a week's screening would.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.learning.data import Arrays, Base, load_base, load_external
+from medloop.core.holdout import shapes
+from medloop.core.predict import Predictor
+from medloop.core.screening import contradicted, look_alikes
+
+BATCHES = (3, 5, 20, 100)
+WRONG_SHARE = 0.2
+KINDS = ("honest held", "wrong caught, same scanner", "wrong caught, ordinary")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    for name in ("model", "data", "groups", "external"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    options = parser.parse_args()
+    base = load_base(options.data, options.groups)
+    external = load_external(options.external, base.labels)
+    desk = Desk(Predictor(options.model.read_bytes()), base)
+    scanners = {"external": (external.images, external.targets), **_changed(base)}
+    for name, (images, targets) in scanners.items():
+        print(f"{name}: the champion gets {100 * desk.right(images, targets).mean():.0f} % of {len(targets)} right")
+    for size in BATCHES:
+        found: dict[str, list[np.ndarray]] = defaultdict(list)
+        for images, targets in scanners.values():
+            for seed in range(max(3, 100 // size)):
+                for rule, held in desk.screen(images, targets, size, np.random.default_rng(seed)).items():
+                    found[rule].append(held)
+        for rule, counts in found.items():
+            held, n = np.sum(counts, axis=0)
+            shares = ", ".join(f"{kind} {100 * a / b:.1f} % of {b}" for kind, a, b in zip(KINDS, held, n, strict=True))
+            print(f"batches of {size}: {rule}: {shares}")
+
+
+def _changed(base: Base) -> dict[str, Arrays]:
+    rows = np.random.default_rng(0).permutation(base.test)[:1500]
+    images, targets = base.part(rows)
+    noise = np.random.default_rng(1).normal(0, 60, images.shape)
+    changes: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "inverted": lambda x: 255 - x,
+        "turned": lambda x: np.rot90(x, 1, (1, 2)),
+        "magnified": lambda x: _magnified(x, 18),
+        "upside down and dark": lambda x: (np.flip(x, 1) / 255.0) ** 3 * 255,
+        "inverted and magnified": lambda x: _magnified(255 - x, 12),
+        "noisy": lambda x: np.clip(x * 0.5 + 60 + noise, 0, 255),
+    }
+    return {name: (np.ascontiguousarray(change(images)).astype(np.uint8), targets) for name, change in changes.items()}
+
+
+def _magnified(images: np.ndarray, rim: int) -> np.ndarray:
+    inner = images[:, rim:-rim, rim:-rim]
+    return np.stack([np.asarray(Image.fromarray(i).resize((64, 64), Image.Resampling.BILINEAR)) for i in inner])
+
+
+class Desk:
+    """A champion, the base images that it knows, and ordinary ones that it does not."""
+
+    def __init__(self, champion: Predictor, base: Base) -> None:
+        assert champion.metadata.labels == base.labels
+        self.champion = champion
+        self.labels = np.array(base.labels)
+        known = base.train[np.linspace(0, len(base.train) - 1, 3000).astype(int)]
+        self.known, self.known_targets = base.part(known)
+        self.ordinary, self.ordinary_targets = base.part(base.test)
+        self.seen = self._unit(self.known)
+
+    def right(self, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return np.asarray(self.champion.predict_arrays(images).probabilities.argmax(1) == targets)
+
+    def screen(
+        self, images: np.ndarray, targets: np.ndarray, size: int, rng: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        """(held, n) of each kind of correction, by rule."""
+        mistaken = np.flatnonzero(~self.right(images, targets))
+        honest = rng.choice(mistaken, min(size, len(mistaken)), replace=False)
+        n_wrong = max(1, round(len(honest) * WRONG_SHARE))
+        same, other = rng.choice(len(images), n_wrong), rng.choice(len(self.ordinary), n_wrong)
+        truth = np.concatenate([targets[honest], targets[same], self.ordinary_targets[other]])
+        batch = np.concatenate([images[honest], images[same], self.ordinary[other]])
+        shift = rng.integers(1, len(self.labels), len(truth))
+        shift[: len(honest)] = 0
+        given = (truth + shift) % len(self.labels)
+        ends = np.cumsum([0, len(honest), n_wrong, n_wrong])
+        sizes = np.diff(ends)
+        return {
+            rule: np.array([np.add.reduceat(held, ends[:-1]), sizes])
+            for rule, held in self._rules(batch, given).items()
+        }
+
+    def _rules(self, batch: np.ndarray, given: np.ndarray) -> dict[str, np.ndarray]:
+        said = self.labels[given].tolist()
+        index_labels = [*said, *self.labels[self.known_targets].tolist()]
+        raw = self.champion.predict_arrays(batch)
+        own = self._unit(batch)
+        verdicts = np.array(self.champion.verdicts(raw))
+        looks = shapes(batch)
+        alike = look_alikes(
+            looks, said, index=np.concatenate([looks, shapes(self.known)]), index_labels=index_labels,
+            own=np.arange(len(said)),
+        )  # fmt: skip
+        against = contradicted(
+            raw.probabilities, own, said, classes=self.champion.metadata.labels,
+            index=np.concatenate([own, self.seen]), index_labels=index_labels,
+        )  # fmt: skip
+        disagrees = raw.probabilities.argmax(1) != given
+        rules = {
+            "look-alikes": np.array([bool(why) for why in alike]),
+            "contradicted": np.array([bool(why) for why in against]),
+            "the champion is confident of another class": disagrees & (verdicts == "confident"),
+            "confident learning": confident_learning(raw.probabilities, given),
+        }
+        rules["look-alikes or contradicted (what medloop does)"] = rules["look-alikes"] | rules["contradicted"]
+        return {rule: held.astype(np.int64) for rule, held in rules.items()}
+
+    def _unit(self, images: np.ndarray) -> np.ndarray:
+        embeddings = self.champion.predict_arrays(images).embedding
+        return np.asarray(embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-6))
+
+
+def confident_learning(probabilities: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Northcutt, Jiang, Chuang (JAIR 2021), thresholds from the corrections themselves: bool [N].
+
+    A class is believed when its probability reaches its mean where it was given; contradicted is a label that is not
+    believed while another one is.
+    """
+    thresholds = [
+        probabilities[given == c, c].mean() if (given == c).any() else 1.0 for c in range(probabilities.shape[1])
+    ]
+    believed = probabilities >= np.array(thresholds)
+    return np.asarray(believed.any(axis=1) & ~believed[np.arange(len(given)), given])
+
+
+if __name__ == "__main__":
+    main()

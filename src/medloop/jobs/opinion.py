@@ -1,0 +1,75 @@
+"""What the champion has against new corrections, weighed by `medloop.core.screening.contradicted`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from medloop.core.contract import load_checked
+from medloop.core.datasets import Dataset
+from medloop.core.fold import ImageState
+from medloop.core.predict import Predictor
+from medloop.core.screening import contradicted
+from medloop.core.snapshot import Manifest
+from medloop.core.splits import split
+from medloop.jobs.loop import Loop
+from medloop.stores.registry import CHAMPION
+
+NEWEST_CHUNKS: Final = (
+    5  # of the previous snapshot, about 1,000 corrections each: earlier ones the champion has learned
+)
+BASE_IMAGES: Final = 3000  # of the base data's training part
+
+
+def opinions(
+    loop: Loop, states: Mapping[str, ImageState], *, asked: Mapping[str, np.ndarray], previous: Manifest | None
+) -> dict[str, str]:
+    """Why the champion contradicts a correction, by image hash; {} where there is none that could.
+
+    Args:
+        loop: The stores.
+        states: What people said of these images and of earlier ones.
+        asked: Images uint8 [64, 64] that the champion did not train on, by hash; they vouch for each other, too.
+        previous: The snapshot whose corrections may vouch for them.
+    """
+    champion = _champion(loop)
+    if champion is None or not asked:
+        return {}
+    known = _newest(loop, previous, states, asked)
+    base = loop.datasets.get(loop.settings.base_dataset)
+    rows = _training_rows(base)
+    raw = champion.predict_arrays(np.concatenate([np.stack([*asked.values(), *known.values()]), base.images[rows]]))
+    labels = [states[sha256].label for sha256 in (*asked, *known)]
+    reasons = contradicted(
+        raw.probabilities[: len(asked)], _unit(raw.embedding[: len(asked)]), labels[: len(asked)],
+        classes=champion.metadata.labels, index=_unit(raw.embedding),
+        index_labels=[*labels, *(base.labels[target] for target in base.targets[rows])],
+    )  # fmt: skip
+    return {sha256: why for sha256, why in zip(asked, reasons, strict=True) if why}
+
+
+def _champion(loop: Loop) -> Predictor | None:
+    if loop.settings.mlflow_tracking_uri is None:
+        return None
+    version = loop.registry.version_of(CHAMPION)
+    return load_checked(loop.registry.model_file(version)) if version else None
+
+
+def _newest(
+    loop: Loop, previous: Manifest | None, states: Mapping[str, ImageState], but: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    pixels: dict[str, np.ndarray] = {}
+    for chunk in previous.chunks[-NEWEST_CHUNKS:] if previous else ():
+        pixels |= loop.snapshots.images(chunk)
+    return {sha256: image for sha256, image in pixels.items() if sha256 not in but and states[sha256].counts}
+
+
+def _training_rows(base: Dataset) -> np.ndarray:
+    rows = split(base.targets, base.groups).train
+    return np.asarray(rows[np.linspace(0, len(rows) - 1, min(BASE_IMAGES, len(rows))).astype(np.int64)])
+
+
+def _unit(embeddings: np.ndarray) -> np.ndarray:
+    return np.asarray(embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-6))
