@@ -114,6 +114,8 @@ class Settings(BaseSettings):
     identity_key: SecretStr | None = None  # key of the hash; the local stack generates one
     review: Literal["trust", "all", "suspicious"] = "suspicious"  # which corrections wait for a reviewer
     max_per_person: int = Field(500, ge=1)  # unreviewed corrections of one person a day; more wait for a reviewer
+    honeypots: float = Field(0.0, ge=0, le=0.5)  # pictures with a known answer for each that waits for a reviewer
+    least_reliability: float = Field(0.0, ge=0, lt=1)  # who may be right less often has corrections reviewed; 0 is off
     max_share_per_person: float = Field(1.0, gt=0, le=1)  # of what is learned, on one person's word; 1 is no limit
 
     # Learning.

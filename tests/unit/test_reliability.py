@@ -11,7 +11,7 @@ def test_people_are_judged_by_what_reviewers_decided() -> None:
         events.append(review(sha256_of(n), "relabel", "Hand"))
     events += [correction(sha256_of(90), "Hand", who="new")]
     events += [correction(sha256_of(91), "Hand", who="bad"), review(sha256_of(91), "reject")]
-    found = {person.who: person for person in reliabilities(fold(events).values())}
+    found = {person.who: person for person in reliabilities(events, fold(events).values())}
     assert list(found) == ["bad", "new", "good"]
     assert (found["good"].answers, found["good"].judged, found["good"].right) == (40, 40, 40)
     assert 0.9 < found["good"].at_least < 1
@@ -22,11 +22,11 @@ def test_people_are_judged_by_what_reviewers_decided() -> None:
 def test_more_evidence_makes_it_surer() -> None:
     def after(count: int) -> float:
         events = [e for n in range(count) for e in (correction(sha256_of(n), "Hand"), review(sha256_of(n), "approve"))]
-        return reliabilities(fold(events).values())[0].at_least
+        return reliabilities(events, fold(events).values())[0].at_least
 
     assert after(1) < after(10) < after(100)
 
 
 def test_deciding_about_ones_own_answer_proves_nothing() -> None:
     events = [correction(sha256_of(1), "Hand", who="rev"), review(sha256_of(1), "approve", who="rev")]
-    assert reliabilities(fold(events).values())[0].judged == 0
+    assert reliabilities(events, fold(events).values())[0].judged == 0

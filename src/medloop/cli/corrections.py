@@ -136,7 +136,8 @@ def list_waiting(
     from medloop.jobs.review import queue
     from medloop.wiring import connect
 
-    waiting = queue(connect())
+    loop = connect()
+    waiting = queue(loop, who=loop.settings.user)
     if as_json:
         for item in waiting[:limit]:
             typer.echo(json.dumps(_as_json(item)))
@@ -210,7 +211,7 @@ def _decide(images: list[str], verdict: Verdict, label: str | None, why: str) ->
     from medloop.wiring import connect
 
     loop = connect()
-    waiting = queue(loop)
+    waiting = queue(loop, who=loop.settings.user)
     items = [_only(waiting, image) for image in images]
     receipts = review(loop, items=items, verdict=verdict, who=loop.settings.user, label=label, why=why)
     sent = loop.sender.send_once()

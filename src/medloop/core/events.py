@@ -18,7 +18,7 @@ from medloop.errors import StoreError
 SCHEMA_VERSION = 1
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
-ReviewAction = Literal["approve", "reject", "relabel", "withdraw", "erase", "flag"]
+ReviewAction = Literal["approve", "reject", "relabel", "withdraw", "erase", "flag", "trial"]
 PromotionAction = Literal["bootstrap", "promote", "rollback"]
 
 
@@ -91,7 +91,8 @@ class Review(_Event):
     """What somebody decided about one image.
 
     `approve`, `reject` and `relabel` are a reviewer's; `withdraw` takes back all that this person said before;
-    `erase` is the tombstone of an erased image; `flag` is the screening's, and asks for a reviewer.
+    `erase` is the tombstone of an erased image; `flag` is the screening's, and asks for a reviewer. `trial` is a
+    reviewer's answer to a picture whose class was known (`medloop.jobs.honeypots`), `why` whether it was right.
     """
 
     image_sha256: str

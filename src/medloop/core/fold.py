@@ -42,7 +42,8 @@ def fold(events: Iterable[Event]) -> dict[str, ImageState]:
     """States by image hash."""
     about: dict[str, list[Event]] = defaultdict(list)
     for event in events:
-        about[event.image_sha256].append(event)
+        if not (isinstance(event, Review) and event.action == "trial"):  # says something of the person alone
+            about[event.image_sha256].append(event)
     return {sha256: fold_image(sha256, of_image) for sha256, of_image in about.items()}
 
 

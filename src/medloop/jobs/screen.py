@@ -18,6 +18,7 @@ import numpy as np
 from medloop.core.events import Correction, Review, event_id, event_time
 from medloop.core.fold import ImageState, fold
 from medloop.core.holdout import shapes
+from medloop.core.reliability import Reliability, distrusted, reliabilities
 from medloop.core.screening import Label, look_alikes, neighbour_disagreement
 from medloop.core.snapshot import Manifest
 from medloop.jobs.loop import Loop
@@ -66,13 +67,20 @@ def screen(loop: Loop) -> Screened:
     known = _known(loop, gathered.previous, states, but=corrected)
     learned = {event.image_sha256 for event in old}
     asked = {sha256: image for sha256, image in pixels.items() if sha256 not in learned}
-    against = opinions(loop, states, asked=asked, previous=gathered.previous)
-    reasons = _reasons(loop, candidates, known, against)
-    for state, found in reasons:
-        for why in found:
+    people = reliabilities([*old, *new], states.values())
+    found = (
+        _look_alikes(loop, candidates, known),
+        _crowd(candidates, known),
+        _by_image(candidates, opinions(loop, states, asked=asked, previous=gathered.previous)),
+        _doubts(candidates, distrusted(people, loop.settings.least_reliability)),
+    )
+    reasons = [(state, tuple(filter(None, whys))) for state, *whys in zip(candidates.states, *found, strict=True)]
+    reasons = [(state, whys) for state, whys in reasons if whys]
+    for state, whys in reasons:
+        for why in whys:
             _flag(loop, state, why)
     log.info("screening: %d images looked at, %d flagged", len(candidates.states), len(reasons))
-    return Screened(len(candidates.states), {state.image_sha256: found for state, found in reasons})
+    return Screened(len(candidates.states), {state.image_sha256: whys for state, whys in reasons})
 
 
 def _labelled(states: Mapping[str, ImageState], pixels: Mapping[str, np.ndarray]) -> _Labelled:
@@ -94,21 +102,20 @@ def _known(
     )
 
 
-def _reasons(
-    loop: Loop, candidates: _Labelled, known: _Labelled, against: Mapping[str, str]
-) -> list[tuple[ImageState, tuple[str, ...]]]:
+def _look_alikes(loop: Loop, candidates: _Labelled, known: _Labelled) -> list[str]:
+    """What nearly the same picture is known as, if as something else: a reason or "" for each candidate."""
     base = loop.datasets.get(loop.settings.base_dataset)
-    alike = look_alikes(
+    return look_alikes(
         candidates.looks,
         candidates.labels,
         index=np.concatenate([candidates.looks, known.looks, shapes(base.images)]),
         index_labels=(*candidates.labels, *known.labels, *(base.labels[target] for target in base.targets)),
         own=np.arange(len(candidates.states)),
     )
-    champions = [against.get(state.image_sha256, "") for state in candidates.states]
-    found = zip(candidates.states, alike, _crowd(candidates, known), champions, strict=True)
-    reasons = [(state, tuple(filter(None, whys))) for state, *whys in found]
-    return [(state, whys) for state, whys in reasons if whys]
+
+
+def _by_image(candidates: _Labelled, reasons: Mapping[str, str]) -> list[str]:
+    return [reasons.get(state.image_sha256, "") for state in candidates.states]
 
 
 def _crowd(candidates: _Labelled, known: _Labelled) -> list[str]:
@@ -126,6 +133,14 @@ def _crowd(candidates: _Labelled, known: _Labelled) -> list[str]:
         for row, why in zip(rows, found, strict=True):
             reasons[row] = why
     return reasons
+
+
+def _doubts(candidates: _Labelled, people: Mapping[str, Reliability]) -> list[str]:
+    """Where nobody but people who were often wrong says so: a reason or "" for each candidate."""
+    return [
+        "this person was often wrong where the answer is known" if people.keys() >= set(state.who) else ""
+        for state in candidates.states
+    ]
 
 
 def _flag(loop: Loop, state: ImageState, why: str) -> None:

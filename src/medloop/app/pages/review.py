@@ -15,9 +15,8 @@ from medloop.app.pictures import preview_png
 from medloop.app.state import guarded, show_failure, user, visitor
 from medloop.app.verdicts import NONE_OF_THESE, class_name, count_of
 from medloop.app.when import ago
-from medloop.core.decode import decode
 from medloop.errors import MedloopError
-from medloop.jobs.review import Verdict, Waiting, queue, review
+from medloop.jobs.review import Verdict, Waiting, picture, queue, review
 
 SHORTCUT_CLASSES = 9
 
@@ -37,7 +36,7 @@ def page() -> None:
 def _desk(back: Backend) -> None:
     show_failure()
     try:
-        waiting = queue(back.loop)
+        waiting = queue(back.loop, who=user(back).name)
     except MedloopError as error:
         st.error(f"The queue cannot be read. {error}", icon=":material/cloud_off:")
         return
@@ -77,7 +76,7 @@ def _item(back: Backend, waiting: Sequence[Waiting], place: int) -> None:
 
 def _picture(back: Backend, item: Waiting) -> None:
     try:
-        png = preview_png(decode(back.loop.corrections.image(item.image_sha256)).pixels)
+        png = preview_png(picture(back.loop, item))
     except MedloopError as error:
         st.warning(f"The picture cannot be shown. {error}", icon=":material/hide_image:")
         return

@@ -1,0 +1,128 @@
+"""Pictures with a known answer, mixed into the review queue to learn how reliable a reviewer is. Off by default.
+
+They come from the base data's training images and look like any correction that waits. What is said of them is kept as
+a review event of its own kind, `trial`, which no fold and no training looks at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+
+from medloop.core.acceptance import Decision
+from medloop.core.datasets import scored
+from medloop.core.decode import content_sha256
+from medloop.core.events import Correction, Review, event_id, event_time
+from medloop.core.fold import Event, ImageState
+from medloop.core.splits import split
+from medloop.jobs.loop import Loop
+
+if TYPE_CHECKING:
+    from medloop.jobs.review import Waiting
+    from medloop.stores.datasets import DatasetStore
+
+KEPT: Final = 500  # images to choose from
+WRONG: Final = 128  # of 256: every second one waits under a wrong label
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """Images whose classes are beyond doubt."""
+
+    images: np.ndarray  # uint8 [N, 64, 64]
+    labels: tuple[str, ...]  # N
+    classes: tuple[str, ...]
+    sha256s: tuple[str, ...]  # N
+
+
+def mixed(loop: Loop, waiting: Sequence[Waiting], events: Iterable[Event], *, who: str) -> list[Waiting]:
+    """The queue with a honeypot after some of its items, as often as set; the same queue gives the same honeypots.
+
+    Args:
+        loop: The stores.
+        waiting: What really waits.
+        events: Every event; what somebody said of a picture in earnest keeps it from being a honeypot.
+        who: The reviewer's name; what they have answered does not come again.
+    """
+    known, person = known_images(loop.datasets, loop.settings.base_dataset), loop.identify(who)
+    taken = {event.image_sha256 for event in events if not is_trial(event) or event.who == person}
+    found: list[Waiting] = []
+    for item in waiting:
+        found.append(item)
+        chance = hashlib.sha256(f"honeypot {item.image_sha256}".encode()).digest()
+        if int.from_bytes(chance[:4], "big") / 2**32 < loop.settings.honeypots:
+            honeypot = _disguised(item, known, chance, but=taken)
+            if honeypot is not None:
+                found.append(honeypot)
+                taken.add(honeypot.image_sha256)
+    return found
+
+
+def pixels_of(loop: Loop, image_sha256: str) -> np.ndarray:
+    """A honeypot's picture, uint8 [64, 64]: it does not lie in the store."""
+    known = known_images(loop.datasets, loop.settings.base_dataset)
+    return np.asarray(known.images[known.sha256s.index(image_sha256)])
+
+
+def trial(
+    loop: Loop, *, image_sha256: str, known: str, answer: str | None, decided: bool, who: str
+) -> Review:  # fmt: skip
+    """The event of one answer; leaving a picture out proves nothing (`decided` is False)."""
+    outcome: Literal["right", "wrong", "left out"] = "left out"
+    if decided:
+        outcome = "right" if answer == known else "wrong"
+    identifier, at = loop.new_event()
+    return Review(
+        id=identifier, at=at, image_sha256=image_sha256, action="trial", label=answer, who=loop.identify(who),
+        why=outcome,
+    )  # fmt: skip
+
+
+def is_trial(event: Event) -> bool:
+    """Whether this is an answer to a honeypot."""
+    return isinstance(event, Review) and event.action == "trial"
+
+
+@lru_cache(maxsize=1)
+def known_images(datasets: DatasetStore, dataset_id: str | None) -> Known:
+    """What honeypots are chosen from: training images that show something, spread over the data set."""
+    base = datasets.get(dataset_id)
+    rows = split(base.targets, base.groups).train
+    rows = rows[scored(base.images[rows])]
+    rows = rows[np.linspace(0, len(rows) - 1, min(KEPT, len(rows))).astype(np.int64)]
+    return Known(
+        images=base.images[rows],
+        labels=tuple(base.labels[target] for target in base.targets[rows]),
+        classes=tuple(base.labels),
+        sha256s=tuple(content_sha256(image) for image in base.images[rows]),
+    )
+
+
+def _disguised(item: Waiting, known: Known, chance: bytes, *, but: Collection[str]) -> Waiting | None:
+    """A honeypot that looks like its neighbour in the queue; None where the choice fell on one that is taken."""
+    row = int.from_bytes(chance[4:8], "big") % len(known.labels)
+    sha256, truth = known.sha256s[row], known.labels[row]
+    if sha256 in but:
+        return None
+    others = [label for label in known.classes if label != truth]
+    other = others[chance[8] % len(others)]
+    said, doubted = (other, truth) if chance[9] < WRONG else (truth, other)
+    model = item.corrections[-1]
+    somebody = chance[10:18].hex()
+    correction = Correction(
+        id=event_id(now=event_time(model.id) + timedelta(milliseconds=1), random=chance[18:28]),
+        at=model.at, image_sha256=sha256, given_label=said, predicted_label=doubted,
+        confidence=0.5 + chance[28] / 600, verdict="unsure", model_version=model.model_version, who=somebody,
+    )  # fmt: skip
+    reason = f"nearly the same picture is known as {doubted}"
+    state = ImageState(
+        sha256, "unreviewed", label=said, who=(somebody,), answers=((somebody, said),), event_ids=(correction.id,),
+        flags=(reason,),
+    )  # fmt: skip
+    return replace(item, decision=Decision(state, "pending", (reason,)), corrections=(correction,), known_label=truth)
