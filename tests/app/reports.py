@@ -11,7 +11,15 @@ from medloop.core.report import GateReport
 
 def report(*, passed: bool, base_id: str = "base") -> dict[str, Any]:
     """Two classes, two checks; the second one always passes."""
-    numbers = {"n": 200.0, "lost": 5.0, "gained": 1.0, "bound": 0.04, "margin": 0.01}
+    numbers = {
+        "n": 200.0,
+        "lost": 5.0,
+        "gained": 1.0,
+        "bound": 0.04,
+        "margin": 0.01,
+        "right": 0.95,
+        "right_before": 0.97,
+    }
     checks = (
         Check("base test against the champion", passed, "base test: 95 % right, before 97 %", numbers),
         Check("serving path", True, "the model file loads"),

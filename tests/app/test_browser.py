@@ -216,13 +216,16 @@ def serious(page: Page) -> list[str]:
     ]
 
 
+@pytest.mark.parametrize("width", [400, 640], ids=["telephone", "200 % zoom"])
 @pytest.mark.parametrize("name", PAGES)
-def test_a_narrow_screen_needs_no_sideways_scrolling(browser, address, name):
-    context = browser.new_context(viewport={"width": 400, "height": 800})
+def test_a_narrow_screen_needs_no_sideways_scrolling(browser, address, name, width):
+    context = browser.new_context(viewport={"width": width, "height": 800})
     page = context.new_page()
     open_page(page, f"{address}/{name if name != 'classify' else ''}")
     if name == "classify":
         upload(page, 255, 50)
     wide = page.evaluate("() => { const m = document.querySelector('.stMain'); return m.scrollWidth - m.clientWidth; }")
+    found = serious(page)
     context.close()
     assert wide <= 0
+    assert found == []

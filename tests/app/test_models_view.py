@@ -96,3 +96,9 @@ def test_charts_hold_their_rows():
     rows = [{"version": 1, "what": "all classes", "score": 0.7}]
     assert charts.scores_over_versions(rows)["data"] == {"values": rows}
     assert charts.gate_checks([])["layer"][0]["mark"]["type"] == "rule"
+
+
+def test_slices_are_plotted_over_versions_where_reports_hold_them():
+    body = report(passed=True)
+    old = {**body, "version": "1", "decision": {"checks": [{"name": "base test", "numbers": {}}]}}
+    assert models_view.slice_points([body, old]) == [{"version": 2, "what": "base test", "score": 0.95}]

@@ -11,6 +11,7 @@ from oidc_provider_mock import User, run_server_in_thread
 from playwright.sync_api import Browser, Page, expect
 from tests.app.browser import app_over_memory, chromium, settle
 from tests.app.models import picture
+from tests.app.test_browser import serious
 
 from medloop.core.decode import encode_png
 from medloop.services.ports import free_ports
@@ -79,6 +80,7 @@ def test_nobody_sees_anything_before_signing_in(browser, address):
         page.goto(address + path)
         expect(page.locator(".st-key-sign-in")).to_be_visible(timeout=30_000)
         expect(page.locator(".st-key-uploads, .st-key-health, .st-key-levers")).to_have_count(0)
+    assert serious(page) == []
     context.close()
 
 

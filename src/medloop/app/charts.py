@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 Rows = Sequence[dict[str, Any]]
@@ -11,6 +11,10 @@ Spec = dict[str, Any]
 ACCENT: Final = "#15909b"  # readable on light and dark
 ALARM: Final = "#c8501a"
 GREY: Final = "#808a8f"
+KINDS: Final[Mapping[str, str]] = {
+    "confident": ACCENT, "unsure": ALARM, "unknown": "#7d6bd6",
+    "confirmed": ACCENT, "corrected": ALARM, "not recorded": GREY,
+}  # fmt: skip
 PERCENT: Final = {"format": ".0%"}
 
 
@@ -22,7 +26,7 @@ def scores_over_versions(rows: Rows) -> Spec:
         "encoding": {
             "x": _ordinal("version", "Version"),
             "y": _share("score", "Share right", zero=False),
-            "color": _nominal("what"),
+            "color": _nominal("what") | {"legend": {"orient": "bottom", "columns": 3}},
             "tooltip": [_quantity("version"), _nominal("what"), _number("score", ".2%")],
         },
     }
@@ -126,7 +130,7 @@ def per_day(rows: Rows, *, title: str, share: bool = False) -> Spec:
         "encoding": {
             "x": {"field": "day", "type": "ordinal", "title": None, "axis": {"labelAngle": 0}},
             "y": _quantity("count", title) | {"stack": "normalize" if share else "zero"},
-            "color": _nominal("what"),
+            "color": _nominal("what") | {"scale": _kinds(rows), "legend": {"orient": "bottom"}},
             "tooltip": [_nominal("day"), _nominal("what"), _quantity("count")],
         },
     }
@@ -182,6 +186,12 @@ def intervals(rows: Rows, *, title: str) -> Spec:
             },
         ],
     }
+
+
+def _kinds(rows: Rows) -> Spec:
+    """A colour for each kind of answer, the same in every chart."""
+    shown = [kind for kind in KINDS if any(row["what"] == kind for row in rows)]
+    return {"domain": shown, "range": [KINDS[kind] for kind in shown]}
 
 
 def _nominal(field: str, title: str | None = None) -> Spec:

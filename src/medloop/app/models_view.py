@@ -80,6 +80,18 @@ def metric_points(versions: Iterable[tuple[str, Mapping[str, float]]]) -> list[d
     return points
 
 
+def slice_points(reports: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Points of the plot by slice: one a judged version and slice; classes have a plot of their own."""
+    points = []
+    for report in reports:
+        for check in report["decision"]["checks"]:
+            right = check["numbers"].get("right")
+            if right is not None and not check["name"].startswith("class ") and "the reference" not in check["name"]:
+                name = check["name"].removesuffix(" against the champion")
+                points.append({"version": int(report["version"]), "what": name, "score": right})
+    return sorted(points, key=lambda point: point["version"])
+
+
 def parse_report(raw: bytes) -> dict[str, Any]:
     """A gate report as `medloop.core.report` writes it."""
     report: dict[str, Any] = json.loads(raw)

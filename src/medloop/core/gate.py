@@ -153,7 +153,8 @@ def _not_worse(name: str, part: Paired, old: np.ndarray, most: float, *, power: 
         f"(lost {found.lost}, gained {found.gained}); {_bound(found.bound, passed)}, {_points(allowed)} allowed for "
         "this many images"
     )
-    return Check(name, passed, reason, _numbers(found, allowed))
+    right = {"right": float(part.challenger.mean()), "right_before": float(old.mean())}
+    return Check(name, passed, reason, {**_numbers(found, allowed), **right})
 
 
 def _each_class(base: Paired) -> Iterator[Check]:

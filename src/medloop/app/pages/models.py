@@ -18,6 +18,7 @@ from medloop.app.verdicts import class_name, count_of
 from medloop.app.when import ago, day_and_time
 from medloop.core.predict import Predictor
 from medloop.errors import MedloopError, NotFoundError
+from medloop.jobs.promote import moves
 
 PLOTTED = 20  # newest versions in the plots
 
@@ -142,6 +143,19 @@ def _versions(back: Backend, rows: Sequence[VersionRow]) -> None:
     if len(metrics) > 1 and points:
         st.subheader("Right on the test pictures, by class", anchor=False)
         st.vega_lite_chart(charts.scores_over_versions(points), alt="Share of right answers by version and class")
+    _slices(back, rows)
+
+
+def _slices(back: Backend, rows: Sequence[VersionRow]) -> None:
+    home = str(back.settings.home)
+    try:
+        reports = [_report_of(row.run_id, row.gate, home, back) for row in rows[:PLOTTED] if row.gate]
+    except MedloopError as error:
+        st.caption(f"The test reports cannot be read just now. {error}")
+        return
+    if points := models_view.slice_points(filter(None, reports)):
+        st.subheader("Right by kind of picture", anchor=False)
+        st.vega_lite_chart(charts.scores_over_versions(points), alt="Share of right answers by version and kind")
 
 
 def _report(back: Backend, rows: Sequence[VersionRow]) -> None:
@@ -152,9 +166,12 @@ def _report(back: Backend, rows: Sequence[VersionRow]) -> None:
     version = st.selectbox("Version", [row.version for row in judged], key="report-version")
     row = next(row for row in judged if row.version == version)
     try:
-        report = models_view.parse_report(back.loop.registry.attachment(row.run_id, models_view.REPORT_FILE))
+        report = _report_of(row.run_id, row.gate, str(back.settings.home), back)
     except MedloopError as error:
         st.error(f"The report cannot be read. {error}", icon=":material/cloud_off:")
+        return
+    if report is None:
+        st.info("This version's report is not there any more.", icon=":material/rule:")
         return
     (st.success if report["decision"]["passed"] else st.warning)(models_view.verdict(report))
     checks = models_view.check_rows(report)
@@ -201,16 +218,16 @@ def _disagreements(back: Backend, report: Mapping[str, Any]) -> None:
 
 def _history(back: Backend) -> None:
     try:
-        moves = back.loop.ledger.entries()
+        found = moves(back.loop)
     except MedloopError as error:
         st.error(f"The history cannot be read. {error}", icon=":material/cloud_off:")
         return
-    if not moves:
+    if not found:
         st.info("No version was ever promoted.", icon=":material/history:")
         return
-    points = models_view.promotion_points(moves)
+    points = models_view.promotion_points(found)
     st.vega_lite_chart(charts.champion_over_time(points), alt="Which version was champion when")
-    for move in reversed(moves):
+    for move in reversed(found):
         st.markdown(f"**{day_and_time(move.at)}** {models_view.promotion_sentence(move)}")
 
 
@@ -221,6 +238,15 @@ def _metrics(run_id: str, gate: str, home: str, _back: Backend) -> dict[str, flo
         return _back.loop.registry.metrics(run_id)
     except NotFoundError:
         return {}
+
+
+@st.cache_data(ttl=600, max_entries=50, show_spinner=False)
+def _report_of(run_id: str, gate: str, home: str, _back: Backend) -> dict[str, Any] | None:
+    """The gate's report on a version; `gate` is part of the key, since a version may be judged again."""
+    try:
+        return models_view.parse_report(_back.loop.registry.attachment(run_id, models_view.REPORT_FILE))
+    except NotFoundError:
+        return None
 
 
 @st.cache_resource(max_entries=2, show_spinner="Comparing …")
