@@ -45,11 +45,12 @@ def migrate(environment: Mapping[str, str]) -> None:
 
 
 def dags_folder(folder: Path) -> Path:
-    """A DAGs folder of somebody else's, with the two lines that bring the DAG into it."""
+    """A DAGs folder of somebody else's, with the lines that bring the DAGs into it."""
     dags = folder / "dags"
     dags.mkdir()
     lines = "# an airflow dag\nfrom medloop.dags.medloop_weekly_retrain import weekly_retrain\n"
     dags.joinpath("retrain.py").write_text(lines)
+    dags.joinpath("watch.py").write_text("# an airflow dag\nfrom medloop.dags.medloop_watch import hourly_watch\n")
     return dags
 
 

@@ -1,4 +1,4 @@
-"""The DAG file as an existing Airflow parses it: without S3, MLflow or any setting of medloop."""
+"""The DAG files as an existing Airflow parses them: without S3, MLflow or any setting of medloop."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from airflow.dag_processing.dagbag import DagBag
 before, started = set(sys.modules), time.perf_counter()
 bag = DagBag(sys.argv[1])
 seconds = time.perf_counter() - started
-dag = bag.dags["medloop_weekly_retrain"]
-print(json.dumps({
+bag_facts = {
     "errors": {name: str(error) for name, error in bag.import_errors.items()},
-    "files": [stat.file for stat in bag.dagbag_stats],
+    "files": sorted(stat.file for stat in bag.dagbag_stats),
     "imported": sorted({name.split(".")[0] for name in set(sys.modules) - before}),
     "seconds": seconds,
+}
+facts = lambda dag: {
     "downstream": {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks},
     "retries": [task.retries for task in dag.tasks],
     "owners": dag.owner,
@@ -35,7 +36,8 @@ print(json.dumps({
     "params": {name: dag.params.get_param(name).serialize() for name in dag.params},
     "tells_of_failure": [bool(task.on_failure_callback) for task in dag.tasks],
     "tells_of_success": [task.task_id for task in dag.tasks if task.on_success_callback],
-}))
+}
+print(json.dumps({**bag_facts, **{name: facts(dag) for name, dag in bag.dags.items()}}))
 """
 
 
@@ -56,9 +58,19 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return parse(DAGS, tmp_path_factory.mktemp("airflow"))
 
 
+@pytest.fixture
+def weekly(parsed: dict[str, Any]) -> dict[str, Any]:
+    return parsed["medloop_weekly_retrain"]
+
+
+@pytest.fixture
+def watch(parsed: dict[str, Any]) -> dict[str, Any]:
+    return parsed["medloop_watch"]
+
+
 def test_it_parses_and_so_does_nothing_beside_it(parsed):
     assert parsed["errors"] == {}
-    assert [Path(file).name for file in parsed["files"]] == ["medloop_weekly_retrain.py"]
+    assert [Path(file).name for file in parsed["files"]] == ["medloop_watch.py", "medloop_weekly_retrain.py"]
 
 
 def test_parsing_is_quick_and_loads_no_heavy_library(parsed):
@@ -66,32 +78,42 @@ def test_parsing_is_quick_and_loads_no_heavy_library(parsed):
     assert not {"torch", "mlflow", "obstore", "onnxruntime", "boto3", "pandas"} & set(parsed["imported"])
 
 
-def test_four_tasks_one_after_the_other_each_with_retries(parsed):
+def test_four_tasks_one_after_the_other_each_with_retries(weekly):
     chain = {"snapshot": ["train"], "train": ["evaluate"], "evaluate": ["promote"], "promote": []}
-    assert parsed["downstream"] == chain
-    assert min(parsed["retries"]) > 0
+    assert weekly["downstream"] == chain
+    assert min(weekly["retries"]) > 0
 
 
-def test_weekly_one_run_at_a_time_and_no_catching_up(parsed):
-    assert parsed["schedule"].split()[2:4] == ["*", "*"]
-    assert parsed["schedule"].split()[4].isdigit()
-    assert (parsed["catchup"], parsed["max_active_runs"]) == (False, 1)
+def test_weekly_one_run_at_a_time_and_no_catching_up(weekly):
+    assert weekly["schedule"].split()[2:4] == ["*", "*"]
+    assert weekly["schedule"].split()[4].isdigit()
+    assert (weekly["catchup"], weekly["max_active_runs"]) == (False, 1)
 
 
-def test_people_find_documentation_owner_and_tags(parsed):
-    assert "aws_default" in parsed["doc"]
-    assert parsed["owners"] == "medloop"
-    assert "medloop" in parsed["tags"]
+def test_people_find_documentation_owner_and_tags(weekly):
+    assert "aws_default" in weekly["doc"]
+    assert weekly["owners"] == "medloop"
+    assert "medloop" in weekly["tags"]
 
 
-def test_every_parameter_is_explained_in_the_form(parsed):
-    assert parsed["params"].keys() == {"force", "min_new", "engine"}
-    assert all(param["schema"]["title"] and param["description"] for param in parsed["params"].values())
+def test_every_parameter_is_explained_in_the_form(weekly):
+    assert weekly["params"].keys() == {"force", "min_new", "engine"}
+    assert all(param["schema"]["title"] and param["description"] for param in weekly["params"].values())
 
 
-def test_people_are_told_of_any_failure_and_of_a_promotion(parsed):
-    assert all(parsed["tells_of_failure"])
-    assert parsed["tells_of_success"] == ["promote"]
+def test_people_are_told_of_any_failure_and_of_a_promotion(weekly):
+    assert all(weekly["tells_of_failure"])
+    assert weekly["tells_of_success"] == ["promote"]
+
+
+def test_the_watch_is_one_task_each_hour_with_retries_and_no_catching_up(watch):
+    assert watch["downstream"] == {"watch": []}
+    assert min(watch["retries"]) > 0
+    assert watch["schedule"].split()[1:] == ["*", "*", "*", "*"]
+    assert (watch["catchup"], watch["max_active_runs"]) == (False, 1)
+    assert "rolls back" in watch["doc"]
+    assert watch["owners"] == "medloop"
+    assert (watch["tells_of_failure"], watch["tells_of_success"]) == ([True], ["watch"])
 
 
 def test_a_file_of_two_lines_brings_it_into_another_dags_folder(tmp_path: Path):

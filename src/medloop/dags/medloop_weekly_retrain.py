@@ -1,6 +1,6 @@
 """The weekly loop: snapshot → train → evaluate → promote, each task one job, handing on ids alone.
 
-The DAG processor parses this file every few seconds, so nothing but airflow is imported at the top. Every id
+The DAG processor parses this file every few seconds, so nothing heavier than airflow is imported at the top. Every id
 comes from the task before, in the same run: a task that is cleared weeks later works on what its run worked
 on, and never on "the latest".
 """
@@ -9,18 +9,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import (
-    Context,
-    CronTriggerTimetable,
-    ExceptionRetryPolicy,
-    Param,
-    RetryAction,
-    RetryRule,
-    dag,
-    get_current_context,
-    task,
-)
+from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
+
+from medloop.dags.failures import PATIENCE, tell
 
 ABOUT = """
 ### What it does
@@ -47,28 +39,6 @@ from the environment. Other settings: the Variable `medloop`, a JSON object.
 It is tried again, later each time, while a store does not answer; a wrong setting or a missing right fails at once,
 with a sentence that says what to do. The champion goes on serving whatever happens here.
 """
-
-PATIENCE = ExceptionRetryPolicy(
-    rules=[
-        RetryRule(
-            exception=["medloop.errors.StoreUnavailableError", "medloop.errors.StaleError"],
-            action=RetryAction.DEFAULT,
-            reason="a store is away or busy: trying again may help",
-        ),
-        RetryRule(
-            exception="medloop.errors.MedloopError",
-            action=RetryAction.FAIL,
-            reason="trying again would give the same answer",
-        ),
-    ]
-)
-
-
-def tell(context: Context) -> None:
-    """Notify people of a failed task or of a promotion."""
-    from medloop.dags.notify import notify
-
-    notify(context)
 
 
 @dag(

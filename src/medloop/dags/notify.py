@@ -1,4 +1,4 @@
-"""What Airflow's callbacks say to people: a task failed for good, or a version was promoted.
+"""What Airflow's callbacks say to people: a task failed for good, a version was promoted, or the watch rolled back.
 
 Runs where the task ran (or in the DAG processor, when the task's process was killed). An exception in here is
 logged by Airflow and changes no task's state.
@@ -38,12 +38,17 @@ def notify(context: Context) -> None:
 
 
 def describe(context: Context, *, model: str) -> Notice | None:
-    """The notice for the end of a task: its failure, or the promotion that it was; None if there is no news."""
+    """The notice for the end of a task: its failure, or the champion's move that it was; None if there is no news."""
     ti, run_id = context["ti"], str(context["run_id"])
     details = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": run_id, "log_url": ti.log_url}
     if failure := context.get("exception"):
         text = f"medloop: {ti.task_id} failed in {run_id}: {failure}"
         return Notice("failed", text, details)
+    if rolled_back := ti.xcom_pull(task_ids=ti.task_id, key="rolled_back"):
+        worse, champion = rolled_back
+        why = ti.xcom_pull(task_ids=ti.task_id, key="reason")
+        text = f"medloop: version {champion} of {model} is the champion again, version {worse} was worse: {why}"
+        return Notice("rolled back", text, details | {"model": model, "version": champion, "replaced": worse})
     replaced = ti.xcom_pull(task_ids=ti.task_id, key="replaced")
     if replaced is None:
         return None

@@ -17,7 +17,7 @@ from medloop.services.supervisor import Supervisor
 from medloop.services.tail import last_lines
 from medloop.services.watch import Event, Watch
 from medloop.settings import load_settings
-from medloop.stores.airflow import Airflow
+from medloop.stores.airflow import DAG_ID, WATCH_DAG_ID, Airflow
 
 READY_WITHIN_S = 300  # for each component, counted from its start; a cold disk is slow
 DAG_WITHIN_S = 120
@@ -53,7 +53,7 @@ class BringUp:
                     del pending[program.name]
             time.sleep(0.1)
         if any(program.name == "airflow-scheduler" for program in self._plan.programs):
-            self._open_dag()
+            self._open_dags()
 
     def _is_ready(self, program: Program) -> bool:
         state = self._watch.states().get(program.name)
@@ -108,8 +108,8 @@ class BringUp:
         if answer.status_code != httpx.codes.OK and "RESOURCE_ALREADY_EXISTS" not in answer.text:
             raise ServiceError(f"MLflow refuses the page's user ({path}): {answer.status_code} {answer.text[:300]}")
 
-    def _open_dag(self) -> None:
-        """Unpause the DAG, once in the life of a state folder: a person who pauses it later means it.
+    def _open_dags(self) -> None:
+        """Unpause the DAGs, once in the life of a state folder: a person who pauses one later means it.
 
         Comes after the first model, since Airflow runs the last weekly tick at once.
         """
@@ -120,9 +120,10 @@ class BringUp:
         until = time.monotonic() + DAG_WITHIN_S
         while not marker.exists():
             try:
-                airflow.set_paused(False)
+                for dag_id in (DAG_ID, WATCH_DAG_ID):
+                    airflow.set_paused(False, dag_id=dag_id)
                 marker.touch()
             except (NotFoundError, StoreUnavailableError) as error:  # not parsed yet
                 if time.monotonic() > until:
-                    raise ServiceError(f"Airflow does not find the DAG: see `medloop logs` ({error})") from error
+                    raise ServiceError(f"Airflow does not find the DAGs: see `medloop logs` ({error})") from error
                 time.sleep(0.5)

@@ -13,6 +13,7 @@ from medloop.errors import NotFoundError, SettingsError, StoreError, StoreUnavai
 from medloop.settings import Settings
 
 DAG_ID = "medloop_weekly_retrain"
+WATCH_DAG_ID = "medloop_watch"
 TIMEOUT_S = 30
 FINISHED = {"success", "failed"}
 
@@ -89,9 +90,9 @@ class Airflow:
         body = {"logical_date": None, "conf": dict(conf or {}), "note": note or None}
         return str(self._call("POST", f"/api/v2/dags/{DAG_ID}/dagRuns", body)["dag_run_id"])
 
-    def set_paused(self, paused: bool) -> None:
-        """Pause or unpause the DAG."""
-        self._call("PATCH", f"/api/v2/dags/{DAG_ID}?update_mask=is_paused", {"is_paused": paused})
+    def set_paused(self, paused: bool, *, dag_id: str = DAG_ID) -> None:
+        """Pause or unpause a DAG."""
+        self._call("PATCH", f"/api/v2/dags/{dag_id}?update_mask=is_paused", {"is_paused": paused})
 
     def clear(self, run_id: str, task_ids: Sequence[str]) -> None:
         """Have these tasks of an old run done again, with that run's own ids."""

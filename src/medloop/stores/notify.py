@@ -18,7 +18,7 @@ TIMEOUT_S = 10
 class Notice:
     """One thing that people should hear of."""
 
-    event: Literal["failed", "promoted"]
+    event: Literal["failed", "promoted", "rolled back"]
     text: str  # one sentence; what chat services show
     details: Mapping[str, str] = field(default_factory=dict)  # ids and addresses; never image content or names
 
