@@ -118,7 +118,7 @@ def _corrections(base: Base, arguments: argparse.Namespace) -> dict[str, Any]:
     external = load_external(arguments.external, base.labels)
     onnx, weights = _model(arguments, "onnx"), _model(arguments, "safetensors")
     config = TrainingConfig.weekly()
-    return {
+    return {"1,000 corrections": corrections.busy_week(base, weights, config)} | {
         f"seed {seed}": corrections.compare(base, external, onnx, weights, config, seed=seed)
         for seed in range(arguments.seeds)
     }

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.learning.data import Arrays, Base, External
+from benchmarks.learning.data import Arrays, Base, External, spread
 from benchmarks.learning.measure import balanced_accuracy
 from medloop.core.learn.recipe import TrainedModel, TrainingConfig, train
 from medloop.core.neighbours import nearest
@@ -105,6 +105,14 @@ def _vote(query: np.ndarray, index: np.ndarray, labels: np.ndarray) -> int:
 
 def _score(predicted: np.ndarray, targets: np.ndarray, name: str) -> float:
     return balanced_accuracy(predicted, targets) if name == "external" else float((predicted == targets).mean())
+
+
+def busy_week(base: Base, weights: bytes, config: TrainingConfig) -> dict[str, float]:
+    """How long a week with 1,000 corrections takes: upside-down negatives of training images."""
+    images, targets = base.part(spread(base, base.train, 167))
+    corrections = 255 - np.ascontiguousarray(images[:1000, ::-1]), targets[:1000]
+    model = weekly(base, weights, corrections, config)
+    return score(model.onnx, base, corrections) | {"seconds": model.seconds, "n": len(corrections[1])}
 
 
 def compare(
