@@ -30,13 +30,18 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def app_over_memory(
-    folder: Path, *, port: int = 0, options: Sequence[str] = (), settings: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    entry: Path = HERE / "site_app.py",
+    port: int = 0,
+    options: Sequence[str] = (),
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
     """The app over `tests.app.site`, as a server of its own; its address."""
     port = port or free_ports(1)[0]
     command = [
         sys.executable, "-m", "medloop.guard", "--",
-        sys.executable, "-m", "streamlit", "run", str(HERE / "site_app.py"), "--server.port", str(port),
+        sys.executable, "-m", "streamlit", "run", str(entry), "--server.port", str(port),
         "--server.address", "127.0.0.1", "--server.headless", "true", "--browser.gatherUsageStats", "false",
         "--client.toolbarMode", "viewer", "--server.fileWatcherType", "none", *options, "--", str(folder),
     ]  # fmt: skip
