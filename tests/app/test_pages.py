@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.app.apptest import button, has_button, texts
 from tests.app.models import picture
 
+from medloop.app.backend import install
 from medloop.core.decode import decode, encode_png
 from medloop.core.events import Review
 from medloop.jobs.correct import correct, withdraw
+from medloop.jobs.review import queue
 from medloop.jobs.snapshot import snapshot
 
 PAGES = ("classify", "corrections", "review", "models", "monitor", "help")
@@ -105,6 +109,30 @@ def test_a_conflict_shows_both_sides_and_is_decided_by_one_click(site, run_page)
     (key,) = [info.key for info in site.loop.objects.list("reviews")]
     decision = Review.from_json(site.loop.objects.get(key))
     assert (decision.action, decision.label, decision.image_sha256) == ("relabel", "Hand", sha256)
+
+
+def test_a_honeypot_looks_like_anything_that_waits_and_its_answer_is_kept_apart(site, run_page):
+    settings = site.loop.settings.model_copy(update={"honeypots": 0.5})
+    site.backend = replace(site.backend, loop=replace(site.loop, settings=settings))
+    install(site.backend)
+    for level in range(20, 240, 20):
+        site.say(level, "Hand", who="eve")
+        site.say(level, "CXR", who="mallory")
+    waiting = queue(site.loop, who="ada")
+    place = next(place for place, item in enumerate(waiting) if item.known_label)
+    app = run_page("review")
+    app.session_state["review-place"] = place
+    app.run()
+    assert f"**{len(waiting)} pictures** wait" in texts(app)
+    assert "nearly the same picture is known as" in texts(app)
+    assert "cannot be shown" not in texts(app)
+    button(app, "review-approve").click().run()
+    assert not app.exception
+    site.loop.sender.send_once()
+    (key,) = [info.key for info in site.loop.objects.list("reviews")]
+    answer = Review.from_json(site.loop.objects.get(key))
+    assert (answer.action, answer.image_sha256, answer.who) == ("trial", waiting[place].image_sha256, "ada")
+    assert len(queue(site.loop, who="ada")) == len(waiting) - 1
 
 
 def test_the_queue_says_when_the_store_is_away(site, run_page):
