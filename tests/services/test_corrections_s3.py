@@ -28,6 +28,7 @@ from medloop.jobs.review import queue, review
 from medloop.jobs.screen import screen
 from medloop.jobs.snapshot import snapshot
 from medloop.stores.corrections import event_id_of
+from medloop.stores.datasets import DatasetStore, bundled_sample
 from medloop.stores.lease import Lease, LeaseHeldError
 from medloop.stores.objects import ObjectStore
 
@@ -226,11 +227,12 @@ def test_the_trainers_policy_is_enough_for_snapshots_and_no_more(as_role, world:
     assert len(trainer.loop.snapshots.load(result.snapshot_id).images) == 1
     with Lease(trainer.objects, "leases/retrain.json").hold("run"):
         trainer.objects.put("promotions/dt=2026-11-02/b.json", b"{}")
+    assert DatasetStore(tmp_path / "sets", trainer.objects).publish(bundled_sample())
     event = next(info.key for info in world.objects.list("corrections"))
     for forbidden in (
         lambda: trainer.objects.delete(event),
         lambda: trainer.objects.put("corrections/dt=2026-11-02/forged.json", b"{}"),
-        lambda: trainer.objects.put("datasets/x/manifest.json", b"{}"),
+        lambda: trainer.objects.put("predictions/dt=2026-11-02/forged.parquet", b""),
     ):
         with pytest.raises(StoreError, match="rights"):
             forbidden()

@@ -14,7 +14,16 @@ READ: Final = (
 WRITTEN: Final[Mapping[Identity, tuple[str, ...]]] = {
     # The last two are for promoting and rolling back from the page, which does all else without them.
     "frontend": ("images/*", "corrections/*", "reviews/*", "predictions/*", "promotions/*", "leases/promotion.json"),
-    "trainer": ("images/*", "reviews/*", "snapshots/*", "promotions/*", "reports/*", "acceptance/*", "leases/*"),
+    "trainer": (
+        "images/*",
+        "reviews/*",
+        "snapshots/*",
+        "promotions/*",
+        "reports/*",
+        "acceptance/*",
+        "leases/*",
+        "datasets/*",  # the first model's training publishes its base data set
+    ),
 }
 DELETED: Final[Mapping[Identity, tuple[str, ...]]] = {"frontend": (), "trainer": ("images/*",)}
 
