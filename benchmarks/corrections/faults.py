@@ -213,10 +213,12 @@ def _whole_stack(stack: Stack, chance: random.Random, rounds: int) -> dict[str, 
     for own in (trainer, *front_ends):
         own.stop()
     wait_until(lambda: _answers(loop), what="MLflow should answer again", timeout_s=SETTLE_S)
+    wait_until(lambda: _all_run(supervisor), what="every component should run again", timeout_s=SETTLE_S)
     done = Counter(_state_of(airflow, run_id) for run_id in runs)
     trained = [line["version"] for line in trainer.lines() if "version" in line]
     return {
         "rounds": rounds, "killed": killed, **_verdict(loop, front_ends), "trainings_finished": len(trained),
+        "trainings_failed": Counter(line["wrong"][:60] for line in trainer.lines() if "wrong" in line),
         "champions": len(moves(loop)), "champion_is_the_ledgers": _champion_fits(loop), "dag_runs": dict(done),
     }  # fmt: skip
 
@@ -309,6 +311,10 @@ def _answers(loop: Loop) -> bool:
     with suppress(StoreError):
         return loop.registry.version_of(CHAMPION) is not None
     return False
+
+
+def _all_run(supervisor: Supervisor) -> bool:
+    return all(state.state in ("RUNNING", "EXITED") for state in supervisor.states())  # EXITED: was to run once
 
 
 def _champion_fits(loop: Loop) -> bool:

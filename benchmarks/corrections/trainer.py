@@ -2,8 +2,9 @@
 
     python -m benchmarks.corrections.trainer SEED
 
-The training is the smoke recipe, whose models are bad, so a person overrules the gate: what counts here is that the
-champion moves while everything breaks. Each line on stdout is JSON: the new champion, or what went `wrong`.
+The training is the smoke recipe, whose models are bad, so a person overrules the gate; and goes back a version where a
+training failed. What counts here is that the champion moves while everything breaks. Each line on stdout is JSON: the
+new `version`, or what went `wrong`.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import itertools
 import json
 import sys
 import time
+from contextlib import suppress
 
 from medloop.core.learn.recipe import TrainingConfig
 from medloop.errors import MedloopError
 from medloop.jobs.loop import Loop
 from medloop.jobs.promote import promote
 from medloop.jobs.retrain import retrain
+from medloop.jobs.rollback import rollback
 from medloop.wiring import connect
 
 WAIT_S = 2.0  # after a failure: the lease of a killed training runs out by itself
@@ -29,6 +32,8 @@ def main() -> None:
         done = _train(loop, seed)
         print(json.dumps(done), flush=True)
         if "wrong" in done:
+            with suppress(MedloopError):
+                rollback(loop, by="fault run", reason="the champion is to move")
             time.sleep(WAIT_S)
 
 

@@ -181,7 +181,7 @@ def relabel(
 
 
 def people(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False) -> None:
-    """Show how often reviewers confirmed each person's answers, the least reliable first.
+    """Show how often each person was right, by what reviewers decided and by honeypots, the least reliable first.
 
     Example: `medloop review people`
     """
