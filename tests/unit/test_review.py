@@ -48,6 +48,13 @@ def test_a_label_that_contradicts_a_look_alike_waits_with_the_reason(world: Worl
     assert [c.given_label for c in item.corrections] == ["Hand"]
 
 
+def test_two_people_who_disagree_about_near_duplicates_both_wait(world: World) -> None:
+    one = world.correct(5, "Hand", who="ada")
+    other = store_pixels(world, (image(5) * 0.9 + 20).astype(np.uint8), "CXR", "bob")
+    assert set(screen(world.loop).flagged) == {one, other}
+    assert accepted(world) == {}
+
+
 def test_screening_twice_or_after_a_snapshot_writes_no_second_flag(world: World) -> None:
     store_pixels(world, (image(1001) * 0.9 + 20).astype(np.uint8), "Hand", "ada")
     screen(world.loop)
