@@ -170,15 +170,28 @@ def test_the_page_is_given_neither_the_operators_nor_airflows_secrets(stack: Loc
     assert kept & set(environment.values()) == set()
 
 
-def test_the_dag_is_there_and_open(stack: LocalStack) -> None:
+def _airflow(stack: LocalStack) -> httpx.Client:
     operator = stack.operator()
     login = {"username": operator["MEDLOOP_AIRFLOW_USERNAME"], "password": operator["MEDLOOP_AIRFLOW_PASSWORD"]}
     url = operator["MEDLOOP_AIRFLOW_URL"]
     token = httpx.post(f"{url}/auth/token", json=login, timeout=60).json()["access_token"]
-    dag = httpx.get(
-        f"{url}/api/v2/dags/medloop_weekly_retrain", headers={"Authorization": f"Bearer {token}"}, timeout=60
-    ).json()
-    assert dag["is_paused"] is False
+    return httpx.Client(base_url=f"{url}/api/v2", headers={"Authorization": f"Bearer {token}"}, timeout=60)
+
+
+@pytest.mark.parametrize("dag_id", ["medloop_weekly_retrain", "medloop_watch"])
+def test_the_dags_are_there_and_open(stack: LocalStack, dag_id: str) -> None:
+    assert _airflow(stack).get(f"/dags/{dag_id}").json()["is_paused"] is False
+
+
+def test_the_watch_looks_at_once_and_finds_nothing_to_watch(stack: LocalStack) -> None:
+    airflow = _airflow(stack)
+
+    def ended() -> set[str]:
+        runs = airflow.get("/dags/medloop_watch/dagRuns").json()["dag_runs"]
+        return {run["state"] for run in runs} & {"success", "failed"}
+
+    wait_until(ended, what="the watch should have run", timeout_s=240, every_s=1)
+    assert ended() == {"success"}
 
 
 def test_airflow_wants_a_password(stack: LocalStack) -> None:
