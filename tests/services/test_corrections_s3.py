@@ -301,6 +301,20 @@ def test_the_commands(medloop, objects: ObjectStore, tmp_path: Path) -> None:
     assert fine == content_sha256(image(1))
 
 
+def test_honeypots_on_the_command_line(medloop, objects: ObjectStore, tmp_path: Path, monkeypatch) -> None:
+    world = World(objects, tmp_path / "home")
+    real = {world.correct(n, "Hand") for n in range(12)}
+    monkeypatch.setenv("MEDLOOP_HONEYPOTS", "0.5")
+    monkeypatch.setenv("MEDLOOP_REVIEW", "all")
+    waiting = [json.loads(line) for line in medloop("review", "list", "--json").splitlines()]
+    (honeypot, *_) = [item["image_sha256"] for item in waiting if item["image_sha256"] not in real]
+    assert len({tuple(item) for item in waiting}) == 1, "one looks like another"
+    assert "1 decided" in medloop("review", "approve", honeypot)
+    (tried,) = [line for line in medloop("review", "people", "--json").splitlines() if '"rev"' in line]
+    assert json.loads(tried)["judged"] == 1
+    assert honeypot not in medloop("review", "list", "--json")
+
+
 def test_the_outbox_command_tells_what_waits_and_sends_it(medloop, objects: ObjectStore, tmp_path: Path) -> None:
     world = World(objects, tmp_path / "home")
     assert "nothing waits" in medloop("outbox")
