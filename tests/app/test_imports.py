@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.resources import files
 
 import pytest
 
@@ -25,3 +26,8 @@ def test_opening_the_pages_loads_nothing_heavy(loaded, name):
 
 def test_the_pages_are_loaded(loaded):
     assert {"medloop", "streamlit", "onnxruntime"} <= loaded
+
+
+def test_streamlit_finds_no_pages_of_its_own():
+    """A folder `pages` beside the entry would be run file by file for whoever opens /models first: a blank page."""
+    assert not (files("medloop.app") / "pages").is_dir()

@@ -26,8 +26,8 @@ import streamlit as st
 from medloop.app import sign_in
 from medloop.app.access import SignInError
 from medloop.app.backend import backend
-from medloop.app.pages import classify, corrections, models, monitor, review
-from medloop.app.pages import help as help_
+from medloop.app.screens import classify, corrections, models, monitor, review
+from medloop.app.screens import help as help_
 from medloop.app.state import user
 
 

@@ -36,7 +36,7 @@ def page() -> None:
 def _desk(back: Backend) -> None:
     show_failure()
     try:
-        waiting = queue(back.loop, who=user(back).name)
+        waiting = queue(back.loop, who=visitor(back).name)
     except MedloopError as error:
         st.error(f"The queue cannot be read. {error}", icon=":material/cloud_off:")
         return
