@@ -142,3 +142,14 @@ def test_a_session_that_has_ended_can_do_nothing_more(browser, tmp_path):
         button.click()
         expect(cora.get_by_text("Your session has ended")).to_be_visible(timeout=30_000)
         expect(cora.locator(".st-key-uploads")).to_have_count(0)
+
+
+def test_a_provider_that_is_away_is_told(browser, tmp_path):
+    (port,) = free_ports(1)
+    own = {"MEDLOOP_OIDC_ISSUER": f"http://127.0.0.1:{port}"}
+    with app_over_memory(tmp_path, settings=own) as url:
+        page = browser.new_page()
+        page.goto(url)
+        page.locator(".st-key-sign-in button").click()
+        expect(page.get_by_text("The login service does not answer just now.")).to_be_visible(timeout=30_000)
+        page.close()

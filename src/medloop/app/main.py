@@ -43,7 +43,7 @@ def main() -> None:
     try:
         who = user(back)
     except SignInError as error:
-        sign_in.page(str(error))
+        sign_in.page(back.settings, str(error))
         return
     chosen = st.navigation(
         [

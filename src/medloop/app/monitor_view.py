@@ -58,8 +58,8 @@ def drift_sentence(what: str, found: Drift) -> str:
         return f"{count_of(found.n, 'picture')} so far: {LEAST} are needed to tell."
     verdict = "That is drift." if found.is_alarm else "No drift to be seen."
     return (
-        f"{found.odd / found.n:.0%} of {found.n} pictures {what} (95 % interval {found.low:.0%} to {found.high:.0%}); "
-        f"without drift about {EXPECTED:.0%} would be. {verdict}"
+        f"{100 * found.odd / found.n:.0f} % of {found.n} pictures {what} (95 % interval {100 * found.low:.0f} to "
+        f"{100 * found.high:.0f} %); without drift about {100 * EXPECTED:.0f} % would be. {verdict}"
     )
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+import httpx
 import streamlit as st
 
 from medloop.app.access import SignInError, User
 from medloop.app.backend import Backend
 from medloop.app.state import user
+from medloop.services.programs import metadata_url
 from medloop.settings import Settings
 
+PROVIDER_WITHIN_S = 5.0
 LOOK_S = 30.0  # how soon an open page notices that its session has ended
 
 
@@ -31,11 +34,17 @@ def refuse() -> None:
     )
 
 
-def page(why: str) -> None:
+def page(settings: Settings, why: str) -> None:
     """Instead of any page, while nobody is signed in."""
     st.title("medloop")
     st.markdown(why)
-    st.button("Sign in", key="sign-in", type="primary", icon=":material/login:", on_click=st.login)
+    if st.button("Sign in", key="sign-in", type="primary", icon=":material/login:"):
+        if _answers(settings.oidc_issuer or ""):
+            st.login()
+        else:
+            st.error(
+                "The login service does not answer just now. Please try again in a moment.", icon=":material/cloud_off:"
+            )
     st.caption("Not a medical device.")
 
 
@@ -58,6 +67,14 @@ def _leave_in_time(back: Backend) -> None:
         user(back)
     except SignInError:
         st.rerun(scope="app")
+
+
+def _answers(issuer: str) -> bool:
+    """Whether the provider is there: a browser that is sent to one that is not sees nothing to go on with."""
+    try:
+        return httpx.get(metadata_url(issuer), timeout=PROVIDER_WITHIN_S, follow_redirects=True).is_success
+    except httpx.HTTPError:
+        return False
 
 
 def _is_loopback(address: str) -> bool:

@@ -232,17 +232,21 @@ class Login:
 
     def secrets_toml(self) -> str:
         """What Streamlit's `st.login` reads."""
-        well_known = "/.well-known/openid-configuration"
-        issuer = self.issuer.rstrip("/")
         values = {
             "redirect_uri": f"{self.app_url.rstrip('/')}/oauth2callback",
             "cookie_secret": self.cookie_key,
             "client_id": self.client_id,
             "client_secret": self.client_secret,
-            "server_metadata_url": issuer if issuer.endswith(well_known) else issuer + well_known,
+            "server_metadata_url": metadata_url(self.issuer),
         }
         lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
         return "\n".join(["[auth]", *lines, ""])
+
+
+def metadata_url(issuer: str) -> str:
+    """Where an OpenID Connect provider describes itself."""
+    well_known, issuer = "/.well-known/openid-configuration", issuer.rstrip("/")
+    return issuer if issuer.endswith(well_known) else issuer + well_known
 
 
 def app(
