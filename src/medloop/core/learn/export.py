@@ -88,16 +88,12 @@ def _features(graph: Graph, network: Network) -> str:
 def _two_views(graph: Graph) -> str:
     """`network.two_views`, in the file."""
     pixels = graph.add("Cast", ["images"], "pixels", to=TensorProto.FLOAT)
-    scaled = graph.add("Mul", [pixels, graph.constant(1 / 255.0, "per_level")], "scaled")
-    x = graph.add("Unsqueeze", [scaled, graph.constant(np.array([1]), "channel_axis")], "grey")
-    mean = graph.add("ReduceMean", [x], "mean", axes=[1, 2, 3], keepdims=1)
-    centred = graph.add("Sub", [x, mean], "centred")
-    squares = graph.add("Mul", [centred, centred], "squares")
-    variance = graph.add("ReduceMean", [squares], "variance", axes=[1, 2, 3], keepdims=1)
-    floored = graph.add("Add", [variance, graph.constant(STANDARD_DEVIATION_FLOOR**2, "floor")], "floored")
-    standardised = graph.add("Div", [centred, graph.add("Sqrt", [floored], "deviation")], "standardised")
-    doubled = graph.add("Mul", [x, graph.constant(2.0, "two")], "doubled")
-    plain = graph.add("Sub", [doubled, graph.constant(1.0, "one")], "plain")
+    x = graph.add("Unsqueeze", [pixels, graph.constant(np.array([1]), "channel_axis")], "grey")
+    ones = graph.constant(np.ones((INPUT_SIZE, INPUT_SIZE), np.float32), "ones")
+    floor = (255 * STANDARD_DEVIATION_FLOOR) ** 2
+    standardised = graph.add("LayerNormalization", [x, ones], "standardised", axis=2, epsilon=floor)
+    scaled = graph.add("Mul", [x, graph.constant(2 / 255, "two_per_range")], "scaled")
+    plain = graph.add("Sub", [scaled, graph.constant(1.0, "one")], "plain")
     return graph.add("Concat", [standardised, plain], "two_views", axis=1)
 
 
