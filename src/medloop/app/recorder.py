@@ -6,6 +6,7 @@ No picture, no embedding, no file name and no person.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -24,6 +25,7 @@ from medloop.serving import Served
 from medloop.stores.predictions import PredictionLine
 
 WAITING: Final = 200  # batches
+STOP_WITHIN_S: Final = 5.0
 log = logging.getLogger(__name__)
 
 
@@ -79,8 +81,9 @@ class Recorder:
 
     def stop(self) -> None:
         """End, once all that waits is written or could not be."""
-        self._queue.put(None)
-        self._thread.join(10)
+        with contextlib.suppress(queue.Full):
+            self._queue.put(None, timeout=STOP_WITHIN_S)
+        self._thread.join(STOP_WITHIN_S)
         self._loop.predictions.stop()
 
     def _run(self) -> None:
