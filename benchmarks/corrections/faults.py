@@ -214,7 +214,8 @@ def _whole_stack(stack: Stack, chance: random.Random, rounds: int) -> dict[str, 
         own.stop()
     wait_until(lambda: _answers(loop), what="MLflow should answer again", timeout_s=SETTLE_S)
     wait_until(lambda: _all_run(supervisor), what="every component should run again", timeout_s=SETTLE_S)
-    done = Counter(_state_of(airflow, run_id) for run_id in runs)
+    until = time.monotonic() + SETTLE_S
+    done = Counter(_state_of(airflow, run_id, until) for run_id in runs)
     trained = [line["version"] for line in trainer.lines() if "version" in line]
     return {
         "rounds": rounds, "killed": killed, **_verdict(loop, front_ends), "trainings_finished": len(trained),
@@ -323,12 +324,12 @@ def _champion_fits(loop: Loop) -> bool:
     return loop.registry.version_of(CHAMPION) in (last.to_version, last.from_version)
 
 
-def _state_of(airflow: Airflow, run_id: str) -> str:
-    """How a DAG run ended; one that is still at it gets time to."""
-    until = time.monotonic() + SETTLE_S
-    while time.monotonic() < until:
+def _state_of(airflow: Airflow, run_id: str, until: float) -> str:
+    """How a DAG run ended; those that are still at it get time to, together."""
+    while True:
         with suppress(StoreError):
             if (run := airflow.run(run_id)).finished:
                 return run.state
+        if time.monotonic() > until:
+            return "not finished"
         time.sleep(1)
-    return "not finished"
