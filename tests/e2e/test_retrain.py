@@ -27,6 +27,7 @@ def press_with_reason(page: Page, key: str, reason: str) -> None:
     page.locator(f".st-key-{key}-sure button").first.click()
 
 
+@pytest.mark.slow
 def test_the_page_retrains_promotes_and_rolls_back(stack: Stack, page: Page):
     loop = stack.loop()
     known = len(loop.registry.versions())
