@@ -120,7 +120,7 @@ def _corrections(base: Base, arguments: argparse.Namespace) -> dict[str, Any]:
     config = TrainingConfig.weekly()
     return {"1,000 corrections": corrections.busy_week(base, weights, config)} | {
         f"seed {seed}": corrections.compare(base, external, onnx, weights, config, seed=seed)
-        for seed in range(arguments.seeds)
+        for seed in reversed(range(arguments.seeds))
     }
 
 
