@@ -54,7 +54,7 @@ def tab(browser: Browser, url: str) -> Iterator[Page]:
     """A page of a person who shares nothing with another's, drawn."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
     page = context.new_page()
-    page.goto(url)
+    page.goto(url, timeout=PATIENCE_MS)
     expect(page.locator("h1")).to_be_visible(timeout=PATIENCE_MS)
     settle(page)
     yield page
@@ -67,7 +67,7 @@ def first_paint(browser: Browser, url: str) -> None:
 
     def paint() -> None:
         page = browser.new_page()
-        page.goto(url)
+        page.goto(url, timeout=PATIENCE_MS)
         expect(page.locator("h1")).to_be_visible(timeout=PATIENCE_MS)
         page.close()
 
@@ -98,7 +98,7 @@ def memory(browser: Browser, url: str, files: list[bytes], *, sessions: int, ima
     for number in range(sessions):
         context = browser.new_context()
         page = context.new_page()
-        page.goto(url)
+        page.goto(url, timeout=PATIENCE_MS)
         expect(page.locator("h1")).to_be_visible(timeout=PATIENCE_MS)
         classify(page, files[number * images : (number + 1) * images])
         contexts.append(context)
