@@ -29,3 +29,13 @@ def test_a_move_is_written_once_and_never_changed() -> None:
     ledger.append(entry)
     assert not ledger.append(replace(entry, reason="another story"))
     assert ledger.entries() == [entry]
+
+
+def test_a_broken_entry_does_not_hide_the_others() -> None:
+    """Else one bad object would keep everybody from rolling back."""
+    objects = ObjectStore.in_memory()
+    entry = move("1")
+    Ledger(objects).append(entry)
+    for name, raw in (("a", b"no JSON"), ("b", b"{}"), ("c", b"[1]"), ("d", b"\xff")):
+        objects.put(f"promotions/dt=2026-11-02/{name}.json", raw)
+    assert Ledger(objects).entries() == [entry]

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+
 from medloop.core.events import Promotion, event_key
+from medloop.errors import StoreError
 from medloop.stores.objects import ObjectStore
+
+log = logging.getLogger(__name__)
 
 
 class Ledger:
@@ -17,6 +23,13 @@ class Ledger:
         return self._objects.ensure(event_key(promotion), promotion.to_json())
 
     def entries(self) -> list[Promotion]:
-        """All moves, oldest first."""
+        """All moves, oldest first. What is no move is passed over: it must not keep anybody from rolling back."""
+        return sorted(self._readable(), key=lambda promotion: promotion.id)
+
+    def _readable(self) -> Iterator[Promotion]:
         keys = [info.key for info in self._objects.list("promotions") if info.key.endswith(".json")]
-        return sorted(map(Promotion.from_json, self._objects.get_many(keys)), key=lambda promotion: promotion.id)
+        for key, raw in zip(keys, self._objects.get_many(keys), strict=True):
+            try:
+                yield Promotion.from_json(raw)
+            except StoreError as error:
+                log.warning("%s is passed over: %s", key, error)
