@@ -21,6 +21,7 @@ from medloop.core.learn.network import INPUT_SIZE, Network, to_safetensors, warm
 from medloop.core.preprocess import PREPROCESSING_VERSION
 
 CALIBRATED: Final = 3000  # most held-out images that temperature and thresholds are fitted on
+FULL_SHARE_FROM: Final = 40  # corrections; a new scanner's first twenty must be learned in one week
 NONE_OF_THESE: Final = -1  # the target of a "none of these" correction
 # Another source differs in a few ways at once, training views in many: half of each change stands in for the former.
 SOURCE_VIEWS: Final = tuple(Step(step.change, step.share / 2) for step in STEPS)
@@ -219,9 +220,9 @@ def _pools(data: TrainingData, config: TrainingConfig, unknown: torch.Tensor) ->
 
 
 def _correction_places(n_corrections: int, config: TrainingConfig) -> int:
-    """Places in a batch: the full share from 100 corrections on, in proportion below, at least one if there are any."""
+    """Places in a batch: the full share from 40 corrections on, in proportion below, at least one if there are any."""
     full = config.batch_size * config.correction_share
-    return 0 if n_corrections == 0 else max(1, round(full * min(1.0, n_corrections / 100)))
+    return 0 if n_corrections == 0 else max(1, round(full * min(1.0, n_corrections / FULL_SHARE_FROM)))
 
 
 def _int64(values: np.ndarray) -> torch.Tensor:
