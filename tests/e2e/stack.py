@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import httpx
+
 from medloop.jobs.loop import Loop
 from medloop.settings import Settings, load_settings
-from medloop.stores.airflow import Airflow
+from medloop.stores.airflow import DAG_ID, Airflow
 from medloop.wiring import connect
+from tests.servers import wait_until
 from tests.stack import LocalStack
 
 
@@ -48,6 +51,23 @@ class Stack(LocalStack):
 
     def airflow(self) -> Airflow:
         return Airflow(self.person)
+
+    def wait_for_the_last_tick(self) -> None:
+        """Until the run is over that Airflow makes of the last weekly tick as soon as the DAG is open.
+
+        It takes the corrections that it finds, and would leave fewer for a test's own run.
+        """
+        operator = self.operator()
+        login = {"username": operator["MEDLOOP_AIRFLOW_USERNAME"], "password": operator["MEDLOOP_AIRFLOW_PASSWORD"]}
+        with httpx.Client(base_url=operator["MEDLOOP_AIRFLOW_URL"], timeout=60) as http:
+            token = http.post("/auth/token", json=login).json()["access_token"]
+
+            def over() -> bool:
+                path = f"/api/v2/dags/{DAG_ID}/dagRuns"
+                runs = http.get(path, headers={"Authorization": f"Bearer {token}"}).json()["dag_runs"]
+                return bool(runs) and all(run["state"] in {"success", "failed"} for run in runs)
+
+            wait_until(over, what="the run of the last weekly tick should be over", timeout_s=180, every_s=1)
 
     @contextmanager
     def frozen_s3(self) -> Iterator[None]:

@@ -58,6 +58,7 @@ def retrain_until_seen(stack: Stack, tab: ClassifyPage, version: str) -> datetim
 
 
 def test_corrections_teach_the_open_page_and_a_rollback_takes_it_back(stack: Stack, page: Page):
+    stack.wait_for_the_last_tick()
     loop = stack.loop()
     first = loop.registry.version_of(CHAMPION)
     second = str(int(first) + 1)
