@@ -45,7 +45,7 @@ def accuracy(loop: Loop, version: str) -> float:
 def retrain_until_seen(stack: Stack, tab: ClassifyPage, version: str) -> datetime:
     """Start the DAG over Airflow's REST API; the moment at which the open page answers with the new version."""
     airflow = stack.airflow()
-    run_id = airflow.trigger({"min_new": SCANS // 2})  # some wait for a reviewer
+    run_id = airflow.trigger({"min_new": SCANS // 2})  # screening may hold some back
     until = time.monotonic() + RUN_WITHIN_S
     while not tab.says_version(version):
         run = airflow.run(run_id)
