@@ -17,9 +17,8 @@ from medloop.core.splits import split
 from medloop.jobs.loop import Loop
 from medloop.stores.registry import CHAMPION
 
-NEWEST_CHUNKS: Final = (
-    5  # of the previous snapshot, about 1,000 corrections each: earlier ones the champion has learned
-)
+# Of the previous snapshot, about 1,000 corrections each: earlier ones the champion has learned.
+NEWEST_CHUNKS: Final = 5
 BASE_IMAGES: Final = 3000  # of the base data's training part
 
 
