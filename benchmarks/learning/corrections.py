@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from benchmarks.learning import intake
 from benchmarks.learning.data import Arrays, Base, External, spread
 from benchmarks.learning.measure import balanced_accuracy
 from medloop.core.learn.recipe import TrainedModel, TrainingConfig, train
@@ -45,16 +46,6 @@ def halves(external: External, per_class: int, seed: int) -> Halves:
         second.append(rows[in_first == flip])
     a, b = np.concatenate(first), np.concatenate(second)
     return Halves((external.images[a], external.targets[a]), (external.images[b], external.targets[b]))
-
-
-def poisoned(corrections: Arrays, n_classes: int, share: float, seed: int) -> Arrays:
-    """The same corrections, a share of them with a wrong class, always the same wrong one for a class."""
-    images, targets = corrections
-    rng = np.random.default_rng(seed)
-    bad = rng.permutation(len(targets))[: round(share * len(targets))]
-    wrong = targets.copy()
-    wrong[bad] = (targets[bad] + 1 + rng.integers(0, n_classes - 1)) % n_classes
-    return images, wrong
 
 
 def score(model: bytes, base: Base, test: Arrays) -> dict[str, float]:
@@ -118,19 +109,34 @@ def busy_week(base: Base, weights: bytes, config: TrainingConfig) -> dict[str, f
 def compare(
     base: Base, external: External, onnx: bytes, weights: bytes, config: TrainingConfig, *, seed: int
 ) -> dict[str, Any]:
-    """Ways of learning from the same 20 corrections a class, on the same test half; from scratch for seed 0 alone."""
+    """Ways of learning from the same 20 corrections a class, on the same test half; from scratch for seed 0 alone.
+
+    Ten people give them. What "screened" rows learn from went through the screening; the others believe everything.
+    """
     parts = halves(external, 20, seed)
     config = replace(config, seed=seed)
-    bad = poisoned(parts.corrections, len(base.labels), 0.2, seed)
-    clean = weekly(base, weights, parts.corrections, config)
+    clean = intake.honest(parts.corrections, seed)
+    bad = intake.poisoned(parts.corrections, len(base.labels), 0.2, seed)
+    taken = {"clean": intake.accepted(clean, base, onnx), "poisoned": intake.accepted(bad, base, onnx)}
+
+    def learned(corrections: Arrays) -> dict[str, float]:
+        model = weekly(base, weights, corrections, config)
+        return score(model.onnx, base, parts.test) | {"seconds": model.seconds}
+
     found = {
         "champion": score(onnx, base, parts.test),
-        "weekly": score(clean.onnx, base, parts.test) | {"seconds": clean.seconds},
-        "weekly, 20 % poisoned": score(weekly(base, weights, bad, config).onnx, base, parts.test),
+        "weekly, screened": learned(taken["clean"]),
+        "weekly, 20 % poisoned, screened": learned(taken["poisoned"]),
+        "weekly": learned(parts.corrections),
+        "weekly, 20 % poisoned": learned((bad.images, bad.targets)),
         "corrections only": score(only_corrections(base, weights, parts.corrections, config).onnx, base, parts.test),
         **frozen_heads(onnx, base, parts),
-        "n": {"corrections": len(parts.corrections[1]), "test": len(parts.test[1])},
-    }
+        "n": {
+            "corrections": len(parts.corrections[1]), "test": len(parts.test[1]), "wrong": int(bad.wrong.sum()),
+            "clean, accepted": len(taken["clean"][1]), "poisoned, accepted": len(taken["poisoned"][1]),
+            "poisoned, wrong ones accepted": intake.wrong_among(taken["poisoned"], bad),
+        },
+    }  # fmt: skip
     if seed == 0:
         scratch = train(base.training_data(parts.corrections), TrainingConfig.full())
         found["from scratch"] = score(scratch.onnx, base, parts.test) | {"seconds": scratch.seconds}

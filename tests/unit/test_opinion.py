@@ -15,7 +15,7 @@ from tests.models import metadata
 
 from medloop.core.decode import DecodedImage, content_sha256
 from medloop.jobs.correct import correct
-from medloop.jobs.screen import screen
+from medloop.jobs.screen import CARELESS, screen
 from medloop.jobs.snapshot import snapshot
 from medloop.stores.objects import ObjectStore
 
@@ -80,10 +80,10 @@ def world(tmp_path: Path) -> World:
     return made
 
 
-def say(world: World, level: int, seed: int, label: str | None) -> str:
+def say(world: World, level: int, seed: int, label: str | None, *, who: str = "ada") -> str:
     pixels = grey(level, seed)
     shown = DecodedImage(pixels=pixels, sha256=content_sha256(pixels), kind="PNG")
-    correct(world.loop, image=shown, given_label=label, prediction=None, model_version="1", who="ada")
+    correct(world.loop, image=shown, given_label=label, prediction=None, model_version="1", who=who)
     world.loop.sender.send_once()
     return shown.sha256
 
@@ -111,6 +111,15 @@ def test_what_the_champion_may_have_learned_it_cannot_contradict(world: World) -
     snapshot(world.loop)
     say(world, 60, 1, "bright")
     assert screen(world.loop).flagged == {}
+
+
+def test_all_that_somebody_says_waits_where_it_does_not_fit_what_everybody_else_says(world: World) -> None:
+    for seed in range(40):
+        say(world, 60 if seed % 2 else 200, seed, "dark" if seed % 2 else "bright", who=f"person {seed % 4}")
+    wrong = [say(world, 60, seed, "bright", who="eve") for seed in range(50, 60)]
+    right = say(world, 200, 60, "bright", who="eve")
+    outvoted = "other people say dark of 10 of the pictures most like this one"
+    assert screen(world.loop).flagged == {**dict.fromkeys(wrong, (outvoted, CARELESS)), right: (CARELESS,)}
 
 
 def test_without_a_champion_it_is_not_asked(world: World) -> None:

@@ -3,7 +3,7 @@ import pytest
 from tests.events import image
 
 from medloop.core.holdout import shapes
-from medloop.core.screening import contradicted, look_alikes, neighbour_disagreement
+from medloop.core.screening import careless, contradicted, look_alikes, neighbour_disagreement, outvoted
 
 LOOKS = shapes(np.stack([image(seed) for seed in range(40)]))
 TWIN_OF_0 = shapes((image(0)[None] * 0.9 + 10).astype(np.uint8))
@@ -93,3 +93,60 @@ def test_a_champion_that_thinks_the_label_possible_contradicts_nothing() -> None
 
 def test_pictures_that_the_champion_confuses_contradict_nothing() -> None:
     assert against("HeadCT", batch=[], where=1) == "", "its neighbours are hands, which the champion does not see"
+
+
+def voted(label: str, *, mine: list[str], others: list[str], where: int = 5) -> str:
+    """What is found against one person's correction, beside corrections of its scanner by that person and by others."""
+    labels = [label, *mine, *others]
+    people = ["me"] * (1 + len(mine)) + [f"other {i}" for i in range(len(others))]
+    own = eyes(where, len(labels))
+    index = np.concatenate([own, eyes(0, 20, seed=1)])
+    return outvoted(
+        own[:1], [label], index=index, index_labels=[*labels, *["CXR"] * 20], index_people=[*people, *[""] * 20]
+    )[0]
+
+
+def test_other_peoples_corrections_of_a_scanner_outvote_one_and_nobody_votes_for_himself() -> None:
+    reason = "other people say CXR of 4 of the pictures most like this one"
+    assert voted("Hand", mine=[], others=["CXR"] * 4) == reason
+    assert voted("Hand", mine=["Hand"] * 6, others=["CXR"] * 4) == reason
+    assert not voted("CXR", mine=[], others=["CXR"] * 4)
+
+
+@pytest.mark.parametrize(
+    ("others", "where"),
+    [([], 5), (["CXR"] * 2, 5), (["CXR", "HeadCT", "CXR", "HeadCT"], 5), (["CXR", "CXR", "Hand", "Hand"], 5)],
+)
+def test_nothing_is_outvoted_by_too_few_nor_by_people_who_do_not_agree(others: list[str], where: int) -> None:
+    assert not voted("Hand", mine=["Hand"] * 6, others=others, where=where)
+
+
+def test_base_pictures_have_no_vote() -> None:
+    assert not voted("Hand", mine=[], others=["Hand"], where=0)
+
+
+def test_who_is_contradicted_far_more_often_than_everybody_else_is_found() -> None:
+    people = ["ada"] * 20 + ["bob"] * 20 + ["eve"] * 15
+    contradicted_ = [False] * 19 + [True] + [False] * 20 + [True] * 10 + [False] * 5
+    assert careless(people, contradicted_) == {"eve"}
+
+
+@pytest.mark.parametrize(
+    ("bad", "n", "rest_bad", "rest"),
+    [
+        (10, 10, 0, 0),  # nobody to compare with
+        (2, 2, 0, 40),  # too few to tell
+        (5, 40, 0, 400),  # significant, but seldom
+        (10, 20, 150, 400),  # everybody is contradicted: a new scanner
+    ],
+)
+def test_nobody_is_found_where_others_do_no_better_or_too_little_is_known(
+    bad: int, n: int, rest_bad: int, rest: int
+) -> None:
+    people = ["eve"] * n + ["somebody else"] * rest
+    against_ = [True] * bad + [False] * (n - bad) + [True] * rest_bad + [False] * (rest - rest_bad)
+    assert careless(people, against_) == set()
+
+
+def test_what_several_people_say_counts_for_none_of_them() -> None:
+    assert careless([None] * 10 + ["ada"] * 40, [True] * 10 + [False] * 40) == set()

@@ -7,10 +7,12 @@ champion's opinion counts only where it did not learn from the picture and no si
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from scipy.stats import fisher_exact
 
 from medloop.core.holdout import TWIN
 
@@ -20,6 +22,9 @@ SIMILAR: Final = 0.8  # cosine from which a neighbour counts as one
 WITNESSES: Final = 10  # pictures nearest in the champion's eyes
 AGREED: Final = 7  # of these, that must bear the class that the champion sees
 IMPROBABLE: Final = 0.05  # probability of a label under which the champion excludes it
+VOTERS: Final = 3  # other people's corrections among the witnesses, that are heard
+UNLIKELY: Final = 0.001  # that somebody as careful as the others is contradicted as often
+MUCH: Final = 1 / 3  # of somebody's corrections, that must be contradicted
 ROWS: Final = 256  # of similarities at a time: 200,000 columns are 200 MiB then
 Label = str | None
 
@@ -102,19 +107,25 @@ def contradicted(
         index: Embeddings of labelled images, float [M, D]; the first N are the images themselves.
         index_labels: Their labels, M.
     """
-    reasons = [""] * len(embeddings)
     if len(index) <= WITNESSES:
-        return reasons
+        return [""] * len(embeddings)
+    places = np.arange(len(index))  # nobody is their own witness
+    return [
+        _against(label, dict(zip(classes, chances, strict=True)), [index_labels[c] for c in columns])
+        for label, chances, columns in zip(
+            labels, probabilities, _witnesses(embeddings, index, places[: len(embeddings)], places), strict=True
+        )
+    ]
+
+
+def _witnesses(
+    embeddings: np.ndarray, index: np.ndarray, origins: np.ndarray, index_origins: np.ndarray
+) -> Iterator[np.ndarray]:
+    """For each image the columns of the pictures most like it, but for those of its own origin: int [WITNESSES]."""
     for start in range(0, len(embeddings), ROWS):
         similarities = embeddings[start : start + ROWS] @ index.T
-        places = np.arange(len(similarities))
-        similarities[places, start + places] = -2  # nobody is their own witness
-        nearest = np.argpartition(-similarities, WITNESSES - 1, axis=1)[:, :WITNESSES]
-        for row, columns in enumerate(nearest, start=start):
-            reasons[row] = _against(
-                labels[row], dict(zip(classes, probabilities[row], strict=True)), [index_labels[c] for c in columns]
-            )
-    return reasons
+        similarities[origins[start : start + ROWS, None] == index_origins] = -2
+        yield from np.argpartition(-similarities, WITNESSES - 1, axis=1)[:, :WITNESSES]
 
 
 def _against(label: Label, probability: Mapping[str, float], witnesses: Sequence[Label]) -> str:
@@ -125,6 +136,66 @@ def _against(label: Label, probability: Mapping[str, float], witnesses: Sequence
     if agreed < AGREED:
         return ""
     return f"the champion excludes {label}, and {agreed} of the {WITNESSES} pictures most like this one are {seen}"
+
+
+def outvoted(
+    embeddings: np.ndarray,
+    labels: Sequence[Label],
+    *,
+    index: np.ndarray,
+    index_labels: Sequence[Label],
+    index_people: Sequence[str | None],
+) -> list[str]:
+    """For each image, a reason if other people's corrections of the pictures most like it agree otherwise; "" if not.
+
+    Nobody votes on their own corrections. Where the pictures most like it are no corrections, or too few of them are
+    somebody else's, nothing is said: only one person may know that scanner yet.
+
+    Args:
+        embeddings: float [N, D] of length 1, the champion's.
+        labels: What people said, N.
+        index: Embeddings of labelled images, float [M, D]; the first N are the images themselves.
+        index_labels: Their labels, M.
+        index_people: Who said so, M; None where several did, "" for images that are no corrections.
+    """
+    if len(index) <= WITNESSES:
+        return [""] * len(labels)
+    names = {who: number for number, who in enumerate(dict.fromkeys(who for who in index_people if who))}
+    origins = np.array([names.get(who or "", -1 - place) for place, who in enumerate(index_people)])
+    witnesses = _witnesses(embeddings, index, origins[: len(labels)], origins)
+    return [
+        _agreed_otherwise(label, [index_labels[c] for c in columns if index_people[c] != "" and origins[c] != own])
+        for label, own, columns in zip(labels, origins, witnesses, strict=False)
+    ]
+
+
+def _agreed_otherwise(label: Label, votes: Sequence[Label]) -> str:
+    others = [vote for vote in votes if vote != label]
+    if len(votes) < VOTERS or len(set(others)) != 1 or len(others) <= 2 * (len(votes) - len(others)):
+        return ""
+    return f"other people say {named(others[0])} of {len(others)} of the pictures most like this one"
+
+
+def careless(people: Sequence[str | None], contradicted: Sequence[bool]) -> set[str]:
+    """Whose corrections are contradicted far more often than everybody else's.
+
+    Fisher's exact test, one-sided, at a level that the number of people is allowed for. Of somebody who is the only one
+    to correct, nothing is said.
+
+    Args:
+        people: Who gave each correction, N; None where several agree, which counts for nobody.
+        contradicted: Whether something speaks against it, N.
+    """
+    given = Counter(who for who in people if who is not None)
+    against = Counter(who for who, bad in zip(people, contradicted, strict=True) if who is not None and bad)
+    found = set()
+    for who, n in given.items():
+        bad, rest, rest_bad = against[who], given.total() - n, against.total() - against[who]
+        if rest and bad >= MUCH * n:
+            table = [[bad, n - bad], [rest_bad, rest - rest_bad]]
+            if len(given) * float(fisher_exact(table, alternative="greater").pvalue) < UNLIKELY:
+                found.add(who)
+    return found
 
 
 def named(label: Label) -> str:

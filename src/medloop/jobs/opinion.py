@@ -11,7 +11,7 @@ from medloop.core.contract import load_checked
 from medloop.core.datasets import Dataset
 from medloop.core.fold import ImageState
 from medloop.core.predict import Predictor
-from medloop.core.screening import contradicted
+from medloop.core.screening import contradicted, outvoted
 from medloop.core.snapshot import Manifest
 from medloop.core.splits import split
 from medloop.jobs.loop import Loop
@@ -24,8 +24,8 @@ BASE_IMAGES: Final = 3000  # of the base data's training part
 
 def opinions(
     loop: Loop, states: Mapping[str, ImageState], *, asked: Mapping[str, np.ndarray], previous: Manifest | None
-) -> dict[str, str]:
-    """Why the champion contradicts a correction, by image hash; {} where there is none that could.
+) -> dict[str, tuple[str, ...]]:
+    """What speaks against corrections in the champion's eyes, by image hash; {} where there is no champion.
 
     Args:
         loop: The stores.
@@ -40,13 +40,23 @@ def opinions(
     base = loop.datasets.get(loop.settings.base_dataset)
     rows = _training_rows(base)
     raw = champion.predict_arrays(np.concatenate([np.stack([*asked.values(), *known.values()]), base.images[rows]]))
-    labels = [states[sha256].label for sha256 in (*asked, *known)]
+    corrections = [states[sha256] for sha256 in (*asked, *known)]
+    n = len(asked)
+    seen = _unit(raw.embedding)
+    labels = [*(state.label for state in corrections), *(base.labels[target] for target in base.targets[rows])]
     reasons = contradicted(
-        raw.probabilities[: len(asked)], _unit(raw.embedding[: len(asked)]), labels[: len(asked)],
-        classes=champion.metadata.labels, index=_unit(raw.embedding),
-        index_labels=[*labels, *(base.labels[target] for target in base.targets[rows])],
+        raw.probabilities[:n], seen[:n], labels[:n], classes=champion.metadata.labels, index=seen, index_labels=labels
+    )
+    votes = outvoted(
+        seen[:n], labels[:n], index=seen, index_labels=labels,
+        index_people=[*(only_voice(state) for state in corrections), *[""] * len(rows)],
     )  # fmt: skip
-    return {sha256: why for sha256, why in zip(asked, reasons, strict=True) if why}
+    return {sha256: (why, vote) for sha256, why, vote in zip(asked, reasons, votes, strict=True)}
+
+
+def only_voice(state: ImageState) -> str | None:
+    """The one person on whose word an image's label rests; None if several say so."""
+    return state.who[0] if len(state.who) == 1 else None
 
 
 def _champion(loop: Loop) -> Predictor | None:

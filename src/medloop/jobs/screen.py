@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -19,13 +19,14 @@ from medloop.core.events import Correction, Review, event_id, event_time
 from medloop.core.fold import ImageState, fold
 from medloop.core.holdout import shapes
 from medloop.core.reliability import Reliability, distrusted, reliabilities
-from medloop.core.screening import Label, look_alikes, neighbour_disagreement
+from medloop.core.screening import Label, careless, look_alikes, neighbour_disagreement
 from medloop.core.snapshot import Manifest
 from medloop.jobs.loop import Loop
-from medloop.jobs.opinion import opinions
+from medloop.jobs.opinion import only_voice, opinions
 from medloop.jobs.snapshot import gather, read_pixels
 
 BY: Final = "screening"  # who a flag is from
+CARELESS: Final = "this person's corrections are contradicted far more often than other people's"
 
 log = logging.getLogger(__name__)
 
@@ -68,12 +69,14 @@ def screen(loop: Loop) -> Screened:
     learned = {event.image_sha256 for event in old}
     asked = {sha256: image for sha256, image in pixels.items() if sha256 not in learned}
     people = reliabilities([*old, *new], states.values())
-    found = (
+    said = opinions(loop, states, asked=asked, previous=gathered.previous)
+    found = [
         _look_alikes(loop, candidates, known),
         _crowd(candidates, known),
-        _by_image(candidates, opinions(loop, states, asked=asked, previous=gathered.previous)),
+        *zip(*(said.get(state.image_sha256, ("", "")) for state in candidates.states), strict=True),
         _doubts(candidates, distrusted(people, loop.settings.least_reliability)),
-    )
+    ]
+    found.append(_careless(candidates, [any(whys) for whys in zip(*found, strict=True)]))
     reasons = [(state, tuple(filter(None, whys))) for state, *whys in zip(candidates.states, *found, strict=True)]
     reasons = [(state, whys) for state, whys in reasons if whys]
     for state, whys in reasons:
@@ -114,10 +117,6 @@ def _look_alikes(loop: Loop, candidates: _Labelled, known: _Labelled) -> list[st
     )
 
 
-def _by_image(candidates: _Labelled, reasons: Mapping[str, str]) -> list[str]:
-    return [reasons.get(state.image_sha256, "") for state in candidates.states]
-
-
 def _crowd(candidates: _Labelled, known: _Labelled) -> list[str]:
     """What other people said of similar pictures: a reason or "" for each candidate."""
     reasons = [""] * len(candidates.states)
@@ -141,6 +140,13 @@ def _doubts(candidates: _Labelled, people: Mapping[str, Reliability]) -> list[st
         "this person was often wrong where the answer is known" if people.keys() >= set(state.who) else ""
         for state in candidates.states
     ]
+
+
+def _careless(candidates: _Labelled, contradicted: Sequence[bool]) -> list[str]:
+    """What rests on the word of somebody whose corrections do not fit: a reason or "" for each candidate."""
+    people = [only_voice(state) for state in candidates.states]
+    found = careless(people, contradicted)
+    return [CARELESS if who in found else "" for who in people]
 
 
 def _flag(loop: Loop, state: ImageState, why: str) -> None:

@@ -1,0 +1,105 @@
+"""What a week's training gets to see when ten people correct: through the real jobs, with the store in memory."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from tests.corrections_world import World, decoded
+
+from benchmarks.learning.data import Arrays, Base
+from medloop.core.datasets import Dataset
+from medloop.jobs.correct import correct
+from medloop.jobs.screen import screen
+from medloop.jobs.snapshot import snapshot
+from medloop.stores.objects import ObjectStore
+
+PEOPLE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Corrections as people gave them."""
+
+    images: np.ndarray  # uint8 [N, 64, 64]
+    targets: np.ndarray  # int64 [N], what was said
+    people: np.ndarray  # int64 [N], who said so
+    wrong: np.ndarray  # bool [N]
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """A registry that knows one model."""
+
+    onnx: bytes
+
+    def version_of(self, _alias: str) -> str:
+        return "1"
+
+    def model_file(self, _version: str) -> bytes:
+        return self.onnx
+
+
+@dataclass(frozen=True, slots=True)
+class OneDataset:
+    """A store of data sets that holds one."""
+
+    dataset: Dataset
+
+    def get(self, _dataset_id: str | None = None) -> Dataset:
+        return self.dataset
+
+
+def honest(corrections: Arrays, seed: int) -> Given:
+    """Everybody gives the right class."""
+    images, targets = corrections
+    people = np.random.default_rng([seed, 1]).integers(0, PEOPLE, len(targets))
+    return Given(images, targets, people, np.zeros(len(targets), bool))
+
+
+def poisoned(corrections: Arrays, n_classes: int, share: float, seed: int) -> Given:
+    """One of the ten gives `share` of all corrections, each with a wrong class: always the same one for a class."""
+    images, targets = corrections
+    rng = np.random.default_rng(seed)
+    wrong = np.zeros(len(targets), bool)
+    wrong[rng.permutation(len(targets))[: round(share * len(targets))]] = True
+    said = np.where(wrong, (targets + 1 + rng.integers(0, n_classes - 1)) % n_classes, targets)
+    people = np.where(wrong, PEOPLE - 1, rng.integers(0, PEOPLE - 1, len(targets)))
+    return Given(images, said, people, wrong)
+
+
+def accepted(given: Given, base: Base, champion: bytes) -> Arrays:
+    """What a snapshot accepts of it by the default settings, screened as the weekly run screens."""
+    dataset = OneDataset(_dataset(base))
+    with tempfile.TemporaryDirectory() as home:
+        world = World(
+            ObjectStore.in_memory(), Path(home), registry=Champion(champion), mlflow_tracking_uri="http://127.0.0.1:9"
+        )
+        world.loop = replace(world.loop, datasets=dataset)
+        for image, target, who in zip(given.images, given.targets, given.people, strict=True):
+            correct(
+                world.loop, image=decoded(image), given_label=base.labels[target], prediction=None, model_version="1",
+                who=f"person {who}",
+            )  # fmt: skip
+        while world.loop.outbox.pending(1):
+            world.loop.sender.send_once()
+        screen(world.loop)
+        kept = world.loop.snapshots.load(snapshot(world.loop).snapshot_id)
+    return kept.images, np.array([base.labels.index(label) for label in kept.labels], dtype=np.int64)
+
+
+def wrong_among(taken: Arrays, given: Given) -> int:
+    """How many of the corrections that were accepted are wrong."""
+    wrong = {
+        (image.tobytes(), int(said))
+        for image, said in zip(given.images[given.wrong], given.targets[given.wrong], strict=True)
+    }
+    return sum((image.tobytes(), int(said)) in wrong for image, said in zip(*taken, strict=True))
+
+
+def _dataset(base: Base) -> Dataset:
+    classes = np.array(base.labels)[base.targets].tolist()
+    names = [f"{number:06}" for number in range(len(base.targets))]
+    return Dataset.build(images=base.images, classes=classes, groups=base.groups, names=names)
