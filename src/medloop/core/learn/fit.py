@@ -133,8 +133,14 @@ def _gradients(network: Network, images: Tensor, targets: Tensor, changed: Tenso
 
 
 def _computes_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is arithmetic of the hardware there, not an emulation: else it is slower than float32."""
-    return device.type != "cpu" or torch.cpu.get_capabilities().get("avx512_bf16", False)
+    """Whether bfloat16 is the quicker arithmetic there, as measured (docs/experiments.md).
+
+    Without instructions for it it is emulated. AMD's (Zen 4) halve a step; Intel's without AMX make it a third slower.
+    """
+    if device.type != "cpu":
+        return True
+    processor = torch.cpu.get_capabilities()
+    return bool(processor.get("avx512_bf16", False)) and not str(processor.get("cpu_name", "")).startswith("Intel")
 
 
 @torch.no_grad()
