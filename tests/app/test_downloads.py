@@ -12,26 +12,26 @@ from tests.app.test_session import bench_with
 from medloop.app.downloads import download
 from medloop.app.session import Source
 from medloop.core.decode import encode_png
-from medloop.core.records import Format
 
 
 def test_csv_has_a_row_for_each_file_and_runs_no_formula():
     evil = Source("evil", '=HYPERLINK("http://x")', encode_png(picture(50)))
     bench = bench_with(evil, Source("bad", "notes.txt", b"hello"))
-    rows = list(csv.DictReader(io.StringIO(download(bench, Format.CSV).decode())))
+    rows = list(csv.DictReader(io.StringIO(download(bench, "csv").decode())))
     assert [row["status"] for row in rows] == ["ok", "error"]
     assert rows[0]["path"].startswith("'=")
     assert rows[0]["label"] == "CXR"
     assert rows[1]["error"]
 
 
-def test_json_lines_are_those_of_the_command_line():
-    bench = bench_with(Source("a", "a.png", encode_png(picture(255))))
-    (line,) = download(bench, Format.JSONL).decode().splitlines()
-    record = json.loads(line)
-    assert (record["path"], record["verdict"]) == ("a.png", "unknown")
-    assert set(record["probabilities"]) == {"CXR", "ChestCT", "Hand"}
+def test_json_is_one_list_with_the_fields_of_the_command_line():
+    bench = bench_with(Source("a", "a.png", encode_png(picture(255))), Source("bad", "notes.txt", b"hello"))
+    first, second = json.loads(download(bench, "json"))
+    assert (first["path"], first["verdict"]) == ("a.png", "unknown")
+    assert set(first["probabilities"]) == {"CXR", "ChestCT", "Hand"}
+    assert (second["path"], second["status"], second["label"]) == ("notes.txt", "error", None)
 
 
 def test_an_empty_page_gives_the_header_alone():
-    assert len(download(bench_with(), Format.CSV).decode().splitlines()) == 1
+    assert len(download(bench_with(), "csv").decode().splitlines()) == 1
+    assert json.loads(download(bench_with(), "json")) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 from medloop.app.verdicts import class_name, percent
@@ -19,9 +19,9 @@ def bars(ranked: Sequence[tuple[str, float]]) -> str:
     return f'<dl class="ml-bars">{rows}</dl>'
 
 
-def facts(values: Mapping[str, str]) -> str:
+def facts(values: Iterable[tuple[str, str]]) -> str:
     """Names and values as a plain two-column list."""
     rows = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in values.items()
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in values
     )
     return f'<table class="ml-facts">{rows}</table>'

@@ -18,10 +18,11 @@ def dicom_controls(back: Backend, bench: Workbench, picture: Picture, served: Se
     _slice_and_window(back, bench, picture, served)
     if not picture.technical:
         return
-    for sentence in disagreements(picture.technical, picture.prediction.label):
+    known = picture.prediction.label if picture.prediction.verdict != "unknown" else None
+    for sentence in disagreements(picture.technical, known):
         st.warning(sentence, icon=":material/compare_arrows:")
     with st.expander("Technical tags", icon=":material/list_alt:"):
-        st.html(facts(picture.technical))
+        st.html(facts(picture.technical.items()))
         st.caption("Technical tags only. The patient's are neither shown nor kept.")
 
 

@@ -1,7 +1,8 @@
-"""Keeps the Enter shortcut from answering when Enter was meant for the button, link or slider that has the focus.
+"""Keeps the Enter shortcut from answering when Enter was meant for the button or link that has the focus.
 
 Streamlit's shortcuts listen to the whole page: with the focus on the button "Hand", Enter would press "Right: Chest CT"
-as well. A listener that comes before them lets Enter through to the focused element alone.
+as well. A listener that comes before them lets Enter through to the focused element alone, as long as its page is
+open. Streamlit itself leaves fields in which people write alone.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Final
 import streamlit as st
 
 JS: Final = """
-const CONTROLS = "button, a[href], summary, input, textarea, select, [role='slider'], [role='option'], [role='tab']";
+const CONTROLS = "button, a[href], summary";
+const mounted = new Set();
 
 function focused() {
   let element = document.activeElement;
@@ -19,12 +21,17 @@ function focused() {
   return element;
 }
 
-export default function () {
-  if (window.medloopEnterGuard) return;
-  window.medloopEnterGuard = true;
-  window.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && focused()?.matches?.(CONTROLS)) event.stopImmediatePropagation();
-  }, true);
+function guard(event) {
+  if (event.key === "Enter" && focused()?.matches?.(CONTROLS)) event.stopImmediatePropagation();
+}
+
+export default function ({ parentElement }) {
+  mounted.add(parentElement);
+  window.addEventListener("keydown", guard, true);
+  return () => {
+    mounted.delete(parentElement);
+    if (mounted.size === 0) window.removeEventListener("keydown", guard, true);
+  };
 }
 """
 

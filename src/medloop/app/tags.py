@@ -26,13 +26,22 @@ MODALITIES: Final[Mapping[str, frozenset[str]]] = {
     "ultrasound": frozenset({"US"}),
 }
 BODY_PARTS: Final[Mapping[str, frozenset[str]]] = {
-    "abdomen": frozenset({"ABDOMEN", "ABDOMENPELVIS", "LIVER", "KIDNEY", "PANCREAS", "PELVIS", "SPLEEN"}),
+    "abdomen": frozenset({
+        "ABDOMEN", "ABDOMENPELVIS", "CHESTABDOMEN", "CHESTABDPELVIS", "PELVIS", "LIVER", "KIDNEY", "PANCREAS", "SPLEEN",
+        "COLON", "BLADDER", "UTERUS", "PROSTATE", "AORTA", "SPINE", "LSPINE",
+    }),
     "breast": frozenset({"BREAST"}),
-    "chest": frozenset({"CHEST", "LUNG", "THORAX", "HEART"}),
-    "cxr": frozenset({"CHEST", "LUNG", "THORAX"}),
-    "hand": frozenset({"HAND", "FINGER", "WRIST", "THUMB"}),
-    "head": frozenset({"HEAD", "BRAIN", "SKULL", "HEADNECK"}),
-}
+    "chest": frozenset({
+        "CHEST", "CHESTABDOMEN", "CHESTABDPELVIS", "LUNG", "THORAX", "HEART", "AORTA", "RIB", "STERNUM", "SPINE",
+        "TSPINE",
+    }),
+    "cxr": frozenset({"CHEST", "CHESTABDOMEN", "LUNG", "THORAX", "HEART", "RIB", "STERNUM"}),
+    "hand": frozenset({"HAND", "FINGER", "WRIST", "THUMB", "EXTREMITY"}),
+    "head": frozenset({
+        "HEAD", "BRAIN", "SKULL", "HEADNECK", "FACE", "SINUS", "ORBIT", "EYE", "EAR", "JAW", "MAXILLA",
+    }),
+}  # fmt: skip
+VAGUE: Final = frozenset({"OT", "SC", "WHOLEBODY"})  # values that fit any picture
 
 
 def windows(technical: Mapping[str, str]) -> dict[str, Window | None]:
@@ -41,15 +50,19 @@ def windows(technical: Mapping[str, str]) -> dict[str, Window | None]:
     return presets | (dict(CT_WINDOWS) if technical.get("Modality") == "CT" else {})
 
 
-def disagreements(technical: Mapping[str, str], label: str) -> list[str]:
-    """Sentences for tags that contradict the class `label`; tags and classes that nobody listed contradict nothing."""
+def disagreements(technical: Mapping[str, str], label: str | None) -> list[str]:
+    """Sentences for tags that contradict the class `label`.
+
+    Nothing is said where the model knows no class (None), and of a tag that the class's name says nothing about.
+    """
+    if label is None:
+        return []
     words = class_name(label).lower().split() if label.upper() != label else [label.lower()]
     found = []
     for tag, known in (("Modality", MODALITIES), ("BodyPartExamined", BODY_PARTS)):
         said = "".join(character for character in technical.get(tag, "").upper() if character.isalnum())
         fitting = [known[word] for word in words if word in known]
-        listed = any(said in values for values in known.values())
-        if said and listed and fitting and not any(said in values for values in fitting):
+        if said and said not in VAGUE and fitting and not any(said in values for values in fitting):
             found.append(
                 f"The file's tag {tag} says {technical[tag]}, the picture looks like {class_name(label)}. "
                 "One of them is wrong: please check."

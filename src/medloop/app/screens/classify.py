@@ -8,7 +8,7 @@ from medloop.app import actions, gallery
 from medloop.app.backend import Backend, backend
 from medloop.app.bars import bars
 from medloop.app.dicom_controls import dicom_controls
-from medloop.app.downloads import download
+from medloop.app.downloads import KINDS, download
 from medloop.app.examples import examples
 from medloop.app.explain import explanation
 from medloop.app.keyboard import guard_enter
@@ -16,7 +16,6 @@ from medloop.app.session import Picture, Source, Workbench
 from medloop.app.state import guarded, show_failure, user, visitor, workbench
 from medloop.app.uploads import Unpacked, unpack
 from medloop.app.verdicts import NONE_OF_THESE, advice, class_name, count_of, ranked
-from medloop.core.records import Format
 from medloop.errors import ModelError
 from medloop.serving import Served
 
@@ -167,12 +166,13 @@ def _summary(back: Backend, bench: Workbench) -> None:
                 icon=":material/done_all:",
                 on_click=guarded(lambda: actions.confirm_confident(back, bench, user=user(back))),
             )
-        for form, name in ((Format.CSV, "CSV"), (Format.JSONL, "JSON")):
+        for kind in KINDS:
+            name = kind.upper()
             st.download_button(
                 name,
-                lambda form=form: download(bench, form),  # type: ignore[misc]  # made when it is asked for
-                file_name=f"medloop.{form.value}",
-                key=f"download-{form.value}",
+                lambda kind=kind: download(bench, kind),  # type: ignore[misc]  # made when it is asked for
+                file_name=f"medloop.{kind}",
+                key=f"download-{kind}",
                 type="tertiary",
                 icon=":material/download:",
                 on_click="ignore",

@@ -22,7 +22,7 @@ def page() -> None:
     loop_picture()
     st.markdown((texts / "help.md").read_text("utf-8"))
     st.header("Versions")
-    st.html(facts(_versions()))
+    st.html(facts(_versions().items()))
     st.caption(
         f"You are {who.shown_as or who.name}, {who.role}."
         + (" There is no login: one local user." if who.local else "")
