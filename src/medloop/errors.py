@@ -42,7 +42,7 @@ class StaleError(StoreError):
 
 
 class ReviewError(MedloopError):
-    """A reviewer asked for something that cannot be decided; the message says what can."""
+    """Somebody asked for a decision that cannot be taken, or taken back; the message says what can be done."""
 
 
 class ModelError(MedloopError):

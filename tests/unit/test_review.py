@@ -129,6 +129,23 @@ def test_a_person_may_take_their_correction_back(world: World) -> None:
     assert accepted(world) == {}
 
 
+def test_what_a_snapshot_holds_cannot_be_taken_back_but_a_newer_answer_can(world: World) -> None:
+    sha256 = world.correct(1, "Hand")
+    snapshot(world.loop)
+    with pytest.raises(ReviewError, match="cannot be taken back any more"):
+        withdraw(world.loop, image_sha256=sha256, who="ada")
+    assert world.loop.outbox.status().pending == 0
+    world.correct(1, "CXR")
+    withdraw(world.loop, image_sha256=sha256, who="ada")
+    assert world.loop.outbox.status().pending == 1
+
+
+def test_nobody_takes_back_what_another_person_said(world: World) -> None:
+    sha256 = world.correct(1, who="ada")
+    with pytest.raises(ReviewError, match="nothing to take back"):
+        withdraw(world.loop, image_sha256=sha256, who="bob")
+
+
 @dataclass
 class Version:
     version: str

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from medloop.core.decode import DecodedImage, encode_png
 from medloop.core.events import Correction, Review
+from medloop.core.snapshot import touched
+from medloop.errors import ReviewError
 from medloop.jobs.loop import Loop
 from medloop.stores.outbox import Receipt
 
@@ -59,7 +61,19 @@ def correct(
 
 
 def withdraw(loop: Loop, *, image_sha256: str, who: str, why: str = "") -> Receipt:
-    """Take back all that this person has said about the image. Raises as `correct` does."""
+    """Take back all that this person has said about the image, as long as no snapshot holds their last answer.
+
+    Raises:
+        ReviewError: They said nothing on this machine, or a snapshot holds it; nothing was taken back.
+        StoreError: Nothing could be saved, or the snapshots cannot be asked.
+    """
+    person = loop.identify(who)
+    last = loop.outbox.last_said(person, image_sha256)
+    if last is None:
+        raise ReviewError("You have said nothing about this picture on this machine: there is nothing to take back.")
+    # What waits for the store is in no snapshot: it can be taken back while the store is away.
+    if isinstance(last.event, Correction) and last.state == "stored":
+        _refuse_if_in_snapshot(loop, last.event)
     identifier, at = loop.new_event()
     event = Review(
         id=identifier,
@@ -67,9 +81,21 @@ def withdraw(loop: Loop, *, image_sha256: str, who: str, why: str = "") -> Recei
         image_sha256=image_sha256,
         action="withdraw",
         label=None,
-        who=loop.identify(who),
+        who=person,
         why=why,
     )
     receipt = loop.outbox.add_review(event)
     loop.sender.wake()
     return receipt
+
+
+def _refuse_if_in_snapshot(loop: Loop, correction: Correction) -> None:
+    latest = loop.snapshots.latest()
+    if latest is None:
+        return
+    chunks = [latest.chunks[index] for index in touched(latest.chunks, [correction.id])] if latest.chunks else []
+    if any(record.id == correction.id for records in loop.snapshots.events(chunks) for record in records):
+        raise ReviewError(
+            f"This answer is in snapshot {latest.snapshot_id[:8]} and cannot be taken back any more. "
+            "Classify the picture again and give the right answer: your newest one counts."
+        )

@@ -153,6 +153,18 @@ class Outbox:
             ).fetchall()
         return [Entry(event=_parse(folder, body), state=_state(stored)) for folder, body, stored in rows]
 
+    def last_said(self, who: str, image_sha256: str) -> Entry | None:
+        """The newest line of this person's history about one image; None without any."""
+        if not self._path.exists():
+            return None
+        with self._reading() as db:
+            row = db.execute(
+                "SELECT folder, body, stored FROM events WHERE who = ? AND image_sha256 = ? "
+                "AND (folder = 'corrections' OR answer = 'withdraw') ORDER BY seq DESC LIMIT 1",
+                (who, image_sha256),
+            ).fetchone()
+        return Entry(event=_parse(row[0], row[1]), state=_state(row[2])) if row else None
+
     def pending(self, limit: int) -> list[Pending]:
         """What to send next: those tried least, then the oldest, so that one bad event holds up nobody."""
         with self._reading() as db:
