@@ -169,7 +169,7 @@ def test_an_outbox_that_cannot_be_written_is_told_and_nothing_counts_as_saved(ap
 def test_examples_can_be_tried(app):
     button(app, "examples").click().run()
     assert "9 pictures" in texts(app) or "6 pictures" in texts(app)
-    assert "Test chart.png" in texts(app) or has_button(app, "right-")
+    assert "Written page.png" in texts(app) or has_button(app, "right-")
 
 
 def test_two_sessions_share_no_picture(site, run_page):

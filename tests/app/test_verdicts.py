@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from medloop.app.verdicts import advice, class_name, count_of, need, percent, ranked, why_unknown
+from medloop.app.verdicts import (
+    advice,
+    class_name,
+    count_of,
+    familiarity,
+    need,
+    percent,
+    ranked,
+    unfamiliarity,
+)
 from medloop.core.predict import Prediction
 
 
@@ -42,6 +51,14 @@ def test_a_class_is_named_as_people_write_it(label, shown):
 )
 def test_a_probability_is_never_rounded_to_certainty(probability, shown):
     assert percent(probability) == shown
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [(1.0, "100 %"), (0.99996, "over 99.9 %"), (0.9984, "99.8 %"), (0.0001, "under 0.1 %"), (0.0, "0 %")],
+)
+def test_a_share_with_a_place_behind_the_point_is_not_rounded_to_certainty_either(share, shown):
+    assert percent(share, places=1) == shown
 
 
 def test_a_confident_answer_says_how_sure_and_asks_for_a_confirmation():
@@ -90,9 +107,20 @@ def test_classes_are_ranked_by_probability_then_name():
     assert ranked(prediction(B=0.4, A=0.4, C=0.2)) == [("A", 0.4), ("B", 0.4), ("C", 0.2)]
 
 
-def test_the_reason_for_unknown_names_the_limit():
-    assert "does not trust" in why_unknown(ood_score=2.0, limit=1.5)
-    assert "would say unknown" in why_unknown(ood_score=1.0, limit=1.5)
+def test_the_reason_for_unknown_is_told_without_a_number():
+    told = familiarity(prediction("unknown", Hand=0.9, CXR=0.1))
+    assert "little in common" in told
+    assert "Hand is the least unlike" in told
+    assert not any(letter.isdigit() for letter in told)
+
+
+def test_the_reason_for_unsure_names_both_classes_that_fit():
+    assert "both Chest X-ray and Chest CT fit" in familiarity(prediction("unsure", CXR=0.6, ChestCT=0.4))
+    assert "somewhat unlike" in familiarity(prediction("unsure", Hand=0.99, CXR=0.01))
+
+
+def test_the_number_behind_the_reason_names_its_limit():
+    assert unfamiliarity(ood_score=-4.71, limit=0.93).startswith("Unfamiliarity -4.71. From 0.93 on")
 
 
 def test_counts_agree_with_their_noun():

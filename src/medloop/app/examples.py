@@ -13,7 +13,7 @@ from medloop.app.verdicts import class_name
 from medloop.core.datasets import Dataset, blank
 from medloop.core.splits import split
 
-CHART_SIDE: Final = 256
+PAGE_SIDE: Final = 256
 
 
 def examples(dataset: Dataset) -> list[Source]:
@@ -29,19 +29,26 @@ def examples(dataset: Dataset) -> list[Source]:
     first, *_, last = chosen.items()
     pictures[f"{class_name(first[0])}, inverted.png"] = 255 - first[1]
     pictures[f"{class_name(last[0])}, upside down.png"] = np.flipud(last[1])
-    pictures["Test chart.png"] = _test_chart()
+    pictures["Written page.png"] = _written_page()
     return [Source(f"example-{place}", name, _png(pixels)) for place, (name, pixels) in enumerate(pictures.items())]
 
 
-def _test_chart() -> np.ndarray:
-    """Grey bars, rings and lines, uint8 [256, 256]: an honest model calls it none of its classes."""
-    image = Image.new("L", (CHART_SIDE, CHART_SIDE), 30)
+def _written_page() -> np.ndarray:
+    """Black lines of words on white, uint8 [256, 256]: none of the classes, and far from all that the model knows.
+
+    Among the drawings that were tried (grey bars and rings, stripes, noise, a star of wedges) the sample's models took
+    some for a class; this one scored 5 to 10 above their limits of about 1.
+    """
+    image, words = Image.new("L", (PAGE_SIDE, PAGE_SIDE), 255), np.random.default_rng(7)
     draw = ImageDraw.Draw(image)
-    for step in range(8):
-        draw.rectangle((step * 32, 0, step * 32 + 31, 80), fill=step * 36)
-        draw.ellipse((24 + step * 12, 96 + step * 8, 152 - step * 4, 224 - step * 8), outline=255 - step * 20, width=3)
-    for step in range(0, 80, 6):
-        draw.line((168, 96 + step * 2, 248, 96 + step), fill=230, width=2)
+    for line, top in enumerate(range(16, 240, 24)):
+        if line % 5 == 4:
+            continue  # between paragraphs
+        left, end = 16, 120 if line % 5 == 3 else 230
+        while left < end:
+            width = int(words.integers(8, 34))
+            draw.rectangle((left, top, min(left + width, 236), top + 11), fill=0)
+            left += width + 7
     return np.asarray(image)
 
 

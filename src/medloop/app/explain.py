@@ -8,8 +8,10 @@ from medloop.app.backend import Backend
 from medloop.app.pictures import overlay_png
 from medloop.app.session import Picture
 from medloop.app.similar import Reference, build_reference, neighbours
-from medloop.app.verdicts import class_name, why_unknown
+from medloop.app.verdicts import class_name, familiarity, percent, unfamiliarity
 from medloop.serving import Served
+
+NEIGHBOUR_WIDTH = 112  # pixels; the labelled pictures have 64
 
 
 def explanation(back: Backend, picture: Picture, served: Served) -> None:
@@ -20,7 +22,8 @@ def explanation(back: Backend, picture: Picture, served: Served) -> None:
     with box:
         _heat_map(picture)
         limit = served.predictor.metadata.ood_threshold
-        st.markdown(why_unknown(ood_score=picture.prediction.ood_score, limit=limit))
+        number = unfamiliarity(ood_score=picture.prediction.ood_score, limit=limit)
+        st.markdown(familiarity(picture.prediction), help=number)
         _neighbours(back, picture, served)
 
 
@@ -40,9 +43,9 @@ def _neighbours(back: Backend, picture: Picture, served: Served) -> None:
     found = neighbours(_reference(served.version, served, back), picture.prediction.embedding)
     st.image(
         [neighbour.pixels for neighbour in found],
-        width=64,
-        caption=[class_name(neighbour.label) for neighbour in found],
-        alt=[f"{class_name(n.label)}, {n.similarity:.0%} alike" for n in found],
+        width=NEIGHBOUR_WIDTH,
+        caption=[f"{class_name(n.label)}, {percent(max(n.similarity, 0))} alike" for n in found],
+        alt=[f"Labelled picture of class {class_name(n.label)}" for n in found],
     )
 
 

@@ -37,19 +37,23 @@ def class_name(label: str | None) -> str:
     return SPELLED_OUT.get(label, WORD_STARTS.sub(" ", label).strip())
 
 
-def percent(probability: float) -> str:
-    """A probability for people: never "100 %" or "0 %" unless it is exactly that."""
-    if 0.995 <= probability < 1:
-        return "over 99 %"
-    if 0 < probability < 0.005:
-        return "under 1 %"
-    return f"{probability * 100:.0f} %"
+def percent(share: float, *, places: int = 0) -> str:
+    """A share for people: never "100 %" or "0 %" unless it is exactly that."""
+    if share in (0, 1):
+        return f"{share * 100:.0f} %"
+    step = 10**-places
+    shown = round(share * 100, places)
+    if share < 1 and shown >= 100:
+        return f"over {100 - step:.{places}f} %"
+    if share > 0 and shown <= 0:
+        return f"under {step:.{places}f} %"
+    return f"{shown:.{places}f} %"
 
 
 def advice(prediction: Prediction) -> Advice:
     """The verdict on one picture, in words."""
-    first, *rest = ranked(prediction)
-    name = class_name(first[0])
+    first, *_ = ranked(prediction)
+    name, other = class_name(first[0]), runner_up(prediction)
     if prediction.verdict == "confident":
         return Advice(
             "Confident",
@@ -59,14 +63,13 @@ def advice(prediction: Prediction) -> Advice:
             f"The model is sure ({percent(first[1])}). If that is right, confirm it; if not, say what it is.",
         )
     if prediction.verdict == "unsure":
-        likely = rest and rest[0][1] >= RUNNER_UP
-        other = f", perhaps {class_name(rest[0][0])} ({percent(rest[0][1])})" if likely else UNFAMILIAR
+        perhaps = f", perhaps {class_name(other[0])} ({percent(other[1])})" if other else UNFAMILIAR
         return Advice(
             "Unsure",
             ":material/help:",
             "orange",
             f"{name}?",
-            f"Probably {name} ({percent(first[1])}){other}. Please look and say which it is.",
+            f"Probably {name} ({percent(first[1])}){perhaps}. Please look and say which it is.",
         )
     return Advice(
         "Unknown",
@@ -77,19 +80,38 @@ def advice(prediction: Prediction) -> Advice:
     )
 
 
-def why_unknown(*, ood_score: float, limit: float) -> str:
-    """How far a picture is from what the model knows, against the limit from which it says "unknown"."""
-    if ood_score >= limit:
+def familiarity(prediction: Prediction) -> str:
+    """Whether the model knows such pictures, and what that means for its answer. The number is `unfamiliarity`'s."""
+    name = class_name(prediction.label)
+    if prediction.verdict == "unknown":
         return (
-            f"Unfamiliarity {ood_score:.2f}; from {limit:.2f} on the model does not trust its own answer, "
-            "whatever the percentages say."
+            "The picture has little in common with those that the model learned from. The percentages only compare "
+            f"its classes with each other: {name} is the least unlike, and that is no reason to believe it."
         )
-    return f"Unfamiliarity {ood_score:.2f}; from {limit:.2f} on the model would say unknown."
+    if prediction.verdict == "unsure":
+        if other := runner_up(prediction):
+            return f"The model knows such pictures, but both {name} and {class_name(other[0])} fit this one."
+        return f"It looks most like {name}, but it is somewhat unlike the pictures that the model learned from."
+    return f"The picture is of a kind that the model knows well, and {name} stands out among its classes."
+
+
+def unfamiliarity(*, ood_score: float, limit: float) -> str:
+    """The number behind `familiarity`, for those who want it."""
+    return (
+        f"Unfamiliarity {ood_score:.2f}. From {limit:.2f} on, the model says unknown, whatever the percentages are; "
+        "the lower, the more like what it learned from."
+    )
 
 
 def ranked(prediction: Prediction) -> list[tuple[str, float]]:
     """Classes with their probabilities, the likeliest first, ties by name."""
     return sorted(prediction.probabilities.items(), key=lambda item: (-item[1], item[0]))
+
+
+def runner_up(prediction: Prediction) -> tuple[str, float] | None:
+    """The second likeliest class, if it is likely enough to be named."""
+    _, *rest = ranked(prediction)
+    return rest[0] if rest and rest[0][1] >= RUNNER_UP else None
 
 
 def need(prediction: Prediction) -> tuple[int, float]:
