@@ -14,6 +14,7 @@ import typer
 
 from medloop.cli import classify, corrections, data, learning, services
 from medloop.errors import MedloopError
+from medloop.extras import what_is_missing
 
 log = logging.getLogger("medloop")
 
@@ -57,8 +58,9 @@ def main() -> None:
     """Run the command line. An error that medloop foresaw is one red sentence and exit code 1."""
     try:
         build_app()()
-    except MedloopError as error:
-        if log.isEnabledFor(logging.DEBUG):
+    except (MedloopError, ModuleNotFoundError) as error:
+        sentence = str(error) if isinstance(error, MedloopError) else what_is_missing(error)
+        if sentence is None or log.isEnabledFor(logging.DEBUG):
             raise
-        typer.secho(f"medloop: {error}", fg=typer.colors.RED, err=True)
+        typer.secho(f"medloop: {sentence}", fg=typer.colors.RED, err=True)
         sys.exit(1)

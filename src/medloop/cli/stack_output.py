@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TextIO
@@ -14,14 +16,15 @@ from rich.text import Text
 
 from medloop.errors import MedloopError
 from medloop.services.plan import Address
+from medloop.services.programs import executable
 from medloop.services.record import read_record
 from medloop.services.state import StateFolder
-from medloop.services.status import ComponentStatus
 from medloop.services.watch import Event
 from medloop.settings import load_settings
 
 if TYPE_CHECKING:
     from medloop.jobs.doctor import Check
+    from medloop.services.status import ComponentStatus
 
 COLOURS = ("cyan", "magenta", "blue", "yellow", "bright_cyan", "bright_magenta", "bright_blue", "green")
 PREFIX_WIDTH = 21
@@ -73,7 +76,8 @@ class StackOutput:
             line.append(address.url, style="bold underline" if address.name == "page" else "")
             line.append(f"   {address.login}" if address.login else "", style="dim")
             self._console.print(line)
-        how = "`medloop status` looks, `medloop down` stops" if detached else "Ctrl-C stops everything"
+        command = _command()
+        how = f"`{command} status` looks, `{command} down` stops" if detached else "Ctrl-C stops everything"
         self._console.print(f"\nReady: open the page. {how}.\n")
 
     def _advance(self, event: Event) -> None:
@@ -90,6 +94,12 @@ class StackOutput:
             self._components.append(component)
         colour = COLOURS[self._components.index(component) % len(COLOURS)]
         return Text(f"{component:<{PREFIX_WIDTH}} | ", style=colour)
+
+
+def _command() -> str:
+    """What to type for `medloop`: its path, where a shell would not find it."""
+    script = executable("medloop")
+    return "medloop" if shutil.which("medloop") == script else os.path.relpath(script)
 
 
 def print_status(folder: StateFolder, components: Iterable[ComponentStatus]) -> None:

@@ -9,6 +9,7 @@ import json
 import sys
 
 from medloop.errors import MedloopError
+from medloop.extras import what_is_missing
 
 
 def main() -> int:
@@ -20,6 +21,11 @@ def main() -> int:
         version = bootstrap(connect(), progress=_report)
     except MedloopError as error:
         sys.stdout.write(f"medloop: {error}\n")
+        return 1
+    except ModuleNotFoundError as error:
+        if (sentence := what_is_missing(error)) is None:
+            raise
+        sys.stdout.write(f"medloop: {sentence}\n")
         return 1
     if version:
         _report(1.0, f"version {version} is champion")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TextIO
 
 from medloop.errors import ServiceError
+from medloop.extras import how_to_install
 from medloop.services import ports
 from medloop.services.bring_up import BringUp
 from medloop.services.credentials import load_or_create
@@ -58,7 +59,7 @@ class Stack:
         self._check_disk()
         plan = self._make_plan()
         for program in plan.programs:
-            _check_program(program)
+            check_program(program)
         self._write(plan)
         environment = inherited_environment(os.environ)
         self._guard = self.supervisor.launch(plan.programs, environment=environment, daemon=daemon)
@@ -192,13 +193,15 @@ def inherited_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {**shared, **quiet, "NO_PROXY": past_proxies, "no_proxy": past_proxies}
 
 
-def _check_program(program: Program) -> None:
+def check_program(program: Program) -> None:
+    """Refuse to start half a stack.
+
+    Raises:
+        ServiceError: The program's file is not there, or may not be run.
+    """
     path = Path(program.command[0])
     if path.is_file() and os.access(path, os.X_OK):
         return
-    extra = "airflow" if program.name.startswith("airflow") else "app,train,services"
-    instead = ", or start without it: `medloop up --no-airflow`" if extra == "airflow" else ""
-    raise ServiceError(
-        f"{path.name} is missing beside this Python ({path.parent}): install it with "
-        f"`python -m pip install 'medloop[{extra}]'`{instead}"
-    )
+    extra = "airflow" if program.name.startswith("airflow") else "app" if program.name == "app" else "services"
+    instead = ", and `medloop up --no-airflow` does without" if extra == "airflow" else ""
+    raise ServiceError(f"{path.name} is missing beside this Python ({path.parent}): {how_to_install(extra)}{instead}")

@@ -6,13 +6,15 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from medloop.services.ends import ends
 from medloop.services.programs import Program
 from medloop.services.state import StateFolder
-from medloop.services.supervisor import State, Supervisor
 from medloop.services.tail import Tail
+
+if TYPE_CHECKING:
+    from medloop.services.supervisor import State, Supervisor
 
 
 @dataclass(frozen=True, slots=True)

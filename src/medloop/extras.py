@@ -1,0 +1,27 @@
+"""Which extra of the package brings a library that is not installed, and how to get it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+LIBRARIES: Final = {  # by extra, under the names that are imported; what the package itself needs is not among them
+    "services": ("supervisor",),
+    "train": ("torch", "onnx", "onnxscript", "safetensors", "sklearn", "scipy", "matplotlib"),
+    "app": ("streamlit", "pandas", "plotly"),
+    "airflow": ("airflow",),
+    "ray": ("ray",),
+}
+
+
+def what_is_missing(error: ModuleNotFoundError) -> str | None:
+    """A sentence with the remedy; None where no extra brings the module, so that its absence is a defect."""
+    library = (error.name or "").partition(".")[0]
+    for extra, libraries in LIBRARIES.items():
+        if library in libraries:
+            return f"{library} is not installed: {how_to_install(extra)}"
+    return None
+
+
+def how_to_install(extra: str) -> str:
+    """Half a sentence; medloop is on no package index, so the folder has to be named."""
+    return f"`make setup` installs everything, `python -m pip install '/path/to/medloop[{extra}]'` what is missing"
