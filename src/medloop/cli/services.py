@@ -107,7 +107,10 @@ def _stopped_on_signals() -> Iterator[None]:
 
 
 def down() -> None:
-    """Stop what `medloop up` started, in this state folder (MEDLOOP_HOME). The data stays."""
+    """Stop what `medloop up` started, in this state folder (MEDLOOP_HOME). The data stays.
+
+    Example: `medloop down`
+    """
     from medloop.services.stack import shut_down
 
     folder = _folder()
@@ -116,7 +119,10 @@ def down() -> None:
 
 
 def status() -> None:
-    """Show what runs, with process, uptime, memory and restarts, and what serves. Exit code 1 if something is wrong."""
+    """Show what runs, with process, uptime, memory and restarts, and what serves. Exit code 1 if something is wrong.
+
+    Example: `medloop status`
+    """
     from medloop.cli.stack_output import print_status
     from medloop.services.status import component_statuses
 
@@ -162,6 +168,8 @@ def doctor() -> None:
     """Check settings, S3 rights, MLflow, Airflow, the model, disk and clock: a line each, with the fix.
 
     Exit code 1 if a check fails.
+
+    Example: `medloop doctor`
     """
     from medloop.cli.stack_output import print_checks
     from medloop.jobs.doctor import examine
