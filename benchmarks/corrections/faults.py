@@ -34,7 +34,7 @@ from medloop.errors import StoreError
 from medloop.guard import descendants
 from medloop.jobs.bootstrap import bootstrap
 from medloop.jobs.loop import Loop
-from medloop.jobs.promote import moves
+from medloop.jobs.moves import moves
 from medloop.jobs.snapshot import snapshot
 from medloop.services.state import StateFolder
 from medloop.services.supervisor import Supervisor

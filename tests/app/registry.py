@@ -51,6 +51,11 @@ class MemoryRegistry:
         self._reach()
         return [self.get(version) for version in self.tags]
 
+    def set_tags(self, version: str, tags: Mapping[str, str]) -> None:
+        self._reach()
+        self.get(version)
+        self.tags[version] |= tags
+
     def model_file(self, version: str) -> bytes:
         return self.attachment(f"run-{version}", "model.onnx")
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from medloop.jobs.promote import moves
+from medloop.jobs.moves import moves
 from medloop.stores.registry import CHAMPION
 from tests.app.browser import settle
 from tests.e2e.classify_page import ClassifyPage

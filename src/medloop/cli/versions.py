@@ -101,7 +101,7 @@ def history(as_json: AsJson = False) -> None:
 
     from rich.console import Console
 
-    from medloop.jobs.promote import moves
+    from medloop.jobs.moves import moves
     from medloop.stores.registry import CHAMPION
     from medloop.wiring import connect
 

@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 ReviewAction = Literal["approve", "reject", "relabel", "withdraw", "erase", "flag", "trial"]
-PromotionAction = Literal["bootstrap", "promote", "rollback"]
+PromotionAction = Literal["bootstrap", "promote", "rollback", "judge", "choose", "drop"]
 
 
 def event_id(*, now: datetime, random: bytes) -> str:
@@ -104,16 +104,22 @@ class Review(_Event):
 
 @dataclass(frozen=True, slots=True)
 class Promotion(_Event):
-    """One move of the champion alias."""
+    """One move of an alias: of the champion, unless `alias` says otherwise.
+
+    `bootstrap`, `promote` and `rollback` move the champion, `bootstrap` and `choose` (a person's) the reference,
+    `judge` and `drop` the challenger. Snapshot and gate report are those of `to_version`.
+    """
 
     model: str
     action: PromotionAction
     from_version: str | None
-    to_version: str
+    to_version: str  # "" where the alias was taken away
     by: str  # a person, or the run that did it
     reason: str
     snapshot_id: str | None = None
     gate_report: dict[str, Any] | None = None
+    alias: str = "champion"
+    token: int | None = None  # fencing token of the lease under which it was written
 
 
 def image_key(image_sha256: str) -> str:

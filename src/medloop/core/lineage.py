@@ -35,6 +35,16 @@ def previous_champion(moves: Sequence[Promotion], current: str) -> str | None:
     return line[-2] if len(line) > 1 and line[-1] == current else None
 
 
+def rollback_from(moves: Sequence[Promotion], version: str) -> Promotion | None:
+    """The last rollback that took `version` out of the line of champions, itself or with one above it; None without."""
+    for i in range(len(moves) - 1, -1, -1):
+        if moves[i].action == "rollback":
+            before, after = champions(moves[:i]), champions(moves[: i + 1])
+            if version in (moves[i].from_version, *before) and version not in after:
+                return moves[i]
+    return None
+
+
 def _cut_above(line: list[str], version: str) -> None:
     """Take off what stands above the newest entry of `version`; nothing where there is none."""
     for i in range(len(line) - 1, -1, -1):

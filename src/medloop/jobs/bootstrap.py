@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from medloop.core.contract import load_checked
 from medloop.jobs.loop import Loop
-from medloop.jobs.promote import move_champion
+from medloop.jobs.moves import move_alias
 from medloop.jobs.train import Engine, Progress, learn, silent
 from medloop.jobs.training_data import gather
 from medloop.stores.registry import CHAMPION, REFERENCE
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from medloop.core.learn.recipe import TrainingConfig
     from medloop.core.predict import Predictor
     from medloop.core.training_set import TrainingSet
+    from medloop.stores.lease import Held
+
+BY: Final = "medloop bootstrap"
 
 
 def bootstrap(
@@ -37,7 +40,8 @@ def bootstrap(
     report = progress or silent
     if champion := loop.registry.version_of(CHAMPION):
         if loop.registry.version_of(REFERENCE) is None:
-            loop.registry.move_alias(REFERENCE, champion, expected=None)
+            with loop.promotion_lease.hold(f"bootstrap ({loop.new_event()[0]})") as held:
+                _make_reference(loop, held, champion)
         return None
     report(0.0, "fetching data")
     training_set = gather(loop, snapshot_id="", base_id=None, champion_labels=())
@@ -45,17 +49,24 @@ def bootstrap(
         loop.datasets.publish(training_set.base)  # so that trainings elsewhere find it
     trained = learn(loop, training_set, snapshot_id="", parent=None, engine=engine, config=config, progress=report)
     predictor = load_checked(loop.registry.model_file(trained.version))
-    with loop.promotion_lease.hold(f"bootstrap ({loop.new_event()[0]})"):
+    with loop.promotion_lease.hold(f"bootstrap ({loop.new_event()[0]})") as held:
         if loop.registry.version_of(CHAMPION) is not None:
             return None  # somebody was quicker
         if loop.registry.version_of(REFERENCE) is None:
-            loop.registry.move_alias(REFERENCE, trained.version, expected=None)
-        move_champion(
-            loop, action="bootstrap", from_version=None, to_version=trained.version, by="medloop bootstrap",
-            reason="first model, on the base data set alone",
+            _make_reference(loop, held, trained.version)
+        move_alias(
+            loop, held, alias=CHAMPION, action="bootstrap", from_version=None, to=loop.registry.get(trained.version),
+            by=BY, reason="first model, on the base data set alone",
         )  # fmt: skip
     _note_accuracy(loop, training_set, trained.version, predictor)
     return trained.version
+
+
+def _make_reference(loop: Loop, held: Held, version: str) -> None:
+    move_alias(
+        loop, held, alias=REFERENCE, action="bootstrap", from_version=None, to=loop.registry.get(version), by=BY,
+        reason="the first champion; later ones are judged against it, too",
+    )  # fmt: skip
 
 
 def _note_accuracy(loop: Loop, training_set: TrainingSet, version: str, predictor: Predictor) -> None:

@@ -34,6 +34,7 @@ from medloop.core.splits import split
 from medloop.core.training_set import TrainingSet
 from medloop.errors import ModelError, NotFoundError
 from medloop.jobs.loop import Loop
+from medloop.jobs.moves import move_alias
 from medloop.jobs.train import Progress, silent
 from medloop.jobs.training_data import acceptance_sets, gather
 from medloop.jobs.training_record import (
@@ -284,8 +285,11 @@ def _keep(loop: Loop, challenger: ModelVersion, found: GateReport) -> None:
     loop.objects.ensure(f"reports/{loop.registry.model}/version={found.version}/{found.key}.json", raw)
     loop.registry.set_tags(challenger.version, _verdict(found))
     aliased = loop.registry.version_of(CHALLENGER)
-    if challenger.version != found.champion_version:
-        loop.registry.move_alias(CHALLENGER, challenger.version, expected=aliased)
+    if challenger.version not in (found.champion_version, aliased):
+        move_alias(
+            loop, None, alias=CHALLENGER, action="judge", from_version=aliased, to=challenger, by="medloop evaluate",
+            reason=found.summary, report=found,
+        )  # fmt: skip
 
 
 def _verdict(found: GateReport) -> dict[str, str]:

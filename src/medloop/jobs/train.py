@@ -96,7 +96,8 @@ def learn(
         )  # fmt: skip
         held.check()
         progress(0.9, "registering")
-        version = loop.registry.register(training_run(loop, training_set, recipe, trained))
+        run = training_run(loop, training_set, recipe, trained, token=held.token)
+        version = loop.registry.register(run, confirm=held.check)
     progress(1.0, f"version {version.version}")
     return _result(version, reused=False, started=started)
 

@@ -16,7 +16,7 @@ from medloop.core.report import GateReport
 from medloop.core.training_set import TrainingSet, data_key, run_key, use_counts
 from medloop.errors import NotFoundError, StoreError
 from medloop.jobs.loop import Loop
-from medloop.stores.registry import RUN_KEY, WEIGHTS_FILE, ModelVersion
+from medloop.stores.registry import RUN_KEY, TRAINING_FENCE, WEIGHTS_FILE, ModelVersion
 from medloop.stores.training_run import DataInput, TrainingRun
 
 if TYPE_CHECKING:
@@ -102,10 +102,12 @@ def recorded_report(loop: Loop, version: ModelVersion) -> GateReport | None:
         return None
 
 
-def training_run(loop: Loop, training_set: TrainingSet, recipe: Recipe, trained: TrainedModel) -> TrainingRun:
-    """Everything that the registry keeps of a finished training."""
+def training_run(
+    loop: Loop, training_set: TrainingSet, recipe: Recipe, trained: TrainedModel, *, token: int
+) -> TrainingRun:
+    """Everything that the registry keeps of a finished training; `token` is that of its lease."""
     counts = use_counts(training_set)
-    tags = _tags(recipe, trained, trained_on=counts.get("trained", 0))
+    tags = {**_tags(recipe, trained, trained_on=counts.get("trained", 0)), TRAINING_FENCE: str(token)}
     origin = Origin(
         model=loop.registry.model, labels=recipe.labels, base_id=recipe.base_id,
         base_images=len(training_set.split.train), snapshot_id=recipe.snapshot_id, corrections=counts,

@@ -14,7 +14,7 @@ from medloop.core.events import Correction, Promotion
 from medloop.core.watch import Seen, count_answers, judge
 from medloop.errors import StoreError
 from medloop.jobs.loop import Loop
-from medloop.jobs.promote import moves
+from medloop.jobs.moves import moves
 from medloop.jobs.rollback import rollback
 from medloop.stores.registry import CHAMPION
 

@@ -119,17 +119,19 @@ class Held:
         self._state = state
         self._ttl_s = ttl_s
         self._lost: StaleError | None = None
+        self._checking = threading.Lock()  # the renewing thread and the holder must not take each other for a thief
         self.token = state.token
 
     def check(self) -> None:
         """Ask the store whether the lease is still ours, and renew it; `StaleError` if not."""
-        if self._lost:
-            raise self._lost
-        try:
-            self._state = self._lease._swap(token=self.token, owner=self._state.owner, ttl_s=self._ttl_s)
-        except StaleError as error:
-            self._lost = error
-            raise
+        with self._checking:
+            if self._lost:
+                raise self._lost
+            try:
+                self._state = self._lease._swap(token=self.token, owner=self._state.owner, ttl_s=self._ttl_s)
+            except StaleError as error:
+                self._lost = error
+                raise
 
     def keep(self, stop: threading.Event) -> None:
         """Renew until `stop`; a store that is away for a moment is asked again."""

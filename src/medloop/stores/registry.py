@@ -6,7 +6,7 @@ Owns which tag and which file means what. Knows nothing of gates: jobs decide, t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -29,6 +29,8 @@ REFERENCE: Final = "reference"
 WEIGHTS_FILE: Final = "model.safetensors"
 RUN_KEY: Final = "run_key"  # tags of a version
 ONNX_SHA256: Final = "onnx_sha256"
+TRAINING_FENCE: Final = "training_fence"  # fencing tokens of the leases under which a version was trained,
+CHAMPION_FENCE: Final = "champion_fence"  # and last made the champion
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +126,14 @@ class Registry:
         data = self._rest.get("/runs/get", run_id=run_id)["run"]["data"]
         return {item["key"]: float(item["value"]) for item in data.get("metrics", [])}
 
-    def register(self, run: TrainingRun) -> ModelVersion:
-        """Log a training and register its model as a new version; the version appears last, with its tags."""
+    def register(self, run: TrainingRun, *, confirm: Callable[[], object] = bool) -> ModelVersion:
+        """Log a training and register its model as a new version; the version appears last, with its tags.
+
+        `confirm` is called right before that, seconds after the beginning; what it raises leaves a run and no version.
+        """
         logged = log_training_run(self._settings, self._rest.uri, run)
         self._ensure_model()
+        confirm()
         tags = {**run.tags, ONNX_SHA256: hashlib.sha256(run.onnx).hexdigest()}
         return self.get(create_version(self._settings, self._rest.uri, logged, tags))
 

@@ -1,0 +1,174 @@
+"""Moves of the aliases: judged, fenced, and each of them in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.app.registry import MemoryRegistry
+from tests.corrections_world import World
+
+from medloop.core.decision import Check, Decision
+from medloop.core.events import Promotion
+from medloop.core.report import GateReport
+from medloop.errors import StaleError
+from medloop.jobs.moves import all_moves, moves
+from medloop.jobs.promote import promote
+from medloop.jobs.rollback import rollback
+from medloop.stores.lease import Lease
+from medloop.stores.ledger import Ledger
+from medloop.stores.objects import ObjectStore
+from medloop.stores.registry import CHALLENGER, CHAMPION, CHAMPION_FENCE
+
+LEASE = "leases/promotion.json"
+
+
+class Models(World):
+    """A world with a registry whose versions were judged."""
+
+    def __init__(self, home: Path) -> None:
+        self.registry = MemoryRegistry()
+        super().__init__(ObjectStore.in_memory(), home, registry=self.registry)
+        self.loop = replace(self.loop, promotion_lease=self.lease())
+        self.registry.add(b"")
+
+    def lease(self) -> Lease:
+        return Lease(self.objects, LEASE, now=lambda: self.now)
+
+    def judged(self, *, champion: str, passed: bool = True) -> str:
+        """A new version with a report that compared it with this champion."""
+        version = str(len(self.registry.tags) + 1)
+        self.registry.add(b"", tags={"snapshot_id": f"snapshot{version}"})
+        self.judge(version, champion=champion, passed=passed)
+        return version
+
+    def judge(self, version: str, *, champion: str, passed: bool = True) -> None:
+        scores = {role: {"accuracy": 0.9} for role in ("challenger", "champion")}
+        report = GateReport(
+            key="k", version=version, champion_version=champion, reference_version="1", snapshot_id="s", base_id="b",
+            at=self.tick().isoformat(timespec="milliseconds"), scores=scores,
+            decision=Decision(passed=passed, checks=(Check(name="a check", passed=passed, reason="found"),)),
+        )  # fmt: skip
+        self.registry.files[version, "gate/report.json"] = report.to_json()
+
+
+class Interrupted(Ledger):
+    """A ledger after whose next entry something happens, before its writer goes on."""
+
+    def __init__(self, objects: ObjectStore, meanwhile: Callable[[], None]) -> None:
+        super().__init__(objects)
+        self._meanwhile: Callable[[], None] | None = meanwhile
+
+    def append(self, promotion: Promotion) -> bool:
+        written = super().append(promotion)
+        meanwhile, self._meanwhile = self._meanwhile, None
+        if meanwhile:
+            meanwhile()
+        return written
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Models:
+    return Models(tmp_path)
+
+
+@pytest.mark.parametrize("act", ["promote", "rollback"])
+def test_a_holder_that_slept_through_its_lease_moves_nothing(models: Models, act: str) -> None:
+    """Somebody else held the lease meanwhile, and left the champion where it was: the alias alone does not tell."""
+    version = models.judged(champion="1")
+    if act == "rollback":
+        promote(models.loop, version=version, by="ada")
+    before = models.registry.version_of(CHAMPION)
+
+    def sleep() -> None:
+        models.now += timedelta(seconds=61)
+        with models.lease().hold("somebody else"):
+            pass
+
+    slow = replace(models.loop, ledger=Interrupted(models.objects, sleep))
+    acts = {
+        "promote": lambda: promote(slow, version=version, by="ada"),
+        "rollback": lambda: rollback(slow, by="ada", reason="worse"),
+    }
+    with pytest.raises(StaleError, match="lease"):
+        acts[act]()
+    assert models.registry.version_of(CHAMPION) == before
+
+
+def test_a_holder_that_slept_and_lost_nothing_goes_on(models: Models) -> None:
+    version = models.judged(champion="1")
+
+    def sleep() -> None:
+        models.now += timedelta(seconds=61)
+
+    assert promote(replace(models.loop, ledger=Interrupted(models.objects, sleep)), version=version, by="ada").promoted
+
+
+def test_the_fencing_token_stands_in_the_ledger_and_on_the_version(models: Models) -> None:
+    version = models.judged(champion="1")
+    promote(models.loop, version=version, by="ada")
+    back = rollback(models.loop, by="ada", reason="worse")
+    tokens = [move.token for move in moves(models.loop)]
+    assert tokens == [1, 2]
+    assert models.registry.get(version).tags[CHAMPION_FENCE] == "1"
+    assert models.registry.get(back.to_version).tags[CHAMPION_FENCE] == "2"
+
+
+def test_a_version_that_was_rolled_back_needs_a_new_judgement(models: Models) -> None:
+    version = models.judged(champion="1")
+    promote(models.loop, version=version, by="ada")
+    rollback(models.loop, by="medloop watch", reason="9 of 12 images")
+    again = promote(models.loop, version=version, by="airflow manual__1")
+    assert not again.promoted
+    assert "was rolled back after the gate had judged it, by medloop watch: 9 of 12 images" in again.reasons[0]
+    assert models.registry.version_of(CHAMPION) == "1"
+    models.judge(version, champion="1")
+    assert promote(models.loop, version=version, by="ada").promoted
+
+
+def test_a_person_may_bring_a_rolled_back_version_back(models: Models) -> None:
+    version = models.judged(champion="1")
+    promote(models.loop, version=version, by="ada")
+    rollback(models.loop, by="medloop watch", reason="worse")
+    assert promote(models.loop, version=version, by="ada", reason="it was the scanner", force=True).promoted
+
+
+def test_a_rollback_over_several_champions_takes_all_of_them_back(models: Models) -> None:
+    second = models.judged(champion="1")
+    promote(models.loop, version=second, by="ada")
+    third = models.judged(champion=second)
+    promote(models.loop, version=third, by="ada")
+    rollback(models.loop, by="ada", reason="both are bad", to="1")
+    assert not promote(models.loop, version=second, by="airflow").promoted
+
+
+def test_a_rollback_names_report_and_snapshot_of_the_version_it_goes_back_to(models: Models) -> None:
+    second = models.judged(champion="1")
+    promote(models.loop, version=second, by="ada")
+    third = models.judged(champion=second)
+    promote(models.loop, version=third, by="ada")
+    rollback(models.loop, by="ada", reason="worse")
+    entry = moves(models.loop)[-1]
+    assert (entry.action, entry.to_version, entry.snapshot_id) == ("rollback", second, f"snapshot{second}")
+    assert entry.gate_report is not None
+    assert entry.gate_report["version"] == second
+
+
+def test_a_damaged_report_does_not_keep_a_bad_champion_in_office(models: Models) -> None:
+    second = models.judged(champion="1")
+    promote(models.loop, version=second, by="ada")
+    models.registry.files["1", "gate/report.json"] = b"{"
+    assert rollback(models.loop, by="ada", reason="worse").to_version == "1"
+
+
+def test_the_challengers_name_ends_in_the_ledger_when_it_is_the_champion(models: Models) -> None:
+    version = models.judged(champion="1")
+    models.registry.aliases[CHALLENGER] = version
+    promote(models.loop, version=version, by="ada")
+    assert models.registry.version_of(CHALLENGER) is None
+    found = [(move.alias, move.action, move.from_version, move.to_version) for move in all_moves(models.loop)]
+    assert found == [(CHAMPION, "promote", "1", version), (CHALLENGER, "drop", version, "")]
+    assert [move.alias for move in moves(models.loop)] == [CHAMPION]
