@@ -57,18 +57,19 @@ class Settings(BaseSettings):
         populate_by_name=True, frozen=True,
     )  # fmt: skip
 
-    # S3. Without keys the whole AWS credential chain is asked (profile, SSO, role, instance).
+    # S3. A bucket or an address here means an S3 of yours: then `medloop up` starts none.
+    # Without keys the whole AWS credential chain is asked (profile, SSO, role, instance).
     aws_access_key_id: SecretStr | None = _named("AWS_ACCESS_KEY_ID", "aws_key")  # access key
     aws_secret_access_key: SecretStr | None = _named("AWS_SECRET_ACCESS_KEY", "aws_secret")  # secret key
     aws_session_token: SecretStr | None = _named("AWS_SESSION_TOKEN")  # for temporary keys
     aws_region: str = _named("AWS_REGION", "AWS_DEFAULT_REGION", default="us-east-1")  # region of the bucket
-    s3_endpoint_url: str | None = _named("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # address of an S3 that is not AWS
-    s3_bucket: str = _named("MEDLOOP_S3_BUCKET", default="medloop")  # bucket of images and corrections
+    s3_endpoint_url: str | None = _named("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # address, where it is not AWS
+    s3_bucket: str = _named("MEDLOOP_S3_BUCKET", default="medloop")  # bucket of images and corrections; none: `medloop`
     s3_encryption: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = None  # at rest; else the bucket's default
     s3_kms_key_id: str | None = None  # key for aws:kms
     aws_ca_bundle: Path | None = _named("AWS_CA_BUNDLE")  # PEM file of a private certificate authority
 
-    # MLflow.
+    # MLflow. An address here means a server of yours: then `medloop up` starts none.
     mlflow_tracking_uri: str | None = _named("MLFLOW_TRACKING_URI")  # address of the server
     mlflow_tracking_username: str | None = _named("MLFLOW_TRACKING_USERNAME")  # user
     mlflow_tracking_password: SecretStr | None = _named("MLFLOW_TRACKING_PASSWORD")  # password
@@ -78,7 +79,7 @@ class Settings(BaseSettings):
     model_name: str = "medical-mnist"  # registered model
     experiment: str = "medloop"  # MLflow experiment
 
-    # Airflow, to trigger and to watch the DAG.
+    # Airflow, to trigger and to watch the DAG. An address here means one of yours: then `medloop up` starts none.
     airflow_url: str | None = None  # address of the API server
     airflow_username: str | None = None  # user; none: the password is an API token
     airflow_password: SecretStr | None = None  # password or token
@@ -129,7 +130,7 @@ class Settings(BaseSettings):
 
     # Telling people.
     notify_webhook: SecretStr | None = None  # URL that gets a JSON POST on failure and on promotion
-    notify_email: str | None = None  # address, sent over Airflow's SMTP connection
+    notify_email: str | None = None  # address that gets an e-mail then, over Airflow's connection smtp_default
 
     @classmethod
     def settings_customise_sources(
