@@ -1,13 +1,20 @@
 """Files from the browser, zips included."""
 
 import io
+import os
+import tracemalloc
 import zipfile
 from dataclasses import dataclass
 
 import pytest
+from tests.hostile.archives import archives, damaged_entry, encrypted, packed
+from tests.hostile.corpus import honest
 
 from medloop.app import uploads
 from medloop.app.uploads import unpack
+from medloop.errors import DecodeError
+
+PNG = honest()["PNG"]
 
 MAX_BYTES = 1_000
 
@@ -32,13 +39,13 @@ def zipped(**members: bytes) -> bytes:
 
 def test_plain_files_pass_in_order():
     unpacked = unpack([File("1", "b.png", b"B"), File("2", "a.png", b"A")], max_bytes=MAX_BYTES)
-    assert [(s.id, s.name, s.data) for s in unpacked.sources] == [("1", "b.png", b"B"), ("2", "a.png", b"A")]
+    assert [(s.id, s.name, s.read()) for s in unpacked.sources] == [("1", "b.png", b"B"), ("2", "a.png", b"A")]
 
 
 def test_a_zip_is_opened_in_memory_without_its_rubbish():
     data = zipped(one=b"1", folder__two=b"2", folder__=b"", **{".hidden": b"x"})
     unpacked = unpack([File("7", "set.zip", data)], max_bytes=MAX_BYTES)
-    assert [(s.id, s.name, s.data) for s in unpacked.sources] == [("7/0", "one", b"1"), ("7/1", "folder/two", b"2")]
+    assert [(s.id, s.name, s.read()) for s in unpacked.sources] == [("7/0", "one", b"1"), ("7/1", "folder/two", b"2")]
 
 
 def test_two_files_of_one_name_stay_apart():
@@ -48,8 +55,42 @@ def test_two_files_of_one_name_stay_apart():
 
 def test_a_broken_zip_gets_a_sentence_and_stops_nothing_else():
     unpacked = unpack([File("1", "bad.zip", b"PK\x03\x04junk"), File("2", "a.png", b"A")], max_bytes=MAX_BYTES)
-    assert "bad.zip" in unpacked.problems[0]
+    assert unpacked.problems == ["bad.zip: This zip archive is damaged."]
     assert [source.name for source in unpacked.sources] == ["a.png"]
+
+
+def test_a_zip_without_files_says_so():
+    assert unpack([File("1", "a.zip", zipped())], max_bytes=MAX_BYTES).problems == [
+        "a.zip: This zip archive holds no files."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (damaged_entry("1.png", "2.png"), "This archive entry is damaged."),
+        (encrypted(packed({"1.png": PNG, "2.png": PNG})), "This archive entry is encrypted or packed in a way"),
+    ],
+)
+def test_a_bad_member_gets_a_sentence_and_the_others_are_read(data, why):
+    bad, good = unpack([File("1", "a.zip", data)], max_bytes=2**20).sources
+    with pytest.raises(DecodeError, match=why):
+        bad.read()
+    assert good.read() == PNG
+
+
+def test_members_are_unpacked_when_they_are_looked_at_and_let_go_again():
+    data = packed({f"{n}.bmp": b"\0" * 20_000_000 for n in range(10)} | {"x": os.urandom(2_000_000)})
+    tracemalloc.start()
+    try:
+        unpacked = unpack([File("1", "a.zip", data)], max_bytes=50 * 2**20)
+        for source in unpacked.sources:
+            source.read()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(unpacked.sources) == 11
+    assert peak < 70_000_000
 
 
 def test_a_zip_is_not_opened_twice_in_a_session():
@@ -58,14 +99,22 @@ def test_a_zip_is_not_opened_twice_in_a_session():
     assert again.sources == first.sources
 
 
-def test_a_member_is_read_no_further_than_the_limit():
-    unpacked = unpack([File("1", "set.zip", zipped(big=b"x" * 5_000))], max_bytes=MAX_BYTES)
-    assert len(unpacked.sources[0].data) == MAX_BYTES + 1
+def test_a_member_larger_than_the_limit_is_not_read():
+    (source,) = unpack([File("1", "set.zip", zipped(big=b"x" * 5_000))], max_bytes=MAX_BYTES).sources
+    with pytest.raises(DecodeError, match="at most"):
+        source.read()
 
 
-@pytest.mark.parametrize(("limit", "value"), [("MAX_MEMBERS", 1), ("MAX_UNPACKED_BYTES", 3)])
+@pytest.mark.parametrize(
+    ("limit", "value"), [("MAX_MEMBERS", 1), ("MAX_UNPACKED_BYTES", 3), ("MAX_DIRECTORY_BYTES", 9)]
+)
 def test_a_zip_beyond_the_limits_is_refused_whole(monkeypatch, limit, value):
     monkeypatch.setattr(uploads, limit, value)
     unpacked = unpack([File("1", "set.zip", zipped(one=b"11", two=b"22"))], max_bytes=MAX_BYTES)
     assert unpacked.sources == []
-    assert "send it in parts" in unpacked.problems[0]
+    assert "split it" in unpacked.problems[0]
+
+
+def test_a_zip_that_claims_to_unpack_to_far_more_than_its_size_is_not_opened():
+    (problem,) = unpack([File("1", "a.zip", archives()["bomb"])], max_bytes=50 * 2**20).problems
+    assert "claims to unpack to 191 MB" in problem

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from tests.hostile.archives import archives, table_of
 from tests.hostile.corpus import honest
 from tests.small_sets import unpacked, zipped
 
@@ -181,13 +182,26 @@ class TestArchives:
         (item,) = iter_inputs([str(path)])
         assert "encrypted" in refusal(item)
 
-    def test_a_table_of_contents_without_end_is_not_read(self, tmp_path: Path) -> None:
+    def test_a_table_of_contents_that_lies_about_its_size_is_not_read(self, tmp_path: Path) -> None:
         path = zipped(tmp_path / "a.zip", {"1.png": PNG})
         data = bytearray(path.read_bytes())
         struct.pack_into("<I", data, data.rindex(b"PK\x05\x06") + 12, 2**30)
         path.write_bytes(data)
         (item,) = iter_inputs([str(path)])
+        assert refusal(item) == "This zip archive is damaged."
+
+    @pytest.mark.parametrize("zip64", [False, True])
+    def test_a_table_of_contents_without_end_is_not_read(self, zip64: bool, tmp_path: Path) -> None:
+        """A zip64 record overrules what the usual end says, which may be nothing."""
+        (tmp_path / "a.zip").write_bytes(table_of(400_000, zip64=zip64))
+        (item,) = iter_inputs([str(tmp_path / "a.zip")])
         assert refusal(item) == "This archive has too many entries; split it."
+
+    @pytest.mark.parametrize("kind", ["bzip2", "lzma", "method 14"])
+    def test_what_only_rare_tools_pack_is_refused_unread(self, kind: str, tmp_path: Path) -> None:
+        (tmp_path / "a.zip").write_bytes(archives()[kind])
+        item, *_ = iter_inputs([str(tmp_path / "a.zip")])
+        assert refusal(item) == "This archive entry is encrypted or packed in a way that cannot be read."
 
 
 class TestS3:

@@ -81,7 +81,7 @@ def refresh(backend: Backend, bench: Workbench) -> int:
 def _send(
     backend: Backend, bench: Workbench, picture: Picture, *, label: str | None, user: User, wait_s: float
 ) -> None:
-    image = decode(picture.source.data, limits=limits(backend), frame=picture.frame, window=picture.window)
+    image = decode(picture.source.read(), limits=limits(backend), frame=picture.frame, window=picture.window)
     receipt = correct(
         backend.loop,
         image=image,

@@ -30,7 +30,15 @@ class Source:
 
     id: str  # unique within the session
     name: str  # shown to the person who gave it, never stored
-    data: bytes
+    content: bytes | Callable[[], bytes]  # a zip's member is unpacked when it is its turn
+
+    def read(self) -> bytes:
+        """The file's bytes.
+
+        Raises:
+            DecodeError: It is a zip's member, and damaged.
+        """
+        return self.content if isinstance(self.content, bytes) else self.content()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +126,14 @@ class Workbench:
 
     def add(self, sources: Iterable[Source], served: Served, *, limits: Limits) -> list[Picture]:
         """Decode and classify files; gives the readable ones, the others get a sentence instead."""
-        readable: list[tuple[Source, DecodedImage]] = []
-        for source in sources:
+        added = []
+        for source in sources:  # one at a time: a decoded picture may take 64 MB
             try:
-                readable.append((source, decode(source.data, limits=limits)))
+                image = decode(source.read(), limits=limits)
             except DecodeError as error:
                 self.unreadable[source.id] = Unreadable(source.name, str(error))
-        size = served.predictor.metadata.input_size
-        small = [preprocess(image.pixels, size) for _, image in readable]
-        predictions = served.predictor.predict(small)
-        added = [
-            _picture(source, image, pixels, prediction, served.version)
-            for (source, image), pixels, prediction in zip(readable, small, predictions, strict=True)
-        ]
+            else:
+                added.append(_picture(source, image, served))
         self.pictures |= {picture.source.id: picture for picture in added}
         return added
 
@@ -159,12 +162,8 @@ class Workbench:
             DecodeError: That slice cannot be read.
         """
         source = self.pictures[id_].source
-        image = decode(source.data, limits=limits, frame=frame, window=window)
-        small = preprocess(image.pixels, served.predictor.metadata.input_size)
-        (prediction,) = served.predictor.predict([small])
-        self.pictures[id_] = replace(
-            _picture(source, image, small, prediction, served.version), frame=frame, window=window
-        )
+        image = decode(source.read(), limits=limits, frame=frame, window=window)
+        self.pictures[id_] = replace(_picture(source, image, served), frame=frame, window=window)
 
     @property
     def current(self) -> Picture | None:
@@ -242,8 +241,10 @@ class Workbench:
         return sum(answer.state == "pending" for answer in self.answers.values())
 
 
-def _picture(source: Source, image: DecodedImage, small: np.ndarray, prediction: Prediction, version: str) -> Picture:
+def _picture(source: Source, image: DecodedImage, served: Served) -> Picture:
     height, width = image.pixels.shape
+    small = preprocess(image.pixels, served.predictor.metadata.input_size)
+    (prediction,) = served.predictor.predict([small])
     return Picture(
         source=source,
         sha256=image.sha256,
@@ -259,5 +260,5 @@ def _picture(source: Source, image: DecodedImage, small: np.ndarray, prediction:
         preview=preview_png(image.pixels),
         thumbnail=thumbnail_url(image.pixels),
         prediction=prediction,
-        version=version,
+        version=served.version,
     )

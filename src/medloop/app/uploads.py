@@ -1,18 +1,21 @@
-"""Uploaded files to sources: zips are unpacked in memory, within limits. Nothing touches the disk."""
+"""Uploaded files to sources: zips are opened in memory, within limits. Nothing touches the disk.
+
+What a session holds of a zip is the upload itself: each member is unpacked when it is looked at, and let go again.
+"""
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from medloop.app.session import Source
+from medloop.errors import DecodeError
+from medloop.stores.archives import ZIP_STARTS, Entry, open_archive
 
 MAX_MEMBERS: Final = 1_000  # pictures from one zip
-MAX_UNPACKED_BYTES: Final = 500 * 2**20  # of one zip, so that a small file cannot fill the memory
-SKIPPED_PREFIXES: Final = ("__MACOSX/", ".")
+MAX_DIRECTORY_BYTES: Final = 2**20  # of its table of contents: a thousand entries with names of any decent length
+MAX_UNPACKED_BYTES: Final = 500 * 2**20  # of one zip: how much one upload may give the page to do
 
 
 class Upload(Protocol):
@@ -49,28 +52,24 @@ def unpack(uploads: Iterable[Upload], *, known: Unpacked | None = None, max_byte
             result.sources += earlier[upload.file_id]
             continue
         data = upload.getvalue()
-        if not (upload.name.lower().endswith(".zip") or data[:4] == b"PK\x03\x04"):
+        if not (upload.name.lower().endswith(".zip") or data.startswith(ZIP_STARTS)):
             result.sources.append(Source(upload.file_id, upload.name, data))
             continue
         try:
-            result.sources += list(_members(upload.file_id, data, max_bytes=max_bytes))
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, ValueError) as error:
-            result.problems.append(f"{upload.name} could not be opened as a zip: {error}")
+            members = _members(data, max_bytes=max_bytes)
+        except DecodeError as error:
+            result.problems.append(f"{upload.name}: {error}")
+        else:
+            result.sources += [Source(f"{upload.file_id}/{n}", m.name, m.read) for n, m in enumerate(members)]
     return result
 
 
-def _members(file_id: str, data: bytes, *, max_bytes: int) -> Iterator[Source]:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        members = [m for m in archive.infolist() if not m.is_dir() and not _skipped(m.filename)]
-        if len(members) > MAX_MEMBERS:
-            raise ValueError(f"it holds {len(members)} files, more than {MAX_MEMBERS}: send it in parts")
-        if sum(member.file_size for member in members) > MAX_UNPACKED_BYTES:
-            raise ValueError(f"unpacked it is larger than {MAX_UNPACKED_BYTES // 2**20} MB: send it in parts")
-        for place, member in enumerate(members):
-            with archive.open(member) as file:
-                # One byte more than allowed is enough for `decode` to say that the file is too large.
-                yield Source(f"{file_id}/{place}", member.filename, file.read(max_bytes + 1))
-
-
-def _skipped(path: str) -> bool:
-    return path.startswith(SKIPPED_PREFIXES) or path.rsplit("/", 1)[-1].startswith(".")
+def _members(data: bytes, *, max_bytes: int) -> list[Entry]:
+    members = open_archive(data, max_bytes=max_bytes, max_directory_bytes=MAX_DIRECTORY_BYTES)
+    if not members:
+        raise DecodeError("This zip archive holds no files.")
+    if len(members) > MAX_MEMBERS:
+        raise DecodeError(f"This archive holds {len(members):,} files, more than {MAX_MEMBERS:,}; split it.")
+    if sum(member.size_bytes for member in members) > MAX_UNPACKED_BYTES:
+        raise DecodeError(f"Unpacked, this archive is larger than {MAX_UNPACKED_BYTES // 2**20} MB; split it.")
+    return members

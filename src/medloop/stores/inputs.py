@@ -1,7 +1,6 @@
 """What a person means by a path: files, folders, globs, zip archives and S3 prefixes, as a stream of inputs.
 
-Nothing is unpacked to disk, so no name in an archive can lead anywhere, and nothing is read before it is its turn.
-Archives are bounded by what their directory claims before an entry is opened, and by what really comes out after.
+Nothing is read before it is its turn. `archives` opens zips.
 """
 
 from __future__ import annotations
@@ -9,9 +8,6 @@ from __future__ import annotations
 import glob
 import os
 import stat
-import struct
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,14 +18,10 @@ import numpy as np
 
 from medloop.core.decode import Limits
 from medloop.errors import DecodeError, NotFoundError, SettingsError, StoreError
+from medloop.stores.archives import HIDDEN, ZIP_STARTS, check_size, open_archive
 from medloop.stores.objects import ObjectInfo, ObjectStore
 
 S3_SCHEME: Final = "s3://"
-ZIP_STARTS: Final = (b"PK\x03\x04", b"PK\x05\x06")
-MAX_DIRECTORY_BYTES: Final = 64 * 2**20  # of a zip's table of contents: about half a million entries
-MAX_RATIO: Final = 200  # of a zip: unpacked to packed, above a free allowance
-FREE_BYTES: Final = 100 * 2**20
-HIDDEN: Final = (".", "__MACOSX", "Thumbs.db", "desktop.ini")  # what systems leave beside a person's files
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +112,12 @@ def read_file(path: str, max_bytes: int) -> bytes:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise DecodeError("This is not a regular file.")
-        _check_size(status.st_size, max_bytes)
+        check_size(status.st_size, max_bytes)
         return file.read(max_bytes + 1)
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)  # a named pipe would wait for a writer for ever
-
-
-def _check_size(size: int, max_bytes: int) -> None:
-    if size > max_bytes:
-        raise DecodeError(f"This file has {size / 2**20:.1f} MB; at most {max_bytes / 2**20:.0f} MB are accepted.")
 
 
 def _starts_as_zip(path: str) -> bool:
@@ -144,51 +131,12 @@ def _starts_as_zip(path: str) -> bool:
 def _archive(path: str, limits: Limits) -> Iterator[Input]:
     """The entries of a zip. An archive that cannot be trusted gives one input, whose `read` says why."""
     try:
-        _check_directory(path)
-        archive = zipfile.ZipFile(path)
-        entries = [entry for entry in archive.infolist() if not entry.is_dir() and not _is_hidden(entry.filename)]
-        _check_ratio(sum(entry.file_size for entry in entries), Path(path).stat().st_size)
-    except (zipfile.BadZipFile, OSError, struct.error, NotImplementedError, ValueError):
-        yield Input(path, partial(_refuse, "This zip archive is damaged."))
+        entries = open_archive(path, max_bytes=limits.max_bytes)
     except DecodeError as error:
         yield Input(path, partial(_refuse, str(error)))
     else:
         for entry in entries:
-            yield Input(f"{path}/{entry.filename}", partial(_read_entry, archive, entry, limits.max_bytes))
-
-
-def _check_directory(path: str) -> None:
-    """Refuse a table of contents that would not fit in memory, which `zipfile` reads as a whole."""
-    with open(path, "rb") as file:  # noqa: PTH123
-        file.seek(max(0, Path(path).stat().st_size - 66_000))
-        tail = file.read()
-    (size,) = struct.unpack_from("<I", tail, tail.rindex(b"PK\x05\x06") + 12)
-    if size == 0xFFFFFFFF:
-        (size,) = struct.unpack_from("<Q", tail, tail.rindex(b"PK\x06\x06") + 40)
-    if size > MAX_DIRECTORY_BYTES:
-        raise DecodeError("This archive has too many entries; split it.")
-
-
-def _check_ratio(unpacked: int, packed: int) -> None:
-    if unpacked > FREE_BYTES + MAX_RATIO * packed:
-        raise DecodeError(f"This archive claims to unpack to {unpacked / 2**20:,.0f} MB; it was not opened.")
-
-
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith(HIDDEN) and not part.startswith("..") for part in name.split("/"))
-
-
-def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, max_bytes: int) -> bytes:
-    _check_size(entry.file_size, max_bytes)
-    try:
-        with archive.open(entry) as file:
-            data = file.read(max_bytes + 1)
-    except RuntimeError:  # what zipfile raises for a password, and NotImplementedError for a method it lacks
-        raise DecodeError("This archive entry is encrypted or packed in a way that cannot be read.") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError):
-        raise DecodeError("This archive entry is damaged.") from None
-    _check_size(len(data), max_bytes)
-    return data
+            yield Input(f"{path}/{entry.name}", entry.read)
 
 
 def _refuse(why: str) -> bytes:
@@ -212,5 +160,5 @@ def _objects(path: str, open_s3: Callable[[str], ObjectStore] | None, limits: Li
 
 
 def _read_object(store: ObjectStore, info: ObjectInfo, max_bytes: int) -> bytes:
-    _check_size(info.size_bytes, max_bytes)
+    check_size(info.size_bytes, max_bytes)
     return store.get(info.key)

@@ -1,0 +1,111 @@
+"""Zip archives of strangers: opened within limits, and read an entry at a time.
+
+Nothing is unpacked to disk, so no name inside can lead anywhere. An archive is bounded by what its table of contents
+claims before an entry is opened, and by what really comes out after.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from medloop.errors import DecodeError
+
+ZIP_STARTS: Final = (b"PK\x03\x04", b"PK\x05\x06")
+# Of the other methods LZMA takes as much memory as the archive says, and bzip2 seconds for what packs well.
+METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+MAX_DIRECTORY_BYTES: Final = 8 * 2**20  # of a table of contents: 80,000 entries with ordinary names, read within 2 s
+MAX_RATIO: Final = 200  # unpacked to packed, above a free allowance
+FREE_BYTES: Final = 100 * 2**20
+HIDDEN: Final = (".", "__MACOSX", "Thumbs.db", "desktop.ini")  # what systems leave beside a person's files
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file in an archive."""
+
+    name: str  # as the archive has it, which may be anything
+    size_bytes: int  # as it claims; more than this is never read
+    read: Callable[[], bytes]  # raises DecodeError
+
+
+def open_archive(source: str | bytes, *, max_bytes: int, max_directory_bytes: int = MAX_DIRECTORY_BYTES) -> list[Entry]:
+    """The files in a zip, in its own order, without folders and hidden files.
+
+    Args:
+        source: Path of the archive, or its bytes.
+        max_bytes: Larger entries are not read; their `read` says so.
+        max_directory_bytes: Larger tables of contents, which are read as a whole, are refused.
+
+    Raises:
+        DecodeError: Damaged, too many entries, or a bomb.
+    """
+    try:
+        file = _Guard(io.BytesIO(source) if isinstance(source, bytes) else io.FileIO(source))
+        size = file.seek(0, os.SEEK_END)
+        file.most = max_directory_bytes
+        archive = zipfile.ZipFile(file)
+        file.most = sys.maxsize
+    except DecodeError:
+        raise
+    except Exception:  # what zipfile trips over in a damaged table of contents is of many kinds
+        raise DecodeError("This zip archive is damaged.") from None
+    found = [info for info in archive.infolist() if not info.is_dir() and not is_hidden(info.filename)]
+    _check_ratio(sum(info.file_size for info in found), size)
+    return [Entry(info.filename, info.file_size, partial(_read, archive, info, max_bytes)) for info in found]
+
+
+class _Guard(io.BufferedReader):
+    """The file under a ZipFile, which reads a table of contents in one go however large, with a limit to that.
+
+    What the end of an archive says of that size could be looked up beforehand; but it may say several things, and a
+    look that differs from zipfile's by a byte lets a bomb through.
+    """
+
+    most = sys.maxsize  # bytes of one read
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > self.most:
+            raise DecodeError("This archive has too many entries; split it.")
+        return super().read(size)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a path lies in what systems leave beside a person's files."""
+    return any(part.startswith(HIDDEN) and not part.startswith("..") for part in name.split("/"))
+
+
+def check_size(size_bytes: int, max_bytes: int) -> None:
+    """Raise DecodeError for a file that is too large."""
+    if size_bytes > max_bytes:
+        raise DecodeError(
+            f"This file has {size_bytes / 2**20:.1f} MB; at most {max_bytes / 2**20:.0f} MB are accepted."
+        )
+
+
+def _check_ratio(unpacked: int, packed: int) -> None:
+    if unpacked > FREE_BYTES + MAX_RATIO * packed:
+        raise DecodeError(f"This archive claims to unpack to {unpacked / 2**20:,.0f} MB; it was not opened.")
+
+
+def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int) -> bytes:
+    check_size(info.file_size, max_bytes)
+    if info.flag_bits & 0x1 or info.compress_type not in METHODS:
+        raise DecodeError("This archive entry is encrypted or packed in a way that cannot be read.")
+    try:
+        with archive.open(info) as file:
+            data = file.read(max_bytes + 1)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError):
+        raise DecodeError("This archive entry is damaged.") from None
+    check_size(len(data), max_bytes)
+    return data
