@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -10,18 +11,21 @@ from pathlib import Path
 import pytest
 from tests.app.registry import MemoryRegistry
 from tests.corrections_world import World
+from typer.testing import CliRunner
 
+from medloop.cli import build_app
 from medloop.core.decision import Check, Decision
 from medloop.core.events import Promotion
 from medloop.core.report import GateReport
 from medloop.errors import StaleError
 from medloop.jobs.moves import all_moves, moves
-from medloop.jobs.promote import promote
+from medloop.jobs.promote import PromotionError, promote
+from medloop.jobs.reference import choose_reference
 from medloop.jobs.rollback import rollback
 from medloop.stores.lease import Lease
 from medloop.stores.ledger import Ledger
 from medloop.stores.objects import ObjectStore
-from medloop.stores.registry import CHALLENGER, CHAMPION, CHAMPION_FENCE
+from medloop.stores.registry import CHALLENGER, CHAMPION, CHAMPION_FENCE, REFERENCE
 
 LEASE = "leases/promotion.json"
 
@@ -172,3 +176,32 @@ def test_the_challengers_name_ends_in_the_ledger_when_it_is_the_champion(models:
     found = [(move.alias, move.action, move.from_version, move.to_version) for move in all_moves(models.loop)]
     assert found == [(CHAMPION, "promote", "1", version), (CHALLENGER, "drop", version, "")]
     assert [move.alias for move in moves(models.loop)] == [CHAMPION]
+
+
+def test_the_history_shows_every_alias_with_gate_and_snapshot(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = models.judged(champion="1")
+    models.registry.aliases[CHALLENGER] = version
+    promote(models.loop, version=version, by="ada")
+    rollback(models.loop, by="grace", reason="worse")
+    monkeypatch.setattr("medloop.wiring.connect", lambda: models.loop)
+    table = CliRunner().invoke(build_app(), ["history"], env={"COLUMNS": "200"})
+    assert table.exit_code == 0, table.output
+    rows = [[cell.strip() for cell in line.split("│")] for line in table.stdout.splitlines() if "2026" in line]
+    assert [row[2:8] for row in rows] == [
+        ["champion", "promote", "1", version, "yes", "snapshot"],
+        ["challenger", "drop", version, "–", "–", "–"],
+        ["champion", "rollback", version, "1", "–", "–"],
+    ]
+    printed = json.loads(CliRunner().invoke(build_app(), ["history", "--json"]).stdout)
+    assert [move["token"] for move in printed] == [1, None, 2]
+
+
+def test_a_person_chooses_another_reference_and_it_is_on_record(models: Models) -> None:
+    version = models.judged(champion="1")
+    with pytest.raises(PromotionError, match="needs a reason"):
+        choose_reference(models.loop, version=version, by="ada", reason=" ")
+    assert choose_reference(models.loop, version=version, by="ada", reason="the full data set") == "1"
+    assert choose_reference(models.loop, version=version, by="ada", reason="again") == version
+    assert models.registry.version_of(REFERENCE) == version
+    (move,) = all_moves(models.loop)
+    assert (move.alias, move.action, move.from_version, move.to_version) == (REFERENCE, "choose", "1", version)

@@ -1,4 +1,4 @@
-"""`medloop models`, `promote`, `rollback`, `history` and `audit`: which version serves, since when, and why."""
+"""`medloop models`, `promote`, `rollback`, `reference`, `history`, `audit`, `watch`: who serves, since when, why."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from medloop.stores.registry import ModelVersion
 
 REASON_SHOWN = 140  # characters of a reason in a table
+SNAPSHOT_SHOWN = 8  # of a snapshot's id
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 By = Annotated[str | None, typer.Option(help="Who decides this, for the ledger; by default MEDLOOP_USER or the login.")]
@@ -25,6 +26,7 @@ def register(app: typer.Typer) -> None:
     app.command()(models)
     app.command()(promote)
     app.command()(rollback)
+    app.command()(reference)
     app.command()(history)
     app.command()(audit)
     app.command()(watch)
@@ -92,8 +94,30 @@ def rollback(
     _tell(job(loop, by=by or loop.settings.user, reason=reason, to=to), as_json)
 
 
+def reference(
+    version: Annotated[str, typer.Argument(help="The version that all are compared with from now on.")],
+    reason: Annotated[str, typer.Option(help="Why; it stands in the ledger.", prompt="Why")],
+    by: By = None,
+) -> None:
+    """Choose the version that the gate compares every challenger with, beside the champion.
+
+    The first champion is the reference until somebody chooses another one; the loop itself never does.
+
+    Example: `medloop reference 4 --reason "trained on the full data set"`
+    """
+    from medloop.jobs.reference import choose_reference
+    from medloop.wiring import connect
+
+    loop = connect()
+    before = choose_reference(loop, version=version, by=by or loop.settings.user, reason=reason)
+    typer.echo(f"Version {version} is the reference, before it version {before or 'none'}.")
+
+
 def history(as_json: AsJson = False) -> None:
-    """Every move of the champion, oldest first: when, from, to, by whom, and why.
+    """Every move of the aliases, oldest first: when, from, to, on which gate report and snapshot, by whom, and why.
+
+    The champion answers, the challenger was judged last, the reference is what all are compared with, too. `--json` has
+    the gate reports themselves.
 
     Examples: `medloop history`, `medloop history --json`
     """
@@ -101,12 +125,12 @@ def history(as_json: AsJson = False) -> None:
 
     from rich.console import Console
 
-    from medloop.jobs.moves import moves
+    from medloop.jobs.moves import all_moves
     from medloop.stores.registry import CHAMPION
     from medloop.wiring import connect
 
     loop = connect()
-    found = moves(loop)
+    found = all_moves(loop)
     if as_json:
         typer.echo(json.dumps([asdict(move) for move in found], indent=1))
         return
@@ -115,10 +139,11 @@ def history(as_json: AsJson = False) -> None:
         return
     Console().print(_history_table(found))
     champion = loop.registry.version_of(CHAMPION)
-    if champion != found[-1].to_version:
+    last = next((move.to_version for move in reversed(found) if move.alias == CHAMPION), None)
+    if last and champion != last:
         typer.echo(
             f"The champion is version {champion or 'none'}, which the last move does not say: somebody moved the "
-            f"alias elsewhere, or that move was cut off. `medloop promote {found[-1].to_version}` finishes it.",
+            f"alias elsewhere, or that move was cut off. `medloop promote {last}` finishes it.",
             err=True,
         )
 
@@ -238,12 +263,21 @@ def _history_table(moves: list[Promotion]) -> Table:
 
     from rich.table import Table
 
-    table = Table("When", "What", "From", "To", "By", "Why")
+    table = Table("When", "Alias", "What", "From", "To", "Gate", "Snapshot", "By", "Why")
     for move in moves:
         at = f"{datetime.fromisoformat(move.at).astimezone():%Y-%m-%d %H:%M:%S}"
-        why = _short(_plain(move.reason))
-        table.add_row(at, move.action, move.from_version or "–", move.to_version, _plain(move.by), why)
+        table.add_row(
+            at, move.alias, move.action, move.from_version or "–", move.to_version or "–", _gate(move),
+            (move.snapshot_id or "–")[:SNAPSHOT_SHOWN], _plain(move.by), _short(_plain(move.reason)),
+        )  # fmt: skip
     return table
+
+
+def _gate(move: Promotion) -> str:
+    """What the gate had said of the version that the alias went to."""
+    if move.gate_report is None:
+        return "–"
+    return "yes" if move.gate_report.get("decision", {}).get("passed") else "no"
 
 
 def _plain(text: str) -> str:

@@ -84,7 +84,7 @@ def retrain(
     outcome = promote(loop, version=trained.version, by=by)
     report(1.0, "done")
     return RetrainResult(
-        reason=judged.summary,
+        reason="; ".join(outcome.reasons) if judged.passed and not outcome.promoted else judged.summary,
         snapshot_id=decided.snapshot_id,
         version=trained.version,
         reused=trained.reused,
