@@ -91,6 +91,53 @@ def test_worse_on_held_out_corrections_is_refused_and_one_better_passes():
     assert decide(evidence(corrections=better)).passed
 
 
+def held_out(n: int, *, lost: int, gained: int) -> Paired:
+    """Corrections of which the champion gets half right."""
+    champion = np.arange(n) % 2 == 0
+    challenger = champion.copy()
+    challenger[np.flatnonzero(champion)[:lost]] = False
+    challenger[np.flatnonzero(~champion)[:gained]] = True
+    return paired("held-out corrections", n, champion=champion, challenger=challenger)
+
+
+@pytest.mark.parametrize(
+    ("n", "lost", "gained", "passes"),
+    [
+        (10, 0, 0, True),
+        (10, 1, 0, False),
+        (10, 5, 5, True),
+        (299, 1, 0, False),  # a single one of few is a "no"
+        (299, 20, 19, False),
+        (299, 20, 20, True),
+        (300, 1, 0, True),  # of many, what the bound allows: 2.5 points at most
+        (300, 2, 0, True),
+        (300, 3, 0, False),
+        (300, 40, 39, False),  # one lost in all, but perhaps many more
+        (300, 40, 40, True),
+        (1000, 14, 0, True),
+        (1000, 20, 0, False),
+        (1000, 25, 0, False),
+    ],
+)
+def test_few_held_out_corrections_come_out_better_or_equal_and_many_not_worse(n, lost, gained, passes):
+    decision = decide(evidence(corrections=held_out(n, lost=lost, gained=gained)))
+    assert failed(decision) == ([] if passes else ["held-out corrections"])
+
+
+def test_why_held_out_corrections_were_refused_is_said_in_words():
+    assert corrections_reason(held_out(20, lost=2, gained=1)) == (
+        "held-out corrections: worse than the champion, 45.00 % right, before 50.00 %, of 20 images; fewer than 300 have "
+        "to come out better or equal"
+    )
+    assert "as good as the champion" in corrections_reason(held_out(20, lost=1, gained=1))
+    assert "lost 9, gained 0" in corrections_reason(held_out(400, lost=9, gained=0))
+
+
+def corrections_reason(part: Paired) -> str:
+    (check,) = [check for check in decide(evidence(corrections=part)).checks if check.name == "held-out corrections"]
+    return check.reason
+
+
 def test_corruption_slice_and_acceptance_floor_are_held():
     refused = failed(decide(evidence(slices=(lose(paired("corrupted images"), 60),))))
     assert refused == ["corrupted images", "corrupted images, against the reference"]
@@ -178,7 +225,7 @@ def test_the_gate_never_likes_a_worse_challenger_better(data: st.DataObject):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     given_evidence = evidence(
         base=_noisy(paired("base test", 300), rng),
-        corrections=_noisy(paired("held-out corrections", 30, right=0.5), rng),
+        corrections=_noisy(paired("held-out corrections", data.draw(st.sampled_from([30, 400])), right=0.5), rng),
         slices=(_noisy(paired("corrupted images", 200, right=0.9), rng),),
         acceptance=(_noisy(paired("site-a", 50, right=0.96, floor=0.95), rng),),
     )
