@@ -212,7 +212,8 @@ def publish(
     settings = load_settings()
     store = DatasetStore(settings.home, ObjectStore.from_settings(settings))
     dataset = store.get(dataset_id or settings.base_dataset)
-    new = store.publish(dataset)
+    with _bars() as report:
+        new = store.publish(dataset, report)
     typer.echo(f"{dataset.id} {'is on S3 now' if new else 'was on S3 already'}.", err=True)
     typer.echo(dataset.id)
 

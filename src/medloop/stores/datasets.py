@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SAMPLE: Final = "medical-mnist-sample.zip"  # beside it: its licence
 LICENCE: Final = "Dr. Bradley J. Erickson, Mayo Clinic; CC BY-SA 4.0"
 PART_IMAGES: Final = 4096  # images in one object on S3: 16 MiB
+AT_ONCE: Final = 4  # such objects on their way
 DATASET_ID: Final = re.compile(r"[0-9a-f]{16}")
 
 
@@ -100,7 +101,7 @@ class DatasetStore:
         self._save(dataset, info)
         return imported
 
-    def publish(self, dataset: Dataset) -> bool:
+    def publish(self, dataset: Dataset, progress: Progress | None = None) -> bool:
         """Put it on S3 so that other machines can train on it; True if it was not there yet.
 
         Raises:
@@ -111,7 +112,11 @@ class DatasetStore:
         if objects.head(f"{prefix}/manifest.json") is not None:
             return False
         parts = _parts(dataset)
-        objects.ensure_many([(f"{prefix}/{name}", data) for name, data in parts.items()], concurrency=4)
+        items = [(f"{prefix}/{name}", data) for name, data in parts.items()]
+        for done in range(0, len(items), AT_ONCE):
+            objects.ensure_many(items[done : done + AT_ONCE], concurrency=AT_ONCE)
+            if progress:
+                progress("Publishing", min(done + AT_ONCE, len(items)), len(items))
         manifest = {
             "schema": 1,
             **asdict(self.info(dataset.id)),
@@ -140,10 +145,6 @@ class DatasetStore:
         sample = bundled_sample().id
         return [sample, *(dataset_id for dataset_id in stored if dataset_id != sample)]
 
-    def published_ids(self) -> list[str]:
-        """Ids of the data sets on S3; none where no object store is set up."""
-        return self._objects.folders("datasets/") if self._objects else []
-
     def _need_objects(self) -> ObjectStore:
         if self._objects is None:
             raise StoreError(
@@ -170,7 +171,7 @@ class DatasetStore:
         manifest = json.loads(raw)
         names = sorted(manifest["files"])
         parts = dict(
-            zip(names, self._objects.get_many([f"{prefix}/{name}" for name in names], concurrency=4), strict=True)
+            zip(names, self._objects.get_many([f"{prefix}/{name}" for name in names], concurrency=AT_ONCE), strict=True)
         )
         for name, data in parts.items():
             if hashlib.sha256(data).hexdigest() != manifest["files"][name]:
