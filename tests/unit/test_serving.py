@@ -261,7 +261,7 @@ class TestThread:
         noon = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
         world.promote(world.add(model()))
         champion = Champion(world.source, tmp_path, poll_s=1, now=lambda: noon)
-        assert champion.current().loaded_at == noon
+        assert champion.current().notice == ""
         world.go_away()
         champion.refresh()
         assert f"since {noon.astimezone():%Y-%m-%d %H:%M};" in champion.current().notice

@@ -11,7 +11,6 @@ from medloop.errors import DecodeError
 
 START_OF_FRAME: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}  # 0xF7 is JPEG-LS
 PROGRESSIVE: Final = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
-SOF_LOSSLESS: Final = 0xC3
 EXIF_SEGMENT: Final = 0xE1
 START_OF_SCAN: Final = b"\xff\xda"
 END_OF_IMAGE: Final = b"\xff\xd9"

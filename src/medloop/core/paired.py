@@ -27,11 +27,6 @@ class Comparison:
     bound: float  # the accuracy lost is at most this, at LEVEL
     p_worse: float  # exact one-sided McNemar: chance of at least as many losses from equal models
 
-    @property
-    def net_loss(self) -> float:
-        """Accuracy lost, as observed; negative is a gain."""
-        return (self.lost - self.gained) / self.n if self.n else float("nan")
-
 
 def compare(new_right: np.ndarray, old_right: np.ndarray, groups: np.ndarray) -> Comparison:
     """Compare two models image by image; bool [N] each, `groups` int [N].

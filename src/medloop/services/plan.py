@@ -1,6 +1,6 @@
 """What one local stack consists of: which components, with which files, and with whose rights.
 
-Decides and writes nothing: `medloop.services.up` applies it. A system that the user's settings name (S3, MLflow,
+Decides and writes nothing: `medloop.services.stack` applies it. A system that the user's settings name (S3, MLflow,
 Airflow) is not started, and the components are pointed at the user's instead.
 """
 

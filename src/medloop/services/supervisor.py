@@ -26,7 +26,6 @@ START_WITHIN_S = 60  # for supervisord itself
 GRACE_S = 10  # from TERM to KILL, for a component
 STOP_ORDER = ("seaweedfs", "mlflow")  # stop last, in this order from the end; everything else stops first, together
 RUNNING = {"STARTING", "RUNNING"}
-DOWN = {"BACKOFF", "FATAL", "EXITED", "UNKNOWN"}
 
 
 @dataclass(frozen=True, slots=True)

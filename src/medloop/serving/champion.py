@@ -47,7 +47,6 @@ class Served:
 
     predictor: Predictor
     version: str
-    loaded_at: datetime
     notice: str = ""  # why it may not be the newest; "" where all is well
 
 
@@ -172,7 +171,7 @@ class Champion:
         except (ModelError, NotFoundError) as error:
             self._refuse(version, str(error))
             return
-        self._swap(Served(predictor, version, self._now()))
+        self._swap(Served(predictor, version))
         self._refused = None
         try:
             self._cache.write(CachedModel(version, onnx))
@@ -216,7 +215,7 @@ class Champion:
                 except ModelError as error:
                     log.warning("the cached version %s is refused: %s", cached.version, error)
                 else:
-                    self._swap(Served(predictor, cached.version, self._now()))
+                    self._swap(Served(predictor, cached.version))
         self._notice(why)
 
     def _notice(self, why: str) -> None:
