@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from medloop.app.journey import Learned, Said, last_said, may_withdraw, steps, was
+from medloop.app.journey import Learned, Said, label_of, last_said, may_withdraw, steps, was
 from medloop.app.timeline import timeline
 from medloop.core.acceptance import Decision
 from medloop.core.events import Correction, Review
@@ -54,6 +54,22 @@ def test_a_stored_one_waits_for_the_next_training():
 def test_one_in_review_says_why():
     way = texts(decision=decided("pending", "people disagree: CXR, Hand"), snapshot="s" * 16)
     assert way[2] == "In review: people disagree: CXR, Hand"
+
+
+def test_one_in_review_says_so_before_any_snapshot():
+    assert texts(decision=decided("pending", "people disagree: CXR, Hand"))[2].startswith("In review")
+
+
+def test_what_a_reviewer_says_instead_is_what_a_version_must_get_right():
+    relabelled = Decision(ImageState(IMAGE, "approved", label="CXR"), "accepted")
+    assert label_of(CORRECTION, relabelled) == "CXR"
+    assert texts(decision=relabelled)[2:4] == ["A reviewer says: Chest X-ray", "Waits for the next training"]
+    way = texts(decision=relabelled, snapshot="s" * 16, learned=learned("CXR"))
+    assert way[-1] == "Version 7 now gets this one right"
+
+
+def test_what_cannot_be_asked_is_not_guessed():
+    assert texts(asked=False)[2:] == ["What came next is not known at the moment"]
 
 
 def test_a_rejected_one_says_why_and_ends():
@@ -117,6 +133,8 @@ def test_a_correction_can_be_taken_back_until_a_snapshot_holds_it():
     assert may_withdraw(STORED, in_snapshot=False)
     assert not may_withdraw(STORED, in_snapshot=True)
     assert not may_withdraw(replace(STORED, withdrawn=True), in_snapshot=False)
+    assert not may_withdraw(STORED, in_snapshot=None), "not known"
+    assert may_withdraw(replace(STORED, state="pending"), in_snapshot=None), "what waits here is in no snapshot"
 
 
 def test_what_the_model_had_said_is_told_in_words():

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 from tests.app.models import LEVELS, OTHER_LEVELS, brightness_model, picture
+from tests.app.scans import ct_stack
 
 from medloop.app.session import Answer, Source, Workbench
 from medloop.core.decode import Limits, encode_png
@@ -16,7 +15,7 @@ LIMITS = Limits()
 
 
 def served(levels: dict[str, float] = LEVELS, version: str = "1") -> Served:
-    return Served(Predictor(brightness_model(levels), threads=1), version, datetime.now(UTC), "")
+    return Served(Predictor(brightness_model(levels), threads=1), version)
 
 
 def source(id_: str, level: int, *, seed: int = 0) -> Source:
@@ -31,7 +30,8 @@ def bench_with(*sources: Source) -> Workbench:
 
 
 def answer_to(bench: Workbench, id_: str, label: str | None, *, at: float = 0.0, state: str = "pending") -> None:
-    bench.record(Answer(bench.pictures[id_].sha256, label=label, event_id=f"event-{id_}", state=state, at=at))
+    sha256 = bench.pictures[id_].sha256
+    bench.record(Answer(sha256, id_, label=label, event_id=f"event-{id_}", state=state, at=at))
 
 
 @pytest.fixture
@@ -139,6 +139,31 @@ def test_a_large_picture_is_kept_small(bench):
     assert (kept.width, kept.height) == (1500, 1500)
     assert kept.small.shape == (64, 64)
     assert len(kept.preview) < 2**20
+
+
+def test_an_answer_stays_while_its_file_is_there_whichever_slice_is_looked_at():
+    file = Source("scan", "scan.dcm", ct_stack((50, 200)))
+    bench = bench_with(file, source("other", 120))
+    bench.look("scan", served(), limits=LIMITS, frame=0, window=None)
+    answer_to(bench, "scan", "CXR")
+    answered = bench.pictures["scan"].sha256
+    bench.look("scan", served(), limits=LIMITS, frame=1, window=None)
+    assert bench.pictures["scan"].sha256 != answered
+    bench.sync([file, source("other", 120)])
+    assert bench.last is not None
+    assert bench.name_of(bench.last) == "scan.dcm"
+    bench.go("other")
+    bench.withdraw(answered)
+    assert (bench.current_id, bench.last) == ("scan", None)
+
+
+def test_an_answer_goes_with_its_file():
+    file = Source("scan", "scan.dcm", ct_stack((50, 200)))
+    bench = bench_with(file)
+    answer_to(bench, "scan", "CXR")
+    bench.look("scan", served(), limits=LIMITS, frame=0, window=None)
+    bench.sync([])
+    assert (bench.answers, bench.last) == ({}, None)
 
 
 def test_another_window_of_a_file_is_another_picture():

@@ -1,4 +1,4 @@
-"""What the buttons of the Classify page do: session state in, jobs called, session state out. No widgets."""
+"""What people do on Classify, My corrections and Review. Each action asks for its role here; no widgets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from medloop.app.access import User
 from medloop.app.backend import Backend
 from medloop.app.session import Answer, Picture, Workbench
 from medloop.core.decode import Limits, decode
-from medloop.jobs.correct import correct, withdraw
+from medloop.jobs.correct import correct
+from medloop.jobs.correct import withdraw as withdraw_job
+from medloop.jobs.review import Verdict, Waiting
+from medloop.jobs.review import review as review_job
 from medloop.serving import Served
 
 STORED_WITHIN_S: Final = 0.25  # how long a click waits, so that "stored" usually shows at once
@@ -68,8 +71,34 @@ def undo(backend: Backend, bench: Workbench, *, user: User) -> None:
     if bench.last is None:
         return
     sha256 = bench.last.sha256
-    withdraw(backend.loop, image_sha256=sha256, who=user.name)
+    withdraw(backend, image_sha256=sha256, user=user)
     bench.withdraw(sha256)
+
+
+def withdraw(backend: Backend, *, image_sha256: str, user: User) -> None:
+    """Take back what the user said about a picture.
+
+    Raises:
+        AccessError: The user may not correct.
+        ReviewError: It is too late.
+        StoreError: It cannot be known whether it is too late, or nothing could be saved.
+    """
+    user.require("correct")
+    withdraw_job(backend.loop, image_sha256=image_sha256, who=user.name)
+
+
+def decide(
+    backend: Backend, item: Waiting, verdict: Verdict, *, user: User, label: str | None = None, why: str = ""
+) -> None:
+    """Decide about one picture that waits for a reviewer.
+
+    Raises:
+        AccessError: The user may not review.
+        ReviewError: A conflict cannot be approved.
+        StoreError: Nothing could be saved.
+    """
+    user.require("review")
+    review_job(backend.loop, items=[item], verdict=verdict, who=user.name, label=label, why=why)
 
 
 def refresh(backend: Backend, bench: Workbench) -> int:
@@ -92,4 +121,13 @@ def _send(
         source="page",
     )
     state = backend.loop.sender.settle(receipt.event_id, wait_s) if wait_s else receipt.state
-    bench.record(Answer(picture.sha256, label=label, event_id=receipt.event_id, state=state, at=time.monotonic()))
+    bench.record(
+        Answer(
+            picture.sha256,
+            picture.source.id,
+            label=label,
+            event_id=receipt.event_id,
+            state=state,
+            at=time.monotonic(),
+        )
+    )

@@ -63,14 +63,22 @@ def last_said(entries: Sequence[Entry]) -> list[Said]:
     return list(found.values())
 
 
-def steps(said: Said, *, decision: Decision | None, snapshot: str | None, learned: Learned | None) -> list[Step]:
+def steps(
+    said: Said,
+    *,
+    decision: Decision | None,
+    snapshot: str | None,
+    learned: Learned | None,
+    asked: bool = True,
+) -> list[Step]:
     """The way of one correction.
 
     Args:
         said: The correction and whether it is stored.
-        decision: What the latest snapshot decided about the image, if the correction is in it.
+        decision: What all that was said of the image amounts to today; None where nothing is known of it.
         snapshot: Id of the latest snapshot, if the correction is in it.
         learned: The serving model's view.
+        asked: Whether the store could be asked for `decision` and `snapshot`.
     """
     way = [Step("Saved here", "done")]
     if said.withdrawn:
@@ -78,35 +86,49 @@ def steps(said: Said, *, decision: Decision | None, snapshot: str | None, learne
     if said.state != "stored":
         return [*way, Step("Waits for the store", "now"), Step("Learned", "ahead")]
     way.append(Step("Stored", "done"))
-    if snapshot is None or decision is None:
-        return [*way, Step("Waits for the next training", "now"), Step("Learned", "ahead")]
-    if decision.verdict == "pending":
+    if not asked:
+        return [*way, Step("What came next is not known at the moment", "now")]
+    if decision and decision.verdict == "pending":
         return [*way, Step(f"In review: {'; '.join(decision.reasons)}", "now"), Step("Learned", "ahead")]
-    if decision.verdict == "rejected":
+    if decision and decision.verdict == "rejected":
         return [*way, Step(f"Not used: {'; '.join(decision.reasons)}", "stopped")]
-    way.append(Step(f"In snapshot {snapshot[:8]}", "done"))
-    return way + _outcome(said.correction, learned)
+    label = label_of(said.correction, decision)
+    if label != said.correction.given_label:
+        way.append(Step(f"A reviewer says: {class_name(label)}", "done"))
+    if snapshot is None:
+        return [*way, Step("Waits for the next training", "now"), Step("Learned", "ahead")]
+    return [*way, Step(f"In snapshot {snapshot[:8]}", "done"), *_outcome(label, learned)]
 
 
-def may_withdraw(said: Said, *, in_snapshot: bool) -> bool:
-    """A correction can be taken back until a snapshot holds it."""
-    return not said.withdrawn and not in_snapshot
+def label_of(correction: Correction, decision: Decision | None) -> str | None:
+    """The label that is learned from: the reviewer's where there is one, else the person's own."""
+    if decision and decision.state.status == "approved":
+        return decision.state.label
+    return correction.given_label
 
 
-def _outcome(correction: Correction, learned: Learned | None) -> list[Step]:
+def may_withdraw(said: Said, *, in_snapshot: bool | None) -> bool:
+    """Whether to offer to take it back: not once a snapshot holds it, nor while that is not known (None).
+
+    What waits for the store is in no snapshot.
+    """
+    return not said.withdrawn and (said.state == "pending" or in_snapshot is False)
+
+
+def _outcome(label: str | None, learned: Learned | None) -> list[Step]:
     if learned is None or learned.use is None:
         return [Step("Waits for a version that learns it", "now")]
     text = USES.get(learned.use, f"Not learned from: {learned.use}").format(version=learned.version)
     first = Step(text, "done" if learned.use in {"trained", "held out"} else "stopped")
-    return [first, *_now(correction, learned)]
+    return [first, *_now(label, learned)]
 
 
-def _now(correction: Correction, learned: Learned) -> list[Step]:
+def _now(label: str | None, learned: Learned) -> list[Step]:
     prediction = learned.prediction
     if prediction is None:
         return []
     said = None if prediction.verdict == "unknown" else prediction.label
-    if said == correction.given_label:
+    if said == label:
         return [Step(f"Version {learned.version} now gets this one right", "done")]
     return [Step(f"Version {learned.version} still says {class_name(said) if said else 'unknown'}", "stopped")]
 

@@ -75,6 +75,7 @@ class Answer:
     """What the person said about a picture, and whether it is stored."""
 
     sha256: str
+    source_id: str  # the file that was looked at; another slice or window of it has another hash
     label: str | None  # None: none of these
     event_id: str
     state: State
@@ -103,7 +104,9 @@ class Workbench:
         self.unreadable = {id_: reason for id_, reason in self.unreadable.items() if id_ in kept}
         self.order = [id_ for id_ in self.order if id_ in kept]
         shown = {picture.sha256 for picture in self.pictures.values()}
-        self.answers = {sha256: answer for sha256, answer in self.answers.items() if sha256 in shown}
+        self.answers = {
+            sha256: answer for sha256, answer in self.answers.items() if sha256 in shown or answer.source_id in kept
+        }
         if self.last and self.last.sha256 not in self.answers:
             self.last = None
         if self.current_id not in self.pictures:
@@ -192,17 +195,21 @@ class Workbench:
         self.answers[answer.sha256] = answer
         self.last = answer
 
-    def name_of(self, sha256: str) -> str:
-        """The file name of the picture with this content, as this session's person knows it."""
-        return next((p.source.name for p in self.pictures.values() if p.sha256 == sha256), "The picture")
+    def name_of(self, answer: Answer) -> str:
+        """The name of the file that was answered, as this session's person knows it."""
+        return next((self.pictures[id_].source.name for id_ in self._files_of(answer)), "The picture")
 
     def withdraw(self, sha256: str) -> None:
-        """Forget an answer that was taken back, and look at its picture; the answer before it can be undone next."""
-        self.answers.pop(sha256, None)
+        """Forget an answer that was taken back, and look at its file; the answer before it can be undone next."""
+        answer = self.answers.pop(sha256, None)
         self.last = max(self.answers.values(), key=lambda answer: answer.at, default=None)
-        for id_ in self.order:
-            if self.pictures[id_].sha256 == sha256:
-                self.current_id = id_
+        if answer and (files := self._files_of(answer)):
+            self.current_id = files[0]
+
+    def _files_of(self, answer: Answer) -> list[str]:
+        """Ids of the file in which it was seen, if that is still there, then of those that show the same."""
+        same = [id_ for id_ in self.order if self.pictures[id_].sha256 == answer.sha256]
+        return [id_ for id_ in (answer.source_id, *same) if id_ in self.pictures]
 
     def is_double_click(self, picture: Picture, label: str | None, *, at: float) -> bool:
         """Whether this is the tail of a click that answered another picture with the same button."""

@@ -1,39 +1,40 @@
-"""What a snapshot and a version's training say about single corrections. Reads the stores; decides nothing."""
+"""What the events, the latest snapshot and a version's training say about single corrections. Reads the stores."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from medloop.core.acceptance import Decision, decide
 from medloop.core.fold import fold
 from medloop.errors import NotFoundError
 from medloop.jobs.loop import Loop
+from medloop.jobs.review import all_events
+from medloop.jobs.snapshot import policy_of
+
+ERASED = "the picture was erased"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SnapshotFacts:
-    """One snapshot: which events it holds and what was decided about each image."""
+def standing(loop: Loop) -> Mapping[str, Decision]:
+    """What would be decided about each image today, by its hash: as the review queue and the next snapshot see it.
 
-    snapshot_id: str
-    event_ids: frozenset[str]
-    decisions: Mapping[str, Decision]  # by image hash
+    Raises:
+        StoreError: The events cannot be read.
+    """
+    states = fold(all_events(loop))
+    decisions = {
+        decision.state.image_sha256: decision for decision in decide(states.values(), policy_of(loop.settings))
+    }
+    erased = {key: Decision(state, "rejected", (ERASED,)) for key, state in states.items() if state.status == "erased"}
+    return {**decisions, **erased}
 
 
-def snapshot_facts(loop: Loop, snapshot_id: str) -> SnapshotFacts:
-    """Read a snapshot's events and decide about them as training would, without their pixels.
+def event_ids(loop: Loop, snapshot_id: str) -> frozenset[str]:
+    """The events that a snapshot holds.
 
     Raises:
         StoreError: The snapshot cannot be read.
     """
-    manifest = loop.snapshots.manifest(snapshot_id)
-    events = loop.snapshots.all_events(manifest)
-    decisions = decide(fold(events).values(), manifest.policy)
-    return SnapshotFacts(
-        snapshot_id=snapshot_id,
-        event_ids=frozenset(event.id for event in events),
-        decisions={decision.state.image_sha256: decision for decision in decisions},
-    )
+    return frozenset(event.id for event in loop.snapshots.all_events(loop.snapshots.manifest(snapshot_id)))
 
 
 def uses(loop: Loop, version: str) -> dict[tuple[str, str | None], str]:

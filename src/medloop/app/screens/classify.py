@@ -12,6 +12,7 @@ from medloop.app.downloads import KINDS, download
 from medloop.app.examples import examples
 from medloop.app.explain import explanation
 from medloop.app.keyboard import guard_enter
+from medloop.app.plain import plain
 from medloop.app.session import Picture, Source, Workbench
 from medloop.app.state import guarded, show_failure, user, visitor, workbench
 from medloop.app.uploads import Unpacked, unpack
@@ -32,7 +33,7 @@ def page() -> None:
     try:
         served = back.champion.current()
     except ModelError as error:
-        st.info(f"There is no model yet. {error}", icon=":material/hourglass_empty:")
+        st.info(plain(f"There is no model yet. {error}"), icon=":material/hourglass_empty:")
         _watch(back, None)
         return
     if bench.version not in (None, served.version):
@@ -66,7 +67,7 @@ def _uploads(back: Backend, bench: Workbench) -> list[Source]:
     st.session_state["unpacked"] = unpacked
     with st.container(key="problems"):
         for problem in unpacked.problems:
-            st.warning(problem, icon=":material/folder_zip:")
+            st.warning(plain(problem), icon=":material/folder_zip:")
     return unpacked.sources + bench.examples
 
 
@@ -105,7 +106,7 @@ def _watch(back: Backend, version: str | None) -> None:
         if served.version != version:
             st.rerun(scope="app")
         if served.notice:
-            st.warning(served.notice, icon=":material/cloud_off:")
+            st.warning(plain(served.notice), icon=":material/cloud_off:")
 
     with st.container(key="model-state"):
         if version is not None and st.session_state.get("announced") == version:
@@ -116,7 +117,7 @@ def _watch(back: Backend, version: str | None) -> None:
 def _unreadable(bench: Workbench) -> None:
     with st.container(key="unreadable"):
         for problem in list(bench.unreadable.values())[:5]:
-            st.warning(f"{problem.name}: {problem.reason}", icon=":material/broken_image:")
+            st.warning(plain(f"{problem.name}: {problem.reason}"), icon=":material/broken_image:")
         if len(bench.unreadable) > 5:
             st.caption(f"and {len(bench.unreadable) - 5} more that could not be read")
 
@@ -186,13 +187,13 @@ def _focus(back: Backend, bench: Workbench, picture: Picture, served: Served) ->
     # The buttons first: whoever sees the next picture must not press a button of the one before.
     with right, st.container(key="answer"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.subheader(words.headline, anchor=False)
+            st.subheader(plain(words.headline), anchor=False)
             st.badge(words.word, icon=words.icon, color=words.color)
-        st.markdown(words.sentence)
+        st.markdown(plain(words.sentence))
         st.html(bars(ranked(picture.prediction)))
         st.caption(f"Answered by model version {picture.version}")
         for warning in picture.warnings:
-            st.warning(warning, icon=":material/visibility:")
+            st.warning(plain(warning), icon=":material/visibility:")
         who = visitor(back)
         if who.may("correct"):
             _buttons(back, bench, picture)
@@ -202,7 +203,7 @@ def _focus(back: Backend, bench: Workbench, picture: Picture, served: Served) ->
             _steps(bench)
     with left, st.container(key="picture"):
         st.image(picture.preview, width="stretch", alt=f"{picture.source.name}, classified as {words.headline}")
-        st.caption(f"{picture.source.name} · {picture.kind} · {picture.width} × {picture.height} pixels")
+        st.caption(f"{plain(picture.source.name)} · {picture.kind} · {picture.width} × {picture.height} pixels")
         _receipt(back, bench)
         dicom_controls(back, bench, picture, served)
         explanation(back, picture, served)
@@ -216,7 +217,7 @@ def _buttons(back: Backend, bench: Workbench, picture: Picture) -> None:
     def button(name: str, text: str, label: str | None, shortcut: str | None, *, primary: bool = False) -> None:
         chosen = given is not None and given.label == label
         st.button(
-            text,
+            plain(text),
             key=f"{name}-{id_}",
             type="primary" if primary else "secondary",
             icon=":material/check:" if chosen else None,
@@ -263,7 +264,7 @@ def _stored(back: Backend, bench: Workbench) -> None:
             st.rerun(scope="app")
         if bench.last is None:
             return
-        said = f"{bench.name_of(bench.last.sha256)} is {class_name(bench.last.label)}."
+        said = plain(f"{bench.name_of(bench.last)} is {class_name(bench.last.label)}.")
         if bench.answers[bench.last.sha256].state == "stored":
             st.success(f"Stored: {said}", icon=":material/cloud_done:")
         else:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from medloop.app import actions
 from medloop.app.backend import Backend, backend
 from medloop.app.bars import facts
 from medloop.app.keyboard import guard_enter
@@ -14,9 +15,9 @@ from medloop.app.labels import known_labels
 from medloop.app.pictures import preview_png
 from medloop.app.state import guarded, show_failure, user, visitor
 from medloop.app.verdicts import NONE_OF_THESE, class_name, count_of
-from medloop.app.when import ago
+from medloop.app.votes import said
 from medloop.errors import MedloopError
-from medloop.jobs.review import Verdict, Waiting, picture, queue, review
+from medloop.jobs.review import Verdict, Waiting, picture, queue
 
 SHORTCUT_CLASSES = 9
 
@@ -35,8 +36,10 @@ def page() -> None:
 @st.fragment(key="review")
 def _desk(back: Backend) -> None:
     show_failure()
+    busy = st.container(key="review-busy")
     try:
-        waiting = queue(back.loop, who=visitor(back).name)
+        with busy, st.spinner("Looking for what waits …"):
+            waiting = queue(back.loop, who=visitor(back).name)
     except MedloopError as error:
         st.error(f"The queue cannot be read. {error}", icon=":material/cloud_off:")
         return
@@ -85,18 +88,10 @@ def _picture(back: Backend, item: Waiting) -> None:
 
 def _answers(back: Backend, item: Waiting) -> None:
     """What people and the model said, side by side."""
-    now = back.loop.now()
     counts = Counter(class_name(label) for _, label in item.decision.state.answers)
     for column, (name, votes) in zip(st.columns(max(len(counts), 1)), counts.most_common(), strict=False):
         column.metric(name, count_of(votes, "vote") if votes else "", border=True)
-    rows = {
-        f"{correction.who} {ago(correction.at, now)}": class_name(correction.given_label)
-        for correction in item.corrections
-    }
-    last = item.corrections[-1]
-    if last.predicted_label is not None:
-        rows[f"model version {last.model_version}"] = f"{class_name(last.predicted_label)} ({last.confidence or 0:.0%})"
-    st.html(facts(rows))
+    st.html(facts(said(item.corrections, now=back.loop.now(), names=back.settings.identity == "plain")))
 
 
 def _decisions(back: Backend, item: Waiting, why: str) -> None:
@@ -127,11 +122,8 @@ def _decisions(back: Backend, item: Waiting, why: str) -> None:
 
 
 def _decide(back: Backend, item: Waiting, verdict: Verdict, *, label: str | None, why: str) -> None:
-    person = user(back)
-    person.require("review")
-    if st.session_state.get("review-shown") != item.image_sha256:
-        return  # a late click on a picture that is decided already
-    review(back.loop, items=[item], verdict=verdict, who=person.name, label=label, why=why)
+    if st.session_state.get("review-shown") == item.image_sha256:  # else a late click on one that is decided already
+        actions.decide(back, item, verdict, user=user(back), label=label, why=why)
 
 
 def _go(place: int) -> None:
