@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from tests.app.reports import report
 
-from medloop.app import charts, models_view
+from medloop.app import models_view
 from medloop.core.events import Promotion
 from medloop.jobs import evaluate
 from medloop.stores.registry import ModelVersion
@@ -26,41 +26,32 @@ def test_the_name_of_the_report_is_the_one_that_the_job_writes():
 
 def test_a_version_is_told_by_its_tags():
     row = models_view.version_row(VERSION)
-    assert (row.roles, row.gate, row.reasons) == (("champion", "reference"), "no", ("worse", "slower"))
+    assert (row.roles, row.gate, row.tests) == (("champion", "reference"), "no", "failed")
+    assert row.label == "7 · 2 Nov"
     assert (row.corrections, row.accuracy) == ("12", 0.9912)
 
 
 def test_a_version_without_tags_has_no_scores():
     row = models_view.version_row(ModelVersion("1", "r", (), {}, VERSION.created_at))
-    assert (row.gate, row.reasons, row.accuracy, row.corrections) == ("", (), None, "0")
+    assert (row.gate, row.tests, row.accuracy, row.corrections) == ("", "", None, "0")
 
 
-def test_scores_over_versions_have_a_point_a_class():
-    metrics = {"challenger/accuracy": 0.9, "validation_accuracy": 0.5, "challenger/recall/CXR": 0.8, "loss": 3.0}
-    points = models_view.metric_points([("1", {"validation_accuracy": 0.7}), ("2", metrics)])
+def test_scores_over_versions_are_all_of_test_pictures_and_the_first_version_has_its_classes_from_the_next():
+    rows = [row_of("1", accuracy="0.97"), row_of("2", accuracy="0.95"), row_of("3")]
+    points = models_view.score_points(rows, {"2": report(passed=True)})
     assert points == [
-        {"version": 1, "what": "all classes", "score": 0.7},
-        {"version": 2, "what": "all classes", "score": 0.9},
-        {"version": 2, "what": "Chest X-ray", "score": 0.8},
+        {"version": 1, "label": "1 · 2 Nov", "what": "all classes", "score": 0.97},
+        {"version": 1, "label": "1 · 2 Nov", "what": "Chest X-ray", "score": 0.9},
+        {"version": 1, "label": "1 · 2 Nov", "what": "Chest CT", "score": 0.9},
+        {"version": 2, "label": "2 · 2 Nov", "what": "all classes", "score": 0.95},
+        {"version": 2, "label": "2 · 2 Nov", "what": "Chest X-ray", "score": 0.9},
+        {"version": 2, "label": "2 · 2 Nov", "what": "Chest CT", "score": 0.9},
     ]
 
 
-def test_the_gates_no_names_what_failed():
-    assert models_view.verdict(report(passed=False)) == (
-        "The gate said no to version 2, against version 1: base test against the champion."
-    )
-
-
-def test_the_gates_yes_says_how_much_it_looked_at():
-    assert models_view.verdict(report(passed=True)).endswith("all 2 checks passed.")
-
-
-def test_failed_checks_come_first_with_their_numbers():
-    rows = models_view.check_rows(report(passed=False))
-    assert [row.passed for row in rows] == [False, True]
-    assert rows[0].observed == 100 * (5 - 1) / 200
-    assert (rows[0].bound, rows[0].margin) == (4.0, 1.0)
-    assert rows[1].observed is None
+def test_a_version_whose_file_did_not_load_has_no_scores_by_class():
+    broken = {**report(passed=False), "scores": {}}
+    assert models_view.score_points([row_of("1"), row_of("2")], {"2": broken}) == []
 
 
 def test_the_confusion_matrix_knows_what_is_right():
@@ -72,7 +63,7 @@ def test_the_confusion_matrix_knows_what_is_right():
 
 def test_reliability_compares_champion_and_challenger():
     points = models_view.reliability_points(report(passed=True))
-    assert {point["model"] for point in points} == {"champion", "challenger"}
+    assert [point["model"] for point in points] == ["version 1 (before)", "version 2"]
 
 
 def test_a_promotion_reads_as_a_sentence():
@@ -92,13 +83,11 @@ def test_a_promotion_reads_as_a_sentence():
     assert models_view.promotion_points([move])[0]["version"] == 2
 
 
-def test_charts_hold_their_rows():
-    rows = [{"version": 1, "what": "all classes", "score": 0.7}]
-    assert charts.scores_over_versions(rows)["data"] == {"values": rows}
-    assert charts.gate_checks([])["layer"][0]["mark"]["type"] == "rule"
-
-
 def test_slices_are_plotted_over_versions_where_reports_hold_them():
-    body = report(passed=True)
-    old = {**body, "version": "1", "decision": {"checks": [{"name": "base test", "numbers": {}}]}}
-    assert models_view.slice_points([body, old]) == [{"version": 2, "what": "base test", "score": 0.95}]
+    old = {**report(passed=True), "version": "1", "decision": {"checks": [{"name": "base test", "numbers": {}}]}}
+    points = models_view.slice_points([row_of("1"), row_of("2"), row_of("3")], {"1": old, "2": report(passed=True)})
+    assert points == [{"version": 2, "label": "2 · 2 Nov", "what": "All test pictures", "score": 0.95}]
+
+
+def row_of(version: str, **tags: str) -> models_view.VersionRow:
+    return models_view.version_row(ModelVersion(version, f"run-{version}", (), tags, VERSION.created_at))

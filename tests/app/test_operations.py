@@ -8,7 +8,6 @@ from tests.app.models import OTHER_LEVELS, brightness_model
 from medloop.app import operations
 from medloop.app.access import AccessError, User
 from medloop.errors import SettingsError
-from medloop.jobs.promote import PromotionError
 from medloop.settings import Settings
 from medloop.stores.airflow import DagRun
 
@@ -35,9 +34,19 @@ def test_rolling_back_brings_the_old_version_back_at_once(promoted):
     assert promoted.backend.champion.current().version == "1"
 
 
+def test_the_way_back_names_both_versions(site, promoted):
+    assert operations.way_back(promoted.backend) == ("2", "1")
+    operations.roll_back(promoted.backend, user=ADMIN, reason="worse on hands", to="1")
+    assert operations.way_back(promoted.backend) is None
+
+
 def test_a_move_needs_a_reason(promoted):
-    with pytest.raises(PromotionError, match="reason"):
-        operations.roll_back(promoted.backend, user=ADMIN, reason=" ")
+    for act in (
+        lambda: operations.roll_back(promoted.backend, user=ADMIN, reason=" "),
+        lambda: operations.promote_by_hand(promoted.backend, user=ADMIN, version="1", reason=""),
+    ):
+        with pytest.raises(operations.ReasonError, match="Please give a reason"):
+            act()
     assert promoted.backend.champion.current().version == "2"
 
 

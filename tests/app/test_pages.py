@@ -18,13 +18,6 @@ from medloop.jobs.snapshot import snapshot
 PAGES = ("classify", "corrections", "review", "models", "monitor", "help")
 
 
-@pytest.fixture
-def reported(site):
-    """A second version with a gate report that said no."""
-    site.add_rejected_version()
-    return site
-
-
 @pytest.mark.parametrize("name", PAGES)
 def test_every_page_opens_with_a_model(site, run_page, name):
     app = run_page(name)
@@ -140,28 +133,6 @@ def test_the_queue_says_when_the_store_is_away(site, run_page):
     app = run_page("review")
     assert "queue cannot be read" in texts(app)
     assert not app.exception
-
-
-def test_models_show_roles_versions_and_why_not(reported, run_page):
-    app = run_page("models")
-    page = texts(app)
-    assert "Champion Version 1" in page
-    assert "Challenger none" in page
-    assert "The gate said no to version 2" in page
-    assert app.dataframe[0].value["Version"].tolist() == ["2", "1"]
-
-
-def test_rolling_back_asks_for_a_reason(reported, run_page):
-    reported.promote("2")
-    app = run_page("models")
-    button(app, "roll-back").click().run()
-    assert button(app, "roll-back-sure").disabled
-
-
-def test_models_say_when_the_registry_is_away(reported, run_page):
-    reported.registry.away = True
-    app = run_page("models")
-    assert "registry does not answer" in texts(app)
 
 
 def test_the_monitor_shows_health_and_what_people_said(site, run_page):

@@ -7,11 +7,12 @@ from typing import Final
 
 import numpy as np
 
+from medloop.app.verdicts import class_name
 from medloop.core.datasets import Dataset, scored
 from medloop.core.predict import Predictor
 from medloop.core.splits import split
 
-MOST: Final = 24  # pictures that are shown
+MOST: Final = 24  # pictures of one outcome that are shown
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,3 +45,8 @@ def disagreements(old: Predictor, new: Predictor, dataset: Dataset) -> list[Disa
         for i in np.flatnonzero(answers[0] != answers[1])
     ]
     return sorted(found, key=lambda item: ("lost", "gained", "both wrong").index(item.outcome))
+
+
+def caption(item: Disagreement) -> str:
+    """Such as: is Hand: Chest CT → Hand."""
+    return f"is {class_name(item.truth)}: {class_name(item.old)} → {class_name(item.new)}"

@@ -12,8 +12,11 @@ from urllib.parse import quote
 
 from medloop.app.access import User
 from medloop.app.backend import Backend
+from medloop.core.lineage import previous_champion
+from medloop.errors import MedloopError
 from medloop.settings import Settings
 from medloop.stores.airflow import DAG_ID, Airflow, DagRun
+from medloop.stores.registry import CHAMPION
 
 TASKS: Final[Mapping[str, str]] = {  # in their order
     "snapshot": "Collect the corrections",
@@ -36,6 +39,10 @@ WORDS: Final[Mapping[str | None, str]] = {
 }
 
 
+class ReasonError(MedloopError):
+    """A person moved the champion and did not say why."""
+
+
 @dataclass(frozen=True, slots=True)
 class TaskRow:
     """One task of a training run, for people."""
@@ -45,14 +52,29 @@ class TaskRow:
     done: bool
 
 
+def way_back(backend: Backend) -> tuple[str, str] | None:
+    """The version that a roll-back takes away and the one it brings back; None where there is no earlier champion.
+
+    Raises:
+        MedloopError: The registry or the history cannot be read.
+    """
+    from medloop.jobs.moves import moves
+
+    current = backend.loop.registry.version_of(CHAMPION)
+    before = previous_champion(moves(backend.loop), current) if current else None
+    return (current, before) if current and before else None
+
+
 def roll_back(backend: Backend, *, user: User, reason: str, to: str | None = None) -> str:
     """Bring an earlier champion back; a sentence that says which.
 
     Raises:
         AccessError: The user may not.
+        ReasonError: No reason was given.
         MedloopError: There is none, or the registry refuses.
     """
     user.require("rollback")
+    _require_reason(reason)
     from medloop.jobs.rollback import rollback
 
     done = rollback(backend.loop, by=user.name, reason=reason, to=to)
@@ -63,6 +85,7 @@ def roll_back(backend: Backend, *, user: User, reason: str, to: str | None = Non
 def promote_by_hand(backend: Backend, *, user: User, version: str, reason: str) -> str:
     """Make a version the champion on a person's word, whatever the gate said. Raises as `roll_back` does."""
     user.require("promote")
+    _require_reason(reason)
     from medloop.jobs.promote import promote
 
     promote(backend.loop, version=version, by=user.name, reason=reason, force=True)
@@ -80,6 +103,11 @@ def start_training(backend: Backend, *, user: User, force: bool) -> str:
     """
     user.require("retrain")
     return Airflow(backend.settings).trigger({"force": force}, note=f"started by {user.name}")
+
+
+def _require_reason(reason: str) -> None:
+    if not reason.strip():
+        raise ReasonError("Please give a reason: it stands in the history beside your name.")
 
 
 def task_rows(run: DagRun) -> list[TaskRow]:
