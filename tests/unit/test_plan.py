@@ -201,6 +201,19 @@ def test_airflow_gets_its_connections(tmp_path: Path) -> None:
     assert "AIRFLOW_CONN_AWS_DEFAULT" not in _program(_plan(tmp_path), "airflow-api-server").environment
 
 
+def test_the_callers_mail_connection_reaches_those_that_run_tasks_and_callbacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", "smtp://me:geheim@mail.example:465")
+    holders = [
+        program.name
+        for program in _plan(tmp_path).programs
+        if program.environment.get("AIRFLOW_CONN_SMTP_DEFAULT") == "smtp://me:geheim@mail.example:465"
+    ]
+    assert holders == ["airflow-scheduler", "airflow-dag-processor"]
+    assert "AIRFLOW_CONN_SMTP_DEFAULT" not in inherited_environment({"AIRFLOW_CONN_SMTP_DEFAULT": "x"})
+
+
 class TestExternalSystems:
     def test_s3_of_the_user_with_keys(self, tmp_path: Path) -> None:
         plan = _plan(tmp_path, s3_bucket="clinic", aws_access_key_id="k", aws_secret_access_key="s", aws_region="eu-1")

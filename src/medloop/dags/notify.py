@@ -10,8 +10,6 @@ import html
 import logging
 from typing import TYPE_CHECKING
 
-from airflow.providers.smtp.hooks.smtp import SmtpHook
-
 from medloop.dags.connections import airflow_settings
 from medloop.errors import StoreError
 from medloop.stores.notify import Notice, post_webhook
@@ -59,8 +57,11 @@ def describe(context: Context, *, model: str) -> Notice | None:
 
 def send_email(address: str, notice: Notice) -> None:
     """Send a notice over Airflow's connection `smtp_default`, which also holds the sender's address."""
+    from airflow.providers.smtp.hooks.smtp import SmtpHook  # a webhook alone does without this provider
+
+    subject = " ".join(notice.text.split())[:200]  # an error's line break would end the header, and begin another
     rows = "".join(f"<li>{html.escape(key)}: {html.escape(value)}</li>" for key, value in notice.details.items())
     with SmtpHook() as smtp:
         smtp.send_email_smtp(
-            to=address, subject=notice.text[:200], html_content=f"<p>{html.escape(notice.text)}</p><ul>{rows}</ul>"
+            to=address, subject=subject, html_content=f"<p>{html.escape(notice.text)}</p><ul>{rows}</ul>"
         )

@@ -26,6 +26,7 @@ from medloop.settings import AIRFLOW_FIELDS, MLFLOW_FIELDS, S3_FIELDS, SYSTEMS, 
 BUCKET, MLFLOW_BUCKET = "medloop", "mlflow"
 MLFLOW_ADMIN, MLFLOW_FRONTEND = "admin", "frontend"
 AIRFLOW_ADMIN, AIRFLOW_FRONTEND = "admin", "frontend"
+MAIL_CONNECTION = "AIRFLOW_CONN_SMTP_DEFAULT"  # the one connection that `medloop up` takes over from its caller
 AIRFLOW_ROLES = {AIRFLOW_ADMIN: "admin", AIRFLOW_FRONTEND: "user"}  # the least that may start and watch a DAG run
 # Settings of the stack itself; each component is told what it needs of them in its own words.
 STACK_FIELDS = S3_FIELDS | MLFLOW_FIELDS | AIRFLOW_FIELDS | {
@@ -260,9 +261,9 @@ class Planner:
         return {**self._own(), **self._s3("trainer"), **self._tracking(MLFLOW_ADMIN)}
 
     def _connections(self) -> dict[str, str]:
-        """Airflow's connections, where there are explicit keys: `aws_default` and `mlflow_default`."""
+        """Airflow's connections: for S3 and MLflow where there are explicit keys, for mail where the caller has one."""
         s3, tracking = self._s3("trainer"), self._tracking(MLFLOW_ADMIN)
-        found = {}
+        found = {MAIL_CONNECTION: os.environ[MAIL_CONNECTION]} if MAIL_CONNECTION in os.environ else {}
         if "AWS_ACCESS_KEY_ID" in s3 and "AWS_SECRET_ACCESS_KEY" in s3:
             found["AIRFLOW_CONN_AWS_DEFAULT"] = programs.aws_connection(
                 endpoint_url=s3.get("AWS_ENDPOINT_URL_S3"),
