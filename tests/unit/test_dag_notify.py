@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.mailbox import Mailbox
+from tests.mail_server import Mailbox
 from tests.webhook import Webhook
 
 ADDRESS = "pacs-team@clinic.example"
