@@ -47,6 +47,7 @@ ROWS = [
     ("rejected", [said("ada", "Hand"), did("reject")], "rejected", None),
     ("the rejected answer again", [said("ada", "Hand"), did("reject"), said("bob", "Hand")], "rejected", None),
     ("another answer after a rejection", [said("ada", "Hand"), did("reject"), said("bob", "CXR")], "unreviewed", "CXR"),
+    ("another answer after a rejection, flagged", [said("ada", "Hand"), did("reject"), said("bob", "CXR"), did("flag")], "unreviewed", "CXR"),
     ("erased", [said("ada", "Hand"), did("approve"), did("erase")], "erased", None),
     ("erased stays erased", [did("erase"), said("ada", "Hand"), did("relabel", "CXR")], "erased", None),
     ("flagged", [said("ada", "Hand"), did("flag", why="unlike its neighbours")], "unreviewed", "Hand"),
@@ -68,6 +69,14 @@ def test_a_state_says_who_why_and_by_which_events() -> None:
     )  # fmt: skip
     assert fold_image(IMAGE, [first, did("flag", why="b"), did("flag", why="a")]).flags == ("a", "b")
     assert "disputed since by 1" in fold_image(IMAGE, [first, did("approve"), said("bob", "CXR")]).why
+
+
+def test_a_flag_stands_against_what_was_said_after_a_rejection_and_an_older_one_does_not() -> None:
+    events = [said("ada", "Hand"), did("flag", why="old"), did("reject"), said("bob", "CXR")]
+    assert fold_image(IMAGE, events).flags == ()
+    flagged = [*events, did("flag", why="unlike its neighbours")]
+    assert fold_image(IMAGE, flagged).flags == ("unlike its neighbours",)
+    assert verdicts(flagged, Policy("suspicious")) == {IMAGE: ("pending", ("unlike its neighbours",))}
 
 
 PEOPLE, LABELS = st.sampled_from("abc"), st.sampled_from(["Hand", "CXR", None])
@@ -96,6 +105,22 @@ def test_any_order_of_arrival_and_any_repetition_give_the_same_state(acts, chanc
         assert not any(
             d.verdict == "accepted" for d in decisions if d.state.status in ("conflict", "rejected", "withdrawn")
         )
+
+
+@given(st.lists(ACTS, max_size=30))
+def test_whatever_happened_before_the_newest_flag_of_an_undecided_image_makes_it_wait(acts) -> None:
+    events: list[Event] = [
+        said(who, label) if act == "said" else did(act, label, who=who) for act, who, label, _ in acts
+    ]
+    before = fold_image(IMAGE, events)
+    after = fold_image(IMAGE, [*events, did("flag", who="screening", why="newest")])
+    if before.status in ("unreviewed", "conflict"):
+        assert "newest" in after.flags
+        assert (
+            verdicts([*events, did("flag", who="screening", why="newest")], Policy("suspicious"))[IMAGE][0] == "pending"
+        )
+    else:
+        assert (after.status, after.label) == (before.status, before.label)
 
 
 def verdicts(events: list[Event], policy: Policy) -> dict[str, tuple[str, tuple[str, ...]]]:

@@ -31,6 +31,7 @@ class ImageState:
     flags: tuple[str, ...] = ()  # what the screening found, for unreviewed ones
     decided_by: str | None = None  # the reviewer
     why: str = ""  # the reviewer's reason, or why nothing could be decided
+    against: tuple[str, ...] = ()  # people whose answer has differed since it was approved, sorted
 
     @property
     def counts(self) -> bool:
@@ -57,11 +58,11 @@ def fold_image(image_sha256: str, events: Sequence[Event]) -> ImageState:
     standing = _without_withdrawn(ordered)
     corrections = [event for event in standing if isinstance(event, Correction)]
     reviews = [event for event in standing if isinstance(event, Review)]
+    flags = [review for review in reviews if review.action == "flag"]
     for decision in reversed(reviews):
-        state = _decided(image_sha256, decision, corrections)
+        state = _decided(image_sha256, decision, corrections, flags)
         if state is not None:
             return state
-    flags = tuple(sorted({review.why for review in reviews if review.action == "flag"}))
     return _undecided(image_sha256, _last_answers(corrections), flags)
 
 
@@ -79,11 +80,13 @@ def _last_answers(corrections: Sequence[Correction]) -> list[Correction]:
     return sorted(last.values(), key=lambda correction: correction.id)
 
 
-def _decided(image_sha256: str, decision: Review, corrections: Sequence[Correction]) -> ImageState | None:
+def _decided(
+    image_sha256: str, decision: Review, corrections: Sequence[Correction], flags: Sequence[Review]
+) -> ImageState | None:
     """The state by a reviewer's decision; None if it decides nothing.
 
-    A decision is about the answers that came before it. Later ones that contradict it are shown but do not undo it;
-    only a rejection can be answered, by a label that was not among those rejected.
+    A decision is about the answers and flags that came before it. Later answers that contradict it are shown but do not
+    undo it; only a rejection can be answered, by a label that was not among those rejected.
     """
     before = _last_answers([c for c in corrections if c.id < decision.id])
     labels = {c.given_label for c in before}
@@ -94,15 +97,15 @@ def _decided(image_sha256: str, decision: Review, corrections: Sequence[Correcti
     if decision.action == "reject":
         fresh = [c for c in corrections if c.id > decision.id and c.given_label not in labels]
         if fresh:
-            return _undecided(image_sha256, _last_answers(fresh), ())
+            return _undecided(image_sha256, _last_answers(fresh), [flag for flag in flags if flag.id > decision.id])
         return ImageState(image_sha256, "rejected", decided_by=decision.who, why=decision.why)
     return None
 
 
 def _approved(image_sha256: str, decision: Review, label: str | None, corrections: Sequence[Correction]) -> ImageState:
     last = _last_answers(corrections)
-    against = sum(c.given_label != label and c.id > decision.id for c in last)
-    disputed = f"disputed since by {against}" if against else ""
+    against = tuple(sorted(c.who for c in last if c.given_label != label and c.id > decision.id))
+    disputed = f"disputed since by {len(against)}" if against else ""
     return ImageState(
         image_sha256,
         "approved",
@@ -112,22 +115,24 @@ def _approved(image_sha256: str, decision: Review, label: str | None, correction
         event_ids=tuple(c.id for c in last),
         decided_by=decision.who,
         why="; ".join(filter(None, (decision.why, disputed))),
+        against=against,
     )
 
 
-def _undecided(image_sha256: str, last: Sequence[Correction], flags: tuple[str, ...]) -> ImageState:
+def _undecided(image_sha256: str, last: Sequence[Correction], flags: Sequence[Review]) -> ImageState:
     labels = {c.given_label for c in last}
+    reasons = tuple(sorted({flag.why for flag in flags}))
     if not labels:
         return ImageState(image_sha256, "withdrawn")
     if len(labels) == 1:
-        return _unanimous(image_sha256, last, flags)
+        return _unanimous(image_sha256, last, reasons)
     named = ", ".join(sorted("none of these" if label is None else label for label in labels))
     return ImageState(
         image_sha256,
         "conflict",
         answers=_answers(last),
         event_ids=tuple(c.id for c in last),
-        flags=flags,
+        flags=reasons,
         why=f"people disagree: {named}",
     )
 
