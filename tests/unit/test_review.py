@@ -1,20 +1,24 @@
 """Screening, the review queue and erasing, over the store in memory."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.corrections_world import World, decoded
-from tests.events import correction, image
+from tests.events import correction, image, png
+from tests.events import review as review_event
 
+from medloop.core import snapshot as core
 from medloop.core.decode import content_sha256
 from medloop.core.events import image_key
-from medloop.errors import ReviewError
+from medloop.errors import ReviewError, StoreError
+from medloop.jobs import screen as screening
 from medloop.jobs.correct import correct, withdraw
 from medloop.jobs.erase import erase
 from medloop.jobs.review import queue, review
-from medloop.jobs.screen import screen
+from medloop.jobs.screen import screen, screened_snapshot
 from medloop.jobs.snapshot import snapshot
 from medloop.stores.objects import ObjectStore
 
@@ -84,6 +88,113 @@ def test_a_vandal_among_many_is_found_and_the_first_of_a_new_kind_is_not(world: 
     (reasons,) = screen(world.loop).flagged.values()
     assert "5 of the 5 most similar corrections say Hand" in reasons
     assert [item.image_sha256 for item in queue(world.loop)] == [wrong]
+
+
+class WhileReading(ObjectStore):
+    """Does something when an image is first read, as somebody else might."""
+
+    act: Callable[[], None] | None = None
+
+    def get(self, key: str) -> bytes:
+        if key.startswith("images/") and self.act:
+            act, self.act = self.act, None
+            act()
+        return super().get(key)
+
+
+def test_a_correction_that_arrives_during_the_screening_waits_for_the_next_one(tmp_path: Path) -> None:
+    world = World(WhileReading.in_memory(), tmp_path)
+    fine = world.correct(1, "Hand")
+    late = (image(1001) * 0.9 + 20).astype(np.uint8)
+    world.objects.act = lambda: store_pixels(world, late, "Hand", "ada")
+    taken, screened = screened_snapshot(world.loop)
+    assert world.objects.act is None, "it did arrive"
+    assert (taken.corrections, screened.looked_at) == (1, 1)
+    taken, screened = screened_snapshot(world.loop)
+    assert (taken.new_corrections, set(screened.flagged)) == (1, {content_sha256(late)})
+    data = world.loop.snapshots.load(taken.snapshot_id)
+    assert data.image_sha256 == (fine,)
+    assert data.count("pending") == 1
+
+
+def test_a_withdrawal_that_arrives_during_the_screening_waits_for_the_next_one(tmp_path: Path) -> None:
+    world = World(WhileReading.in_memory(), tmp_path)
+    disputed = disputed_look_alike(world)
+    world.correct(1, "Hand")
+
+    world.objects.act = lambda: world.store(review_event(disputed, "withdraw", who="bob", at=world.now))
+    screened_snapshot(world.loop)
+    taken, screened = screened_snapshot(world.loop)
+    assert set(screened.flagged) == {disputed}
+    assert disputed not in world.loop.snapshots.load(taken.snapshot_id).image_sha256
+
+
+def disputed_look_alike(world: World) -> str:
+    """Two people disagree about a picture that the base data knows as CXR."""
+    pixels = (image(1001) * 0.9 + 20).astype(np.uint8)
+    store_pixels(world, pixels, "Hand", "ada")
+    return store_pixels(world, pixels, "CXR", "bob")
+
+
+@pytest.mark.parametrize("snapshots_before", [0, 1])
+def test_a_conflict_that_a_withdrawal_ends_is_screened(world: World, snapshots_before: int) -> None:
+    disputed = disputed_look_alike(world)
+    for n in range(5):
+        world.correct(n, "Hand")
+    for _ in range(snapshots_before):
+        screened_snapshot(world.loop)
+    world.store(review_event(disputed, "withdraw", who="bob", at=world.now))
+    taken, screened = screened_snapshot(world.loop)
+    assert screened.flagged == {disputed: ("nearly the same picture is known as CXR",)}
+    data = world.loop.snapshots.load(taken.snapshot_id)
+    assert (len(data.image_sha256), data.count("pending")) == (5, 1), "the flag's id is old, and its chunk lost nothing"
+
+
+def test_a_full_snapshot_screens_what_the_look_back_missed_and_nothing_else(world: World) -> None:
+    old = store_pixels(world, (image(1002) * 0.9 + 20).astype(np.uint8), "CXR", "ada")
+    snapshot(world.loop)
+    world.pass_days(30)
+    world.correct(2)
+    screened_snapshot(world.loop)
+    copied = (image(1001) * 0.9 + 20).astype(np.uint8)
+    event = correction(content_sha256(copied), "Hand")
+    world.loop.corrections.put(event, png(copied), day="2026-11-02")
+    assert screened_snapshot(world.loop)[1].looked_at == 0
+    taken, screened = screened_snapshot(world.loop, full=True)
+    assert (screened.looked_at, set(screened.flagged)) == (1, {event.image_sha256})
+    assert old in world.loop.snapshots.load(taken.snapshot_id).image_sha256
+
+
+@pytest.mark.parametrize("part", ["events", "images"])
+def test_a_full_snapshot_makes_good_a_lost_shard_while_new_corrections_wait(world: World, part: str) -> None:
+    kept = world.correct(1)
+    screened_snapshot(world.loop)
+    (lost,) = [key for key in world.snapshots_bytes() if f"/{part}/" in key]
+    world.objects.delete(lost)
+    fresh = world.correct(2)
+    with pytest.raises(StoreError):
+        screened_snapshot(world.loop)
+    taken, _ = screened_snapshot(world.loop, full=True)
+    assert set(world.loop.snapshots.load(taken.snapshot_id).image_sha256) == {kept, fresh}
+
+
+def test_screening_compares_with_the_newest_earlier_pictures_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it costs must not grow with the store."""
+    monkeypatch.setattr(core, "CHUNK_EVENTS", 4)
+    monkeypatch.setattr(screening, "NEWEST_CHUNKS", 2)
+    old = world.correct(0)
+    for n in range(1, 60):
+        world.correct(n)
+    screened_snapshot(world.loop)
+    assert len(world.loop.snapshots.latest().chunks) > 4
+    store_pixels(world, (image(0) * 0.9 + 20).astype(np.uint8), "CXR", "bob")
+    recent = store_pixels(world, (image(59) * 0.9 + 20).astype(np.uint8), "CXR", "bob")
+    assert set(screen(world.loop).flagged) == {recent}
+    world.correct(0, "CXR", who="eve")
+    assert old not in screen(world.loop).flagged
+    assert [item.image_sha256 for item in queue(world.loop) if item.conflict] == [old], "the same picture is found"
 
 
 @pytest.mark.parametrize("mode", ["trust", "all"])
@@ -169,7 +280,7 @@ def test_erasing_removes_the_pixels_everywhere_and_names_the_versions(tmp_path: 
     trained = snapshot(world.loop).snapshot_id
     registry.found = [Version("1", {}), Version("2", {"snapshot_id": before}), Version("3", {"snapshot_id": trained})]
     done = erase(world.loop, image_sha256=gone, who="dpo", why="a wish")
-    assert (done.was_stored, done.versions, len(done.shards)) == (True, ("3",), 1)
+    assert (done.was_stored, done.learned.versions, len(done.shards)) == (True, ("3",), 1)
     assert world.objects.head(image_key(gone)) is None
     assert not any(image(2).tobytes() in raw or _holds(raw, gone) for raw in world.snapshots_bytes().values())
     assert world.loop.snapshots.load(trained).image_sha256 == (kept,), "an old snapshot goes on without it"
@@ -191,7 +302,7 @@ def test_a_registry_that_is_away_does_not_keep_an_image_from_being_erased(world:
     sha256 = world.correct(1)
     done = erase(world.loop, image_sha256=sha256, who="dpo")
     assert world.objects.head(image_key(sha256)) is None
-    assert "MLFLOW_TRACKING_URI" in done.versions_unknown
+    assert "MLFLOW_TRACKING_URI" in done.learned.unknown
 
 
 def test_an_erased_image_is_not_learned_from_when_it_comes_again(world: World) -> None:

@@ -83,13 +83,12 @@ def grown(world: World, *, every: int) -> None:
     """Thirty days of corrections and reviews, with a snapshot every so many events."""
     chance = random.Random(5)
     for n in range(90):
+        world.now = START + timedelta(days=n // 3, hours=n % 3)  # however often a snapshot asked for the time
         sha256 = world.correct(chance.randrange(40), chance.choice(["Hand", "CXR", None]), who=chance.choice("abc"))
         if n % 7 == 0:
             action = chance.choice(["approve", "reject", "relabel"])
             event_id, at = world.loop.new_event()
             world.store(replace(review(sha256, action, "Hand"), id=event_id, at=at))
-        if n % 3 == 0:
-            world.pass_days(1)
         if n % every == 0:
             snapshot(world.loop)
 
@@ -210,7 +209,7 @@ def test_a_slower_job_does_not_turn_the_pointer_back(world: World) -> None:
     older = world.loop.snapshots.manifest(snapshot(world.loop).snapshot_id)
     world.correct(2)
     newer = snapshot(world.loop).snapshot_id
-    world.loop.snapshots.point_to(older, days={})
+    world.loop.snapshots.point_to(older, days={}, day="2026-11-02")
     assert world.loop.snapshots.latest().snapshot_id == newer
 
 
@@ -336,3 +335,55 @@ def test_interrupted_at_any_write_it_is_made_good_by_running_again(tmp_path: Pat
         assert snapshot(world.loop).snapshot_id == expected
         assert world.snapshots_bytes() == contents
         assert world.loop.snapshots.latest().snapshot_id == expected
+
+
+@pytest.mark.parametrize("old_pointer", [False, True], ids=["", "written before it knew its day"])
+def test_a_key_of_a_wrong_clock_hides_nothing_that_comes_later(
+    world: World, old_pointer: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.correct(1)
+    world.loop.corrections.put(correction(content_sha256(image(2))), b"", day="2031-01-01")
+    assert snapshot(world.loop).corrections == 2
+    assert "dt=2031-01-01" in caplog.text
+    if old_pointer:
+        pointer = json.loads(world.objects.get("snapshots/latest.json"))
+        del pointer["day"]
+        world.objects.put("snapshots/latest.json", json.dumps(pointer).encode())
+    world.correct(3)
+    assert snapshot(world.loop).new_corrections == 1
+
+
+def test_a_clock_that_is_a_day_ahead_is_no_news(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.loop.corrections.put(correction(content_sha256(image(2))), b"", day="2026-11-03")
+    snapshot(world.loop)
+    assert "dt=" not in caplog.text
+
+
+@pytest.mark.parametrize("folder", ["dt=zzz", "dt=2026-13-01", "dt=20261103", "dt=", "dt=0000", "notes"])
+def test_a_folder_that_is_no_day_is_passed_over(world: World, folder: str) -> None:
+    stray = event_key(correction(content_sha256(image(9)))).replace("dt=2026-11-02", folder)
+    world.objects.put(stray, b"{}")
+    for n in range(3):
+        world.correct(n)
+        assert snapshot(world.loop).new_corrections == 1
+    assert snapshot(world.loop, full=True).corrections == 3
+
+
+def test_several_erasures_are_repeated_in_one_pass_over_the_shards(tmp_path: Path) -> None:
+    reads: Counter[str] = Counter()
+
+    class Counting(ObjectStore):
+        def get(self, key: str) -> bytes:
+            reads[key.rpartition("/")[2].partition(".")[0]] += 1
+            return super().get(key)
+
+    world = World(Counting.in_memory(), tmp_path)
+    hashes = [world.correct(n) for n in range(20)]
+    snapshot(world.loop)
+    for sha256 in hashes[:10]:
+        world.store(review(sha256, "erase", at=world.now))
+    reads.clear()
+    data = world.loop.snapshots.load(snapshot(world.loop).snapshot_id)
+    assert reads["manifest"] < 10
+    assert set(data.image_sha256) == set(hashes[10:])
+    assert world.objects.head(image_key(hashes[0])) is None

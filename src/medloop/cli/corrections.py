@@ -52,14 +52,12 @@ def snapshot(
     """
     from dataclasses import asdict
 
-    from medloop.jobs.screen import screen
-    from medloop.jobs.snapshot import snapshot as take
+    from medloop.jobs.screen import screened_snapshot
     from medloop.wiring import connect
 
-    loop = connect()
-    flagged = len(screen(loop).flagged)
     with _bar() as progress:
-        taken = take(loop, full=full, progress=progress)
+        taken, screened = screened_snapshot(connect(), full=full, progress=progress)
+    flagged = len(screened.flagged)
     if as_json:
         typer.echo(json.dumps({**asdict(taken), "flagged": flagged}))
         return

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
@@ -23,6 +24,7 @@ from medloop.errors import StoreError
 
 SCHEMA_VERSION: Final = 1
 CHUNK_EVENTS: Final = 1024  # on average
+NAMED: Final = re.compile(rb"[0-9a-f]{64}")  # what may be the hash of an image
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -180,6 +182,13 @@ def corrected_images(records: Iterable[Record]) -> tuple[str, ...]:
     """Hashes of the images that the corrections among these are about, sorted, each once."""
     events = (record.parse() for record in records if record.folder == "corrections")
     return tuple(sorted({event.image_sha256 for event in events if event is not None}))
+
+
+def events_about(records: Iterable[Record], image_sha256s: Collection[str]) -> list[Correction | Review]:
+    """The events about these images; only records that name one of them are parsed."""
+    wanted = {sha256.encode() for sha256 in image_sha256s}
+    parsed = (record.parse() for record in records if not wanted.isdisjoint(NAMED.findall(record.raw)))
+    return [event for event in parsed if event is not None and event.image_sha256 in image_sha256s]
 
 
 def touched(chunks: Sequence[Chunk], ids: Iterable[str]) -> dict[int, set[str]]:

@@ -12,18 +12,15 @@ from medloop.core.datasets import Dataset
 from medloop.core.fold import ImageState
 from medloop.core.predict import Predictor
 from medloop.core.screening import contradicted, outvoted
-from medloop.core.snapshot import Manifest
 from medloop.core.splits import split
 from medloop.jobs.loop import Loop
 from medloop.stores.registry import CHAMPION
 
-# Of the previous snapshot, about 1,000 corrections each: earlier ones the champion has learned.
-NEWEST_CHUNKS: Final = 5
 BASE_IMAGES: Final = 3000  # of the base data's training part
 
 
 def opinions(
-    loop: Loop, states: Mapping[str, ImageState], *, asked: Mapping[str, np.ndarray], previous: Manifest | None
+    loop: Loop, states: Mapping[str, ImageState], *, asked: Mapping[str, np.ndarray], known: Mapping[str, np.ndarray]
 ) -> dict[str, tuple[str, ...]]:
     """What speaks against corrections in the champion's eyes, by image hash; {} where there is no champion.
 
@@ -31,12 +28,11 @@ def opinions(
         loop: The stores.
         states: What people said of these images and of earlier ones.
         asked: Images uint8 [64, 64] that the champion did not train on, by hash; they vouch for each other, too.
-        previous: The snapshot whose corrections may vouch for them.
+        known: Earlier corrections that count, which may vouch for them, likewise.
     """
     champion = _champion(loop)
     if champion is None or not asked:
         return {}
-    known = _newest(loop, previous, states, asked)
     base = loop.datasets.get(loop.settings.base_dataset)
     rows = _training_rows(base)
     raw = champion.predict_arrays(np.concatenate([np.stack([*asked.values(), *known.values()]), base.images[rows]]))
@@ -64,15 +60,6 @@ def _champion(loop: Loop) -> Predictor | None:
         return None
     version = loop.registry.version_of(CHAMPION)
     return load_checked(loop.registry.model_file(version)) if version else None
-
-
-def _newest(
-    loop: Loop, previous: Manifest | None, states: Mapping[str, ImageState], but: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    pixels: dict[str, np.ndarray] = {}
-    for chunk in previous.chunks[-NEWEST_CHUNKS:] if previous else ():
-        pixels |= loop.snapshots.images(chunk)
-    return {sha256: image for sha256, image in pixels.items() if sha256 not in but and states[sha256].counts}
 
 
 def _training_rows(base: Dataset) -> np.ndarray:

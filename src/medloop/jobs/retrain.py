@@ -9,8 +9,7 @@ from medloop.core.acceptance import decide
 from medloop.core.fold import fold
 from medloop.jobs.loop import Loop
 from medloop.jobs.promote import promote
-from medloop.jobs.screen import screen
-from medloop.jobs.snapshot import snapshot
+from medloop.jobs.screen import screened_snapshot
 from medloop.jobs.train import Engine, Progress, silent, train
 
 if TYPE_CHECKING:
@@ -47,8 +46,7 @@ def plan(loop: Loop, *, force: bool = False, min_new: int | None = None, progres
         min_new: Fewer new corrections than this are not worth a training; None takes the settings'.
         progress: Hears of the snapshot.
     """
-    screen(loop)
-    taken = snapshot(loop, progress=progress)
+    taken, _ = screened_snapshot(loop, progress=progress)
     least = loop.settings.min_new_corrections if min_new is None else min_new
     new = _untrained(loop, taken.snapshot_id)
     if force:
@@ -70,7 +68,7 @@ def retrain(
     by: str = "medloop retrain",
     progress: Progress | None = None,
 ) -> RetrainResult:
-    """One round. The gate decides about the promotion; `force` only trains without enough news."""
+    """One round. The gate decides about the promotion; `force` only goes on without enough news; what was trained before is found."""
     from medloop.jobs.evaluate import evaluate  # brings scikit-learn and scipy, which a plan does not need
 
     report = progress or silent

@@ -83,7 +83,7 @@ def people(loop: Loop) -> list[Reliability]:
 def all_events(loop: Loop) -> list[Event]:
     """Every event in the store, by the latest snapshot and what came since, and what this machine has yet to send."""
     unsent = loop.outbox.unsent()  # before the store is read: what is sent in between is then seen twice, not never
-    gathered = gather(loop.corrections, loop.snapshots)
+    gathered = gather(loop)
     old = loop.snapshots.all_events(gathered.previous) if gathered.previous else []
     new = [event for event in (record.parse() for record in gathered.new) if event is not None]
     return [*{event.id: event for event in (*old, *new, *unsent)}.values()]

@@ -1,14 +1,18 @@
 """Screens what came in since the last snapshot, and flags what looks wrong for a reviewer.
 
 A flag is an event like any other, with an id that follows from the correction and the reason, so that screening twice
-or at once writes each flag once. What a snapshot holds is not screened again.
+or at once writes each flag once. What a snapshot holds is not screened again, so a snapshot to learn from is taken of
+what was screened and of nothing that came meanwhile: `screened_snapshot`.
+
+Pictures are compared with the base data, with each other and with the newest earlier corrections; the cost of that is
+the same whatever the store holds. Only the search for earlier events about these images goes through all events.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -16,27 +20,29 @@ from typing import Final
 import numpy as np
 
 from medloop.core.events import Correction, Review, event_id, event_time
-from medloop.core.fold import ImageState, fold
+from medloop.core.fold import Event, ImageState, fold
 from medloop.core.holdout import shapes
 from medloop.core.reliability import Reliability, distrusted, reliabilities
 from medloop.core.screening import Label, careless, look_alikes, neighbour_disagreement
-from medloop.core.snapshot import Manifest
+from medloop.core.snapshot import Record, events_about
 from medloop.jobs.loop import Loop
 from medloop.jobs.opinion import only_voice, opinions
-from medloop.jobs.snapshot import gather, read_pixels
+from medloop.jobs.snapshot import Gathered, Progress, SnapshotResult, gather, read_pixels, snapshot, take_in
 
 BY: Final = "screening"  # who a flag is from
 CARELESS: Final = "this person's corrections are contradicted far more often than other people's"
+NEWEST_CHUNKS: Final = 5  # of the latest snapshot, about 1,000 events each, that new corrections are compared with
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Screened:
-    """How many images were looked at, and the reasons for those flagged, by image hash."""
+    """How many images were looked at, the reasons for those flagged, by image hash, and the flags."""
 
     looked_at: int
     flagged: Mapping[str, tuple[str, ...]]
+    flags: tuple[Review, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,58 +57,99 @@ class _Labelled:
         return tuple(state.label for state in self.states)
 
 
-def screen(loop: Loop) -> Screened:
-    """Flag new corrections that look wrong, unless the settings trust all or have all reviewed anyway."""
+def screened_snapshot(
+    loop: Loop, *, full: bool = False, progress: Progress | None = None
+) -> tuple[SnapshotResult, Screened]:
+    """Screen what is new, and take a snapshot of just that: what comes meanwhile waits for the next screening."""
+    gathered = gather(loop, full=full)
+    screened = screen(loop, gathered)
+    take_in(loop.snapshots, gathered, screened.flags)
+    return snapshot(loop, gathered=gathered, progress=progress), screened
+
+
+def screen(loop: Loop, gathered: Gathered | None = None) -> Screened:
+    """Flag new corrections that look wrong, unless the settings trust all or have all reviewed anyway.
+
+    Args:
+        loop: The stores.
+        gathered: What is new, if it was looked for already.
+    """
     if loop.settings.review != "suspicious":
         return Screened(0, {})
-    gathered = gather(loop.corrections, loop.snapshots)
-    new = [event for event in (record.parse() for record in gathered.new) if event is not None]
-    corrected = {event.image_sha256 for event in new if isinstance(event, Correction)}
-    if not corrected:
+    gathered = gathered or gather(loop)
+    new = [event for event in (record.parse() for record in _unscreened(loop, gathered)) if event is not None]
+    changed = {event.image_sha256 for event in new if _may_count_now(event)}
+    if not changed:
         return Screened(0, {})
-    old = loop.snapshots.all_events(gathered.previous) if gathered.previous else []
-    states = fold([*old, *new])
-    undecided = sorted(sha256 for sha256 in corrected if states[sha256].status == "unreviewed")
+    earlier = _earlier_pixels(loop, gathered)
+    events = _events_about(loop, gathered, changed | earlier.keys())
+    states = fold(events)
+    undecided = sorted(sha256 for sha256 in changed if states[sha256].status == "unreviewed")
     pixels = read_pixels(loop.corrections, undecided)
     candidates = _labelled(states, pixels)
-    known = _known(loop, gathered.previous, states, but=corrected)
-    learned = {event.image_sha256 for event in old}
-    asked = {sha256: image for sha256, image in pixels.items() if sha256 not in learned}
-    people = reliabilities([*old, *new], states.values())
-    said = opinions(loop, states, asked=asked, previous=gathered.previous)
+    known = _labelled(states, {sha256: earlier[sha256] for sha256 in earlier.keys() - changed})
+    new_ids = {event.id for event in new}
+    learned = {event.image_sha256 for event in events if event.id not in new_ids}
+    said = opinions(
+        loop,
+        states,
+        asked={sha256: image for sha256, image in pixels.items() if sha256 not in learned},
+        known={state.image_sha256: earlier[state.image_sha256] for state in known.states},
+    )
     found = [
         _look_alikes(loop, candidates, known),
         _crowd(candidates, known),
         *zip(*(said.get(state.image_sha256, ("", "")) for state in candidates.states), strict=True),
-        _doubts(candidates, distrusted(people, loop.settings.least_reliability)),
+        _doubts(candidates, _distrusted(loop, gathered)),
     ]
     found.append(_careless(candidates, [any(whys) for whys in zip(*found, strict=True)]))
     reasons = [(state, tuple(filter(None, whys))) for state, *whys in zip(candidates.states, *found, strict=True)]
     reasons = [(state, whys) for state, whys in reasons if whys]
-    for state, whys in reasons:
-        for why in whys:
-            _flag(loop, state, why)
+    flags = tuple(_flag(loop, state, why) for state, whys in reasons for why in whys)
     log.info("screening: %d images looked at, %d flagged", len(candidates.states), len(reasons))
-    return Screened(len(candidates.states), {state.image_sha256: whys for state, whys in reasons})
+    return Screened(len(candidates.states), {state.image_sha256: whys for state, whys in reasons}, flags)
+
+
+def _unscreened(loop: Loop, gathered: Gathered) -> list[Record]:
+    """What no snapshot holds. Whoever begins anew has gathered the rest, too."""
+    if gathered.previous is not None or gathered.latest is None:
+        return gathered.new
+    held = loop.snapshots.event_ids(gathered.latest)
+    return [record for record in gathered.new if record.id not in held]
+
+
+def _may_count_now(event: Event) -> bool:
+    """Whether this may make an image count: an answer does, and a withdrawal that ends a conflict or a rejection."""
+    return isinstance(event, Correction) or event.action == "withdraw"
+
+
+def _earlier_pixels(loop: Loop, gathered: Gathered) -> dict[str, np.ndarray]:
+    """Pixels of the newest corrections in the latest snapshot, by image hash."""
+    pixels: dict[str, np.ndarray] = {}
+    for chunk in gathered.latest.chunks[-NEWEST_CHUNKS:] if gathered.latest else ():
+        pixels |= loop.snapshots.images(chunk, lost_ok=gathered.previous is None)
+    return pixels
+
+
+def _events_about(loop: Loop, gathered: Gathered, image_sha256s: set[str]) -> list[Event]:
+    """All events about these images, earlier and new."""
+    old = loop.snapshots.events_about(gathered.previous, image_sha256s) if gathered.previous else []
+    return [*old, *events_about(gathered.new, image_sha256s)]
+
+
+def _distrusted(loop: Loop, gathered: Gathered) -> Mapping[str, Reliability]:
+    """Who was often wrong; that takes all events, and so is not asked where it is off."""
+    if not loop.settings.least_reliability:
+        return {}
+    old = loop.snapshots.all_events(gathered.previous) if gathered.previous else []
+    events = [*old, *(event for event in (record.parse() for record in gathered.new) if event is not None)]
+    return distrusted(reliabilities(events, fold(events).values()), loop.settings.least_reliability)
 
 
 def _labelled(states: Mapping[str, ImageState], pixels: Mapping[str, np.ndarray]) -> _Labelled:
     chosen = [sha256 for sha256 in sorted(pixels) if states[sha256].counts]
     images = np.stack([pixels[sha256] for sha256 in chosen]) if chosen else np.zeros((0, 64, 64), np.uint8)
     return _Labelled(tuple(states[sha256] for sha256 in chosen), shapes(images))
-
-
-def _known(
-    loop: Loop, previous: Manifest | None, states: Mapping[str, ImageState], *, but: Collection[str]
-) -> _Labelled:
-    """What the previous snapshot holds, without the images in question."""
-    parts = [_labelled(states, {})]
-    for chunk in previous.chunks if previous else ():
-        pixels = loop.snapshots.images(chunk)
-        parts.append(_labelled(states, {sha256: pixels[sha256] for sha256 in pixels.keys() - set(but)}))
-    return _Labelled(
-        tuple(state for part in parts for state in part.states), np.concatenate([part.looks for part in parts])
-    )
 
 
 def _look_alikes(loop: Loop, candidates: _Labelled, known: _Labelled) -> list[str]:
@@ -149,7 +196,7 @@ def _careless(candidates: _Labelled, contradicted: Sequence[bool]) -> list[str]:
     return [CARELESS if who in found else "" for who in people]
 
 
-def _flag(loop: Loop, state: ImageState, why: str) -> None:
+def _flag(loop: Loop, state: ImageState, why: str) -> Review:
     last = state.event_ids[-1]
     at = event_time(last) + timedelta(milliseconds=1)
     chance = hashlib.sha256(f"{last} {why}".encode()).digest()[:10]
@@ -163,3 +210,4 @@ def _flag(loop: Loop, state: ImageState, why: str) -> None:
         why=why,
     )
     loop.corrections.put_review(flag, day=loop.now().strftime("%Y-%m-%d"))
+    return flag

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -44,16 +44,32 @@ class SnapshotResult:
 
 @dataclass(slots=True)
 class Gathered:
-    """What lies in the store beyond the previous snapshot."""
+    """What lies in the store beyond a snapshot."""
 
-    previous: Manifest | None
+    latest: Manifest | None
+    previous: Manifest | None  # the latest snapshot, to go on from; None to begin anew
+    day: str  # of looking, YYYY-MM-DD
     days: Mapping[Folder, Sequence[str]]  # all days with events, by folder
-    regions: dict[int, list[Record]]  # the previous snapshot's chunks that new events fall into, with their events
+    regions: dict[int, list[Record]] = field(default_factory=dict)  # the chunks of `previous` that new events fall into
     new: list[Record] = field(default_factory=list)
+
+    @property
+    def chunks(self) -> tuple[Chunk, ...]:
+        """The chunks to go on from."""
+        return self.previous.chunks if self.previous else ()
+
+    def known(self) -> set[str]:
+        """Ids of all events that were read."""
+        return {record.id for records in (self.new, *self.regions.values()) for record in records}
 
 
 def snapshot(
-    loop: Loop, *, since: str | None = None, full: bool = False, progress: Progress | None = None
+    loop: Loop,
+    *,
+    since: str | None = None,
+    full: bool = False,
+    gathered: Gathered | None = None,
+    progress: Progress | None = None,
 ) -> SnapshotResult:
     """Take a snapshot. Safe to run twice, and at once: the same events give the same snapshot.
 
@@ -61,18 +77,21 @@ def snapshot(
         loop: The stores.
         since: The snapshot that `new_corrections` is counted from; by default the previous one.
         full: List all days and read all events anew, instead of the last days.
+        gathered: What `gather` found, if the snapshot is to hold that and nothing that came later.
         progress: Is told a share of the work, 0 to 1, and what is being done.
     """
     tell = progress or _silence
     tell(0.0, "looking for new events")
-    known = loop.snapshots.manifest(since) if since else loop.snapshots.latest()
-    gathered = gather(loop.corrections, loop.snapshots, full=full)
+    if gathered is None:
+        gathered = gather(loop, full=full)
+    known = loop.snapshots.manifest(since) if since else gathered.latest
+    _warn_of_days_to_come(gathered)
     _erase_again(loop, gathered.new)
     chunks = _compact(loop, gathered, tell)
     policy = policy_of(loop.settings)
     manifest = Manifest.build(base_id=_base_id(loop), policy=policy, chunks=chunks)
     is_new = loop.snapshots.write(manifest)
-    loop.snapshots.point_to(manifest, days=gathered.days)
+    loop.snapshots.point_to(manifest, days=gathered.days, day=gathered.day)
     tell(1.0, f"snapshot {manifest.snapshot_id}")
     before = known.corrections if known else 0
     result = SnapshotResult(
@@ -93,56 +112,75 @@ def policy_of(settings: Settings) -> Policy:
     )
 
 
-def gather(corrections: CorrectionStore, snapshots: SnapshotStore, *, full: bool = False) -> Gathered:
-    """List the last days, and read the events there that the latest snapshot lacks."""
-    pointer = None if full else snapshots.pointer()
-    previous = snapshots.manifest(pointer.snapshot_id) if pointer else None
-    days: dict[Folder, list[str]] = {folder: corrections.days(folder) for folder in FOLDERS}
-    keys = _list_keys(corrections, days, pointer)
-    chunks = previous.chunks if previous else ()
-    fallen = touched(chunks, keys)
-    regions = _read_regions(snapshots, chunks, fallen)
-    known = {record.id for records in regions.values() for record in records}
-    new_ids = sorted(keys.keys() - known)
-    raw = corrections.read([keys[event_id] for event_id in new_ids])
-    new = [
+def gather(loop: Loop, *, full: bool = False) -> Gathered:
+    """List the last days, and read the events there that the latest snapshot lacks; if `full`, all days and events."""
+    pointer = loop.snapshots.pointer()
+    latest = loop.snapshots.manifest(pointer.snapshot_id) if pointer else None
+    gathered = Gathered(
+        latest=latest,
+        previous=None if full else latest,
+        day=loop.now().astimezone(UTC).strftime("%Y-%m-%d"),
+        days={folder: loop.corrections.days(folder) for folder in FOLDERS},
+    )
+    keys = _list_keys(loop.corrections, gathered, None if full else pointer)
+    _read_regions(loop.snapshots, gathered, keys)
+    new_ids = sorted(keys.keys() - gathered.known())
+    raw = loop.corrections.read([keys[event_id] for event_id in new_ids])
+    gathered.new = [
         Record(event_id, keys[event_id].partition("/")[0], data) for event_id, data in zip(new_ids, raw, strict=True)
     ]
-    return Gathered(previous=previous, days=days, regions=regions, new=new)
+    return gathered
 
 
-def _list_keys(
-    corrections: CorrectionStore, days: Mapping[Folder, Sequence[str]], pointer: Pointer | None
-) -> dict[str, str]:
+def take_in(snapshots: SnapshotStore, gathered: Gathered, events: Iterable[Review]) -> None:
+    """Add reviews that were stored since, such as the flags of a screening of what was gathered."""
+    records = {event.id: Record(event.id, "reviews", event.to_json()) for event in events}
+    _read_regions(snapshots, gathered, records)
+    gathered.new += [records[event_id] for event_id in sorted(records.keys() - gathered.known())]
+
+
+def _list_keys(corrections: CorrectionStore, gathered: Gathered, pointer: Pointer | None) -> dict[str, str]:
     """Keys by event id, of all days that the pointer does not vouch for."""
     found: dict[str, str] = {}
     for folder in FOLDERS:
         seen = pointer.days.get(folder, ()) if pointer else ()
-        recent = (date.fromisoformat(max(seen)) - timedelta(days=LOOK_BACK_DAYS)).isoformat() if seen else ""
-        for day in days[folder]:
+        # A day after that of looking is a wrong clock's, and says nothing of what came since.
+        until = (pointer.day if pointer else None) or gathered.day
+        last = max((day for day in gathered.days[folder] if day in seen and day <= until), default=None)
+        recent = (date.fromisoformat(last) - timedelta(days=LOOK_BACK_DAYS)).isoformat() if last else ""
+        for day in gathered.days[folder]:
             if day not in seen or day >= recent:
                 found.update((event_id_of(key), key) for key in corrections.keys(folder, day))
     return found
 
 
-def _read_regions(
-    snapshots: SnapshotStore, chunks: Sequence[Chunk], fallen: Mapping[int, set[str]]
-) -> dict[int, list[Record]]:
-    indices = sorted(fallen) if chunks else []
-    return dict(zip(indices, snapshots.events([chunks[index] for index in indices]), strict=True))
+def _read_regions(snapshots: SnapshotStore, gathered: Gathered, event_ids: Iterable[str]) -> None:
+    """Read the chunks that these events fall into, unless they were read."""
+    fallen = touched(gathered.chunks, event_ids) if gathered.chunks else {}
+    unread = sorted(fallen.keys() - gathered.regions.keys())
+    gathered.regions |= zip(unread, snapshots.events([gathered.chunks[index] for index in unread]), strict=True)
+
+
+def _warn_of_days_to_come(gathered: Gathered) -> None:
+    """Say which keys a wrong clock made; one that is a day ahead may be right."""
+    tomorrow = (date.fromisoformat(gathered.day) + timedelta(days=1)).isoformat()
+    if wrong := [f"{folder}/dt={day}/" for folder in FOLDERS for day in gathered.days[folder] if day > tomorrow]:
+        log.warning("events lie under days to come (%s): set the clock of the machine they are from", ", ".join(wrong))
 
 
 def _erase_again(loop: Loop, new: Iterable[Record]) -> None:
     """Repeat new erasures: a correction or a snapshot that was under way meanwhile may have brought pixels back."""
-    for event in (record.parse() for record in new if record.folder == "reviews"):
-        if isinstance(event, Review) and event.action == "erase":
-            loop.corrections.erase_image(event.image_sha256)
-            loop.snapshots.erase_image(event.image_sha256)
+    events = (record.parse() for record in new if record.folder == "reviews")
+    erased = {event.image_sha256 for event in events if isinstance(event, Review) and event.action == "erase"}
+    for image_sha256 in sorted(erased):
+        loop.corrections.erase_image(image_sha256)
+    if erased:
+        loop.snapshots.erase_images(erased)
 
 
 def _compact(loop: Loop, gathered: Gathered, tell: Progress) -> list[Chunk]:
     """Write the chunks that changed; all chunks of the new snapshot, in order."""
-    old = list(gathered.previous.chunks) if gathered.previous else []
+    old = gathered.chunks
     by_id = {record.id: record for record in gathered.new}
     chunks: list[Chunk] = []
     done = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import date
 from typing import Final, Literal
 
 from medloop.core.events import Correction, Review, event_key, image_key
@@ -61,8 +62,9 @@ class CorrectionStore:
         return self._objects.head(_erased_key(image_sha256)) is not None
 
     def days(self, folder: Folder) -> list[str]:
-        """Days (YYYY-MM-DD) under which events lie, in order."""
-        return [name.removeprefix("dt=") for name in self._objects.folders(folder) if name.startswith("dt=")]
+        """Days (YYYY-MM-DD) under which events lie, in order; folders of another name are passed over."""
+        names = self._objects.folders(folder)
+        return [name.removeprefix("dt=") for name in names if name.startswith("dt=") and _is_day(name[3:])]
 
     def keys(self, folder: Folder, day: str) -> list[str]:
         """Keys of a day's events; whatever else somebody put there is passed over."""
@@ -76,6 +78,13 @@ class CorrectionStore:
 def event_id_of(key: str) -> str:
     """The event id in a key."""
     return key.rpartition("/")[2].removesuffix(".json")
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text and text > "1970"  # where the ids' time begins
+    except ValueError:
+        return False
 
 
 def _erased_key(image_sha256: str) -> str:

@@ -18,7 +18,7 @@ from medloop.core.acceptance import Decision, decide
 from medloop.core.fold import Event, fold
 from medloop.core.holdout import is_holdout
 from medloop.core.preprocess import SIZE
-from medloop.core.snapshot import Chunk, Manifest, Record, SnapshotData, corrected_images
+from medloop.core.snapshot import Chunk, Manifest, Record, SnapshotData, corrected_images, events_about
 from medloop.errors import AlreadyExistsError, NotFoundError, StaleError, StoreError
 from medloop.stores.corrections import Folder
 from medloop.stores.objects import ObjectStore
@@ -30,10 +30,11 @@ SHARDS_AT_ONCE: Final = 8  # image shards in memory while one snapshot is read
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """Which snapshot is the latest, and which days it has looked at, by folder."""
+    """Which snapshot is the latest, which days it has looked at, by folder, and when."""
 
     snapshot_id: str
     days: Mapping[str, tuple[str, ...]]
+    day: str | None = None  # YYYY-MM-DD of that look; None if an older version wrote it
 
 
 class SnapshotStore:
@@ -70,11 +71,13 @@ class SnapshotStore:
         raw = self._objects.get_many([_events_key(chunk.events) for chunk in chunks])
         return [unpack_events(data) for data in raw]
 
-    def images(self, chunk: Chunk) -> dict[str, np.ndarray]:
-        """Pixels uint8 [64, 64] of a chunk's images, without those that were erased."""
+    def images(self, chunk: Chunk, *, lost_ok: bool = False) -> dict[str, np.ndarray]:
+        """Pixels uint8 [64, 64] of a chunk's images, without those that were erased; with `lost_ok` {} for a lost shard."""
         if chunk.images is None:
             return {}
         data = self._objects.find(_images_key(chunk.images))
+        if data is None and lost_ok:
+            return {}
         if data is None:
             raise StoreError(f"snapshot shard {_images_key(chunk.images)} is missing: run `medloop snapshot --full`")
         return unpack_images(data)
@@ -96,9 +99,16 @@ class SnapshotStore:
         """Complete a snapshot whose shards are all stored; True if it is new."""
         return self._objects.ensure(_manifest_key(manifest.snapshot_id), manifest.to_json())
 
-    def point_to(self, manifest: Manifest, *, days: Mapping[Folder, Sequence[str]]) -> None:
-        """Make this the latest snapshot, unless somebody else's holds more events by now."""
-        raw = json.dumps({"snapshot_id": manifest.snapshot_id, "days": {k: list(v) for k, v in days.items()}}).encode()
+    def point_to(self, manifest: Manifest, *, days: Mapping[Folder, Sequence[str]], day: str) -> None:
+        """Make this the latest snapshot, unless somebody else's holds more events by now.
+
+        Args:
+            manifest: The snapshot.
+            days: Days that it has looked at, by folder.
+            day: The day of that look, YYYY-MM-DD.
+        """
+        seen = {folder: list(looked_at) for folder, looked_at in days.items()}
+        raw = json.dumps({"snapshot_id": manifest.snapshot_id, "days": seen, "day": day}).encode()
         for _ in range(5):
             try:
                 current, e_tag = self._objects.get_versioned(LATEST)
@@ -144,24 +154,43 @@ class SnapshotStore:
         parsed = (record.parse() for records in self.events(manifest.chunks) for record in records)
         return [event for event in parsed if event is not None]
 
+    def events_about(self, manifest: Manifest, image_sha256s: Collection[str]) -> list[Event]:
+        """A snapshot's events about these images, oldest first. Reads every shard of events, and parses few of them."""
+        found: list[Event] = []
+        for start in range(0, len(manifest.chunks), SHARDS_AT_ONCE):
+            for records in self.events(manifest.chunks[start : start + SHARDS_AT_ONCE]):
+                found += events_about(records, image_sha256s)
+        return found
+
+    def event_ids(self, manifest: Manifest) -> set[str]:
+        """Ids of all events of a snapshot, without those in shards that were lost."""
+        shards = self._objects.find_many([_events_key(chunk.events) for chunk in manifest.chunks])
+        return {record.id for data in shards if data is not None for record in unpack_events(data)}
+
     def erase_image(self, image_sha256: str) -> list[str]:
-        """Take an image's pixels out of every shard that holds them; the keys of those shards.
+        """`erase_images` of one."""
+        return self.erase_images({image_sha256})
+
+    def erase_images(self, image_sha256s: Collection[str]) -> list[str]:
+        """Take images' pixels out of every shard that holds them, in one pass over all; the keys of those shards.
 
         Ids and manifests stay: they name events and image hashes, not pixels.
         """
+        gone = set(image_sha256s)
         manifests = map(self.manifest, self.ids())
         chunks = {chunk.images: chunk for manifest in manifests for chunk in manifest.chunks if chunk.images}
         purged = []
         for chunk, records in zip(chunks.values(), self.events(list(chunks.values())), strict=True):
-            if image_sha256 in corrected_images(records) and self._purge(chunk, image_sha256):
+            if (named := gone.intersection(corrected_images(records))) and self._purge(chunk, named):
                 purged.append(_images_key(str(chunk.images)))
         return sorted(purged)
 
-    def _purge(self, chunk: Chunk, image_sha256: str) -> bool:
+    def _purge(self, chunk: Chunk, image_sha256s: Collection[str]) -> bool:
         pixels = self.images(chunk)
-        if pixels.pop(image_sha256, None) is None:
+        kept = {sha256: image for sha256, image in pixels.items() if sha256 not in image_sha256s}
+        if len(kept) == len(pixels):
             return False
-        self._objects.put(_images_key(str(chunk.images)), pack_images(pixels))
+        self._objects.put(_images_key(str(chunk.images)), pack_images(kept))
         return True
 
     def _read_pixels(self, chunks: Sequence[Chunk], wanted: Sequence[str]) -> tuple[np.ndarray, set[str]]:
@@ -187,7 +216,8 @@ def _only_with_image(decision: Decision, there: Collection[str]) -> Decision:
 def _parse_pointer(raw: bytes) -> Pointer:
     try:
         body = json.loads(raw)
-        return Pointer(body["snapshot_id"], {folder: tuple(days) for folder, days in body["days"].items()})
+        days = {folder: tuple(days) for folder, days in body["days"].items()}
+        return Pointer(body["snapshot_id"], days, body.get("day"))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StoreError(f"{LATEST} is damaged: delete it, the next snapshot makes it anew ({error})") from error
 
