@@ -90,7 +90,16 @@ class Answers:
 @pytest.mark.parametrize(
     ("found", "answers", "says"),
     [
-        (run("success", promote="success"), Answers(train_return_value="8"), "Version 8 was trained, passed"),
+        (
+            run("success", promote="success"),
+            Answers(train_return_value="8", promote_replaced="7"),
+            "Version 8 passed its tests and answers now",
+        ),
+        (
+            run("success", promote="success"),
+            Answers(train_return_value="8"),
+            "Nothing changed: version 8 answers already",
+        ),
         (
             run("success", promote="skipped"),
             Answers(train_return_value="8", promote_reason="worse"),

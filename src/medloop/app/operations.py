@@ -133,9 +133,11 @@ def outcome(airflow: Airflow, run: DagRun) -> str:
     reason = airflow.result(run.run_id, "promote", key="reason") or airflow.result(run.run_id, "snapshot", key="reason")
     version = airflow.result(run.run_id, "train")
     if run.tasks.get("promote") == "success":
-        return f"Version {version} was trained, passed its tests and answers now."
+        if airflow.result(run.run_id, "promote", key="replaced") is None:  # it moved nothing
+            return f"Nothing changed: version {version} answers already, and has learned exactly this before."
+        return f"Version {version} passed its tests and answers now."
     if version:
-        return f"Version {version} was trained, but the old one stays: {reason}"
+        return f"Version {version} was tested, but the old one stays: {reason}"
     return f"Nothing was trained: {reason}"
 
 

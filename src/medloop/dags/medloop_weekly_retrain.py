@@ -65,8 +65,9 @@ with a sentence that says what to do. The champion goes on serving whatever happ
         "force": Param(
             False,
             type="boolean",
-            title="Retrain in any case",
-            description="Train even when too few corrections are new. The gate still decides what is promoted.",
+            title="Go on in any case",
+            description="Even when too few corrections are new. What a version has learned exactly so before is not "
+            "trained again, and the gate still decides what is promoted.",
         ),
         "min_new": Param(
             None,
