@@ -47,17 +47,17 @@ class TrainingConfig:
     """How to learn. Fixed steps, never a clock: the same seed must give the same weights."""
 
     seed: int = 0
-    steps: int = 1600  # optimiser steps
+    steps: int = 1400  # optimiser steps
     batch_size: int = 186  # base images and corrections in a batch
     unknown_batch: int = 46  # unknown images in a batch, on top
     correction_share: float = 0.25  # most of the batch that corrections may take
-    learning_rate: float = 3e-3  # peak of the one cycle
+    learning_rate: float = 4e-3  # peak of the one cycle
     weight_decay: float = 0.05
     warm_up: float = 0.1  # share of the steps with a rising learning rate
     averaging: float = 0.99  # decay of the averaged weights
     unaltered: float = 0.45  # share of each batch that is not augmented
     trimmed: float = 0.1  # share of the augmented views that the loss leaves out as mislabelled
-    n_unknown: int = 3000  # procedural unknown images to make
+    n_unknown: int = 3000  # procedural unknown images to train on, and as many to fit thresholds on
     calibration_views: int = 4  # altered copies of each held-out image to fit thresholds on
     workers: int = 2  # threads that share each batch; part of the recipe, as the weights depend on it
     device: str = "auto"  # a torch device, or "auto": a GPU where there is one
@@ -234,7 +234,7 @@ def _calibrate(
 ) -> tuple[calibration.Calibration, dict[str, float]]:
     rows = np.linspace(0, len(data.validation_images) - 1, min(CALIBRATED, len(data.validation_images))).astype(int)
     held_out, targets = torch.from_numpy(data.validation_images[rows]), np.asarray(data.validation_targets)[rows]
-    negatives = unknown_images(max(40, config.n_unknown // 4), seed=config.seed + 1)
+    negatives = unknown_images(config.n_unknown, seed=config.seed + 1)
 
     def view(number: int) -> np.ndarray:
         return _logits(
