@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from medloop.app.access import User
 from medloop.app.backend import Backend
-from medloop.app.session import Answer, Picture, Workbench
+from medloop.app.session import Answer, Picture, Source, Workbench
 from medloop.core.decode import Limits, decode
 from medloop.jobs.correct import correct
 from medloop.jobs.correct import withdraw as withdraw_job
@@ -18,11 +18,23 @@ from medloop.serving import Served
 
 STORED_WITHIN_S: Final = 0.25  # how long a click waits, so that "stored" usually shows at once
 BATCH: Final = 16  # pictures between two movements of the progress bar
+SHOWN_EVERY_S: Final = 0.7  # how long to classify before the page shows what there is: drawing it takes time, too
 
 
 def limits(backend: Backend) -> Limits:
     """The limits of uploads, as set."""
     return Limits(max_bytes=backend.settings.max_upload_mb * 2**20)
+
+
+def classify(backend: Backend, bench: Workbench, fresh: Sequence[Source], served: Served) -> Iterator[int]:
+    """Classify files in small batches, and after each tell how many are left; ends when it is time to show some."""
+    until = time.monotonic() + SHOWN_EVERY_S
+    for start in range(0, len(fresh), BATCH):
+        batch = fresh[start : start + BATCH]
+        note(backend, bench, bench.add(batch, served, limits=limits(backend)), served)
+        yield len(fresh) - start - len(batch)
+        if time.monotonic() >= until:
+            return
 
 
 def note(backend: Backend, bench: Workbench, pictures: Iterable[Picture], served: Served) -> None:

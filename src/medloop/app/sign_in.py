@@ -9,6 +9,7 @@ import streamlit as st
 
 from medloop.app.access import SignInError, User
 from medloop.app.backend import Backend
+from medloop.app.plain import plain
 from medloop.app.state import user
 from medloop.services.programs import metadata_url
 from medloop.settings import Settings
@@ -49,14 +50,20 @@ def page(settings: Settings, why: str) -> None:
 
 
 def foot(back: Backend, who: User) -> None:
-    """Under the menu: who is here, and what this is not."""
+    """Under the menu: who is here, who else may be, and what this is not."""
     with st.sidebar:
+        alone = who.local and not back.settings.allow_remote
         st.caption(
-            f"You are {who.shown_as or who.name} ({who.role})." + (" No login: one local user." if who.local else "")
+            plain(f"You are {who.shown_as or who.name} ({who.role}).")
+            + (" No login: one local user, on this machine only." if alone else "")
         )
         if not who.local:
             st.button("Sign out", key="sign-out", type="tertiary", icon=":material/logout:", on_click=st.logout)
             _leave_in_time(back)
+        elif not alone:
+            st.warning(
+                "No login: everybody who reaches this page is an administrator.", icon=":material/no_encryption:"
+            )
         st.caption("Not a medical device.")
 
 

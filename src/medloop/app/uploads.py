@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from medloop.app.session import Source
 from medloop.errors import DecodeError
-from medloop.stores.archives import ZIP_STARTS, Entry, open_archive
+from medloop.stores.archives import ZIP_STARTS, Entry, is_hidden, open_archive
 
 MAX_MEMBERS: Final = 1_000  # pictures from one zip
 MAX_DIRECTORY_BYTES: Final = 2**20  # of its table of contents: a thousand entries with names of any decent length
@@ -22,7 +22,7 @@ class Upload(Protocol):
     """A file from the browser, as Streamlit hands it over."""
 
     file_id: str
-    name: str
+    name: str  # of a file in a folder: its path from there
 
     def getvalue(self) -> bytes: ...
 
@@ -36,7 +36,7 @@ class Unpacked:
 
 
 def unpack(uploads: Iterable[Upload], *, known: Unpacked | None = None, max_bytes: int) -> Unpacked:
-    """Every file of the uploads, zips opened.
+    """Every file of the uploads, zips opened. What systems leave in a folder beside a person's files is left out.
 
     Args:
         uploads: As the browser gave them.
@@ -48,6 +48,8 @@ def unpack(uploads: Iterable[Upload], *, known: Unpacked | None = None, max_byte
         earlier.setdefault(source.id.partition("/")[0], []).append(source)
     result = Unpacked()
     for upload in uploads:
+        if "/" in upload.name and is_hidden(upload.name):
+            continue
         if upload.file_id in earlier:
             result.sources += earlier[upload.file_id]
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from medloop.app import actions, gallery
+from medloop.app import actions, gallery, restarted
 from medloop.app.backend import Backend, backend
 from medloop.app.bars import bars
 from medloop.app.dicom_controls import dicom_controls
@@ -14,7 +14,7 @@ from medloop.app.explain import explanation
 from medloop.app.keyboard import guard_enter
 from medloop.app.plain import plain
 from medloop.app.session import Picture, Source, Workbench
-from medloop.app.state import guarded, show_failure, user, visitor, workbench
+from medloop.app.state import attempt, guarded, show_failure, user, visitor, workbench
 from medloop.app.uploads import Unpacked, unpack
 from medloop.app.verdicts import NONE_OF_THESE, advice, class_name, count_of, ranked
 from medloop.errors import ModelError
@@ -41,10 +41,11 @@ def page() -> None:
         st.session_state["announced"] = served.version
         st.toast(f"Version {served.version} answers now.", icon=":material/new_releases:")
     bench.version = served.version
-    fresh = bench.sync(sources)
+    fresh, left = bench.sync(sources), 0
     if fresh:
         with busy:
-            _classify(back, bench, fresh, served)
+            left = _classify(back, bench, fresh, served)
+    restarted.watch(len(bench.pictures))
     _watch(back, served.version)
     _skipped(bench)
     _unreadable(bench)
@@ -52,6 +53,8 @@ def page() -> None:
         _work(back, served)
     elif not (bench.unreadable or bench.skipped):
         _empty(back, bench)
+    if left:
+        st.rerun()
 
 
 def _uploads(back: Backend, bench: Workbench) -> list[Source]:
@@ -62,8 +65,15 @@ def _uploads(back: Backend, bench: Workbench) -> list[Source]:
         max_upload_size=back.settings.max_upload_mb,
         help="They stay in this page's memory. DICOM files need no ending in their name.",
     )
+    with st.expander("Or a whole folder", icon=":material/folder_open:", key="whole-folder"):
+        folder = st.file_uploader(
+            "Folder, with all that lies in it",
+            accept_multiple_files="directory",
+            key="folder",
+            max_upload_size=back.settings.max_upload_mb,
+        )
     known: Unpacked | None = st.session_state.get("unpacked")
-    unpacked = unpack(files, known=known, max_bytes=back.settings.max_upload_mb * 2**20)
+    unpacked = unpack([*files, *folder], known=known, max_bytes=back.settings.max_upload_mb * 2**20)
     st.session_state["unpacked"] = unpacked
     with st.container(key="problems"):
         for problem in unpacked.problems:
@@ -71,20 +81,24 @@ def _uploads(back: Backend, bench: Workbench) -> list[Source]:
     return unpacked.sources + bench.examples
 
 
-def _classify(back: Backend, bench: Workbench, fresh: list[Source], served: Served) -> None:
-    """Classify new files in small batches; what is done stays when the person stops it."""
-    place = st.empty()
+def _classify(back: Backend, bench: Workbench, fresh: list[Source], served: Served) -> int:
+    """Classify new files until it is time to show some; how many are left. Stopping keeps what is done."""
+    place, left = st.empty(), len(fresh)
+    total = len(bench.pictures) + len(bench.unreadable) + left
     with place.container(horizontal=True, vertical_alignment="bottom"):
-        progress = st.progress(0.0, text=f"Looking at {count_of(len(fresh), 'picture')} …")
-        if len(fresh) > actions.BATCH:
+        progress = st.progress(1 - left / total, text=_looked_at(total - left, total))
+        if total > 1:
             st.button("Stop", key="stop", icon=":material/stop_circle:", on_click=bench.stop)
-    for start in range(0, len(fresh), actions.BATCH):
-        added = bench.add(fresh[start : start + actions.BATCH], served, limits=actions.limits(back))
-        actions.note(back, bench, added, served)
-        done = min(start + actions.BATCH, len(fresh))
-        progress.progress(done / len(fresh), text=f"Looked at {done} of {count_of(len(fresh), 'picture')}")
-    place.empty()
+    for left in actions.classify(back, bench, fresh, served):
+        progress.progress(1 - left / total, text=_looked_at(total - left, total))
+    if not left:
+        place.empty()
     bench.arrange()
+    return left
+
+
+def _looked_at(done: int, total: int) -> str:
+    return f"Looked at {done} of {count_of(total, 'picture')}"
 
 
 def _skipped(bench: Workbench) -> None:
@@ -124,15 +138,22 @@ def _unreadable(bench: Workbench) -> None:
 
 def _empty(back: Backend, bench: Workbench) -> None:
     """No picture yet: say what happens to them, and offer some to try."""
+    if restarted.restarted():
+        st.warning(
+            "This page was restarted, and the pictures that were here are gone: please add them again. The answers you "
+            "gave are kept, see My corrections.",
+            icon=":material/restart_alt:",
+        )
     st.caption(
         "A picture is stored only if you confirm or correct its answer. Of the others the answer alone is counted, "
         "without picture, file name or person."
     )
-
-    def show() -> None:
-        bench.examples = examples(back.loop.datasets.get(back.settings.base_dataset))
-
-    st.button("Try it with example pictures", key="examples", icon=":material/imagesmode:", on_click=guarded(show))
+    if st.button("Try it with example pictures", key="examples", icon=":material/imagesmode:"):
+        with st.container(key="fetching"), st.spinner("Fetching example pictures …"):
+            found = attempt(lambda: examples(back.loop.datasets.get(back.settings.base_dataset)))
+        if found:
+            bench.examples = found
+            st.rerun()
 
 
 def _work(back: Backend, served: Served) -> None:
