@@ -1,4 +1,4 @@
-"""Chromium and a Streamlit server for the tests in a browser."""
+"""Chromium, a Streamlit server, and what a person does at the page, for the tests in a browser."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
+from tests.app.models import picture
 from tests.chromium import FLAGS, chromium_path
 from tests.servers import answers, clean_environment, wait_until
 
+from medloop.core.decode import encode_png
 from medloop.services.ports import free_ports
+from medloop.services.programs import PACKAGE
 
 HERE = Path(__file__).parent
+SHIPPED_CONFIG = PACKAGE / "app" / ".streamlit"
 
 
 @contextmanager
@@ -37,13 +41,16 @@ def app_over_memory(
     options: Sequence[str] = (),
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
-    """The app over `tests.app.site`, as a server of its own; its address."""
+    """The app over `tests.app.site`, as a server of its own; its address.
+
+    Streamlit takes the shipped configuration (colours, no stack traces) from beside the shipped main.py, which is not
+    what runs here; a link to it where the server starts does the same.
+    """
     port = port or free_ports(1)[0]
+    (folder / ".streamlit").symlink_to(SHIPPED_CONFIG)
     command = [
         sys.executable, "-m", "medloop.guard", "--",
-        sys.executable, "-m", "streamlit", "run", str(entry), "--server.port", str(port),
-        "--server.address", "127.0.0.1", "--server.headless", "true", "--browser.gatherUsageStats", "false",
-        "--client.toolbarMode", "viewer", "--server.fileWatcherType", "none", *options, "--", str(folder),
+        sys.executable, "-m", "streamlit", "run", str(entry), "--server.port", str(port), *options, "--", str(folder),
     ]  # fmt: skip
     log = (folder / "app.log").open("wb")
     environment = {**clean_environment(), **(settings or {})}
@@ -71,3 +78,31 @@ def settle(page: Page) -> None:
     expect(page.locator("[data-testid=stApp]")).to_have_attribute(
         "data-test-script-state", re.compile("notRunning"), timeout=30_000
     )
+
+
+def files(*levels: int) -> list[FilePayload]:
+    """Pictures of these grey levels, named after them."""
+    return [{"name": f"{level}.png", "mimeType": "image/png", "buffer": encode_png(picture(level))} for level in levels]
+
+
+def give(page: Page, *given: FilePayload) -> None:
+    """Hand files to the page, and don't wait."""
+    page.locator(".st-key-uploads input[type=file]").set_input_files(given)
+
+
+def upload(page: Page, *levels: int) -> None:
+    """Pictures of these grey levels; returns when they are answered."""
+    give(page, *files(*levels))
+    expect(page.locator(".st-key-answer")).to_be_visible(timeout=30_000)
+    settle(page)
+
+
+def press(page: Page, key: str) -> None:
+    """A key, once the page is drawn: before that its buttons may not be there to hear it."""
+    settle(page)
+    page.keyboard.press(key)
+
+
+def says(page: Page, key: str, words: str, *, timeout: float = 30_000) -> None:
+    """The part with this key says the words, sooner or later. While Streamlit redraws, there may be two of it."""
+    expect(page.locator(f".st-key-{key}", has_text=words).first).to_be_visible(timeout=timeout)

@@ -32,26 +32,17 @@ from medloop.stores.snapshots import SnapshotStore
 from medloop.wiring import connect, utc_now
 
 
-class SwitchedStore(CorrectionStore):
-    """A correction store that can be unplugged."""
+class SwitchedObjects(ObjectStore):
+    """A bucket that can be unplugged."""
 
     away = False
 
-    def put(self, *args, **kwargs):
-        self._reach()
-        return super().put(*args, **kwargs)
-
-    def images(self, *args, **kwargs):
-        self._reach()
-        return super().images(*args, **kwargs)
-
-    def days(self, *args, **kwargs):
-        self._reach()
-        return super().days(*args, **kwargs)
-
-    def _reach(self) -> None:
+    @contextmanager
+    def _translated(self, doing: str, key: str) -> Iterator[None]:
         if self.away:
             raise StoreUnavailableError("S3 at http://127.0.0.1:1 does not answer")
+        with super()._translated(doing, key):
+            yield
 
 
 @dataclass
@@ -60,7 +51,7 @@ class Site:
 
     backend: Backend
     registry: MemoryRegistry
-    store: SwitchedStore
+    store: SwitchedObjects
 
     @property
     def loop(self):
@@ -95,10 +86,10 @@ class Site:
 @contextmanager
 def open_site(home: Path, *, with_model: bool = True, registry: MemoryRegistry | None = None) -> Iterator[Site]:
     """The installation as the process's backend, until the block ends."""
-    objects, registry = ObjectStore.in_memory(), registry or MemoryRegistry()
+    objects, registry = SwitchedObjects.in_memory(), registry or MemoryRegistry()
     if with_model:
         registry.add(brightness_model())
-    store, outbox = SwitchedStore(objects), Outbox(home / "outbox.db")
+    store, outbox = CorrectionStore(objects), Outbox(home / "outbox.db")
     loop = replace(
         connect(Settings(home=home, identity="plain", user="ada")),
         objects=objects,
@@ -122,7 +113,7 @@ def open_site(home: Path, *, with_model: bool = True, registry: MemoryRegistry |
     backend = Backend(loop, champion, recorder)
     install(backend)
     try:
-        yield Site(backend, registry, store)
+        yield Site(backend, registry, objects)
     finally:
         install(None)
         recorder.stop()

@@ -1,7 +1,7 @@
-"""The entry of the browser tests: the real app over an installation in memory.
+"""The entry of the browser tests: the real app over installations in memory.
 
-`streamlit run site_app.py -- FOLDER`. The file FOLDER/champion names the version that the registry's alias shows, so
-that a test outside this process can promote.
+`streamlit run site_app.py -- FOLDER`; `?site=NAME` in the address picks one of `tests.app.site_names`. The file
+FOLDER/champion names the version that the usual one's registry shows, so that a test outside this process can promote.
 """
 
 from __future__ import annotations
@@ -15,14 +15,18 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.app.registry import MemoryRegistry
 from tests.app.site import Site, open_site
+from tests.app.site_names import AWAY, BROKEN, EMPTY, USUAL
 
+from medloop.app.backend import install
 from medloop.app.main import main
 
 
 class SteeredRegistry(MemoryRegistry):
     """A registry whose champion a file outside can name."""
 
-    folder: Path
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
 
     def version_of(self, alias: str) -> str | None:
         steering = self.folder / alias
@@ -33,20 +37,27 @@ class SteeredRegistry(MemoryRegistry):
 
 
 @st.cache_resource(show_spinner=False)
-def site() -> tuple[Site, object]:
-    """One for the process, with a conflict to review and a version that the gate refused."""
+def site(name: str) -> tuple[Site, object]:
+    """Each once a process; the usual one has conflicts to review and a version that the gate refused."""
     folder = Path(sys.argv[1])
-    registry = SteeredRegistry()
-    registry.folder = folder
-    context = open_site(folder, registry=registry)
+    home = folder / name
+    home.mkdir(exist_ok=True)
+    context = open_site(home, with_model=name != EMPTY, registry=SteeredRegistry(folder if name == USUAL else home))
     opened = context.__enter__()
+    if name == USUAL:
+        opened.add_rejected_version()
+        for level in (60, 62, 64):
+            opened.say(level, "Hand", who="bob")
+            opened.say(level, "CXR", who="eve")
+    if name != EMPTY:
+        opened.say(50, "CXR", seed=9)
+    opened.registry.away = opened.store.away = name == AWAY
     opened.backend.champion.start()
-    opened.add_rejected_version()
-    opened.say(60, "Hand", who="bob")
-    opened.say(60, "CXR", who="eve")
-    opened.say(50, "CXR", seed=9)
     return opened, context  # a context that nobody keeps is closed
 
 
-site()
+chosen = st.query_params.get("site", USUAL)
+if chosen == BROKEN:
+    raise RuntimeError("a defect of medloop, which nobody foresaw")
+install(site(chosen)[0].backend)
 main()

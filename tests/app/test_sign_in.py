@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 from oidc_provider_mock import User, run_server_in_thread
 from playwright.sync_api import Browser, Page, expect
-from tests.app.browser import app_over_memory, chromium, settle
-from tests.app.models import picture
-from tests.app.test_browser import serious
+from tests.app.axe import serious
+from tests.app.browser import app_over_memory, settle, upload
 
-from medloop.core.decode import encode_png
 from medloop.services.ports import free_ports
 from medloop.services.programs import Login
 
@@ -24,12 +22,6 @@ PEOPLE = [
     User(sub="2", claims={"name": "Cora", "roles": ["corrector"]}),
     User(sub="3", claims={"name": "Vera"}),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as opened:
-        yield opened
 
 
 @contextmanager
@@ -66,13 +58,6 @@ def signed_in(browser: Browser, url: str, sub: str) -> Iterator[Page]:
     context.close()
 
 
-def upload(page: Page, level: int) -> None:
-    file = {"name": f"{level}.png", "mimeType": "image/png", "buffer": encode_png(picture(level))}
-    page.locator(".st-key-uploads input[type=file]").set_input_files(file)
-    expect(page.locator(".st-key-answer")).to_be_visible(timeout=30_000)
-    settle(page)
-
-
 def test_nobody_sees_anything_before_signing_in(browser, address):
     context = browser.new_context()
     page = context.new_page()
@@ -80,7 +65,9 @@ def test_nobody_sees_anything_before_signing_in(browser, address):
         page.goto(address + path)
         expect(page.locator(".st-key-sign-in")).to_be_visible(timeout=30_000)
         expect(page.locator(".st-key-uploads, .st-key-health, .st-key-levers")).to_have_count(0)
-    assert serious(page) == []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert serious(page) == []
     context.close()
 
 
