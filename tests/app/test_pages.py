@@ -6,12 +6,10 @@ from dataclasses import replace
 
 import pytest
 from tests.app.apptest import button, has_button, texts
-from tests.app.models import picture
 
 from medloop.app.backend import install
-from medloop.core.decode import decode, encode_png
 from medloop.core.events import Review
-from medloop.jobs.correct import correct, withdraw
+from medloop.jobs.correct import withdraw
 from medloop.jobs.review import queue
 from medloop.jobs.snapshot import snapshot
 
@@ -135,27 +133,29 @@ def test_the_queue_says_when_the_store_is_away(site, run_page):
     assert not app.exception
 
 
-def test_the_monitor_shows_health_and_what_people_said(site, run_page):
-    site.say(50, "CXR")
-    site.say(50, "Hand", seed=1)
-    page = texts(run_page("monitor"))
-    assert "Everything is stored." in page
-    assert "Version 1 answers." in page
-    assert "2 answers, 1 of them confirmed" in page
-
-
-def test_the_monitor_says_what_waits_and_why(site, run_page):
-    site.store.away = True
-    image = decode(encode_png(picture(50)))
-    correct(site.loop, image=image, given_label="Hand", prediction=None, model_version=None, who="ada")
-    assert "1 wait" in texts(run_page("monitor"))
-
-
 def test_help_names_limits_licence_and_versions(site, run_page):
     page = texts(run_page("help"))
     assert "not a medical device" in page
     assert "CC BY-SA 4.0" in page
     assert "version 1" in page
+    assert "whoever uses this page has every right, and is on record as ada" in page
+
+
+@pytest.mark.parametrize("word", ["Champion", "Challenger", "Reference", "Gate", "Snapshot", "Drift"])
+def test_help_explains_the_words_of_the_other_pages(site, run_page, word):
+    assert f"| **{word}** |" in texts(run_page("help"))
+
+
+def test_help_names_every_key_that_a_page_listens_to(site, run_page):
+    site.say(50, "Hand", who="ada")
+    site.say(50, "ChestCT", who="eve")
+    classify = run_page("classify")
+    button(classify, "examples").click().run()
+    used = {b.proto.shortcut.lower() for app in (classify, run_page("review")) for b in app.button} - {""}
+    names = {"left": "←", "right": "→", "enter": "Enter"}
+    page = texts(run_page("help"))
+    assert {"left", "right", "0", "1"} <= used
+    assert [key for key in used - set("123456789") if f"`{names.get(key, key.upper())}`" not in page] == []
 
 
 def test_a_withdrawal_from_elsewhere_is_seen(site, run_page):

@@ -34,7 +34,7 @@ def promotion(backend: Backend) -> Watched:
     except MedloopError as error:
         return Watched(alarm=False, sentence=f"The newest promotion cannot be judged. {error}")
     if not found.watching:
-        return Watched(alarm=False, sentence="No promotion is young enough to be watched.")
+        return Watched(alarm=False, sentence="No version was promoted lately, so none is being watched.")
     reasons = "; ".join(found.reasons)
     if found.alarm:
         return Watched(

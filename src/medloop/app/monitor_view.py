@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from medloop.app.verdicts import class_name, count_of
+from medloop.app.verdicts import class_name, count_of, percent
 from medloop.core.drift import EXPECTED, LEAST, Drift
 from medloop.core.events import Correction, Review
 from medloop.stores.predictions import PredictionLine
@@ -53,13 +53,13 @@ def spread_per_day(values: Iterable[tuple[str, float]]) -> list[dict[str, Any]]:
 
 
 def drift_sentence(what: str, found: Drift) -> str:
-    """Such as: 12 % of 230 pictures are … (between 8 and 17 %); without drift it would be about 5 %."""
+    """Such as: 12 % of 230 pictures are … (probably between 8 % and 17 %); about 5 % is usual."""
     if found.n < LEAST:
         return f"{count_of(found.n, 'picture')} so far: {LEAST} are needed to tell."
-    verdict = "That is drift." if found.is_alarm else "No drift to be seen."
+    verdict = "That is drift: the pictures have changed." if found.is_alarm else "No drift to be seen."
     return (
-        f"{100 * found.odd / found.n:.0f} % of {found.n} pictures {what} (95 % interval {100 * found.low:.0f} to "
-        f"{100 * found.high:.0f} %); without drift about {100 * EXPECTED:.0f} % would be. {verdict}"
+        f"{percent(found.odd / found.n)} of {found.n} pictures {what} (probably between {percent(found.low)} and "
+        f"{percent(found.high)}); about {percent(EXPECTED)} is usual. {verdict}"
     )
 
 

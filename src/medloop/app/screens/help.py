@@ -7,9 +7,11 @@ from importlib.resources import files
 
 import streamlit as st
 
+from medloop.app.access import User
 from medloop.app.backend import backend
 from medloop.app.bars import facts
 from medloop.app.loop_picture import loop_picture
+from medloop.app.plain import plain
 from medloop.app.state import visitor
 from medloop.app.verdicts import class_name
 from medloop.errors import ModelError
@@ -23,10 +25,13 @@ def page() -> None:
     st.markdown((texts / "help.md").read_text("utf-8"))
     st.header("Versions")
     st.html(facts(_versions().items()))
-    st.caption(
-        f"You are {who.shown_as or who.name}, {who.role}."
-        + (" There is no login: one local user." if who.local else "")
-    )
+    st.caption(_who(who))
+
+
+def _who(who: User) -> str:
+    if who.local:
+        return f"There is no login here: whoever uses this page has every right, and is on record as {plain(who.name)}."
+    return f"You are signed in as {plain(who.shown_as or who.name)}. Your role: {who.role}."
 
 
 def _versions() -> dict[str, str]:

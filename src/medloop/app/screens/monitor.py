@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 
 import numpy as np
@@ -12,8 +13,8 @@ import streamlit as st
 
 from medloop.app import alarms, charts, monitor_view
 from medloop.app.backend import Backend, backend
-from medloop.app.health import Health, model_health, outbox_health, service_health
-from medloop.app.verdicts import count_of
+from medloop.app.health import STORE, Checkup, Health, model_health, outbox_health, services
+from medloop.app.verdicts import count_of, percent
 from medloop.core import drift
 from medloop.core.events import Correction
 from medloop.core.intervals import wilson_interval
@@ -21,6 +22,7 @@ from medloop.errors import MedloopError
 from medloop.serving import Served
 from medloop.stores.predictions import PredictionLine
 
+FIRST = "health-first"  # in the session's state: the page is being drawn, not looked at again
 LOOK_S = 15.0
 DAYS = 30  # that are looked at
 MOST = 50_000  # newest predictions that are looked at
@@ -38,31 +40,45 @@ def page() -> None:
     st.title("Monitor")
     place = st.container(key="alarms")
     st.subheader("Health", anchor=False)
-    _health(back)
-    st.subheader("What the model saw", anchor=False)
-    found = _seen(back)
-    st.subheader("What people answered", anchor=False)
-    _answered(back)
+    checkup = _checkup(str(back.settings.home), back)
+    st.session_state[FIRST] = True
+    _health(back, checkup)
+    if checkup.is_away(STORE):
+        st.error(
+            "What the model saw and what people answered cannot be read: the store does not answer.",
+            icon=":material/cloud_off:",
+        )
+        found, watched = [], alarms.Watched(alarm=False, sentence="")
+    else:
+        st.subheader("What the model saw", anchor=False)
+        found = _seen(back)
+        st.subheader("What people answered", anchor=False)
+        _answered(back)
+        watched = _promotion(str(back.settings.home), back)
     with place:
-        _alarms(back, found)
+        _alarms(back, watched, found)
 
 
-def _alarms(back: Backend, found: Sequence[str]) -> None:
+def _alarms(back: Backend, watched: alarms.Watched, found: Sequence[str]) -> None:
     """Drawn last, since it needs what the rest has found out."""
-    watched = _promotion(str(back.settings.home), back)
     said = [*([watched.sentence] if watched.alarm else []), *filter(None, [alarms.stuck(back)]), *found]
     for sentence in said:
         st.error(sentence, icon=":material/notification_important:")
     if not said:
         st.success("No alarm.", icon=":material/notifications_off:")
-    if not watched.alarm:
+    if watched.sentence and not watched.alarm:
         st.caption(watched.sentence)
 
 
 @st.fragment(run_every=LOOK_S)
-def _health(back: Backend) -> None:
+def _health(back: Backend, checkup: Checkup) -> None:
     with st.container(key="health"):
-        for item in [model_health(back), outbox_health(back), *service_health(back)]:
+        for item in (model_health(back), outbox_health(back)):
+            _line(item)
+        first = st.session_state.pop(FIRST, False)  # later looks change the lines in place, and nothing moves
+        with st.spinner("Asking the services …") if first else nullcontext():
+            found = checkup.look()
+        for item in found:
             _line(item)
 
 
@@ -115,25 +131,24 @@ def _drift(back: Backend, lines: Sequence[PredictionLine]) -> list[str]:
     distance = drift.odd_distance([line.distance for line in recent if line.distance is not None], reference)
     left, right = st.columns(2)
     with left:
-        sure = [(line.at, line.confidence) for line in own]
-        _spread(sure, "Confidence", reference.confidences)
+        sure = monitor_view.spread_per_day((line.at, line.confidence) for line in own)
+        middle = float(np.median(reference.confidences))
+        chart = charts.spread(sure, title="Confidence", reference=middle, percent=True)
+        st.vega_lite_chart(chart, alt="Confidence a day, with the middle of the test pictures")
         st.markdown(monitor_view.drift_sentence("got a less sure answer than 19 of 20 test pictures", confidence))
     with right:
-        far = [(line.at, line.distance) for line in own if line.distance is not None]
-        _spread(far, "Distance", reference.distances)
-        st.markdown(monitor_view.drift_sentence("are stranger to it than 19 of 20 test pictures", distance))
+        far = monitor_view.spread_per_day((line.at, line.distance) for line in own if line.distance is not None)
+        chart = charts.spread(far, title="How unlike what it knows", reference=float(np.median(reference.distances)))
+        st.vega_lite_chart(chart, alt="How unlike the pictures are a day, with the middle of the test pictures")
+        unlike = "are less like anything that it knows than 19 of 20 test pictures"
+        st.markdown(monitor_view.drift_sentence(unlike, distance))
     st.caption(
-        f"Version {served.version} on the last {count_of(len(days), 'day')} with pictures. Dots: the middle of a day; "
-        "lines: 8 of 10 pictures; dashed: the middle of the base data set's test pictures, which no training saw. "
-        "Distance: to the most similar labelled picture of the base data set, as the model sees it (0: the same); "
-        "pictures learned from corrections are not in that set."
+        f"Version {served.version} on the last {count_of(len(days), 'day')} with pictures. Dots: the middle picture of "
+        "a day; lines: 8 of 10 pictures; dashed: the middle test picture, which no training saw. How unlike: compared "
+        "with the most similar labelled picture of the original data, as the model sees it (0: the same). Pictures "
+        "learned from corrections are not among those."
     )
     return alarms.drifted(confidence, distance)
-
-
-def _spread(values: Sequence[tuple[str, float]], title: str, tested: np.ndarray) -> None:
-    chart = charts.spread(monitor_view.spread_per_day(values), title=title, reference=float(np.median(tested)))
-    st.vega_lite_chart(chart, alt=f"{title} a day, with the middle of the test pictures")
 
 
 def _answered(back: Backend) -> None:
@@ -150,7 +165,8 @@ def _answered(back: Backend) -> None:
 
 def _charts(answers: Sequence[Correction]) -> None:
     agreed = sum(map(monitor_view.agreed, answers))
-    st.markdown(f"{count_of(len(answers), 'answer')}, {agreed} of them confirmed the model.")
+    share = percent(agreed / len(answers))
+    st.markdown(f"{count_of(len(answers), 'answer')}, {agreed} of them ({share}) confirmed the model.")
     left, right = st.columns(2)
     with left:
         rows = monitor_view.answers_per_day(answers)
@@ -162,9 +178,12 @@ def _charts(answers: Sequence[Correction]) -> None:
     for by, column in (("class", left), ("version", right)):
         rows = monitor_view.correction_rates(answers, by=by, interval=wilson_interval)  # type: ignore[arg-type]
         with column:
-            chart = charts.intervals(rows, title=f"Corrected, by {by}, with 95 % interval")
+            chart = charts.intervals(rows, title=f"Share corrected, by {by}")
             st.vega_lite_chart(chart, alt=f"Share of corrected answers by {by}")
-    st.caption("People answer what looks wrong more readily than what looks right: the share is no error rate.")
+    st.caption(
+        "Lines: where the share probably lies, given so many answers (95 % interval). People answer what looks wrong "
+        "more readily than what looks right: the share is no error rate."
+    )
 
 
 def _table(lines: Sequence[PredictionLine]) -> bytes:
@@ -173,6 +192,12 @@ def _table(lines: Sequence[PredictionLine]) -> bytes:
     writer.writeheader()
     writer.writerows(map(asdict, lines))
     return out.getvalue().encode()
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _checkup(home: str, _back: Backend) -> Checkup:
+    """Of the installation in the folder `home`: that is the cache's key."""
+    return services(_back)
 
 
 @st.cache_resource(ttl=60, max_entries=1, show_spinner="Reading the predictions …")
