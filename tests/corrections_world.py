@@ -15,6 +15,7 @@ from medloop.core.decode import DecodedImage, content_sha256
 from medloop.core.events import Correction, Review
 from medloop.jobs.correct import correct
 from medloop.settings import Settings
+from medloop.stores.acceptance_sets import AcceptanceStore
 from medloop.stores.corrections import CorrectionStore
 from medloop.stores.ledger import Ledger
 from medloop.stores.objects import ObjectStore
@@ -40,6 +41,12 @@ class Datasets:
     def get(self, dataset_id: str | None = None) -> BaseDataset:
         return BaseDataset(dataset_id or BaseDataset.id)
 
+    def ids(self) -> list[str]:
+        return []
+
+    def published_ids(self) -> list[str]:
+        return []
+
 
 class World:
     """Stores, a clock, and what people do."""
@@ -52,6 +59,7 @@ class World:
         self.loop = replace(
             connect(Settings(home=home, **settings)),
             objects=objects,
+            acceptance_sets=AcceptanceStore(objects),
             corrections=corrections,
             outbox=outbox,
             sender=Sender(outbox, corrections, lambda: self.now),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from medloop.core.events import Promotion
-from medloop.core.lineage import champions, previous_champion
+from medloop.core.lineage import champions, forebears, previous_champion
 
 
 def moves(*steps: tuple[str, str | None, str]) -> list[Promotion]:
@@ -62,3 +62,10 @@ def test_a_new_registry_beside_an_old_bucket_begins_anew():
     ledger = moves(("bootstrap", None, "1"), ("promote", "1", "2"), ("bootstrap", None, "1"))
     assert champions(ledger) == ["1"]
     assert previous_champion(ledger, "1") is None
+
+
+def test_forebears_end_at_random_weights_or_at_a_version_that_is_gone():
+    parents = {"1": "", "2": "1", "3": "2", "5": "4"}
+    assert forebears(parents, "3") == ("2", "1")
+    assert forebears(parents, "1") == ()
+    assert forebears(parents, "5") == ("4",)

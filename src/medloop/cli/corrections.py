@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    import numpy as np
     from rich.table import Table
 
+    from medloop.jobs.erase import Erased
     from medloop.jobs.review import Verdict, Waiting
+    from medloop.settings import Settings
 
 NONE_OF_THESE = "none"
 HASH_SHOWN = 12  # digits of an image hash that tables show and commands accept
@@ -101,26 +104,54 @@ def erase(
 ) -> None:
     """Erase an image for good: its object, its pixels in snapshots and on this machine.
 
-    A tombstone stays, so that it is never stored or learned from again. Models already trained on it are named; train
-    anew and promote to be rid of what they learned.
+    A tombstone stays, so that it is never stored or learned from again. Models that learned from it are named, also
+    those that only started from such a model: `medloop snapshot`, `medloop train --from-scratch`, `medloop evaluate`
+    and `medloop promote` put one in their place that never saw it. Acceptance sets and imported data sets that hold it
+    are named, too, and stay as they are: they are yours to change.
 
     Examples: `medloop erase scan.dcm --why "patient's wish"`, `medloop erase 3f2a… --yes`
     """
     from medloop.jobs.erase import erase as run
     from medloop.wiring import connect
 
-    image_sha256 = _hash_of(image)
+    image_sha256, pixels = _shown(image)
     if not yes:
         typer.confirm(f"Erase image {image_sha256[:HASH_SHOWN]}… for good?", abort=True, err=True)
     loop = connect()
-    done = run(loop, image_sha256=image_sha256, who=loop.settings.user, why=why)
-    typer.echo(f"image {image_sha256} " + ("is erased" if done.was_stored else "was not stored, and never will be"))
+    done = run(loop, image_sha256=image_sha256, who=loop.settings.user, why=why, pixels=pixels)
+    for line in _left(done, loop.settings):
+        typer.echo(line)
+    if done.learned.unknown:
+        typer.echo(f"there may be more model versions that learned from it: {done.learned.unknown}", err=True)
+
+
+def _left(done: Erased, settings: Settings) -> Iterator[str]:
+    """What is gone, what is left of the image, and what to do about that."""
+    from medloop.stores.acceptance_sets import set_key
+
+    yield f"image {done.image_sha256} " + ("is erased" if done.was_stored else "was not stored, and never will be")
     if done.shards:
-        typer.echo(f"its pixels were taken out of {len(done.shards)} snapshot shards")
-    if done.versions:
-        typer.echo(f"model versions that may have learned from it: {', '.join(done.versions)}")
-    if done.versions_unknown:
-        typer.echo(f"which model versions learned from it is not known: {done.versions_unknown}", err=True)
+        yield f"its pixels were taken out of {len(done.shards)} snapshot shards"
+    for name, set_id in done.acceptance_sets:
+        yield (
+            f"acceptance set {name} still holds it: `medloop acceptance add {name} PATH` with images that leave it "
+            f"out, then `aws s3 rm s3://{settings.s3_bucket}/{set_key(name, set_id)}`"
+        )
+    for dataset_id in done.datasets:
+        yield (
+            f"data set {dataset_id} still holds it: `medloop data import PATH` and `medloop data use ID` with one that "
+            f"leaves it out, then `rm {settings.home}/datasets/{dataset_id}.*` on each machine and `aws s3 rm "
+            f"--recursive s3://{settings.s3_bucket}/datasets/{dataset_id}/`"
+        )
+    if not done.searched:
+        yield "acceptance sets and data sets could not be searched well: do it again with a file that shows the image"
+    if done.learned.versions:
+        yield f"model versions that may have learned from it: {', '.join(done.learned.versions)}"
+    if done.learned.heirs:
+        heirs = ", ".join(f"{version} (through version {through})" for version, through in done.learned.heirs)
+        yield f"model versions that started from the weights of one of these: {heirs}"
+    if done.learned.versions or done.learned.heirs:
+        yield "to train one that never saw it: `medloop snapshot`, then `medloop train --from-scratch`"
 
 
 def list_waiting(
@@ -225,17 +256,20 @@ def _only(waiting: list[Waiting], image: str) -> Waiting:
     return found[0]
 
 
-def _hash_of(image: str) -> str:
+def _shown(image: str) -> tuple[str, np.ndarray | None]:
+    """Hash of the image that a hash or a file names, and for a file its pixels as models see them."""
     from medloop.core.decode import decode
     from medloop.core.events import SHA256
+    from medloop.core.preprocess import preprocess
     from medloop.errors import NotFoundError
 
     if SHA256.fullmatch(image.lower()):
-        return image.lower()
+        return image.lower(), None
     path = Path(image)
     if not path.is_file():
         raise NotFoundError(f"{image!r} is neither a file nor the 64 digits of an image's hash")
-    return decode(path.read_bytes()).sha256
+    decoded = decode(path.read_bytes())
+    return decoded.sha256, preprocess(decoded.pixels)
 
 
 def _as_json(item: Waiting) -> dict[str, Any]:

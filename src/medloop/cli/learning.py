@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from medloop.core.report import GateReport
+    from medloop.jobs.retrain import RetrainResult
 
 
 Engine = Annotated[
@@ -52,14 +53,18 @@ def bootstrap(engine: Engine = None) -> None:
 
 def train(
     snapshot: Annotated[str | None, typer.Argument(help="Id from `medloop snapshot`; the latest by default.")] = None,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Start from random weights, not from the champion's.")
+    ] = False,
     engine: Engine = None,
     as_json: AsJson = False,
 ) -> None:
     """Train on a snapshot from the champion's weights, register the version and print it.
 
-    The same training is done once: a second call finds the version and says so. Moves no alias.
+    The same training is done once: a second call finds the version and says so. Moves no alias. After `medloop erase`,
+    only `--from-scratch` on a new snapshot gives a model that never saw the image; it takes as long as the first model.
 
-    Examples: `medloop train`, `medloop train 3f2a90c1d4e5b607 --engine ray`
+    Examples: `medloop train`, `medloop train 3f2a90c1d4e5b607 --engine ray`, `medloop train --from-scratch`
     """
     from dataclasses import asdict
 
@@ -73,7 +78,7 @@ def train(
     if snapshot_id is None:
         raise NotFoundError("there is no snapshot yet: `medloop snapshot` takes one")
     with progress_bar() as report:
-        result = job(loop, snapshot_id=snapshot_id, engine=engine, progress=report)
+        result = job(loop, snapshot_id=snapshot_id, from_scratch=from_scratch, engine=engine, progress=report)
     if as_json:
         typer.echo(json.dumps(asdict(result)))
         return
@@ -104,7 +109,7 @@ def evaluate(
 
 
 def retrain(
-    force: Annotated[bool, typer.Option("--force", help="Train even when too few corrections are new.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Go on even when too few corrections are new.")] = False,
     min_new: Annotated[
         int | None, typer.Option(min=1, help="Least number of new corrections; else MEDLOOP_MIN_NEW_CORRECTIONS.")
     ] = None,
@@ -113,7 +118,8 @@ def retrain(
 ) -> None:
     """One round of the loop, as the weekly DAG makes it: snapshot, train, evaluate, promote.
 
-    Says so when there is nothing new. `--force` trains in any case; the gate decides about the promotion either way.
+    Says so when there is nothing new. `--force` goes on in any case, but does no training twice; the gate decides about
+    the promotion either way.
 
     Examples: `medloop retrain`, `medloop retrain --min-new 20`
     """
@@ -129,12 +135,18 @@ def retrain(
         )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(asdict(result)))
-    elif result.version is None:
-        typer.echo(f"No training: {result.reason}.")
-    elif result.promoted:
-        typer.echo(f"Version {result.version} is the champion now.")
     else:
-        typer.echo(f"Version {result.version} was not promoted; version {result.champion} stays. {result.reason}")
+        typer.echo(_outcome(result))
+
+
+def _outcome(result: RetrainResult) -> str:
+    """What came of a round, in words."""
+    if result.version is None:
+        return f"No training: {result.reason}."
+    before = f"No training: version {result.version} had learned exactly this before. " if result.reused else ""
+    if result.promoted:
+        return f"{before}Version {result.version} is the champion{'' if result.reused else ' now'}."
+    return f"{before}Version {result.version} was not promoted; version {result.champion} stays. {result.reason}"
 
 
 def reproduce(

@@ -155,6 +155,8 @@ def audit(
 ) -> None:
     """Show every correction that a version learned from: image, label, who said so, and when.
 
+    Also those that only a version learned from whose weights this one started from ("through version N").
+
     Examples: `medloop audit 4`, `medloop audit 4 --all --json`
     """
     from dataclasses import asdict
@@ -168,13 +170,17 @@ def audit(
     found = job(connect(), version=version)
     rows = [row for row in found.rows if everything or row.use == "trained"]
     if as_json:
-        record = {"version": found.version, "recipe": asdict(found.recipe), "corrections": [asdict(r) for r in rows]}
-        typer.echo(json.dumps(record, indent=1))
+        corrections = [asdict(row) for row in rows]
+        record = {"version": found.version, "recipe": asdict(found.recipe), "unknown": found.unknown}
+        typer.echo(json.dumps({**record, "corrections": corrections}, indent=1))
         return
     table = Table("Image", "Label", "Use", "Who", "When")
     for row in rows:
-        table.add_row(*map(_plain, (row.image_sha256[:12], row.label or "none", row.use, ", ".join(row.who), row.at)))
+        use = f"{row.use} through version {row.through}" if row.through else row.use
+        table.add_row(*map(_plain, (row.image_sha256[:12], row.label or "none", use, ", ".join(row.who), row.at)))
     Console().print(table)
+    if found.unknown:
+        typer.echo(f"There may be more: {found.unknown}.", err=True)
     recipe = found.recipe
     start = f"version {recipe.parent_version}" if recipe.parent_version else "random weights"
     typer.echo(

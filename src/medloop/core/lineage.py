@@ -1,10 +1,23 @@
-"""Who was champion before whom, from the ledger of promotions. Pure."""
+"""Who was champion before whom, from the ledger of promotions, and who started from whose weights. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from medloop.core.events import Promotion
+
+
+def forebears(parents: Mapping[str, str], version: str) -> tuple[str, ...]:
+    """The versions whose weights `version` started from, the nearest first.
+
+    `parents` names each version's parent, "" for random weights. The last may be one that it lacks, deleted since: what
+    that one started from is not known.
+    """
+    found = []
+    while parent := parents.get(version, ""):
+        found.append(parent)
+        version = parent
+    return tuple(found)
 
 
 def champions(moves: Sequence[Promotion]) -> list[str]:

@@ -1,13 +1,20 @@
-"""What a version learned from, correction by correction, with who said so and when."""
+"""What a version learned from, correction by correction, with who said so and when.
+
+Also through the versions whose weights it started from: what those were trained on has left its mark.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from medloop.core.events import event_time
-from medloop.core.fold import fold
+from medloop.core.fold import ImageState, fold
+from medloop.core.lineage import forebears
+from medloop.errors import NotFoundError
 from medloop.jobs.loop import Loop
 from medloop.jobs.training_record import Recipe, read_recipe, read_uses
+from medloop.stores.registry import ModelVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +27,7 @@ class AuditRow:
     who: tuple[str, ...]  # those who said so; () where the events are gone
     at: str  # of the last of their corrections, ISO 8601; "" where the events are gone
     event_ids: tuple[str, ...]
+    through: str = ""  # the version that learned it and whose weights this one started from; "" for its own training
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +37,50 @@ class Audit:
     version: str
     recipe: Recipe
     rows: tuple[AuditRow, ...]
+    unknown: str = ""  # why it may have learned more
 
 
 def audit(loop: Loop, *, version: str) -> Audit:
-    """Everything that `version` learned from.
+    """Everything that `version` learned from: by itself, then what only versions before it did, the nearest first.
 
     Raises:
         NotFoundError: There is no such version, or its run holds no record.
     """
     found = loop.registry.get(version)
     recipe = read_recipe(loop, found)
-    rows = read_uses(loop, found)
-    states = {}
-    if recipe.snapshot_id:
-        states = fold(loop.snapshots.all_events(loop.snapshots.manifest(recipe.snapshot_id)))
-    audited = []
-    for sha256, label, use in rows:
+    rows = list(_rows(loop, found))
+    known = {(row.image_sha256, row.label) for row in rows if row.use == "trained"}
+    versions = {item.version: item for item in loop.registry.versions()}
+    parents = {name: item.tags.get("parent_version", "") for name, item in versions.items()}
+    unknown = ""
+    for forebear in forebears(parents, version):
+        try:
+            inherited = _uses(loop, versions[forebear])
+        except (KeyError, NotFoundError):
+            unknown = f"it started from version {forebear}, whose record is gone"
+            break
+        new = {sha256: label for sha256, label in inherited if (sha256, label) not in known}
+        known.update(new.items())
+        rows += _rows(loop, versions[forebear], only=new, through=forebear) if new else ()
+    return Audit(version=version, recipe=recipe, rows=tuple(rows), unknown=unknown)
+
+
+def _uses(loop: Loop, version: ModelVersion) -> list[tuple[str, str | None]]:
+    """Image hash and label of what it was trained on."""
+    return [(sha256, label) for sha256, label, use in read_uses(loop, version) if use == "trained"]
+
+
+def _rows(
+    loop: Loop, version: ModelVersion, *, only: Mapping[str, str | None] | None = None, through: str = ""
+) -> Iterator[AuditRow]:
+    """What one training knew; `only` names those of the trained that are asked for."""
+    states: dict[str, ImageState] = {}
+    if snapshot_id := version.tags.get("snapshot_id"):
+        states = fold(loop.snapshots.all_events(loop.snapshots.manifest(snapshot_id)))
+    for sha256, label, use in read_uses(loop, version):
+        if only is not None and (use != "trained" or only.get(sha256, "") != label):
+            continue
         state = states.get(sha256)
         event_ids = state.event_ids if state else ()
         at = event_time(max(event_ids)).isoformat(timespec="seconds") if event_ids else ""
-        audited.append(AuditRow(sha256, label, use, state.who if state else (), at, event_ids))
-    return Audit(version=version, recipe=recipe, rows=tuple(audited))
+        yield AuditRow(sha256, label, use, state.who if state else (), at, event_ids, through)

@@ -42,11 +42,14 @@ def train(
     loop: Loop,
     *,
     snapshot_id: str,
+    from_scratch: bool = False,
     engine: Engine | None = None,
     config: TrainingConfig | None = None,
     progress: Progress | None = None,
 ) -> TrainResult:
     """Train on a snapshot, from the champion's weights, and register the version.
+
+    `from_scratch` starts from random weights, as a first model does: of the champion only the order of labels stays.
 
     Raises:
         NotFoundError: There is no champion, or no such snapshot.
@@ -57,14 +60,14 @@ def train(
         raise NotFoundError("there is no champion to start from: `medloop bootstrap` trains a first model")
     report = progress or silent
     report(0.0, "fetching data")
-    parent = loop.registry.get(champion)
+    serving = loop.registry.get(champion)
     kept_out = acceptance_sets(loop)
     training_set = gather(
-        loop, snapshot_id=snapshot_id, base_id=None, champion_labels=labels_of(parent), kept_out=kept_out
+        loop, snapshot_id=snapshot_id, base_id=None, champion_labels=labels_of(serving), kept_out=kept_out
     )
     return learn(
-        loop, training_set, snapshot_id=snapshot_id, parent=parent, kept_out=kept_out, engine=engine, config=config,
-        progress=report,
+        loop, training_set, snapshot_id=snapshot_id, parent=None if from_scratch else serving, kept_out=kept_out,
+        engine=engine, config=config, progress=report,
     )  # fmt: skip
 
 

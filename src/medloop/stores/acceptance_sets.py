@@ -62,7 +62,7 @@ class AcceptanceStore:
                 f"{declaration.name[:80]!r} can't name an acceptance set: small letters, digits, - and _, 63 at most"
             )
         if content is not None:
-            self._objects.ensure(_set_key(content.name, content.set_id), _pack(content))
+            self._objects.ensure(set_key(content.name, content.set_id), _pack(content))
         key = f"acceptance/{declaration.name}/{declaration.id}.json"
         self._objects.create(key, json.dumps(asdict(declaration), sort_keys=True).encode())
 
@@ -76,6 +76,15 @@ class AcceptanceStore:
         found = [Declaration(**json.loads(raw)) for raw in self._objects.get_many(sorted(newest.values()))]
         return [declaration for declaration in found if declaration.set_id is not None]
 
+    def stored(self) -> list[tuple[str, str]]:
+        """Name and id of every set whose images are there, whether it counts or not."""
+        paths = [info.key.split("/") for info in self._objects.list("acceptance")]
+        return sorted(
+            (path[1], path[3].removesuffix(".npz"))
+            for path in paths
+            if len(path) == 4 and path[2] == "sets" and path[3].endswith(".npz")
+        )
+
     def load(self, declaration: Declaration) -> AcceptanceSet:
         """The images of a declared set.
 
@@ -88,7 +97,7 @@ class AcceptanceStore:
 
     def content(self, name: str, set_id: str, *, floor: float = 0.0) -> AcceptanceSet:
         """The images of a set by its id, whether it counts or not."""
-        raw = self._objects.get(_set_key(name, set_id))
+        raw = self._objects.get(set_key(name, set_id))
         with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
             return AcceptanceSet(
                 name=name, set_id=set_id, floor=floor,
@@ -96,7 +105,8 @@ class AcceptanceStore:
             )  # fmt: skip
 
 
-def _set_key(name: str, set_id: str) -> str:
+def set_key(name: str, set_id: str) -> str:
+    """Where the images of a set lie."""
     return f"acceptance/{name}/sets/{set_id}.npz"
 
 

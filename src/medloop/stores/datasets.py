@@ -145,6 +145,20 @@ class DatasetStore:
         sample = bundled_sample().id
         return [sample, *(dataset_id for dataset_id in stored if dataset_id != sample)]
 
+    def published_ids(self) -> list[str]:
+        """Ids of the data sets on S3; none where no object store is set up."""
+        return self._objects.folders("datasets") if self._objects else []
+
+    def images(self, dataset_id: str) -> Iterator[np.ndarray]:
+        """Its images, uint8 [K, 64, 64] at a time, leaving no copy here of what lies on S3 alone."""
+        if dataset_id in self.ids():
+            yield self.get(dataset_id).images
+            return
+        objects = self._need_objects()
+        for info in objects.list(f"datasets/{dataset_id}"):
+            if info.key.endswith(".npy"):
+                yield np.load(io.BytesIO(objects.get(info.key)), allow_pickle=False)
+
     def _need_objects(self) -> ObjectStore:
         if self._objects is None:
             raise StoreError(

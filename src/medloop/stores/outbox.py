@@ -206,10 +206,19 @@ class Outbox:
             db.execute("INSERT OR REPLACE INTO trouble VALUES (1, ?)", (reason,))
 
     def forget_image(self, image_sha256: str) -> None:
-        """Wipe an erased patient's image; events that still wait are sent without it."""
-        if self._path.exists():
-            with self._transaction() as db:
-                db.execute("DELETE FROM images WHERE image_sha256 = ?", (image_sha256,))
+        """Wipe an erased patient's image; events that still wait are sent without it.
+
+        Raises:
+            StoreError: The image may still be in SQLite's log beside the file: do it again.
+        """
+        if not self._path.exists():
+            return
+        with self._transaction() as db:
+            db.execute("DELETE FROM images WHERE image_sha256 = ?", (image_sha256,))
+        with self._reading() as db:
+            (busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise StoreError(f"outbox {self._path}: another process has held it for too long; try again")
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
