@@ -68,7 +68,10 @@ def retrain(
     by: str = "medloop retrain",
     progress: Progress | None = None,
 ) -> RetrainResult:
-    """One round. The gate decides about the promotion; `force` only goes on without enough news; what was trained before is found."""
+    """One round. The gate decides about the promotion; `force` only goes on without enough news.
+
+    A training that was done before is found, and not done again.
+    """
     from medloop.jobs.evaluate import evaluate  # brings scikit-learn and scipy, which a plan does not need
 
     report = progress or silent
