@@ -7,11 +7,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.events import correction, image, png, review, sha256_of
+from tests.events import START, correction, image, png, review, sha256_of
 
+from medloop.core.fold import fold
 from medloop.errors import NotFoundError, StoreError
 from medloop.stores.outbox import Outbox, OutboxStatus
 
@@ -76,6 +78,38 @@ def test_a_correction_after_its_withdrawal_is_a_new_event(outbox: Outbox) -> Non
     outbox.add_review(review(sha256_of(1), "withdraw", who="ada"))
     assert outbox.add_review(review(sha256_of(1), "withdraw", who="ada")).duplicate
     assert not outbox.add(correction(sha256_of(1), "Hand"), PNG).duplicate
+
+
+def test_an_answer_given_again_later_is_a_new_event(outbox: Outbox) -> None:
+    """The person may have said something else on another machine meanwhile: the last word must be theirs."""
+    here, there = outbox, Outbox(outbox.lock_path.with_name("another machine.db"))
+    said = [
+        (here, correction(sha256_of(1), "Hand")),
+        (there, correction(sha256_of(1), "CXR", at=START + timedelta(minutes=5))),
+        (here, correction(sha256_of(1), "Hand", at=START + timedelta(minutes=10))),
+    ]
+    assert not any(machine.add(event, PNG).duplicate for machine, event in said)
+    stored = [item.event for machine in (here, there) for item in machine.pending(10)]
+    assert fold(stored)[sha256_of(1)].label == "Hand"
+
+
+@pytest.mark.parametrize("seconds", [-59, 0, 59])
+def test_the_same_click_is_known_by_a_clock_that_was_set_back(outbox: Outbox, seconds: int) -> None:
+    outbox.add(correction(sha256_of(1)), PNG)
+    assert outbox.add(correction(sha256_of(1), at=START + timedelta(seconds=seconds)), PNG).duplicate
+
+
+def test_the_same_answer_to_a_later_version_is_a_new_event(outbox: Outbox) -> None:
+    """A confirmation of the new champion counts for the watch over it."""
+    outbox.add(correction(sha256_of(1), "Hand", model_version="1"), PNG)
+    assert not outbox.add(correction(sha256_of(1), "Hand", model_version="2"), PNG).duplicate
+    assert outbox.add(correction(sha256_of(1), "Hand", model_version="2"), PNG).duplicate
+
+
+def test_the_same_verdict_on_a_new_answer_is_a_new_decision(outbox: Outbox) -> None:
+    outbox.add_review(review(sha256_of(1), "reject"), about=["first"])
+    assert outbox.add_review(review(sha256_of(1), "reject"), about=["first"]).duplicate
+    assert not outbox.add_review(review(sha256_of(1), "reject"), about=["first", "second"]).duplicate
 
 
 def test_only_the_owner_can_read_it(outbox: Outbox, tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """Screening, the review queue and erasing, over the store in memory."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.corrections_world import World, decoded
-from tests.events import correction, image, png
+from tests.events import START, correction, image, png
 from tests.events import review as review_event
 
 from medloop.core import snapshot as core
@@ -231,6 +233,116 @@ def test_a_conflict_waits_cannot_be_approved_and_is_ended_by_a_relabel(world: Wo
     review(world.loop, items=[item], verdict="relabel", label="Hand", who="rev")
     world.loop.sender.send_once()
     assert accepted(world) == {item.image_sha256: "Hand"}
+
+
+def test_a_second_rejection_of_an_image_that_came_back_counts(world: World) -> None:
+    """Same reviewer, same image, same verdict, a moment later: but about another answer."""
+    world.correct(1, "Hand", who="ada")
+    world.correct(1, None, who="bob")
+    for verdict_on in ("the conflict", "the fresh answer"):
+        (item,) = queue(world.loop)
+        (receipt,) = review(world.loop, items=[item], verdict="reject", who="rev", why=verdict_on)
+        assert not receipt.duplicate
+        (again,) = review(world.loop, items=[item], verdict="reject", who="rev")
+        assert again.duplicate, "the same click twice"
+        world.loop.sender.send_once()
+        assert (queue(world.loop), accepted(world)) == ([], {})
+        if verdict_on == "the conflict":
+            world.correct(1, "CXR", who="eve")
+            world.correct(1, "HeadCT", who="mallory")
+
+
+@pytest.mark.parametrize("verdict", ["approve", "reject", "relabel"])
+def test_a_decision_counts_though_the_reviewers_clock_is_behind(world: World, verdict: str) -> None:
+    store_pixels(world, (image(1001) * 0.9 + 20).astype(np.uint8), "Hand", "ada")
+    screened_snapshot(world.loop)
+    world.now = START - timedelta(days=2)
+    review(world.loop, items=queue(world.loop), verdict=verdict, label="CXR", who="rev")
+    world.loop.sender.send_once()
+    assert queue(world.loop) == []
+    assert list(accepted(world).values()) == {"approve": ["Hand"], "reject": [], "relabel": ["CXR"]}[verdict]
+
+
+LOGIN = {"oidc_issuer": "https://login.clinic.example", "oidc_client_id": "medloop", "oidc_client_secret": "geheim"}
+
+
+@pytest.mark.parametrize(("verdict", "label"), [("approve", None), ("relabel", "CXR"), ("relabel", "Hand")])
+def test_where_people_sign_in_nobody_decides_about_their_own_word_alone(tmp_path: Path, verdict, label) -> None:
+    world = World(ObjectStore.in_memory(), tmp_path, review="all", **LOGIN)
+    world.correct(1, "Hand", who="ada")
+    with pytest.raises(ReviewError, match=r"nobody but you .* somebody else has to review it"):
+        review(world.loop, items=queue(world.loop), verdict=verdict, label=label, who="ada")
+    assert len(queue(world.loop)) == 1
+    review(world.loop, items=queue(world.loop), verdict=verdict, label=label, who="rev")
+    assert queue(world.loop) == []
+
+
+def test_where_people_sign_in_they_may_leave_their_own_out_and_second_somebody(tmp_path: Path) -> None:
+    world = World(ObjectStore.in_memory(), tmp_path, review="all", **LOGIN)
+    world.correct(1, "Hand", who="ada")
+    review(world.loop, items=queue(world.loop), verdict="reject", who="ada")
+    world.correct(2, "Hand", who="ada")
+    world.correct(2, "Hand", who="bob")
+    review(world.loop, items=queue(world.loop), verdict="approve", who="ada")
+    assert queue(world.loop) == []
+
+
+def test_the_one_local_user_reviews_what_they_said_themselves(tmp_path: Path) -> None:
+    world = World(ObjectStore.in_memory(), tmp_path, review="all")
+    world.correct(1, "Hand", who="ada")
+    review(world.loop, items=queue(world.loop), verdict="approve", who="ada")
+    assert queue(world.loop) == []
+
+
+@pytest.mark.parametrize(
+    ("verdict", "label", "outcome"), [("approve", None, "Hand"), ("relabel", "CXR", "CXR"), ("reject", None, None)]
+)
+def test_an_approved_image_that_somebody_disputes_is_listed_and_learned_from_meanwhile(
+    tmp_path: Path, verdict, label, outcome
+) -> None:
+    world = World(ObjectStore.in_memory(), tmp_path, review="all")
+    sha256 = world.correct(1, "Hand", who="ada")
+    review(world.loop, items=queue(world.loop), verdict="approve", who="rev")
+    world.loop.sender.send_once()
+    assert queue(world.loop) == []
+    world.correct(1, "CXR", who="bob")
+    (item,) = queue(world.loop)
+    assert (item.disputed, item.conflict) == (True, False)
+    assert item.decision.reasons == ("approved as Hand, and 1 person has said otherwise since",)
+    assert accepted(world) == {sha256: "Hand"}
+    review(world.loop, items=[item], verdict=verdict, label=label, who="rev")
+    world.loop.sender.send_once()
+    assert queue(world.loop) == []
+    assert accepted(world).get(sha256) == outcome
+
+
+def test_the_queue_is_the_same_whatever_a_snapshot_holds_and_a_redraw_reads_only_what_is_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core, "CHUNK_EVENTS", 4)
+    reads: Counter[str] = Counter()
+
+    class Counting(ObjectStore):
+        def get(self, key: str) -> bytes:
+            reads[key.partition("/")[0] if "events" not in key else "shards"] += 1
+            return super().get(key)
+
+    world = World(Counting.in_memory(), tmp_path)
+    for n in range(12):
+        world.correct(n, "Hand", who="ada")
+        world.correct(n, "CXR", who="bob")
+    before = [(item.image_sha256, item.corrections, item.newest_id) for item in queue(world.loop)]
+    assert len(before) == 12
+    world.pass_days(10)
+    world.correct(99)
+    snapshot(world.loop)
+    world.pass_days(10)
+    world.correct(0, "CXR", who="ada")  # ends a conflict
+    queue(world.loop)
+    reads.clear()
+    assert [(item.image_sha256, item.corrections, item.newest_id) for item in queue(world.loop)] == before[1:]
+    assert len(world.loop.snapshots.latest().chunks) > 4
+    assert (reads["shards"], reads["corrections"]) == (1, 1), "the events of the last days"
 
 
 def test_a_person_may_take_their_correction_back(world: World) -> None:

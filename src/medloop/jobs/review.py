@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from typing import Literal
 
@@ -12,13 +12,14 @@ import numpy as np
 
 from medloop.core.acceptance import Decision, decide
 from medloop.core.decode import decode
-from medloop.core.events import Correction, Review
-from medloop.core.fold import Event, fold
+from medloop.core.events import Correction, Review, event_id, event_time
+from medloop.core.fold import Event
 from medloop.core.reliability import Reliability, reliabilities
 from medloop.errors import ReviewError
+from medloop.jobs.history import read_history
 from medloop.jobs.honeypots import mixed, pixels_of, trial
 from medloop.jobs.loop import Loop
-from medloop.jobs.snapshot import gather, policy_of
+from medloop.jobs.snapshot import policy_of
 from medloop.stores.outbox import Receipt
 
 Verdict = Literal["approve", "reject", "relabel"]
@@ -31,6 +32,7 @@ class Waiting:
     decision: Decision
     corrections: tuple[Correction, ...]  # oldest first
     known_label: str | None = None  # of a honeypot: its class, which the reviewer must not see
+    newest_id: str = ""  # of all events about it
 
     @property
     def image_sha256(self) -> str:
@@ -42,25 +44,39 @@ class Waiting:
         """Whether people disagree, so that there is nothing to approve."""
         return self.decision.state.status == "conflict"
 
+    @property
+    def disputed(self) -> bool:
+        """Whether it was approved, and somebody has said something else since. It is learned from meanwhile."""
+        return bool(self.decision.state.against)
+
 
 def queue(loop: Loop, *, who: str | None = None) -> list[Waiting]:
-    """What waits for a reviewer, the oldest first; what was decided a moment ago on this machine is gone already.
+    """What waits for a reviewer, the oldest first, and what somebody disputes although a reviewer had approved it.
 
-    For a reviewer (`who`, a name) honeypots are mixed in, where the settings say so.
+    What was decided a moment ago on this machine is gone already. For a reviewer (`who`, a name) honeypots are mixed
+    in, where the settings say so.
     """
-    events = all_events(loop)
-    policy = policy_of(loop.settings)
-    pending = {d.state.image_sha256: d for d in decide(fold(events).values(), policy) if d.verdict == "pending"}
-    said: dict[str, list[Correction]] = defaultdict(list)
-    for event in events:
-        if isinstance(event, Correction) and event.image_sha256 in pending:
-            said[event.image_sha256].append(event)
-    waiting = [
-        Waiting(decision, tuple(sorted(said[sha256], key=lambda correction: correction.id)))
-        for sha256, decision in pending.items()
-    ]
+    history = read_history(loop)
+    decisions = decide(history.states.values(), policy_of(loop.settings))
+    waiting = [_waiting(d, history.by_image[d.state.image_sha256]) for d in decisions if _needs_reviewer(d)]
     waiting.sort(key=lambda item: item.decision.state.event_ids)
-    return mixed(loop, waiting, events, who=who) if who and loop.settings.honeypots else waiting
+    if not who or not loop.settings.honeypots:
+        return waiting
+    return mixed(loop, waiting, history.events(), who=who)
+
+
+def _needs_reviewer(decision: Decision) -> bool:
+    return decision.verdict == "pending" or bool(decision.state.against)
+
+
+def _waiting(decision: Decision, events: Sequence[Event]) -> Waiting:
+    if against := decision.state.against:
+        people = "1 person has" if len(against) == 1 else f"{len(against)} people have"
+        reason = f"approved as {decision.state.label or 'none of these'}, and {people} said otherwise since"
+        decision = replace(decision, reasons=(reason,))
+    ordered = sorted(events, key=lambda event: event.id)
+    corrections = tuple(event for event in ordered if isinstance(event, Correction))
+    return Waiting(decision, corrections, newest_id=ordered[-1].id)
 
 
 def picture(loop: Loop, item: Waiting) -> np.ndarray:
@@ -76,17 +92,13 @@ def picture(loop: Loop, item: Waiting) -> np.ndarray:
 
 def people(loop: Loop) -> list[Reliability]:
     """How reliable everybody's answers were, the least reliable first."""
-    events = all_events(loop)
-    return reliabilities(events, fold(events).values())
+    history = read_history(loop)
+    return reliabilities(history.events(), history.states.values())
 
 
 def all_events(loop: Loop) -> list[Event]:
     """Every event in the store, by the latest snapshot and what came since, and what this machine has yet to send."""
-    unsent = loop.outbox.unsent()  # before the store is read: what is sent in between is then seen twice, not never
-    gathered = gather(loop)
-    old = loop.snapshots.all_events(gathered.previous) if gathered.previous else []
-    new = [event for event in (record.parse() for record in gathered.new) if event is not None]
-    return [*{event.id: event for event in (*old, *new, *unsent)}.values()]
+    return read_history(loop).events()
 
 
 def review(
@@ -97,13 +109,13 @@ def review(
     Args:
         loop: The stores.
         items: The images, as `queue` gave them.
-        verdict: What is decided about all of them.
+        verdict: What is decided about all of them; to approve one that is disputed stands by its label.
         who: The reviewer's name; only its identity is stored.
         label: For `relabel`: the right class, None for none of these.
         why: The reviewer's reason.
 
     Raises:
-        ReviewError: A conflict cannot be approved; nothing was decided.
+        ReviewError: A conflict cannot be approved, nor one's own word where people sign in; nothing was decided.
         StoreError: Nothing could be saved.
     """
     chosen: Sequence[Waiting] = list(items)
@@ -112,22 +124,37 @@ def review(
             f"image {disputed[0].image_sha256[:12]}: {disputed[0].decision.state.why}. There is nothing to approve: "
             "relabel it with the right class, or reject it"
         )
+    if verdict != "reject" and loop.settings.oidc_issuer:
+        _refuse_own(chosen, loop.identify(who))
     decide_one = partial(_decision, loop, verdict=verdict, who=who, label=label, why=why)
-    receipts = [loop.outbox.add_review(decide_one(item)) for item in chosen]
+    receipts = [loop.outbox.add_review(decide_one(item), about=item.decision.state.event_ids) for item in chosen]
     loop.sender.wake()
     return receipts
 
 
+def _refuse_own(items: Iterable[Waiting], person: str) -> None:
+    """Where people sign in, nobody's word alone is enough. The one local user has nobody else to ask."""
+    for item in items:
+        if {who for who, _ in item.decision.state.answers} == {person}:
+            raise ReviewError(
+                f"image {item.image_sha256[:12]}: nobody but you has said what this picture shows, so somebody else "
+                "has to review it. You can only leave it out"
+            )
+
+
 def _decision(loop: Loop, item: Waiting, *, verdict: Verdict, who: str, label: str | None, why: str) -> Review:
+    state = item.decision.state
     if item.known_label is not None:
-        answer = item.decision.state.label if verdict == "approve" else label
+        answer = state.label if verdict == "approve" else label
         return trial(
             loop, image_sha256=item.image_sha256, known=item.known_label, answer=answer, decided=verdict != "reject",
             who=who,
         )  # fmt: skip
+    if verdict == "approve" and item.disputed:
+        verdict, label = "relabel", state.label
     identifier, at = loop.new_event()
     return Review(
-        id=identifier,
+        id=_later(loop, identifier, than=item.newest_id),
         at=at,
         image_sha256=item.image_sha256,
         action=verdict,
@@ -135,3 +162,10 @@ def _decision(loop: Loop, item: Waiting, *, verdict: Verdict, who: str, label: s
         who=loop.identify(who),
         why=why,
     )
+
+
+def _later(loop: Loop, identifier: str, *, than: str) -> str:
+    """The id, or one just after `than`: a decision must follow what it is about, whatever this machine's clock says."""
+    if identifier > than:
+        return identifier
+    return event_id(now=event_time(than) + timedelta(milliseconds=1), random=loop.random(10))

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
@@ -20,6 +21,9 @@ from medloop.core.events import Correction, Review
 from medloop.errors import NotFoundError, StoreError
 
 BUSY_S: Final = 30.0  # how long a writer waits for the others
+# The same answer within so long is the same click, or a retry of it. Later it is said anew: the person may have said
+# something else on another machine meanwhile, of which this file knows nothing.
+SAME_CLICK_S: Final = 60.0
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -27,7 +31,7 @@ CREATE TABLE IF NOT EXISTS events (
     folder TEXT NOT NULL,           -- corrections or reviews
     who TEXT NOT NULL,
     image_sha256 TEXT NOT NULL,
-    answer TEXT NOT NULL,           -- what was said, to recognise the same click
+    answer TEXT NOT NULL,           -- what was said, and to what, to recognise the same click
     at TEXT NOT NULL,
     body BLOB NOT NULL,             -- the event's JSON
     day TEXT NOT NULL,              -- the day under which it is, or was last tried to be, stored
@@ -49,7 +53,7 @@ class Receipt:
 
     event_id: str
     state: State
-    duplicate: bool = False  # the same person said the same of this image before; nothing new was written
+    duplicate: bool = False  # the same person has just said the same of this image; nothing new was written
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +103,27 @@ class Outbox:
             StoreError: It could not be written (the disk is full …): tell the person, nothing was saved.
         """
         label = "none of these" if correction.given_label is None else f"label {correction.given_label}"
-        return self._add(correction, png, folder="corrections", answer=label)
+        answer = f"{label}, to version {correction.model_version}"
+        return self._add(correction, png, folder="corrections", answer=answer)
 
-    def add_review(self, review: Review) -> Receipt:
-        """Put a review, or the withdrawal of a correction, on disk. Raises as `add` does."""
+    def add_review(self, review: Review, *, about: Sequence[str] = ()) -> Receipt:
+        """Put a review, or the withdrawal of a correction, on disk. Raises as `add` does.
+
+        Args:
+            review: The event.
+            about: Ids of the events that a reviewer decides about: the same verdict on others is another decision.
+        """
         answer = f"{review.action} {review.label}" if review.action == "relabel" else review.action
-        return self._add(review, None, folder="reviews", answer=answer)
+        return self._add(review, None, folder="reviews", answer=" ".join([answer, *about]))
 
     def _add(self, event: Correction | Review, png: bytes | None, *, folder: str, answer: str) -> Receipt:
         with self._transaction() as db:
             last = db.execute(
-                "SELECT event_id, answer, stored FROM events WHERE who = ? AND image_sha256 = ? "
+                "SELECT event_id, answer, stored, at FROM events WHERE who = ? AND image_sha256 = ? "
                 "ORDER BY seq DESC LIMIT 1",
                 (event.who, event.image_sha256),
             ).fetchone()
-            if last and last[1] == answer:
+            if last and last[1] == answer and _seconds_between(last[3], event.at) <= SAME_CLICK_S:
                 return Receipt(event_id=last[0], state=_state(last[2]), duplicate=True)
             db.execute(
                 "INSERT INTO events (event_id, folder, who, image_sha256, answer, at, body, day) "
@@ -272,6 +282,10 @@ def _open(path: Path) -> sqlite3.Connection:
     finally:
         os.close(folder)
     return db
+
+
+def _seconds_between(at: str, then: str) -> float:
+    return abs((datetime.fromisoformat(then) - datetime.fromisoformat(at)).total_seconds())
 
 
 def _state(stored: int) -> State:

@@ -72,7 +72,7 @@ class SnapshotStore:
         return [unpack_events(data) for data in raw]
 
     def images(self, chunk: Chunk, *, lost_ok: bool = False) -> dict[str, np.ndarray]:
-        """Pixels uint8 [64, 64] of a chunk's images, without those that were erased; with `lost_ok` {} for a lost shard."""
+        """Pixels uint8 [64, 64] of a chunk's images, without erased ones; {} for a lost shard where that is ok."""
         if chunk.images is None:
             return {}
         data = self._objects.find(_images_key(chunk.images))
