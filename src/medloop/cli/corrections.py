@@ -49,7 +49,8 @@ def snapshot(
 ) -> None:
     """Screen new corrections, fold all of them into a snapshot, and print its id.
 
-    Costs what is new, not what is there. Running it again without news gives the same snapshot.
+    Costs what is new; of what is there it only looks for earlier answers about the same images. What comes in meanwhile
+    waits for the next one. Running it again without news gives the same snapshot.
 
     Example: `medloop snapshot`
     """
