@@ -1,7 +1,8 @@
 """Take the pictures of README and docs from the running app: `python scripts/screenshots.py [URL]`.
 
-Needs Debian's chromium. Each page in light and dark, as docs/screenshots/NAME-SCHEME.png; what the pages show is what
-the installation behind the URL holds.
+Needs Debian's chromium. Each page in light and dark as docs/screenshots/NAME-SCHEME.png, Classify also as a telephone
+shows it, and with `--sign-in URL` the page in front of an installation with a login. What the pages show is what the
+installation behind the URL holds; `python scripts/demo_content.py --train` fills a fresh one.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from PIL import Image
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 FLAGS: Final = [
     "--no-sandbox",
@@ -28,81 +30,108 @@ FLAGS: Final = [
     "--disable-sync",
 ]
 OUT: Final = Path(__file__).parents[1] / "docs" / "screenshots"
-WIDTH, HEIGHT = 1280, 900
-TALLEST = 1600
-LARGEST_BYTES: Final = 300_000
+WIDE, NARROW, HEIGHT = 1280, 400, 900
+LARGEST_BYTES: Final = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One picture: which page, how wide, and what to do before."""
+
+    name: str
+    path: str
+    prepare: Callable[[Page], None]
+    width: int = WIDE
 
 
 def main() -> None:
     """Open the app in both schemes and go through its pages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("url", nargs="?", default="http://127.0.0.1:8501")
-    url = parser.parse_args().url.rstrip("/")
+    parser.add_argument("--sign-in", metavar="URL", help="an installation with a login, for the page in front of it")
+    parser.add_argument("--out", type=Path, default=OUT, help="the folder of the pictures")
+    parser.add_argument("--only", nargs="*", metavar="NAME", help="these pictures alone")
+    given = parser.parse_args()
     chromium = shutil.which("chromium") or sys.exit("chromium is not installed: apt-get install chromium")
-    OUT.mkdir(parents=True, exist_ok=True)
+    given.out.mkdir(parents=True, exist_ok=True)
+    shots = [(given.url.rstrip("/"), shot) for shot in SHOTS]
+    if given.sign_in:
+        shots.append((given.sign_in.rstrip("/"), SIGN_IN))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         for scheme in ("light", "dark"):
-            context = browser.new_context(color_scheme=scheme, viewport={"width": WIDTH, "height": HEIGHT})
-            for name, prepare in PAGES.items():
-                page = context.new_page()
-                page.goto(f"{url}/{'' if name == 'classify' else name}")
-                expect(page.locator("h1")).to_be_visible(timeout=60_000)
-                settle(page)
-                prepare(page)
-                save(page, OUT / f"{name}-{scheme}.png")
-                page.close()
-            context.close()
+            for url, shot in shots:
+                if not given.only or shot.name in given.only:
+                    take(browser, url, shot, scheme=scheme, path=given.out / f"{shot.name}-{scheme}.png")
         browser.close()
 
 
+def take(browser: Browser, url: str, shot: Shot, *, scheme: str, path: Path) -> None:
+    """Open the page in a session of its own and save it."""
+    context = browser.new_context(color_scheme=scheme, viewport={"width": shot.width, "height": HEIGHT})  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(f"{url}/{shot.path}")
+    expect(page.locator("h1")).to_be_visible(timeout=60_000)
+    settle(page)
+    shot.prepare(page)
+    save(page, path, width=shot.width)
+    context.close()
+
+
 def classify(page: Page) -> None:
-    """The example pictures, with the reasons for the answer to one that lies upside down."""
-    page.locator(".st-key-examples button").click()
-    expect(page.locator(".st-key-answer")).to_be_visible(timeout=60_000)
-    settle(page)
-    page.locator(".st-key-gallery button", has_text="Head CT").first.click()
-    expect(page.locator(".st-key-picture")).to_contain_text("upside down")
-    settle(page)
+    """The example pictures, with the reasons for the answer to one that is none of the classes."""
+    examples(page)
     page.locator(".st-key-why summary").click()
     expect(page.locator(".st-key-why img").nth(1)).to_be_visible(timeout=60_000)
 
 
-def models(page: Page) -> None:
+def examples(page: Page) -> None:
+    """The example pictures."""
+    page.locator(".st-key-examples button").click()
+    expect(page.locator(".st-key-answer")).to_be_visible(timeout=60_000)
+    settle(page)
+    expect(page.locator(".st-key-picture")).to_contain_text("Written page")
+
+
+def report(page: Page) -> None:
     """The gate's report of the newest version, where there is one."""
     page.get_by_role("tab", name="Test report").click()
+    expect(page.locator(".st-key-disagreements")).to_be_visible(timeout=120_000)
 
 
 def as_it_opens(page: Page) -> None:
     """Nothing to do first."""
 
 
-PAGES: Final[dict[str, Callable[[Page], None]]] = {
-    "classify": classify,
-    "corrections": as_it_opens,
-    "review": as_it_opens,
-    "models": models,
-    "monitor": as_it_opens,
-    "help": as_it_opens,
-}
+SHOTS: Final = [
+    Shot("classify", "", classify),
+    Shot("classify-narrow", "", examples, width=NARROW),
+    Shot("corrections", "corrections", as_it_opens),
+    Shot("review", "review", as_it_opens),
+    Shot("models", "models", as_it_opens),
+    Shot("report", "models", report),
+    Shot("monitor", "monitor", as_it_opens),
+    Shot("help", "help", as_it_opens),
+]
+SIGN_IN: Final = Shot("sign-in", "", as_it_opens)
 
 
 def settle(page: Page) -> None:
     """Wait until the script has run through."""
     state = page.locator("[data-testid=stApp]")
-    expect(state).to_have_attribute("data-test-script-state", re.compile("notRunning"), timeout=60_000)
+    expect(state).to_have_attribute("data-test-script-state", re.compile("notRunning"), timeout=120_000)
 
 
-def save(page: Page, path: Path) -> None:
-    """The whole page up to a height, in a palette that keeps the file small."""
+def save(page: Page, path: Path, *, width: int) -> None:
+    """The whole page, in a palette that keeps the file small."""
     settle(page)
     page.wait_for_timeout(2_500)  # charts and fonts
-    height = page.evaluate("document.querySelector('.stMain').scrollHeight")
-    page.set_viewport_size({"width": WIDTH, "height": min(max(height, HEIGHT), TALLEST)})
-    page.wait_for_timeout(1_000)
+    for _ in range(2):  # a taller window may bring more of the page with it
+        height = page.evaluate("document.querySelector('.stMain').scrollHeight")
+        page.set_viewport_size({"width": width, "height": max(height, HEIGHT)})
+        page.wait_for_timeout(1_000)
     image = Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(256, dither=Image.Dither.NONE)
     image.save(path, optimize=True)
-    page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
     size = path.stat().st_size
     if size > LARGEST_BYTES:
         sys.exit(f"{path} has {size} bytes, more than {LARGEST_BYTES}")
