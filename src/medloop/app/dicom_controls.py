@@ -7,6 +7,7 @@ import streamlit as st
 from medloop.app.actions import limits
 from medloop.app.backend import Backend
 from medloop.app.bars import facts
+from medloop.app.plain import plain
 from medloop.app.session import Picture, Workbench
 from medloop.app.tags import disagreements, windows
 from medloop.errors import DecodeError
@@ -20,7 +21,7 @@ def dicom_controls(back: Backend, bench: Workbench, picture: Picture, served: Se
         return
     known = picture.prediction.label if picture.prediction.verdict != "unknown" else None
     for sentence in disagreements(picture.technical, known):
-        st.warning(sentence, icon=":material/compare_arrows:")
+        st.warning(plain(sentence), icon=":material/compare_arrows:")
     with st.expander("Technical tags", icon=":material/list_alt:"):
         st.html(facts(picture.technical.items()))
         st.caption("Technical tags only. The patient's are neither shown nor kept.")
@@ -41,7 +42,7 @@ def _slice_and_window(back: Backend, bench: Workbench, picture: Picture, served:
     try:
         bench.look(id_, served, limits=limits(back), frame=frame, window=window)
     except DecodeError as error:
-        st.error(str(error), icon=":material/broken_image:")
+        st.error(plain(str(error)), icon=":material/broken_image:")
         return
     st.rerun(scope="app")
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from medloop.app.backend import Backend
 from medloop.app.pictures import overlay_png
+from medloop.app.plain import plain
 from medloop.app.session import Picture
 from medloop.app.similar import Reference, build_reference, neighbours
 from medloop.app.verdicts import class_name, familiarity, percent, unfamiliarity
@@ -44,7 +45,7 @@ def _neighbours(back: Backend, picture: Picture, served: Served) -> None:
     st.image(
         [neighbour.pixels for neighbour in found],
         width=NEIGHBOUR_WIDTH,
-        caption=[f"{class_name(n.label)}, {percent(max(n.similarity, 0))} alike" for n in found],
+        caption=[f"{plain(class_name(n.label))}, {percent(max(n.similarity, 0))} alike" for n in found],
         alt=[f"Labelled picture of class {class_name(n.label)}" for n in found],
     )
 

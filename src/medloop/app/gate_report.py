@@ -12,6 +12,7 @@ from medloop.app import charts, gate_words, models_view
 from medloop.app.backend import Backend
 from medloop.app.disagreements import MOST, Disagreement, caption, disagreements
 from medloop.app.gate_words import CheckRow
+from medloop.app.plain import plain
 from medloop.app.verdicts import class_name, count_of
 from medloop.core.events import Promotion
 from medloop.core.predict import Predictor
@@ -27,7 +28,7 @@ OUTCOMES: Final[Mapping[str, str]] = {
 
 def gate_report(back: Backend, report: Mapping[str, Any], *, champion: str | None, moves: Sequence[Promotion]) -> None:
     """The whole report, what people look at first on top."""
-    (st.success if report["decision"]["passed"] else st.warning)(gate_words.verdict(report))
+    (st.success if report["decision"]["passed"] else st.warning)(plain(gate_words.verdict(report)))
     if standing := gate_words.standing(report, champion=champion, moves=moves):
         st.markdown(f":material/info: {standing}")
     rows = gate_words.check_rows(report)
@@ -43,7 +44,7 @@ def gate_report(back: Backend, report: Mapping[str, Any], *, champion: str | Non
 def _list(rows: Sequence[CheckRow]) -> None:
     for row in rows:
         mark = ":green[:material/check:]" if row.passed else ":red[:material/close:]"
-        st.markdown(f"{mark} {row.sentence}")
+        st.markdown(f"{mark} {plain(row.sentence)}")
 
 
 def _pictures(report: Mapping[str, Any]) -> None:
@@ -69,7 +70,7 @@ def _disagreements(back: Backend, report: Mapping[str, Any]) -> None:
                 report["champion_version"], report["version"], report["base_id"], str(back.settings.home), back
             )
         except MedloopError as error:
-            st.error(f"The versions cannot be compared. {error}", icon=":material/cloud_off:")
+            st.error(plain(f"The versions cannot be compared. {error}"), icon=":material/cloud_off:")
             return
         if not found:
             st.markdown("Both versions give the same answer to every test picture.")

@@ -9,6 +9,7 @@ import streamlit as st
 from medloop.app import operations
 from medloop.app.backend import Backend
 from medloop.app.models_view import VersionRow
+from medloop.app.plain import plain
 from medloop.app.state import attempt, user, visitor
 from medloop.app.training_run import training_run
 from medloop.errors import MedloopError
@@ -48,7 +49,7 @@ def roll_back_dialog(back: Backend) -> None:
     try:
         step = operations.way_back(back)
     except MedloopError as error:
-        st.error(f"The history cannot be read. {error}", icon=":material/cloud_off:")
+        st.error(plain(f"The history cannot be read. {error}"), icon=":material/cloud_off:")
         return
     if step is None:
         st.info("There is no earlier champion to go back to.", icon=":material/history:")

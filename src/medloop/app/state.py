@@ -9,6 +9,7 @@ import streamlit as st
 
 from medloop.app.access import Rules, SignInError, User, local_user, person
 from medloop.app.backend import Backend
+from medloop.app.plain import plain
 from medloop.app.session import Workbench
 from medloop.errors import MedloopError
 
@@ -60,7 +61,7 @@ def guarded(act: Callable[[], object]) -> Callable[[], None]:
 def show_failure() -> None:
     """Say what the last click could not do."""
     if failed := st.session_state.pop(FAILED, None):
-        st.error(failed, icon=":material/error:")
+        st.error(plain(failed), icon=":material/error:")
 
 
 def attempt(act: Callable[[], T]) -> T | None:
@@ -68,5 +69,5 @@ def attempt(act: Callable[[], T]) -> T | None:
     try:
         return act()
     except MedloopError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
         return None

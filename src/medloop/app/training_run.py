@@ -6,6 +6,7 @@ import streamlit as st
 
 from medloop.app import operations
 from medloop.app.backend import Backend
+from medloop.app.plain import plain
 from medloop.errors import MedloopError
 from medloop.stores.airflow import Airflow
 
@@ -23,10 +24,10 @@ def training_run(back: Backend, run_id: str) -> None:
                 airflow = Airflow(back.settings)
                 run = airflow.run(run_id)
             except MedloopError as error:
-                st.warning(f"The run goes on, but Airflow does not answer. {error}", icon=":material/cloud_off:")
+                st.warning(plain(f"The run goes on, but Airflow does not answer. {error}"), icon=":material/cloud_off:")
                 return
             if run.finished:
-                st.markdown(operations.outcome(airflow, run))
+                st.markdown(plain(operations.outcome(airflow, run)))
             else:
                 st.progress(operations.progress(run), text="Training is under way")
             for row in operations.task_rows(run):

@@ -12,6 +12,7 @@ from medloop.app.backend import Backend, backend
 from medloop.app.corrections_view import Known, known
 from medloop.app.journey import Said, label_of, last_said, may_withdraw, steps, was
 from medloop.app.pictures import preview_png
+from medloop.app.plain import plain
 from medloop.app.state import guarded, show_failure, user, visitor
 from medloop.app.timeline import timeline
 from medloop.app.verdicts import class_name, count_of
@@ -65,8 +66,8 @@ def _row(back: Backend, said: Said, pixels: np.ndarray | None, known: Known) -> 
         else:
             left.markdown(":material/hide_image:", help="The picture is not in the store yet, or was erased.")
         with right:
-            st.markdown(f"**{class_name(correction.given_label)}** · {ago(correction.at, back.loop.now())}")
-            st.caption(was(correction))
+            st.markdown(f"**{plain(class_name(correction.given_label))}** · {ago(correction.at, back.loop.now())}")
+            st.caption(plain(was(correction)))
             st.html(timeline(way))
             if may_withdraw(said, in_snapshot=in_snapshot):
                 st.button(
@@ -86,9 +87,10 @@ def _ask(back: Backend, shown: Sequence[Said]) -> tuple[Known, dict[str, np.ndar
         pictures = _pictures(back, shown)
     except MedloopError as error:
         pictures = {}
-        st.warning(f"The pictures cannot be shown at the moment. {error}", icon=":material/hide_image:")
+        st.warning(plain(f"The pictures cannot be shown at the moment. {error}"), icon=":material/hide_image:")
     if found.problems:
-        st.warning(f"Not everything is known at the moment. {' '.join(found.problems)}", icon=":material/cloud_off:")
+        said = plain(f"Not everything is known at the moment. {' '.join(found.problems)}")
+        st.warning(said, icon=":material/cloud_off:")
     return found, pictures
 
 

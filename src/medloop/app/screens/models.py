@@ -11,6 +11,7 @@ from medloop.app.backend import Backend, backend
 from medloop.app.gate_report import gate_report
 from medloop.app.levers import levers
 from medloop.app.models_view import VersionRow
+from medloop.app.plain import plain
 from medloop.app.reports import reports
 from medloop.app.state import show_failure, visitor
 from medloop.app.verdicts import percent
@@ -28,12 +29,12 @@ def page() -> None:
     st.title("Models")
     show_failure()
     if done := st.session_state.pop("done", None):
-        st.success(done, icon=":material/check:")
+        st.success(plain(done), icon=":material/check:")
     try:
         with st.spinner("Asking the model registry …"):
             rows = [models_view.version_row(version) for version in back.loop.registry.versions()][::-1]
     except MedloopError as error:
-        st.error(f"The model registry does not answer. {error}", icon=":material/cloud_off:")
+        st.error(plain(f"The model registry does not answer. {error}"), icon=":material/cloud_off:")
         st.caption("The Classify page goes on with the model that it has.")
         return
     if not rows:
@@ -108,7 +109,7 @@ def _versions(back: Backend, rows: Sequence[VersionRow]) -> None:
     ]
     st.dataframe(table, hide_index=True, alt="All versions, the newest first")
     if failed:
-        st.warning(failed, icon=":material/cloud_off:")
+        st.warning(plain(failed), icon=":material/cloud_off:")
     plotted = rows[:PLOTTED][::-1]
     _plot("Right on the test pictures, by class", models_view.score_points(plotted, found), several=len(plotted) > 1)
     _plot("Right by kind of picture", models_view.slice_points(plotted, found), several=True)
@@ -130,7 +131,7 @@ def _report(back: Backend, rows: Sequence[VersionRow]) -> None:
     try:
         report = reports(back, [row]).get(version)
     except MedloopError as error:
-        st.error(f"The report cannot be read. {error}", icon=":material/cloud_off:")
+        st.error(plain(f"The report cannot be read. {error}"), icon=":material/cloud_off:")
         return
     if report is None:
         st.info("This version's report is not there any more.", icon=":material/rule:")
@@ -148,7 +149,7 @@ def _history(back: Backend, rows: Sequence[VersionRow]) -> None:
     try:
         found = _moves(champion, str(back.settings.home), back)
     except MedloopError as error:
-        st.error(f"The history cannot be read. {error}", icon=":material/cloud_off:")
+        st.error(plain(f"The history cannot be read. {error}"), icon=":material/cloud_off:")
         return
     if not found:
         st.info("No version was ever promoted.", icon=":material/history:")
@@ -156,7 +157,7 @@ def _history(back: Backend, rows: Sequence[VersionRow]) -> None:
     points = models_view.promotion_points(found)
     st.vega_lite_chart(charts.champion_over_time(points), alt="Which version was champion when")
     for move in reversed(found):
-        st.markdown(f"**{day_and_time(move.at)}** {models_view.promotion_sentence(move)}")
+        st.markdown(f"**{day_and_time(move.at)}** {plain(models_view.promotion_sentence(move))}")
 
 
 @st.cache_data(ttl=30, max_entries=4, show_spinner="Reading the history …")

@@ -13,6 +13,7 @@ from medloop.app.bars import facts
 from medloop.app.keyboard import guard_enter
 from medloop.app.labels import known_labels
 from medloop.app.pictures import preview_png
+from medloop.app.plain import plain
 from medloop.app.state import guarded, show_failure, user, visitor
 from medloop.app.verdicts import NONE_OF_THESE, class_name, count_of
 from medloop.app.votes import said
@@ -41,7 +42,7 @@ def _desk(back: Backend) -> None:
         with busy, st.spinner("Looking for what waits …"):
             waiting = queue(back.loop, who=visitor(back).name)
     except MedloopError as error:
-        st.error(f"The queue cannot be read. {error}", icon=":material/cloud_off:")
+        st.error(plain(f"The queue cannot be read. {error}"), icon=":material/cloud_off:")
         return
     if not waiting:
         st.success("Nothing waits for a review.", icon=":material/done_all:")
@@ -64,7 +65,7 @@ def _item(back: Backend, waiting: Sequence[Waiting], place: int) -> None:
     with right, st.container(key="review-decision"):
         st.subheader("People disagree" if item.conflict else "Is this right?", anchor=False)
         for reason in item.decision.reasons:
-            st.markdown(f":material/flag: {reason}")
+            st.markdown(f":material/flag: {plain(reason)}")
         _answers(back, item)
         why = st.text_input("Remark (optional)", key=f"why-{item.image_sha256}")
         _decisions(back, item, why)
@@ -81,7 +82,7 @@ def _picture(back: Backend, item: Waiting) -> None:
     try:
         png = preview_png(picture(back.loop, item))
     except MedloopError as error:
-        st.warning(f"The picture cannot be shown. {error}", icon=":material/hide_image:")
+        st.warning(plain(f"The picture cannot be shown. {error}"), icon=":material/hide_image:")
         return
     st.image(png, width="stretch", alt="The picture that waits for a review")
 
@@ -90,7 +91,7 @@ def _answers(back: Backend, item: Waiting) -> None:
     """What people and the model said, side by side."""
     counts = Counter(class_name(label) for _, label in item.decision.state.answers)
     for column, (name, votes) in zip(st.columns(max(len(counts), 1)), counts.most_common(), strict=False):
-        column.metric(name, count_of(votes, "vote") if votes else "", border=True)
+        column.metric(plain(name), count_of(votes, "vote") if votes else "", border=True)
     st.html(facts(said(item.corrections, now=back.loop.now(), names=back.settings.identity == "plain")))
 
 
@@ -101,7 +102,7 @@ def _decisions(back: Backend, item: Waiting, why: str) -> None:
         text: str, key: str, verdict: Verdict, shortcut: str | None, *, label: str | None = None, primary: bool = False
     ) -> None:
         st.button(
-            text,
+            plain(text),
             key=f"{key}-{sha256}",
             shortcut=shortcut,
             type="primary" if primary else "secondary",

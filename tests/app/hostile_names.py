@@ -1,0 +1,27 @@
+"""Names that are Markdown, HTML or something that Streamlit makes of text."""
+
+HOSTILE = (
+    "![x](https://example.invalid/x.png)",
+    "[click](https://example.invalid/)",
+    "![x][1] [1]: https://example.invalid/x.png",
+    "<img src=https://example.invalid/x.png onerror=alert(1)>",
+    "<https://example.invalid/>",
+    "https://example.invalid/x.png",
+    "HTTP://example.invalid/x.png",
+    "www.example.invalid/x.png",
+    "ada@example.invalid",
+    "mailto:ada@example.invalid",
+    ":material/check: :smile: :streamlit: :red[x] :red-badge[y] -> <- --",
+    "# heading",
+    "1. first",
+    "- item",
+    "> quote",
+    "    code",
+    "`code` **bold** _slanted_ ~~gone~~ $x^2$ $$y$$",
+    r"\![x](https://example.invalid/x.png) \\[y](https://example.invalid)",
+    "| a | b | |---|---| | ![x](https://example.invalid/x.png) | d |",
+    "&#33;[x](https://example.invalid/x.png) &lt;b&gt;",
+    "***",
+    "===",
+    "[^1] [ ] [x] ^sup^",
+)
