@@ -24,6 +24,7 @@ from medloop.core.decode import decode, encode_png
 from medloop.errors import NotFoundError, StoreError, StoreUnavailableError
 from medloop.jobs.correct import correct
 from medloop.jobs.loop import Loop
+from medloop.jobs.moves import moves
 from medloop.jobs.train import learn, silent
 from medloop.jobs.training_data import gather
 from medloop.settings import Settings
@@ -153,7 +154,7 @@ def test_good_corrections_move_the_champion(site: Site, airflow: Airflow, retrai
     assert (retrained.state, retrained.tasks) == ("success", DONE)
     assert airflow.result(retrained.run_id, "train") == airflow.result(retrained.run_id, "promote") == "2"
     assert site.loop.registry.version_of(CHAMPION) == "2"
-    (move,) = site.loop.ledger.entries()
+    (move,) = moves(site.loop)
     assert (move.from_version, move.to_version) == ("1", "2")
     assert retrained.run_id in move.by
     assert move.snapshot_id == airflow.result(retrained.run_id, "snapshot")

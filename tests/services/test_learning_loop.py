@@ -24,13 +24,15 @@ from medloop.jobs.audit import audit
 from medloop.jobs.bootstrap import bootstrap
 from medloop.jobs.evaluate import evaluate
 from medloop.jobs.loop import Loop
+from medloop.jobs.moves import all_moves, moves
 from medloop.jobs.promote import PromotionError, promote
 from medloop.jobs.reproduce import reproduce
 from medloop.jobs.retrain import plan, retrain
 from medloop.jobs.rollback import rollback
 from medloop.jobs.snapshot import snapshot
-from medloop.jobs.train import train
-from medloop.jobs.training_record import recorded_report
+from medloop.jobs.train import run_training, silent, train, training_data
+from medloop.jobs.training_data import gather
+from medloop.jobs.training_record import ENVIRONMENT_FILE, read_recipe, recorded_report
 from medloop.jobs.watch import watch
 from medloop.settings import load_settings
 from medloop.stores.lease import LeaseHeldError
@@ -98,8 +100,8 @@ def test_the_first_model_is_champion_and_reference_and_is_trained_once(loop: Loo
     assert loop.registry.version_of(CHAMPION) == loop.registry.version_of(REFERENCE) == "1"
     assert bootstrap(loop, config=FIRST) is None
     assert float(loop.registry.get("1").tags["accuracy"]) > 0.5
-    first = loop.ledger.entries()[0]
-    assert (first.action, first.from_version, first.to_version) == ("bootstrap", None, "1")
+    made = [(move.alias, move.action, move.from_version, move.to_version) for move in loop.ledger.entries()]
+    assert made[:2] == [(REFERENCE, "bootstrap", None, "1"), (CHAMPION, "bootstrap", None, "1")]
 
 
 def test_the_same_training_twice_is_one_version(loop: Loop, snapshot_id: str):
@@ -143,10 +145,14 @@ def test_a_challenger_as_good_as_the_champion_goes_through_the_whole_loop_and_ba
     assert promote(loop, version=version, by="a test").promoted  # a second time changes nothing
     assert loop.registry.version_of(CHAMPION) == version
     assert loop.registry.version_of(CHALLENGER) is None
-    moves = loop.ledger.entries()
-    assert [(move.from_version, move.to_version) for move in moves] == [(None, "1"), ("1", version)]
-    assert moves[-1].gate_report["decision"]["passed"] is True
-    assert moves[-1].snapshot_id == snapshot_id
+    made = moves(loop)
+    assert [(move.from_version, move.to_version) for move in made] == [(None, "1"), ("1", version)]
+    assert made[-1].gate_report["decision"]["passed"] is True
+    assert made[-1].snapshot_id == snapshot_id
+    of_others = [
+        (move.action, move.from_version, move.to_version) for move in all_moves(loop) if move.alias == CHALLENGER
+    ]
+    assert of_others == [("judge", None, version), ("drop", version, "")]
 
     assert evaluate(loop, version=version).key == report.key  # judged once: what it was promoted on stands
     assert train(loop, snapshot_id=snapshot_id, config=STILL).version == version  # and trained once
@@ -196,7 +202,7 @@ def test_a_person_may_overrule_the_gate_with_a_reason_that_stands_in_the_ledger(
     evaluate(loop, version=version)
     outcome = promote(loop, version=version, by="grace", reason="a demonstration", force=True)
     assert outcome.promoted
-    entry = loop.ledger.entries()[-1]
+    entry = moves(loop)[-1]
     assert (entry.by, entry.reason) == ("grace", "a demonstration")
     assert entry.gate_report["decision"]["passed"] is False
     rollback(loop, by="grace", reason="enough", to="1")
@@ -222,7 +228,7 @@ def test_a_version_that_was_never_judged_is_not_promoted(loop: Loop, snapshot_id
 def test_a_move_that_a_crash_cut_off_is_finished_and_not_written_twice(loop: Loop, snapshot_id: str, monkeypatch):
     version = train(loop, snapshot_id=snapshot_id, config=still(7)).version
     evaluate(loop, version=version)
-    before = len(loop.ledger.entries())
+    before = len(moves(loop))
 
     def crash(*args, **kwargs):
         raise KeyboardInterrupt
@@ -234,7 +240,7 @@ def test_a_move_that_a_crash_cut_off_is_finished_and_not_written_twice(loop: Loo
     assert loop.registry.version_of(CHAMPION) == "1"
     assert promote(loop, version=version, by="a test").promoted
     assert loop.registry.version_of(CHAMPION) == version
-    assert len(loop.ledger.entries()) == before + 1
+    assert len(moves(loop)) == before + 1
     rollback(loop, by="a test", reason="back")
     assert loop.registry.version_of(CHAMPION) == "1"
 
@@ -257,6 +263,37 @@ def test_a_training_can_be_reproduced_to_the_bit(loop: Loop, snapshot_id: str):
     result = reproduce(loop, version=version)
     assert result.same, result
     assert result.note == ""
+
+
+def test_a_difference_in_reproducing_is_explained_by_what_was_recorded(loop: Loop, snapshot_id: str):
+    version = loop.registry.get(train(loop, snapshot_id=snapshot_id, config=STILL).version)
+    recorded = json.loads(loop.registry.attachment(version.run_id, ENVIRONMENT_FILE))
+    assert set(recorded) == {"medloop", "torch", "numpy", "Python", "processor", "cores", "GPU"}
+    loop.registry.set_tags(version.version, {"weights_sha256": "another"})
+    loop.registry.attach(version.run_id, {ENVIRONMENT_FILE: json.dumps({**recorded, "torch": "1.0"}).encode()})
+    result = reproduce(loop, version=version.version)
+    loop.registry.set_tags(version.version, {"weights_sha256": version.tags["weights_sha256"]})
+    assert not result.same
+    assert result.note == f"torch was 1.0 and is {recorded['torch']}"
+
+
+def test_a_training_from_scratch_takes_nothing_of_the_champion(loop: Loop, snapshot_id: str):
+    config = replace(TrainingConfig.smoke(seed=5), steps=3)
+    trained = train(loop, snapshot_id=snapshot_id, from_scratch=True, config=config)
+    recipe = read_recipe(loop, loop.registry.get(trained.version))
+    assert (recipe.parent_version, recipe.parent_weights_sha256) == (None, "")
+    data = training_data(gather(loop, snapshot_id=snapshot_id, base_id=None, champion_labels=recipe.labels))
+    alone = run_training(
+        loop,
+        data,
+        replace(config, device="cpu"),
+        weights=None,
+        snapshot_id=snapshot_id,
+        engine="local",
+        progress=silent,
+    )
+    assert alone.weights_sha256 == trained.weights_sha256
+    assert train(loop, snapshot_id=snapshot_id, config=config).weights_sha256 != trained.weights_sha256
 
 
 def test_retraining_says_when_nothing_is_new(loop: Loop, snapshot_id: str):
@@ -351,8 +388,8 @@ def test_the_commands_show_versions_history_and_what_a_version_learned(loop: Loo
     assert set(listed["1"]["aliases"]) >= {"champion", "reference"}
     assert listed[version]["parent_version"] == "1"
     assert "champion" in run("models")
-    moves = json.loads(run("history", "--json"))
-    assert [move["action"] for move in moves][:1] == ["bootstrap"]
+    made = json.loads(run("history", "--json"))
+    assert [move["action"] for move in made][:1] == ["bootstrap"]
     assert "bootstrap" in run("history")
     audited = json.loads(run("audit", version, "--json"))
     assert {row["use"] for row in audited["corrections"]} == {"trained"}

@@ -155,7 +155,8 @@ def reproduce(
 ) -> None:
     """Train a version again from what was recorded of it, and compare the weights. Exit code 1 if they differ.
 
-    Equal weights are to be expected on the same kind of machine; registers nothing.
+    Equal weights are to be expected on the same kind of machine with the same packages; where they differ, it says what
+    is known to be another than at the training. Registers nothing.
 
     Example: `medloop reproduce 4`
     """

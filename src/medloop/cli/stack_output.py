@@ -25,6 +25,7 @@ from medloop.settings import load_settings
 if TYPE_CHECKING:
     from medloop.jobs.doctor import Check
     from medloop.services.status import ComponentStatus
+    from medloop.stores.outbox import OutboxStatus
 
 COLOURS = ("cyan", "magenta", "blue", "yellow", "bright_cyan", "bright_magenta", "bright_blue", "green")
 PREFIX_WIDTH = 21
@@ -135,8 +136,14 @@ def _serving() -> Iterator[tuple[str, str]]:
         yield "champion", f"version {version}" if version else "none yet"
     except MedloopError as error:
         yield "champion", f"unknown: {error}"
-    pending = loop.outbox.status().pending
-    yield "outbox", f"{pending} waiting to be stored" if pending else "empty: every correction is stored"
+    yield "outbox", _outbox(loop.outbox.status())
+
+
+def _outbox(status: OutboxStatus) -> str:
+    """How many corrections wait, since when, and why."""
+    if not status.pending:
+        return "empty: every correction is stored"
+    return f"{status.pending} waiting to be stored since {status.oldest_at}: {status.last_error or 'not tried yet'}"
 
 
 def print_checks(checks: Iterable[Check]) -> bool:

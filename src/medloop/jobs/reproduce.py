@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from medloop.errors import NotFoundError
 from medloop.jobs.loop import Loop
 from medloop.jobs.train import Progress, run_training, silent, training_data
 from medloop.jobs.training_data import gather
-from medloop.jobs.training_record import Recipe, read_recipe, read_uses
+from medloop.jobs.training_environment import differences, environment
+from medloop.jobs.training_record import Recipe, read_environment, read_recipe, read_uses
 from medloop.stores.acceptance_sets import AcceptanceSet
 
 
@@ -22,7 +23,7 @@ class ReproduceResult:
     recorded_sha256: str
     found_sha256: str
     seconds: float
-    note: str  # what is known to differ; "" where nothing is
+    note: str  # what is known to differ from then, where the weights do; "" where nothing is
 
 
 def reproduce(loop: Loop, *, version: str, progress: Progress | None = None) -> ReproduceResult:
@@ -50,15 +51,26 @@ def reproduce(loop: Loop, *, version: str, progress: Progress | None = None) -> 
         engine=recipe.engine, progress=lambda share, phrase: report(0.05 + 0.95 * share, phrase),
     )  # fmt: skip
     recorded = found.tags["weights_sha256"]
+    same = trained.weights_sha256 == recorded
     gone = len(read_uses(loop, found)) - len(training_set.uses)
     return ReproduceResult(
         version=version,
-        same=trained.weights_sha256 == recorded,
+        same=same,
         recorded_sha256=recorded,
         found_sha256=trained.weights_sha256,
         seconds=trained.seconds,
-        note=f"{gone} of its corrections were erased or withdrawn since" if gone else "",
+        note="" if same else "; ".join(_changes(read_environment(loop, found), device=config.device, gone=gone)),
     )
+
+
+def _changes(recorded: Mapping[str, str] | None, *, device: str, gone: int) -> Iterator[str]:
+    """What is known to be other than it was at the training."""
+    if gone:
+        yield f"{gone} of its corrections were erased or withdrawn since"
+    if recorded is None:
+        yield "its run does not say with which packages and on which processor it was trained"
+    else:
+        yield from differences(recorded, environment(device=device))
 
 
 def _kept_out(loop: Loop, recipe: Recipe) -> Sequence[AcceptanceSet]:

@@ -14,6 +14,7 @@ from medloop.core.training_set import TrainingSet
 from medloop.errors import NotFoundError
 from medloop.jobs.loop import Loop
 from medloop.jobs.training_data import acceptance_sets, gather
+from medloop.jobs.training_environment import environment
 from medloop.jobs.training_record import Recipe, labels_of, training_run
 from medloop.stores.acceptance_sets import AcceptanceSet
 from medloop.stores.registry import CHAMPION, ModelVersion
@@ -99,7 +100,9 @@ def learn(
         )  # fmt: skip
         held.check()
         progress(0.9, "registering")
-        run = training_run(loop, training_set, recipe, trained, token=held.token)
+        run = training_run(
+            loop, training_set, recipe, trained, environment=environment(device=config.device), token=held.token
+        )
         version = loop.registry.register(run, confirm=held.check)
     progress(1.0, f"version {version.version}")
     return _result(version, reused=False, started=started)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 RECIPE_FILE: Final = "training.json"
 ORIGIN_FILE: Final = "origin.json"
+ENVIRONMENT_FILE: Final = "environment.json"
 USES_FILE: Final = "corrections.json.gz"
 GOLDEN_FILE: Final = "golden.npz"
 CARD_FILE: Final = "model_card.md"
@@ -82,6 +83,15 @@ def read_origin(loop: Loop, version: ModelVersion) -> Origin:
     return Origin(**{**body, "labels": tuple(body["labels"])})
 
 
+def read_environment(loop: Loop, version: ModelVersion) -> dict[str, str] | None:
+    """With what a version was trained (`medloop.jobs.training_environment`); None where its run does not say."""
+    try:
+        body: dict[str, str] = json.loads(loop.registry.attachment(version.run_id, ENVIRONMENT_FILE))
+    except NotFoundError:
+        return None
+    return body
+
+
 def read_uses(loop: Loop, version: ModelVersion) -> list[tuple[str, str | None, str]]:
     """Image hash, label and use of each correction that a training knew."""
     rows = json.loads(gzip.decompress(loop.registry.attachment(version.run_id, USES_FILE)))
@@ -103,7 +113,13 @@ def recorded_report(loop: Loop, version: ModelVersion) -> GateReport | None:
 
 
 def training_run(
-    loop: Loop, training_set: TrainingSet, recipe: Recipe, trained: TrainedModel, *, token: int
+    loop: Loop,
+    training_set: TrainingSet,
+    recipe: Recipe,
+    trained: TrainedModel,
+    *,
+    environment: Mapping[str, str],
+    token: int,
 ) -> TrainingRun:
     """Everything that the registry keeps of a finished training; `token` is that of its lease."""
     counts = use_counts(training_set)
@@ -126,6 +142,7 @@ def training_run(
             WEIGHTS_FILE: trained.safetensors,
             RECIPE_FILE: json.dumps(asdict(recipe), indent=1, sort_keys=True).encode(),
             ORIGIN_FILE: json.dumps(asdict(origin), sort_keys=True).encode(),
+            ENVIRONMENT_FILE: json.dumps(environment, indent=1).encode(),
             USES_FILE: _uses(training_set),
             GOLDEN_FILE: _golden(training_set, trained.onnx),
             CARD_FILE: model_card(origin).encode(),

@@ -5,17 +5,18 @@ To be run now and then, by the DAG or a timer. Safe to run at any time: without 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Final
 
-from medloop.core.events import Correction, Promotion
+from medloop.core.events import Correction, Promotion, event_id
 from medloop.core.watch import Seen, count_answers, judge
-from medloop.errors import StoreError
 from medloop.jobs.loop import Loop
 from medloop.jobs.moves import moves
 from medloop.jobs.rollback import rollback
+from medloop.jobs.snapshot import gather
 from medloop.stores.registry import CHAMPION
 
 BEFORE_DAYS: Final = 30  # how far back the old champion's answers count
@@ -41,7 +42,9 @@ def watch(loop: Loop, *, dry_run: bool = False) -> WatchResult:
     if move is None:
         return WatchResult(False, champion, None, False, False, ("no promotion is young enough to be watched",))
     old, new = str(move.from_version), move.to_version
-    found = judge(_seen(loop, new, since=move.at), _seen(loop, old, since=_before(move.at)))
+    since = {new: datetime.fromisoformat(move.at), old: datetime.fromisoformat(move.at) - timedelta(days=BEFORE_DAYS)}
+    seen = _seen(loop, since)
+    found = judge(seen[new], seen[old])
     if found.alarm and not dry_run:
         reason = f"alarm after the promotion of version {new}: {'; '.join(found.reasons)}"
         rollback(loop, by=WATCHER, reason=reason, to=old)
@@ -57,25 +60,42 @@ def _watched(loop: Loop, champion: str | None) -> Promotion | None:
     return last if age <= timedelta(days=loop.settings.watch_days) else None
 
 
-def _before(at: str) -> str:
-    return (datetime.fromisoformat(at) - timedelta(days=BEFORE_DAYS)).isoformat()
+def _seen(loop: Loop, since: Mapping[str, datetime]) -> dict[str, Seen]:
+    """What was seen of each version, from its time on."""
+    said = list(_corrections(loop, min(since.values())))
+    unknown = _unknown(loop, since)
+    seen = {}
+    for version, start in since.items():
+        answers, wrong = count_answers((item for item in said if item.id >= _first_id(start)), version)
+        verdicts = unknown[version].values()
+        seen[version] = Seen(answers=answers, wrong=wrong, predictions=len(verdicts), unknown=sum(verdicts))
+    return seen
 
 
-def _seen(loop: Loop, version: str, *, since: str) -> Seen:
-    answers, wrong = count_answers(_corrections(loop, since[:10]), version)
-    unknown: dict[str, bool] = {}
+def _corrections(loop: Loop, since: datetime) -> Iterator[Correction]:
+    """Corrections from a time on: from the latest snapshot's chunks, and one by one only what that lacks."""
+    first = _first_id(since)
+    gathered = gather(loop)
+    held = loop.snapshots.events([chunk for chunk in gathered.chunks if chunk.last >= first])
+    for record in (*chain.from_iterable(held), *gathered.new):
+        if record.folder == "corrections" and record.id >= first:
+            event = record.parse()  # None: not a whole event; the snapshot tells people, the watch goes on
+            if isinstance(event, Correction):
+                yield event
+
+
+def _unknown(loop: Loop, since: Mapping[str, datetime]) -> dict[str, dict[str, bool]]:
+    """By version, whether each image was said to be none of the classes, from the day of its time on."""
+    found: dict[str, dict[str, bool]] = {version: {} for version in since}
+    days = {version: f"{start.astimezone(UTC):%Y-%m-%d}" for version, start in since.items()}
     for day in loop.predictions.days():
-        if day >= since[:10]:
-            lines = (line for line in loop.predictions.read(day) if line.model_version == version)
-            unknown |= {line.image_sha256: line.verdict == "unknown" for line in lines}
-    return Seen(answers=answers, wrong=wrong, predictions=len(unknown), unknown=sum(unknown.values()))
+        asked = {version for version, first in days.items() if day >= first}
+        for line in loop.predictions.read(day) if asked else ():
+            if line.model_version in asked:
+                found[line.model_version][line.image_sha256] = line.verdict == "unknown"
+    return found
 
 
-def _corrections(loop: Loop, first_day: str) -> Iterator[Correction]:
-    for day in loop.corrections.days("corrections"):
-        if day >= first_day:
-            for raw in loop.corrections.read(loop.corrections.keys("corrections", day)):
-                try:
-                    yield Correction.from_json(raw)
-                except StoreError:
-                    continue  # not a whole event: the snapshot tells people, the watch goes on
+def _first_id(since: datetime) -> str:
+    """No event of this time or later has a smaller id."""
+    return event_id(now=since, random=bytes(10))
