@@ -79,6 +79,52 @@ def models(tmp_path: Path) -> Models:
     return Models(tmp_path)
 
 
+def test_what_the_gate_refused_is_not_promoted_and_the_reasons_are_handed_on(models: Models) -> None:
+    """The published system moved the alias after every training, with no gate."""
+    version = models.judged(champion="1", passed=False)
+    outcome = promote(models.loop, version=version, by="airflow")
+    assert (outcome.promoted, outcome.to_version, outcome.reasons) == (False, "1", ("found",))
+    assert models.registry.version_of(CHAMPION) == "1"
+    assert all_moves(models.loop) == []
+
+
+def test_what_was_never_judged_is_not_promoted(models: Models) -> None:
+    version = models.registry.add(b"")
+    with pytest.raises(PromotionError, match=f"never judged: run `medloop evaluate {version}` first"):
+        promote(models.loop, version=version, by="ada")
+    assert models.registry.version_of(CHAMPION) == "1"
+
+
+def test_what_was_judged_against_another_champion_is_judged_again_first(models: Models) -> None:
+    first, second = models.judged(champion="1"), models.judged(champion="1")
+    promote(models.loop, version=first, by="ada")
+    with pytest.raises(StaleError, match=rf"judged against version 1, and the champion is {first} by now"):
+        promote(models.loop, version=second, by="ada")
+    assert models.registry.version_of(CHAMPION) == first
+
+
+def test_a_promotion_and_a_rollback_done_twice_are_written_once(models: Models) -> None:
+    version = models.judged(champion="1")
+    assert promote(models.loop, version=version, by="ada").promoted
+    assert promote(models.loop, version=version, by="ada").reasons == ("it is the champion already",)
+    rollback(models.loop, by="ada", reason="worse", to="1")
+    assert rollback(models.loop, by="ada", reason="worse", to="1").reasons == ("it is the champion already",)
+    assert [move.action for move in moves(models.loop)] == ["promote", "rollback"]
+
+
+def test_the_command_says_who_stays_and_why(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = models.judged(champion="1", passed=False)
+    monkeypatch.setattr("medloop.wiring.connect", lambda: models.loop)
+    refused = CliRunner().invoke(build_app(), ["promote", version])
+    assert (refused.exit_code, refused.stdout) == (1, "Version 1 stays the champion:\n- found\n")
+    forced = CliRunner().invoke(
+        build_app(), ["promote", version, "--force", "--reason", "the new scanner", "--by", "eve"]
+    )
+    assert forced.exit_code == 0
+    assert forced.stdout == f"Version {version} is the champion, before it version 1.\n- the new scanner\n"
+    assert [(move.by, move.reason) for move in moves(models.loop)] == [("eve", "the new scanner")]
+
+
 @pytest.mark.parametrize("act", ["promote", "rollback"])
 def test_a_holder_that_slept_through_its_lease_moves_nothing(models: Models, act: str) -> None:
     """Somebody else held the lease meanwhile, and left the champion where it was: the alias alone does not tell."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import medloop
 from medloop.errors import SettingsError
 from medloop.settings import LOCAL_ENV, Settings, load_named_settings, load_settings, read_config_py
 
@@ -36,6 +38,29 @@ def _secret(settings: Settings, name: str) -> str | None:
 def _local_stack(values: dict[str, str] = LOCAL, home: Path = Path(".medloop")) -> None:
     home.mkdir(parents=True, exist_ok=True)
     (home / LOCAL_ENV).write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+
+
+COMPILED_IN = re.compile(
+    r"(AKIA|ASIA)[0-9A-Z]{16}|(secret|password|token|key)\w*[\"']?\s*[=:]\s*[\"'][A-Za-z0-9/+=_-]{20,}[\"']",
+    re.IGNORECASE,
+)
+
+
+def test_no_credentials_are_compiled_in() -> None:
+    """The published system's front end held its AWS keys in its source."""
+    for compiled in ('aws_key = "AKIAIOSFODNN7EXAMPLE"', '"aws_secret": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"'):
+        assert COMPILED_IN.search(compiled)
+    files = [
+        path for path in Path(medloop.__file__).parent.rglob("*") if path.suffix in {".py", ".toml", ".css", ".md"}
+    ]
+    assert len(files) > 100
+    assert [str(path) for path in files if COMPILED_IN.search(path.read_text("utf-8"))] == []
+    settings = load_settings()
+    assert {
+        name
+        for name in Settings.model_fields
+        if "SecretStr" in str(Settings.model_fields[name].annotation) and getattr(settings, name) is not None
+    } == set()
 
 
 def test_without_anything_there_are_defaults() -> None:
