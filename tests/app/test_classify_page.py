@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 from tests.app.apptest import button, has_button, texts
 from tests.app.models import OTHER_LEVELS, brightness_model, picture
+from tests.app.test_session import source
 
+from medloop.app import actions
+from medloop.app.backend import install
+from medloop.app.session import Workbench
 from medloop.core.decode import encode_png
+from medloop.jobs.snapshot import snapshot
 
 
 def upload(app, *levels, **files):
@@ -178,3 +184,56 @@ def test_two_sessions_share_no_picture(site, run_page):
     second.run()
     assert "50-0.png" in texts(first)
     assert "50-0.png" not in texts(second)
+
+
+def test_all_files_come_out_however_often_the_page_shows_what_there_is(monkeypatch, site, run_page):
+    monkeypatch.setattr(actions, "SHOWN_EVERY_S", 0.0)
+    app = run_page("classify")
+    upload(app, *range(20, 20 + 2 * actions.BATCH + 3))
+    assert f"**{2 * actions.BATCH + 3} pictures**" in texts(app)
+    assert not has_button(app, "stop")
+
+
+def test_a_long_batch_is_handed_over_in_parts(monkeypatch, site):
+    monkeypatch.setattr(actions, "SHOWN_EVERY_S", 0.0)
+    bench, files = Workbench(), [source(str(n), 50, seed=n) for n in range(actions.BATCH + 3)]
+    served = site.backend.champion.current()
+    assert list(actions.classify(site.backend, bench, bench.sync(files), served)) == [3]
+    assert list(actions.classify(site.backend, bench, bench.sync(files), served)) == [0]
+    assert len(bench.pictures) == len(files)
+
+
+def test_a_folder_is_classified_without_what_the_system_left_in_it(app):
+    data = [(f"ward/{name}", encode_png(picture(50)), "image/png") for name in ("a.png", ".DS_Store", "sub/b.png")]
+    app.file_uploader(key="folder").set_value(data).run()
+    assert "**2 pictures**" in texts(app)
+    assert "ward/a.png" in texts(app)
+
+
+def test_examples_that_cannot_be_had_are_told(site, run_page):
+    settings = site.loop.settings.model_copy(update={"base_dataset": "0123456789abcdef"})
+    install(replace(site.backend, loop=replace(site.loop, settings=settings)))
+    app = run_page("classify")
+    button(app, "examples").click().run()
+    assert "0123456789abcdef" in app.error[0].value
+    assert has_button(app, "examples")
+
+
+def test_pictures_that_a_restart_took_are_told_until_new_ones_come(app):
+    assert "restarted" not in texts(app)
+    app.session_state["restarted"] = True
+    app.run()
+    assert "This page was restarted, and the pictures that were here are gone" in app.warning[0].value
+    assert "The answers you gave are kept" in app.warning[0].value
+    upload(app, 50)
+    app.file_uploader(key="uploads").set_value([]).run()
+    assert "restarted" not in texts(app)
+
+
+def test_undoing_what_a_snapshot_holds_is_refused_and_the_answer_stays(app, site):
+    upload(app, 50)
+    button(app, "class-Hand-").click().run()
+    snapshot(site.loop)
+    button(app, "undo").click().run()
+    assert "cannot be taken back any more" in app.error[0].value
+    assert "1 answered" in texts(app)

@@ -2,10 +2,11 @@
 
 Keys that browser tests can rely on; Streamlit puts each into a CSS class `st-key-KEY`:
 
-Classify: `uploads` (the file input), `model-state` (says "Version N answers now."), `summary`, `confirm-all`,
-`gallery`, `picture`, `answer` (headline, verdict, confidence, version), `main-choices` and `classes` (buttons),
-`right-ID`, `none-ID`, `class-LABEL-ID` (one button each; ID is the picture's: use `[class*="st-key-class-CXR-"]`),
-`previous`, `next`, `receipt` ("Stored: FILE is CLASS." or "Saved here: …"), `unreadable`.
+Classify: `uploads` and `folder` (the file inputs), `stop`, `model-state` (says "Version N answers now."), `summary`,
+`confirm-all`, `download-csv`, `download-json`, `gallery`, `picture`, `answer` (headline, verdict, confidence, version),
+`main-choices` and `classes` (buttons), `right-ID`, `none-ID`, `class-LABEL-ID` (one button each; ID is the picture's:
+use `[class*="st-key-class-CXR-"]`), `previous`, `next`, `receipt` ("Stored: FILE is CLASS." or "Saved here: …"),
+`unreadable`.
 After an answer the page moves to the next picture without one; for a moment the buttons of both are in the page, and a
 click on a button of the former changes nothing. Wait for the receipt to name the file and for the app's
 `data-test-script-state` to be `notRunning`, see `settle` in tests/app/browser.py.
