@@ -7,7 +7,7 @@ bars out; a drag moves the time axis and the wheel with Shift zooms it (without 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 
 Rows = Sequence[dict[str, Any]]
@@ -56,7 +56,13 @@ def champion_over_time(rows: Rows) -> Spec:
         "params": [ZOOM],
         "mark": {"type": "line", "interpolate": "step-after", "point": True, "color": ACCENT},
         "encoding": {
-            "x": {"field": "at", "type": "temporal", "title": None, "scale": {"type": "utc"}},
+            "x": {
+                "field": "at",
+                "type": "temporal",
+                "title": None,
+                "scale": {"type": "utc", "nice": True},
+                "axis": {"format": "%-d %b", "labelOverlap": True},
+            },
             "y": _ordinal("version", "Champion") | {"sort": "descending"},
             "tooltip": [
                 {"field": "at", "type": "temporal", "title": "When", "format": "%Y-%m-%d %H:%M"},
@@ -82,6 +88,7 @@ def confusion_matrix(cells: Rows) -> Spec:
     return {
         "data": {"values": list(cells)},
         "transform": [_in_percent("share", 1)],
+        "height": {"step": 38},
         "encoding": {
             "x": _nominal("answer", "Answer") | {"axis": {"labelAngle": -40}},
             "y": _nominal("truth", "Truth"),
@@ -144,7 +151,7 @@ def gate_checks(rows: Rows) -> Spec:
         "data": {"values": list(rows)},
         "height": {"step": 22},
         "encoding": {
-            "y": _nominal("name") | {"sort": None, "axis": {"labelLimit": 320}},
+            "y": _nominal("name") | {"sort": None, "axis": {"labelLimit": 240}},
             "tooltip": [
                 _nominal("name", "Check"),
                 _nominal("result", "Result"),
@@ -159,7 +166,7 @@ def gate_checks(rows: Rows) -> Spec:
             {"mark": {"type": "point", "filled": True, "size": 70}, "encoding": {"x": lost, "color": color}},
             {
                 "mark": {"type": "tick", "thickness": 3, "size": 16, "color": GREY},
-                "encoding": {"x": _quantity("margin")},
+                "encoding": {"x": _quantity("margin", lost["title"])},
             },
         ],
     }
@@ -233,6 +240,7 @@ def intervals(rows: Rows, *, title: str) -> Spec:
     return {
         "data": {"values": list(rows)},
         "transform": [_in_percent(field, 1) for field in numbers],
+        "height": {"step": 26},
         "encoding": {
             "y": _nominal("what"),
             "tooltip": [
@@ -272,21 +280,22 @@ def _picked_out() -> Spec:
 
 def _day(rows: Rows) -> Spec:
     """Days (UTC) as an axis in time, with room for some even where there are few rows."""
-    days = [_ms(row["day"]) for row in rows]
-    last = max(days, default=0)
-    first = min([*days, last - (FEWEST_DAYS - 1) * DAY_MS])
-    step = max(1, round((last - first) / DAY_MS / FEWEST_DAYS))
+    days = [date.fromisoformat(row["day"]) for row in rows]
+    last = max(days, default=date(1970, 1, 1))
+    first = min([*days, last - timedelta(days=FEWEST_DAYS - 1)])
+    step = max(1, round((last - first).days / FEWEST_DAYS))
     return {
         "field": "day",
         "type": "temporal",
         "title": None,
-        "scale": {"type": "utc", "domain": [first - DAY_MS // 2, last + DAY_MS // 2]},
+        "scale": {"type": "utc", "domain": [_noon(first - timedelta(days=1)), _noon(last)]},
         "axis": {"format": "%-d %b", "tickCount": {"interval": "day", "step": step}, "labelOverlap": True},
     }
 
 
-def _ms(day: str) -> int:
-    return (date.fromisoformat(day) - date(1970, 1, 1)).days * DAY_MS
+def _noon(day: date) -> Spec:
+    """Half a day before or behind a bar's middle; in parts, since Streamlit's Vega takes a plain number for a year."""
+    return {"year": day.year, "month": day.month, "date": day.day, "hours": 12, "utc": True}
 
 
 def _nominal(field: str, title: str | None = None) -> Spec:
