@@ -199,6 +199,21 @@ def test_screening_compares_with_the_newest_earlier_pictures_alone(
     assert [item.image_sha256 for item in queue(world.loop) if item.conflict] == [old], "the same picture is found"
 
 
+def test_a_decision_from_long_ago_spares_the_same_picture_the_screening(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core, "CHUNK_EVENTS", 4)
+    monkeypatch.setattr(screening, "NEWEST_CHUNKS", 1)
+    pixels = (image(1001) * 0.9 + 20).astype(np.uint8)
+    sha256 = store_pixels(world, pixels, "Hand", "ada")
+    world.store(review_event(sha256, "approve", at=world.now))
+    for n in range(20):
+        world.correct(n)
+    screened_snapshot(world.loop)
+    store_pixels(world, pixels, "Hand", "bob")
+    assert screen(world.loop).looked_at == 0
+
+
 @pytest.mark.parametrize("mode", ["trust", "all"])
 def test_the_other_modes_screen_nothing(tmp_path: Path, mode: str) -> None:
     world = World(ObjectStore.in_memory(), tmp_path, review=mode)

@@ -287,6 +287,18 @@ def test_the_days_that_differ_between_two_clocks_are_looked_at_again(world: Worl
     assert snapshot(world.loop).new_corrections == 1
 
 
+def test_events_about_an_image_are_those_whose_image_it_is() -> None:
+    wanted, other = (content_sha256(image(n)) for n in (1, 2))
+    about = [correction(wanted), review(wanted, "reject")]
+    beside = [correction(other), correction(other, note=f"like {wanted}"), replace(correction(wanted), id="another")]
+    records = [
+        core.Record(e.id, "corrections" if hasattr(e, "note") else "reviews", e.to_json()) for e in about + beside
+    ]
+    records[-1] = replace(records[-1], id=correction(wanted).id)
+    records.append(core.Record(correction(wanted).id, "corrections", b'{"image_sha256": "' + wanted.encode()))
+    assert core.events_about(records, {wanted}) == about
+
+
 class Failing(ObjectStore):
     """Fails at one call that changes something, before or after it took effect."""
 
