@@ -16,7 +16,8 @@ from typing import Final
 
 import numpy as np
 
-from medloop.app.recorder import Recorder
+from medloop.app.recorder import References
+from medloop.core import drift
 from medloop.core.corruptions import corrupt
 from medloop.core.datasets import Dataset, scored
 from medloop.core.decode import decode, encode_png
@@ -26,7 +27,7 @@ from medloop.jobs.correct import correct
 from medloop.jobs.loop import Loop
 from medloop.jobs.screen import screen
 from medloop.serving import Champion, Served
-from medloop.stores.predictions import PredictionLog
+from medloop.stores.predictions import PredictionLine, PredictionLog
 from medloop.wiring import connect
 
 DAYS: Final = 10
@@ -82,11 +83,17 @@ def _day(loop: Loop, served: Served, pictures: list[tuple[np.ndarray, str]], *, 
     if changed:
         pictures = [(corrupt(pixels[None], "low_resolution", 4, seed=3)[0], label) for pixels, label in pictures]
     shown = [decode(encode_png(pixels)) for pixels, _ in pictures]
-    recorder = Recorder(loop)
-    recorder.start()
     predictions = served.predictor.predict([image.pixels for image in shown])
-    recorder.note(served, [(image.sha256, found) for image, found in zip(shown, predictions, strict=True)])
-    recorder.stop()
+    index = References(loop).of(served).index
+    distances = drift.distances(np.stack([found.embedding for found in predictions]), index)
+    loop.predictions.add(
+        PredictionLine(
+            loop.new_event()[1], image.sha256, found.label, found.confidence, found.verdict, found.ood_score,
+            served.version, "page", float(distance),
+        )
+        for image, found, distance in zip(shown, predictions, distances, strict=True)
+    )  # fmt: skip
+    loop.predictions.flush()
     people = (loop.settings.user, *OTHERS)
     for place, (pixels, label) in enumerate(pictures[:ANSWERED]):
         _answer(loop, served, pixels, label, who=people[place % len(people)], wrong=False)

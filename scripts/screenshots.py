@@ -126,10 +126,11 @@ def save(page: Page, path: Path, *, width: int) -> None:
     """The whole page, in a palette that keeps the file small."""
     settle(page)
     page.wait_for_timeout(2_500)  # charts and fonts
-    for _ in range(2):  # a taller window may bring more of the page with it
+    for _ in range(3):  # a taller window brings more of the page with it
         height = page.evaluate("document.querySelector('.stMain').scrollHeight")
         page.set_viewport_size({"width": width, "height": max(height, HEIGHT)})
         page.wait_for_timeout(1_000)
+        settle(page)
     image = Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(256, dither=Image.Dither.NONE)
     image.save(path, optimize=True)
     size = path.stat().st_size

@@ -14,6 +14,7 @@ import streamlit as st
 from medloop.app import alarms, charts, monitor_view
 from medloop.app.backend import Backend, backend
 from medloop.app.health import STORE, Checkup, Health, model_health, outbox_health, services
+from medloop.app.plain import plain
 from medloop.app.verdicts import count_of, percent
 from medloop.core import drift
 from medloop.core.events import Correction
@@ -63,11 +64,11 @@ def _alarms(back: Backend, watched: alarms.Watched, found: Sequence[str]) -> Non
     """Drawn last, since it needs what the rest has found out."""
     said = [*([watched.sentence] if watched.alarm else []), *filter(None, [alarms.stuck(back)]), *found]
     for sentence in said:
-        st.error(sentence, icon=":material/notification_important:")
+        st.error(plain(sentence), icon=":material/notification_important:")
     if not said:
         st.success("No alarm.", icon=":material/notifications_off:")
     if watched.sentence and not watched.alarm:
-        st.caption(watched.sentence)
+        st.caption(plain(watched.sentence))
 
 
 @st.fragment(run_every=LOOK_S)
@@ -84,9 +85,7 @@ def _health(back: Backend, checkup: Checkup) -> None:
 
 def _line(item: Health) -> None:
     icon, color = MARKS[item.state]
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.badge(item.state, icon=icon, color=color)  # type: ignore[arg-type]  # a table of literals
-        st.markdown(f"**{item.name}**: {item.detail}")
+    st.markdown(f":{color}-badge[{icon} {item.state}] **{item.name}**: {plain(item.detail)}")
 
 
 def _seen(back: Backend) -> list[str]:
@@ -94,7 +93,7 @@ def _seen(back: Backend) -> list[str]:
     try:
         lines = _lines(str(back.settings.home), back)
     except MedloopError as error:
-        st.error(f"The predictions cannot be read. {error}", icon=":material/cloud_off:")
+        st.error(plain(f"The predictions cannot be read. {error}"), icon=":material/cloud_off:")
         return []
     if not lines:
         st.info(
@@ -122,7 +121,7 @@ def _drift(back: Backend, lines: Sequence[PredictionLine]) -> list[str]:
         served = back.champion.current()
         reference = _reference(served.version, served, back)
     except MedloopError as error:
-        st.info(f"Drift cannot be told. {error}", icon=":material/hourglass_empty:")
+        st.info(plain(f"Drift cannot be told. {error}"), icon=":material/hourglass_empty:")
         return []
     own = [line for line in lines if line.model_version == served.version]
     days = sorted({line.at[:10] for line in own})[-RECENT:]
@@ -155,7 +154,7 @@ def _answered(back: Backend) -> None:
     try:
         answers = _answers(str(back.settings.home), back)
     except MedloopError as error:
-        st.error(f"The answers cannot be read. {error}", icon=":material/cloud_off:")
+        st.error(plain(f"The answers cannot be read. {error}"), icon=":material/cloud_off:")
         return
     if not answers:
         st.info("Nobody has confirmed or corrected an answer yet.", icon=":material/inbox:")
