@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from medloop.errors import NotFoundError, StaleError, StoreUnavailableError
-from medloop.stores.registry import CHAMPION, REFERENCE, ModelVersion
+from medloop.stores.registry import CHAMPION, REFERENCE, RUN_KEY, WEIGHTS_FILE, ModelVersion
+from medloop.stores.training_run import TrainingRun
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -50,6 +51,17 @@ class MemoryRegistry:
     def versions(self) -> list[ModelVersion]:
         self._reach()
         return [self.get(version) for version in self.tags]
+
+    def register(self, run: TrainingRun, *, confirm: Callable[[], object] = bool) -> ModelVersion:
+        self._reach()
+        confirm()
+        return self.get(self.add(run.onnx, tags=run.tags, **run.files))
+
+    def find(self, run_key: str) -> ModelVersion | None:
+        return next((item for item in reversed(self.versions()) if item.tags.get(RUN_KEY) == run_key), None)
+
+    def weights(self, version: str) -> bytes:
+        return self.attachment(f"run-{version}", WEIGHTS_FILE)
 
     def set_tags(self, version: str, tags: Mapping[str, str]) -> None:
         self._reach()
