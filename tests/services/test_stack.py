@@ -263,12 +263,26 @@ def test_a_stack_in_the_background_outlives_its_command_and_goes_down(small: Loc
     started = small.run("up", "--detach", "--no-airflow", "--no-training")
     assert started.returncode == 0, started.stderr
     assert "Ready: open the page" in started.stderr
+    assert "medloop down` stops" in started.stderr
     assert small.run("status").returncode == 0
     assert len(small.processes()) >= 6  # guard, supervisord, two guards, SeaweedFS, Streamlit
     assert small.run("down").returncode == 0
     assert small.processes() == {}
     assert "Nothing runs" in small.run("down").stderr
     assert small.run("status").returncode == 1
+
+
+@pytest.mark.parametrize("victim", ["supervisord", "guard"])
+def test_nothing_is_left_of_a_stack_in_the_background_when_its_supervisor_or_its_guard_is_killed(
+    small: LocalStack, victim: str
+) -> None:
+    """Nobody watches it there: what its death leaves, nobody else would find."""
+    started = small.run("up", "--detach", "--no-airflow", "--no-training")
+    assert started.returncode == 0, started.stderr
+    guard = next(pid for pid, command in small.processes().items() if "--outlive-parent" in command)
+    os.kill(guard if victim == "guard" else small.pid_of("supervisord"), signal.SIGKILL)
+    wait_until(lambda: not small.processes(), what=f"all of {small.processes()} should be gone", timeout_s=60)
+    assert "Nothing runs" in small.run("down").stderr
 
 
 @pytest.mark.parametrize("victim", ["supervisord", "medloop up"])
