@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medloop.app.pictures import PREVIEW_SIDE, THUMBNAIL_SIDE, overlay_png, preview_png, thumbnail_url
+from medloop.app.pictures import (
+    FRAME_COLOR,
+    PREVIEW_SIDE,
+    THUMBNAIL_SIDE,
+    framed_png,
+    overlay_png,
+    preview_png,
+    thumbnail_url,
+)
+from medloop.core.burnt_in import Region
 
 
 def opened(png: bytes) -> np.ndarray:
@@ -21,6 +30,23 @@ def test_a_small_picture_is_shown_as_it_is():
 
 def test_a_large_picture_is_reduced_and_keeps_its_shape():
     assert opened(preview_png(np.zeros((2000, 1000), np.uint8))).shape == (PREVIEW_SIDE, PREVIEW_SIDE // 2)
+
+
+def test_frames_lie_around_regions_and_hide_nothing_in_them():
+    pixels = np.random.default_rng(0).integers(0, 255, (1536, 1536), dtype=np.uint8)
+    preview = preview_png(pixels)
+    framed = opened(framed_png(preview, [Region(top=200, left=400, height=80, width=300)], width=1536))
+    frame = (framed == FRAME_COLOR).all(axis=2)
+    rows, columns = np.nonzero(frame)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (97, 143, 197, 353)
+    assert not frame[100:140, 200:350].any()
+    assert np.array_equal(framed[~frame], np.repeat(opened(preview)[..., None], 3, axis=2)[~frame])
+
+
+def test_a_frame_at_the_border_stays_in_the_picture():
+    whole = [Region(top=0, left=0, height=128, width=128)]
+    framed = opened(framed_png(preview_png(np.zeros((128, 128), np.uint8)), whole, width=128))
+    assert (framed[[0, -1, 0, -1], [0, 0, -1, -1]] == FRAME_COLOR).all()
 
 
 def test_a_thumbnail_is_square():

@@ -245,11 +245,15 @@ class TestBurntIn:
         pixels = self.written("DOE^JANE 1957-03-02", at)
         regions = burnt_in.text_regions(pixels)
         assert any(abs(r.top - at[1]) < 24 and r.left < at[0] + 150 and r.left + r.width > at[0] for r in regions)
-        assert "text near the border" in decode(saved(Image.fromarray(pixels), "PNG")).warnings[0]
-        assert decode(saved(Image.fromarray(pixels), "PNG"), find_text=False).warnings == ()
+        image = decode(saved(Image.fromarray(pixels), "PNG"))
+        assert "text near the border" in image.warnings[0]
+        assert (image.needs_clearance, image.text_regions) == (True, regions)
+        quiet = decode(saved(Image.fromarray(pixels), "PNG"), find_text=False)
+        assert (quiet.warnings, quiet.needs_clearance, quiet.text_regions) == ((), False, ())
 
     def test_a_picture_without_text_is_left_alone(self) -> None:
         assert burnt_in.text_regions(self.written("", (0, 0))) == ()
+        assert not decode(saved(Image.fromarray(self.written("", (0, 0))), "PNG")).needs_clearance
         assert burnt_in.text_regions(np.zeros((512, 512), np.uint8)) == ()
 
     def test_large_pictures_are_measured_in_their_own_pixels(self) -> None:

@@ -273,6 +273,11 @@ class TestPrivacy:
         assert "secondary capture" in decode(shipped("SC_rgb_rle.dcm")).warnings[0]
         assert decode(dicom(GREY, BurnedInAnnotation="NO")).warnings == ()
 
+    @pytest.mark.parametrize("tags", [{"BurnedInAnnotation": "YES"}, {"Modality": "US"}])
+    def test_it_needs_a_person_before_it_is_stored(self, tags: dict[str, str]) -> None:
+        assert decode(dicom(GREY, **tags), find_text=False).needs_clearance
+        assert not decode(dicom(GREY, BurnedInAnnotation="NO"), find_text=False).needs_clearance
+
 
 def test_the_corpus_files_are_read_as_meant() -> None:
     for kind, data in honest().items():

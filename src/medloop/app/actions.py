@@ -10,6 +10,7 @@ from medloop.app.access import User
 from medloop.app.backend import Backend
 from medloop.app.session import Answer, Picture, Source, Workbench
 from medloop.core.decode import Limits, decode
+from medloop.errors import ReviewError
 from medloop.jobs.correct import correct
 from medloop.jobs.correct import withdraw as withdraw_job
 from medloop.jobs.review import Verdict, Waiting
@@ -18,6 +19,8 @@ from medloop.serving import Served
 
 STORED_WITHIN_S: Final = 0.25  # how long a click waits, so that "stored" usually shows at once
 BATCH: Final = 16  # pictures between two movements of the progress bar
+CLEARANCE: Final = "No name or date of a patient is in this picture"
+UNCLEARED: Final = f"Nothing is saved: this picture may name a patient. Look at it, and tick “{CLEARANCE}” if so."
 SHOWN_EVERY_S: Final = 0.7  # how long to classify before the page shows what there is: drawing it takes time, too
 
 
@@ -52,6 +55,7 @@ def answer(backend: Backend, bench: Workbench, *, id_: str, label: str | None, u
 
     Raises:
         AccessError: The user may not correct.
+        ReviewError: The picture may name a patient, and nobody has said that it does not.
         StoreError: The outbox on this machine cannot be written.
     """
     user.require("correct")
@@ -122,6 +126,8 @@ def refresh(backend: Backend, bench: Workbench) -> int:
 def _send(
     backend: Backend, bench: Workbench, picture: Picture, *, label: str | None, user: User, wait_s: float
 ) -> None:
+    if not bench.may_be_stored(picture):
+        raise ReviewError(UNCLEARED)
     image = decode(picture.source.read(), limits=limits(backend), frame=picture.frame, window=picture.window)
     receipt = correct(
         backend.loop,

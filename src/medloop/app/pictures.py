@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
+
+from medloop.core.burnt_in import Region
 
 PREVIEW_SIDE: Final = 768  # pixels; enough to judge, small enough to keep fifty in a session
 THUMBNAIL_SIDE: Final = 88
+FRAME_COLOR: Final = (255, 214, 10)  # seen on black and on grey
+FRAME_GAP: Final = 3  # pixels of the preview, so that the frame hides no letter
 # Anchors of a heat scale that grows in brightness throughout, so that it reads without colour vision too.
 HEAT: Final = np.array(
     [[0, 0, 40], [70, 10, 110], [170, 45, 100], [235, 110, 50], [252, 190, 60], [255, 250, 200]], float
@@ -21,6 +26,25 @@ def preview_png(pixels: np.ndarray, *, side: int = PREVIEW_SIDE) -> bytes:
     """Grey uint8 [H, W] as a PNG of at most `side` pixels a side; smaller ones are left as they are."""
     image = Image.fromarray(pixels)
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return _png(image)
+
+
+def framed_png(picture: bytes, regions: Iterable[Region], *, width: int) -> bytes:
+    """A preview with a thin frame around each region, as a new PNG.
+
+    Args:
+        picture: PNG of the picture, perhaps reduced.
+        regions: In the pixels of the picture itself.
+        width: Of the picture itself, in pixels.
+    """
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    scale, draw = image.width / width, ImageDraw.Draw(image)
+    for region in regions:
+        left, top = round(region.left * scale) - FRAME_GAP, round(region.top * scale) - FRAME_GAP
+        right = round((region.left + region.width) * scale) + FRAME_GAP
+        bottom = round((region.top + region.height) * scale) + FRAME_GAP
+        box = (max(left, 0), max(top, 0), min(right, image.width - 1), min(bottom, image.height - 1))
+        draw.rectangle(box, outline=FRAME_COLOR, width=2)
     return _png(image)
 
 

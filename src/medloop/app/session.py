@@ -13,6 +13,7 @@ import numpy as np
 
 from medloop.app.pictures import preview_png, thumbnail_url
 from medloop.app.verdicts import need
+from medloop.core.burnt_in import Region
 from medloop.core.decode import DecodedImage, Limits, decode
 from medloop.core.predict import Prediction
 from medloop.core.preprocess import preprocess
@@ -55,6 +56,8 @@ class Picture:
     window: Window | None  # None: as the file says
     technical: Mapping[str, str]
     warnings: tuple[str, ...]
+    needs_clearance: bool  # it may name a patient
+    text_regions: tuple[Region, ...]
     small: np.ndarray  # uint8 [64, 64], the model's input: a new version answers without decoding again
     preview: bytes  # PNG
     thumbnail: str  # data URL
@@ -89,6 +92,7 @@ class Workbench:
     pictures: dict[str, Picture] = field(default_factory=dict)  # by source id
     unreadable: dict[str, Unreadable] = field(default_factory=dict)  # by source id
     answers: dict[str, Answer] = field(default_factory=dict)  # by content hash: the same picture is answered once
+    cleared: set[str] = field(default_factory=set)  # content hashes: the person saw that they name no patient
     examples: list[Source] = field(default_factory=list)
     order: list[str] = field(default_factory=list)  # source ids, what needs a person first
     current_id: str | None = None
@@ -226,12 +230,25 @@ class Workbench:
                 changed = True
         return changed
 
+    def clear(self, sha256: str, *, cleared: bool) -> None:
+        """Keep whether the person says that no name and no date of a patient is in a picture."""
+        (self.cleared.add if cleared else self.cleared.discard)(sha256)
+
+    def may_be_stored(self, picture: Picture) -> bool:
+        """Whether it names no patient, as far as the file tells, or else as the person says."""
+        return not picture.needs_clearance or picture.sha256 in self.cleared
+
     def confident_open(self) -> list[Picture]:
-        """Pictures with a confident answer that nobody has confirmed or corrected, each content once."""
+        """Pictures with a confident answer that nobody has confirmed or corrected, each content once.
+
+        Left out is what may name a patient, until somebody has looked at it.
+        """
         found = {
             picture.sha256: picture
             for picture in self.pictures.values()
-            if picture.prediction.verdict == "confident" and picture.sha256 not in self.answers
+            if picture.prediction.verdict == "confident"
+            and picture.sha256 not in self.answers
+            and self.may_be_stored(picture)
         }
         return list(found.values())
 
@@ -263,6 +280,8 @@ def _picture(source: Source, image: DecodedImage, served: Served) -> Picture:
         window=None,
         technical=image.technical,
         warnings=image.warnings,
+        needs_clearance=image.needs_clearance,
+        text_regions=image.text_regions,
         small=small,
         preview=preview_png(image.pixels),
         thumbnail=thumbnail_url(image.pixels),

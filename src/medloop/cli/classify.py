@@ -194,7 +194,7 @@ def _confirm(image: DecodedImage, *, yes: bool) -> None:
 
     for warning in image.warnings:
         typer.secho(f"medloop: {warning}", fg=typer.colors.YELLOW, err=True)
-    if image.warnings and not yes:
+    if image.needs_clearance and not yes:
         if not sys.stdin.isatty():
             raise MedloopError("Nothing is stored: look at the picture, and add --yes if it names no patient.")
         typer.confirm("Store it? It names no patient", abort=True, err=True)

@@ -8,6 +8,7 @@ slices are found three times in four, and one slice in twenty without any text i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,9 +36,8 @@ class Region:
     width: int
 
 
-def warning(pixels: np.ndarray) -> tuple[str, ...]:
+def warning(regions: Sequence[Region]) -> tuple[str, ...]:
     """A sentence for a person, if there seems to be text near the border."""
-    regions = text_regions(pixels)
     if not regions:
         return ()
     places = "one place" if len(regions) == 1 else f"{len(regions)} places"

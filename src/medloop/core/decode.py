@@ -42,6 +42,8 @@ class DecodedImage:
     frame: int = 0  # which of them this is
     technical: Mapping[str, str] = field(default_factory=dict)  # DICOM only; nothing of a patient
     warnings: tuple[str, ...] = ()  # sentences: text in the picture is likely, …
+    needs_clearance: bool = False  # it may name a patient: a person has to look before it is stored
+    text_regions: tuple[burnt_in.Region, ...] = ()  # near the border, in pixels; where there may be text
 
 
 def decode(
@@ -92,10 +94,11 @@ def decode(
 def _described(picture: Picture, kind: str, *, find_text: bool) -> DecodedImage:
     pixels = np.ascontiguousarray(picture.pixels)
     pixels.flags.writeable = False
-    warnings = picture.warnings + (burnt_in.warning(pixels) if find_text else ())
+    regions = burnt_in.text_regions(pixels) if find_text else ()
     return DecodedImage(
         pixels=pixels, sha256=content_sha256(pixels), kind=kind, frames=picture.frames, frame=picture.frame,
-        technical=picture.technical, warnings=warnings,
+        technical=picture.technical, warnings=picture.warnings + burnt_in.warning(regions),
+        needs_clearance=picture.needs_clearance or bool(regions), text_regions=regions,
     )  # fmt: skip
 
 

@@ -62,7 +62,8 @@ def read(data: bytes, *, limits: Limits, frame: int | None, window: tuple[float,
     _check_size(dataset, frames, limits)
     stored = _decode_frame(dataset, chosen, limits)
     pixels = _grey_levels(stored, dataset, chosen, window) if stored.ndim == 2 else _luminance(stored, dataset)
-    return Picture(pixels, frames, chosen, technical(dataset), warnings_about(dataset))
+    warnings = warnings_about(dataset)
+    return Picture(pixels, frames, chosen, technical(dataset), warnings, needs_clearance=bool(warnings))
 
 
 def _check_size(dataset: Dataset, frames: int, limits: Limits) -> None:

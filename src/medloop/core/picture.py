@@ -17,3 +17,4 @@ class Picture:
     frame: int = 0
     technical: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    needs_clearance: bool = False  # by what the file says of itself it may name a patient

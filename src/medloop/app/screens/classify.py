@@ -12,6 +12,7 @@ from medloop.app.downloads import KINDS, download
 from medloop.app.examples import examples
 from medloop.app.explain import explanation
 from medloop.app.keyboard import guard_enter
+from medloop.app.pictures import framed_png
 from medloop.app.plain import plain
 from medloop.app.session import Picture, Source, Workbench
 from medloop.app.state import attempt, guarded, show_failure, user, visitor, workbench
@@ -140,8 +141,8 @@ def _empty(back: Backend, bench: Workbench) -> None:
     """No picture yet: say what happens to them, and offer some to try."""
     if restarted.restarted():
         st.warning(
-            "This page was restarted, and the pictures that were here are gone: please add them again. The answers you "
-            "gave are kept, see My corrections.",
+            "This page was restarted, and the pictures that were here are gone, even where they are still listed above: "
+            "please add them again. The answers you gave are kept, see My corrections.",
             icon=":material/restart_alt:",
         )
     st.caption(
@@ -217,17 +218,38 @@ def _focus(back: Backend, bench: Workbench, picture: Picture, served: Served) ->
             st.warning(plain(warning), icon=":material/visibility:")
         who = visitor(back)
         if who.may("correct"):
+            if picture.needs_clearance:
+                _clearance(bench, picture)
             _buttons(back, bench, picture)
         else:
             st.info(f"You are a {who.role}: to confirm or correct you need the role corrector.", icon=":material/lock:")
         if len(bench.order) > 1:
             _steps(bench)
     with left, st.container(key="picture"):
-        st.image(picture.preview, width="stretch", alt=f"{picture.source.name}, classified as {words.headline}")
+        _preview(picture, words.headline)
         st.caption(f"{plain(picture.source.name)} · {picture.kind} · {picture.width} × {picture.height} pixels")
         _receipt(back, bench)
         dicom_controls(back, bench, picture, served)
         explanation(back, picture, served)
+
+
+def _preview(picture: Picture, headline: str) -> None:
+    shown, alt = picture.preview, f"{picture.source.name}, classified as {headline}"
+    if picture.text_regions:
+        shown = framed_png(shown, picture.text_regions, width=picture.width)
+        alt += "; with a frame where there may be text"
+    st.image(shown, width="stretch", alt=alt)
+
+
+def _clearance(bench: Workbench, picture: Picture) -> None:
+    """Ask what must be so before a picture that may name a patient is stored."""
+    sha256, key = picture.sha256, f"cleared-{picture.sha256}"
+    st.checkbox(
+        actions.CLEARANCE,
+        value=sha256 in bench.cleared,
+        key=key,
+        on_change=lambda: bench.clear(sha256, cleared=st.session_state[key]),
+    )
 
 
 def _buttons(back: Backend, bench: Workbench, picture: Picture) -> None:
