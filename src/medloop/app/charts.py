@@ -42,7 +42,7 @@ def scores_over_versions(rows: Rows) -> Spec:
             "x": _ordinal("label", "Version, and when it was trained")
             | {"sort": {"field": "version"}, "axis": {"labelAngle": 0, "labelExpr": "split(datum.label, ' · ')"}},
             "y": _share("score", "Share right", zero=False),
-            "color": _nominal("what") | {"legend": {"orient": "bottom", "columns": 3}},
+            "color": _nominal("what") | {"legend": {"orient": "bottom", "columns": 2, "labelLimit": 320}},
             "opacity": _picked_out(),
             "tooltip": [_nominal("label", "Version"), _nominal("what", "Pictures"), _shown("score", "Right")],
         },
@@ -90,7 +90,7 @@ def confusion_matrix(cells: Rows) -> Spec:
         "transform": [_in_percent("share", 1)],
         "height": {"step": 38},
         "encoding": {
-            "x": _nominal("answer", "Answer") | {"axis": {"labelAngle": -40}},
+            "x": _nominal("answer", "Answer") | {"axis": {"labelAngle": -40, "labelOverlap": False}},
             "y": _nominal("truth", "Truth"),
             "tooltip": [
                 _nominal("truth", "Truth"),
