@@ -141,8 +141,8 @@ def _empty(back: Backend, bench: Workbench) -> None:
     """No picture yet: say what happens to them, and offer some to try."""
     if restarted.restarted():
         st.warning(
-            "This page was restarted, and the pictures that were here are gone, even where they are still listed above: "
-            "please add them again. The answers you gave are kept, see My corrections.",
+            "This page was restarted, and the pictures that were here are gone, even where they are still listed "
+            "above: please add them again. The answers you gave are kept, see My corrections.",
             icon=":material/restart_alt:",
         )
     st.caption(
