@@ -57,7 +57,7 @@ ACTIONS: Mapping[str, tuple[Action, Callable[[Scene, User], object]]] = {
     "confirm_confident": ("correct", lambda s, user: actions.confirm_confident(s.site.backend, s.bench, user=user)),
     "undo": ("correct", lambda s, user: actions.undo(s.site.backend, s.bench, user=user)),
     "withdraw": ("correct", lambda s, user: actions.withdraw(s.site.backend, image_sha256=s.said, user=user)),
-    "decide": ("review", lambda s, user: actions.decide(s.site.backend, queue(s.site.loop)[0], "reject", user=user)),
+    "decide": ("review", lambda s, user: actions.decide(s.site.backend, queue(s.site.loop), "reject", user=user)),
     "roll_back": ("rollback", lambda s, user: operations.roll_back(s.site.backend, user=user, reason="worse", to="2")),
     "promote_by_hand": (
         "promote",

@@ -24,6 +24,11 @@ def test_people_are_numbered_and_no_vote_is_lost():
     ]
 
 
+def test_a_remark_is_shown_with_its_answer():
+    rows = said([replace(CORRECTION, note="a plaster cast")], now=NOW, names=False)
+    assert rows[0] == ("Person 1, 3 hours ago", "Hand: “a plaster cast”")
+
+
 def test_names_are_shown_where_they_are_stored():
     assert said([CORRECTION], now=NOW, names=True)[0] == ("ada, 3 hours ago", "Hand")
 

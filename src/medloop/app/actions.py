@@ -104,17 +104,19 @@ def withdraw(backend: Backend, *, image_sha256: str, user: User) -> None:
 
 
 def decide(
-    backend: Backend, item: Waiting, verdict: Verdict, *, user: User, label: str | None = None, why: str = ""
+    backend: Backend, items: Sequence[Waiting], verdict: Verdict, *, user: User, label: str | None = None, why: str = ""
 ) -> None:
-    """Decide about one picture that waits for a reviewer.
+    """Decide the same about some pictures that wait for a reviewer.
 
     Raises:
         AccessError: The user may not review.
-        ReviewError: A conflict cannot be approved.
+        ReviewError: There is none, a conflict cannot be approved, or somebody else has to decide; nothing was decided.
         StoreError: Nothing could be saved.
     """
     user.require("review")
-    review_job(backend.loop, items=[item], verdict=verdict, who=user.name, label=label, why=why)
+    if not items:
+        raise ReviewError("Tick at least one picture first.")
+    review_job(backend.loop, items=items, verdict=verdict, who=user.name, label=label, why=why)
 
 
 def refresh(backend: Backend, bench: Workbench) -> int:

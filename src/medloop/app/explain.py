@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import streamlit as st
 
 from medloop.app.backend import Backend
@@ -25,7 +26,7 @@ def explanation(back: Backend, picture: Picture, served: Served) -> None:
         limit = served.predictor.metadata.ood_threshold
         number = unfamiliarity(ood_score=picture.prediction.ood_score, limit=limit)
         st.markdown(familiarity(picture.prediction), help=number)
-        _neighbours(back, picture, served)
+        most_alike(back, served, small=picture.small, embedding=picture.prediction.embedding)
 
 
 def _heat_map(picture: Picture) -> None:
@@ -39,9 +40,20 @@ def _heat_map(picture: Picture) -> None:
     st.image(overlay, width=320, alt=f"Heat map: bright where the picture speaks for {name}")
 
 
-def _neighbours(back: Backend, picture: Picture, served: Served) -> None:
+def most_alike(back: Backend, served: Served, *, small: np.ndarray, embedding: np.ndarray) -> None:
+    """The labelled pictures nearest to one, with their classes.
+
+    Args:
+        back: Whose base data set they come from.
+        served: The version that made the embedding.
+        small: The picture as the model sees it, uint8 [64, 64].
+        embedding: What it made of it, float32 [D].
+
+    Raises:
+        MedloopError: The base data set cannot be read.
+    """
     st.markdown("**Most alike among the labelled pictures**")
-    found = neighbours(_reference(served.version, served, back), picture.prediction.embedding)
+    found = neighbours(_reference(served.version, served, back), small, embedding)
     st.image(
         [neighbour.pixels for neighbour in found],
         width=NEIGHBOUR_WIDTH,

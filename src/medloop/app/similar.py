@@ -45,9 +45,14 @@ def build_reference(predictor: Predictor, dataset: Dataset, *, per_class: int = 
     return Reference(images, labels, predictor.predict_arrays(images).embedding)
 
 
-def neighbours(reference: Reference, embedding: np.ndarray, *, k: int = 5) -> list[Neighbour]:
-    """The `k` pictures most like `embedding` [D], the most alike first."""
-    places, similarities = nearest(embedding, reference.embeddings, k)
+def neighbours(reference: Reference, small: np.ndarray, embedding: np.ndarray, *, k: int = 5) -> list[Neighbour]:
+    """The `k` pictures most like `small` [64, 64] by its `embedding` [D], the most alike first, itself left out.
+
+    Itself would be no news, and in the review queue it would give a honeypot's answer away.
+    """
+    others = np.flatnonzero((reference.images != small).any(axis=(1, 2)))
+    found, similarities = nearest(embedding, reference.embeddings[others], k)
+    places = others[found]
     return [
         Neighbour(reference.images[place], reference.labels[place], float(similarity))
         for place, similarity in zip(places, similarities, strict=True)

@@ -11,7 +11,7 @@ from medloop.core.events import Correction
 
 
 def said(corrections: Sequence[Correction], *, now: datetime, names: bool) -> list[tuple[str, str]]:
-    """Who said it and what, oldest first; then the model that answered last.
+    """Who said it and what, with their remark, oldest first; then the model that answered last.
 
     Args:
         corrections: About one picture, oldest first, at least one.
@@ -20,9 +20,14 @@ def said(corrections: Sequence[Correction], *, now: datetime, names: bool) -> li
     """
     people = list(dict.fromkeys(correction.who for correction in corrections))
     known_as = {who: who if names else f"Person {number}" for number, who in enumerate(people, start=1)}
-    rows = [(f"{known_as[c.who]}, {ago(c.at, now)}", class_name(c.given_label)) for c in corrections]
+    rows = [(f"{known_as[c.who]}, {ago(c.at, now)}", _answer(c)) for c in corrections]
     last = corrections[-1]
     if last.predicted_label is not None:
         sure = f" ({percent(last.confidence)})" if last.confidence is not None else ""
         rows.append((f"Model version {last.model_version}", class_name(last.predicted_label) + sure))
     return rows
+
+
+def _answer(correction: Correction) -> str:
+    name = class_name(correction.given_label)
+    return f"{name}: “{correction.note}”" if correction.note else name

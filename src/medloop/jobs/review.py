@@ -124,22 +124,24 @@ def review(
             f"image {disputed[0].image_sha256[:12]}: {disputed[0].decision.state.why}. There is nothing to approve: "
             "relabel it with the right class, or reject it"
         )
-    if verdict != "reject" and loop.settings.oidc_issuer:
-        _refuse_own(chosen, loop.identify(who))
+    if verdict != "reject" and (own := [item for item in chosen if is_own(loop, item, who=who)]):
+        raise ReviewError(
+            f"image {own[0].image_sha256[:12]}: nobody but you has said what this picture shows, so somebody else "
+            "has to review it. You can only leave it out"
+        )
     decide_one = partial(_decision, loop, verdict=verdict, who=who, label=label, why=why)
     receipts = [loop.outbox.add_review(decide_one(item), about=item.decision.state.event_ids) for item in chosen]
     loop.sender.wake()
     return receipts
 
 
-def _refuse_own(items: Iterable[Waiting], person: str) -> None:
-    """Where people sign in, nobody's word alone is enough. The one local user has nobody else to ask."""
-    for item in items:
-        if {who for who, _ in item.decision.state.answers} == {person}:
-            raise ReviewError(
-                f"image {item.image_sha256[:12]}: nobody but you has said what this picture shows, so somebody else "
-                "has to review it. You can only leave it out"
-            )
+def is_own(loop: Loop, item: Waiting, *, who: str) -> bool:
+    """Whether it is this reviewer's word alone, which is not enough where people sign in.
+
+    The one local user has nobody else to ask.
+    """
+    said_by = {person for person, _ in item.decision.state.answers}
+    return bool(loop.settings.oidc_issuer) and said_by == {loop.identify(who)}
 
 
 def _decision(loop: Loop, item: Waiting, *, verdict: Verdict, who: str, label: str | None, why: str) -> Review:

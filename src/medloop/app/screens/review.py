@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import streamlit as st
 
 from medloop.app import actions
 from medloop.app.backend import Backend, backend
 from medloop.app.bars import facts
+from medloop.app.explain import most_alike
 from medloop.app.keyboard import guard_enter
 from medloop.app.labels import known_labels
 from medloop.app.pictures import preview_png
 from medloop.app.plain import plain
+from medloop.app.several import several
 from medloop.app.state import guarded, show_failure, user, visitor
 from medloop.app.verdicts import NONE_OF_THESE, class_name, count_of
 from medloop.app.votes import said
+from medloop.core.preprocess import preprocess
 from medloop.errors import MedloopError
 from medloop.jobs.review import Verdict, Waiting, picture, queue
 
@@ -55,6 +59,7 @@ def _desk(back: Backend) -> None:
     place = min(st.session_state.get("review-place", 0), len(waiting) - 1)
     guard_enter()
     _item(back, waiting, place)
+    several(back, waiting)
 
 
 def _item(back: Backend, waiting: Sequence[Waiting], place: int) -> None:
@@ -70,21 +75,35 @@ def _item(back: Backend, waiting: Sequence[Waiting], place: int) -> None:
         why = st.text_input("Remark (optional)", key=f"why-{item.image_sha256}")
         _decisions(back, item, why)
     with left, st.container(key="review-picture"):
-        _picture(back, item)
+        pixels = _picture(back, item)
         with st.container(horizontal=True):
             for text, shortcut, to in (("Previous", "Left", place - 1), ("Next", "Right", place + 1)):
                 key = f"review-{text.lower()}"
                 st.button(text, key=key, shortcut=shortcut, type="tertiary", on_click=_go, args=(to,))
             st.caption(f"{place + 1} of {len(waiting)}")
+        with st.container(key="review-alike"):
+            if pixels is not None:
+                _alike(back, pixels)
 
 
-def _picture(back: Backend, item: Waiting) -> None:
+def _picture(back: Backend, item: Waiting) -> np.ndarray | None:
     try:
-        png = preview_png(picture(back.loop, item))
+        pixels = picture(back.loop, item)
     except MedloopError as error:
         st.warning(plain(f"The picture cannot be shown. {error}"), icon=":material/hide_image:")
-        return
-    st.image(png, width="stretch", alt="The picture that waits for a review")
+        return None
+    st.image(preview_png(pixels), width="stretch", alt="The picture that waits for a review")
+    return pixels
+
+
+def _alike(back: Backend, pixels: np.ndarray) -> None:
+    try:
+        served = back.champion.current()
+        small = preprocess(pixels, served.predictor.metadata.input_size)
+        (prediction,) = served.predictor.predict([small])
+        most_alike(back, served, small=small, embedding=prediction.embedding)
+    except MedloopError as error:
+        st.caption(plain(f"Pictures like this one cannot be shown. {error}"))
 
 
 def _answers(back: Backend, item: Waiting) -> None:
@@ -124,7 +143,7 @@ def _decisions(back: Backend, item: Waiting, why: str) -> None:
 
 def _decide(back: Backend, item: Waiting, verdict: Verdict, *, label: str | None, why: str) -> None:
     if st.session_state.get("review-shown") == item.image_sha256:  # else a late click on one that is decided already
-        actions.decide(back, item, verdict, user=user(back), label=label, why=why)
+        actions.decide(back, [item], verdict, user=user(back), label=label, why=why)
 
 
 def _go(place: int) -> None:
