@@ -7,6 +7,7 @@ FOLDER/champion names the version that the usual one's registry shows, so that a
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
@@ -15,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.app.registry import MemoryRegistry
 from tests.app.site import Site, open_site
-from tests.app.site_names import AWAY, BROKEN, EMPTY, USUAL
+from tests.app.site_names import AWAY, BROKEN, EMPTY, REVIEWING, USUAL
 
 from medloop.app.backend import install
 from medloop.app.main import main
@@ -49,6 +50,11 @@ def site(name: str) -> tuple[Site, object]:
         for level in (60, 62, 64):
             opened.say(level, "Hand", who="bob")
             opened.say(level, "CXR", who="eve")
+    if name == REVIEWING:
+        settings = opened.loop.settings.model_copy(update={"review": "all"})
+        opened.backend = replace(opened.backend, loop=replace(opened.loop, settings=settings))
+        for level in (60, 120, 200):
+            opened.say(level, "Hand", who="bob")
     if name != EMPTY:
         opened.say(50, "CXR", seed=9)
     opened.registry.away = opened.store.away = name == AWAY

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 from tests.app.axe import needs_no_sideways_scrolling, serious
 from tests.app.browser import SHIPPED_CONFIG, files, give, open_page, press, says, settle, upload
-from tests.app.site_names import AWAY, BROKEN, EMPTY
+from tests.app.site_names import AWAY, BROKEN, EMPTY, REVIEWING
+from tests.app.test_clearance import named
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=15_000)
@@ -95,6 +96,23 @@ def test_classify_from_the_empty_page_to_the_receipt(page, address):
     says(page, "receipt", "85.png is Chest X-ray.")
     found += complaints(page, "receipt")
     assert found == []
+
+
+def test_a_picture_that_may_name_a_patient(page, address):
+    open_page(page, address)
+    give(page, {"name": "scan", "mimeType": "application/dicom", "buffer": named(85)})
+    says(page, "answer", "No name or date of a patient is in this picture")
+    page.locator('[class*="st-key-right-"] button').click()
+    says(page, "receipt", "Nothing is saved")
+    assert complaints(page, "clearance") == []
+
+
+def test_several_pictures_to_review(page, address):
+    open_page(page, f"{address}/review?site={REVIEWING}")
+    says(page, "review-alike", "Most alike")
+    page.locator(".st-key-several summary").click()
+    expect(page.get_by_role("checkbox").first).to_be_visible()
+    assert complaints(page, "several", (WIDE, DARK, ZOOMED, DARK_TELEPHONE)) == []
 
 
 def test_the_tabs_and_dialogs_of_models(page, address):

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from tests.app.browser import files, give, open_page, press, says, settle, upload
 from tests.app.models import picture
+from tests.app.site_names import REVIEWING
 
 from medloop.core.decode import encode_png
 
@@ -117,6 +118,26 @@ def test_a_conflict_is_reviewed_by_keyboard(page, address):
     says(page, "review-classes", "None of these")
     press(page, "3")
     expect(page.get_by_text("2 pictures wait, 2 because people disagree")).to_be_visible(timeout=30_000)
+
+
+def test_several_pictures_are_decided_at_once_by_keyboard(page, address):
+    open_page(page, f"{address}/review?site={REVIEWING}")
+    waiting = page.locator(".stMain")
+    expect(waiting).to_contain_text("4 pictures wait")
+    page.locator(".st-key-several summary").focus()
+    press(page, "Enter")
+    boxes = page.get_by_role("checkbox")
+    expect(boxes).to_have_count(4)
+    for name in ("1: Hand, the model: Chest X-ray", "3: Hand"):
+        page.get_by_role("checkbox", name=name).focus()
+        press(page, "Space")
+        press(page, "Enter")  # nothing: it must not say "Right" to the picture above
+    expect(page.locator(".st-key-several-pictures input:checked")).to_have_count(2)
+    expect(waiting).to_contain_text("4 pictures wait")
+    page.locator(".st-key-several-approve button").focus()
+    press(page, "Enter")
+    expect(waiting).to_contain_text("2 pictures wait")
+    expect(boxes).to_have_count(2)
 
 
 def test_a_version_is_promoted_and_rolled_back_with_reasons(page, address):
