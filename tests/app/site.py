@@ -20,6 +20,7 @@ from medloop.errors import StoreUnavailableError
 from medloop.jobs.correct import correct
 from medloop.serving import Champion
 from medloop.settings import Settings
+from medloop.stores.acceptance_sets import AcceptanceStore
 from medloop.stores.corrections import CorrectionStore
 from medloop.stores.datasets import DatasetStore
 from medloop.stores.lease import Lease
@@ -98,6 +99,7 @@ def open_site(home: Path, *, with_model: bool = True, registry: MemoryRegistry |
         sender=Sender(outbox, store, utc_now),
         predictions=PredictionLog(objects, now=utc_now, random=os.urandom),
         snapshots=SnapshotStore(objects),
+        acceptance_sets=AcceptanceStore(objects),
         ledger=Ledger(objects),
         lease=Lease(objects, "leases/training.json"),
         promotion_lease=Lease(objects, "leases/promotion.json"),
