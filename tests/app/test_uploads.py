@@ -105,9 +105,7 @@ def test_a_member_larger_than_the_limit_is_not_read():
         source.read()
 
 
-@pytest.mark.parametrize(
-    ("limit", "value"), [("MAX_MEMBERS", 1), ("MAX_UNPACKED_BYTES", 3), ("MAX_DIRECTORY_BYTES", 9)]
-)
+@pytest.mark.parametrize(("limit", "value"), [("MAX_MEMBERS", 1), ("MAX_UNPACKED_BYTES", 3), ("MAX_ENTRIES", 1)])
 def test_a_zip_beyond_the_limits_is_refused_whole(monkeypatch, limit, value):
     monkeypatch.setattr(uploads, limit, value)
     unpacked = unpack([File("1", "set.zip", zipped(one=b"11", two=b"22"))], max_bytes=MAX_BYTES)

@@ -14,7 +14,7 @@ from medloop.errors import DecodeError
 from medloop.stores.archives import ZIP_STARTS, Entry, is_hidden, open_archive
 
 MAX_MEMBERS: Final = 1_000  # pictures from one zip
-MAX_DIRECTORY_BYTES: Final = 2**20  # of its table of contents: a thousand entries with names of any decent length
+MAX_ENTRIES: Final = 10 * MAX_MEMBERS  # of it, hidden files and folders included
 MAX_UNPACKED_BYTES: Final = 500 * 2**20  # of one zip: how much one upload may give the page to do
 
 
@@ -67,7 +67,7 @@ def unpack(uploads: Iterable[Upload], *, known: Unpacked | None = None, max_byte
 
 
 def _members(data: bytes, *, max_bytes: int) -> list[Entry]:
-    members = open_archive(data, max_bytes=max_bytes, max_directory_bytes=MAX_DIRECTORY_BYTES)
+    members = open_archive(data, max_bytes=max_bytes, max_entries=MAX_ENTRIES)
     if not members:
         raise DecodeError("This zip archive holds no files.")
     if len(members) > MAX_MEMBERS:

@@ -79,7 +79,7 @@ def _read(name: str, path: Path, floor: float, report: Progress) -> AcceptanceSe
             report(i / len(paths), f"image {i + 1} of {len(paths)}")
             try:
                 images.append(preprocess(decode(files.read(inside)).pixels))
-            except DecodeError as error:
+            except (DecodeError, DatasetError, OSError) as error:
                 raise DatasetError(f"{name_of[inside]} in {path.name!r} can't be read: {error}") from error
             label = class_of(name_of[inside])
             classes.append(NONE_OF_THESE if label.lower() == NONE_FOLDER else label)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -19,9 +18,11 @@ from typing import Final
 from medloop.errors import DecodeError
 
 ZIP_STARTS: Final = (b"PK\x03\x04", b"PK\x05\x06")
+ENTRY_START: Final = b"PK\x01\x02"  # in a table of contents
 # Of the other methods LZMA takes as much memory as the archive says, and bzip2 seconds for what packs well.
 METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-MAX_DIRECTORY_BYTES: Final = 8 * 2**20  # of a table of contents: 80,000 entries with ordinary names, read within 2 s
+MAX_ENTRIES: Final = 100_000  # whose table of contents takes about a second to read
+MAX_DIRECTORY_BYTES: Final = 64 * 2**20  # of that table
 MAX_RATIO: Final = 200  # unpacked to packed, above a free allowance
 FREE_BYTES: Final = 100 * 2**20
 HIDDEN: Final = (".", "__MACOSX", "Thumbs.db", "desktop.ini")  # what systems leave beside a person's files
@@ -36,30 +37,58 @@ class Entry:
     read: Callable[[], bytes]  # raises DecodeError
 
 
-def open_archive(source: str | bytes, *, max_bytes: int, max_directory_bytes: int = MAX_DIRECTORY_BYTES) -> list[Entry]:
+def open_archive(source: str | bytes, *, max_bytes: int, max_entries: int = MAX_ENTRIES) -> list[Entry]:
     """The files in a zip, in its own order, without folders and hidden files.
 
     Args:
         source: Path of the archive, or its bytes.
         max_bytes: Larger entries are not read; their `read` says so.
-        max_directory_bytes: Larger tables of contents, which are read as a whole, are refused.
+        max_entries: Archives with more are refused.
 
     Raises:
         DecodeError: Damaged, too many entries, or a bomb.
     """
+    archive = open_zip(source, max_entries=max_entries)
+    found = [info for info in archive.infolist() if not info.is_dir() and not is_hidden(info.filename)]
+    packed = archive.fp.seek(0, os.SEEK_END) if archive.fp else 0
+    _check_ratio(sum(info.file_size for info in found), packed)
+    return [Entry(info.filename, info.file_size, partial(read_entry, archive, info, max_bytes)) for info in found]
+
+
+def open_zip(source: str | bytes, *, max_entries: int = MAX_ENTRIES) -> zipfile.ZipFile:
+    """A zip whose table of contents has been read.
+
+    Raises:
+        DecodeError: Damaged, or it has too many entries.
+    """
     try:
         file = _Guard(io.BytesIO(source) if isinstance(source, bytes) else io.FileIO(source))
-        size = file.seek(0, os.SEEK_END)
-        file.most = max_directory_bytes
+        file.max_entries = max_entries
         archive = zipfile.ZipFile(file)
-        file.most = sys.maxsize
     except DecodeError:
         raise
     except Exception:  # what zipfile trips over in a damaged table of contents is of many kinds
         raise DecodeError("This zip archive is damaged.") from None
-    found = [info for info in archive.infolist() if not info.is_dir() and not is_hidden(info.filename)]
-    _check_ratio(sum(info.file_size for info in found), size)
-    return [Entry(info.filename, info.file_size, partial(_read, archive, info, max_bytes)) for info in found]
+    file.max_entries = None
+    return archive
+
+
+def read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int) -> bytes:
+    """The bytes of a file in a zip, never more than it claims.
+
+    Raises:
+        DecodeError: Damaged, too large, encrypted, or packed in a way that costs too much to unpack.
+    """
+    check_size(info.file_size, max_bytes)
+    if info.flag_bits & 0x1 or info.compress_type not in METHODS:
+        raise DecodeError("This archive entry is encrypted or packed in a way that cannot be read.")
+    try:
+        with archive.open(info) as file:
+            data = file.read(max_bytes + 1)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError):
+        raise DecodeError("This archive entry is damaged.") from None
+    check_size(len(data), max_bytes)
+    return data
 
 
 class _Guard(io.BufferedReader):
@@ -69,12 +98,15 @@ class _Guard(io.BufferedReader):
     look that differs from zipfile's by a byte lets a bomb through.
     """
 
-    most = sys.maxsize  # bytes of one read
+    max_entries: int | None = None  # while the table of contents is read
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > self.most:
-            raise DecodeError("This archive has too many entries; split it.")
-        return super().read(size)
+        if self.max_entries is None:
+            return super().read(size)
+        data = super().read(min(size, MAX_DIRECTORY_BYTES + 1)) if size else b""
+        if len(data) > MAX_DIRECTORY_BYTES or data.count(ENTRY_START) > self.max_entries:
+            raise DecodeError(f"This archive has more than {self.max_entries:,} entries; split it.")
+        return data
 
     def __del__(self) -> None:
         self.close()
@@ -96,16 +128,3 @@ def check_size(size_bytes: int, max_bytes: int) -> None:
 def _check_ratio(unpacked: int, packed: int) -> None:
     if unpacked > FREE_BYTES + MAX_RATIO * packed:
         raise DecodeError(f"This archive claims to unpack to {unpacked / 2**20:,.0f} MB; it was not opened.")
-
-
-def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int) -> bytes:
-    check_size(info.file_size, max_bytes)
-    if info.flag_bits & 0x1 or info.compress_type not in METHODS:
-        raise DecodeError("This archive entry is encrypted or packed in a way that cannot be read.")
-    try:
-        with archive.open(info) as file:
-            data = file.read(max_bytes + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError):
-        raise DecodeError("This archive entry is damaged.") from None
-    check_size(len(data), max_bytes)
-    return data

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
-from medloop.errors import DatasetError
+from medloop.errors import DatasetError, DecodeError
+from medloop.stores.archives import open_zip, read_entry
 
-MOST_FILES: Final = 5_000_000
 MOST_FILE_BYTES: Final = 100 * 2**20
 MOST_TOTAL_BYTES: Final = 64 * 2**30
 MOST_RATIO: Final = 200  # unpacked to packed; images hardly shrink, a bomb does by thousands
@@ -43,14 +43,12 @@ class ZipFiles:
 
     def read(self, path: str) -> bytes:
         with self._lock:
-            return self._archive.read(self._members[path])
+            return read_entry(self._archive, self._members[path], MOST_FILE_BYTES)
 
 
 def check_zip(archive: zipfile.ZipFile, *, most_file_bytes: int = MOST_FILE_BYTES) -> None:
     """Raise DatasetError for bombs, paths that lead out, links and passwords."""
     members = archive.infolist()
-    if len(members) > MOST_FILES:
-        raise DatasetError(f"The zip holds {len(members):,} files; at most {MOST_FILES:,} are read.")
     for info in members:
         _check_member(info, most_file_bytes)
     total, packed = (sum(getattr(info, size) for info in members) for size in ("file_size", "compress_size"))
@@ -103,8 +101,8 @@ def open_files(path: Path) -> Iterator[Files]:
     if not path.is_file():
         raise DatasetError(f"There is no file or folder {str(path)!r}.")
     try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise DatasetError(f"{path.name!r} is neither a folder nor a readable zip ({error}).") from error
+        archive = open_zip(str(path))
+    except DecodeError as error:
+        raise DatasetError(f"{path.name!r} is neither a folder nor a readable zip. {error}") from error
     with archive:
         yield ZipFiles(archive)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from medloop.core.decode import decode
 from medloop.core.groups import near_duplicate_groups
 from medloop.core.preprocess import SIZE, preprocess
 from medloop.errors import DatasetError, MedloopError
+from medloop.stores.archives import open_zip
 from medloop.stores.dataset_files import Files, check_zip, open_files
 
 BATCH: Final = 256  # files a thread decodes at a time: the smallest step of the progress
@@ -115,7 +115,7 @@ def _decode_one(files: Files, path: str) -> np.ndarray | str:
         return preprocess(decode(data).pixels if pixels is None else pixels)
     except MedloopError as error:
         return str(error)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as error:  # what reading raises
+    except OSError as error:
         return f"cannot be read ({type(error).__name__})"
 
 
@@ -160,16 +160,19 @@ def _read_npz(path: Path, options: ImportOptions, progress: Progress) -> Importe
 
 
 def _load_npz(path: Path) -> dict[str, np.ndarray]:
+    if not path.is_file():
+        raise DatasetError(f"There is no file {str(path)!r}.")
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(str(path)) as archive:
             check_zip(archive, most_file_bytes=MOST_NPZ_BYTES)
         with np.load(path, allow_pickle=False) as arrays:
             wanted = [f"{part}_{kind}" for part in MEDMNIST_PARTS for kind in ("images", "labels")]
             return {name: arrays[name] for name in wanted if name in arrays.files}
-    except FileNotFoundError as error:
-        raise DatasetError(f"There is no file {str(path)!r}.") from error
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError) as error:
-        raise DatasetError(f"{path.name!r} is no readable .npz without pickles ({error}).") from error
+    except DatasetError:
+        raise
+    except Exception as error:  # what zipfile and NumPy trip over in a damaged file is of many kinds
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise DatasetError(f"{path.name!r} is no readable .npz without pickles ({why}).") from error
 
 
 def _grey(images: np.ndarray) -> np.ndarray:
