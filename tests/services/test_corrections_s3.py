@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from medloop.cli import build_app
 from medloop.core.decode import content_sha256, encode_png
 from medloop.core.events import image_key
-from medloop.errors import StoreError
+from medloop.errors import NotFoundError, StoreError
 from medloop.jobs.correct import correct
 from medloop.jobs.erase import erase
 from medloop.jobs.review import queue, review
@@ -267,9 +267,12 @@ def medloop(server: SeaweedFS, bucket: str, tmp_path: Path):
     }
     runner = CliRunner()
 
-    def run(*arguments: str, code: int = 0) -> str:
-        result = runner.invoke(build_app(), arguments, env=environment, catch_exceptions=False)
-        assert result.exit_code == code, result.output
+    def run(*arguments: str, error: type[BaseException] | None = None) -> str:
+        result = runner.invoke(build_app(), arguments, env=environment)
+        if error is None:
+            assert result.exit_code == 0, result.output + repr(result.exception)
+        else:
+            assert isinstance(result.exception, error), result.output
         return result.stdout
 
     return run
@@ -299,6 +302,46 @@ def test_the_commands(medloop, objects: ObjectStore, tmp_path: Path) -> None:
     data = world.loop.snapshots.load(medloop("snapshot").strip())
     assert (data.image_sha256, data.labels) == ((disputed,), (None,))
     assert fine == content_sha256(image(1))
+
+
+def test_many_are_decided_at_once_and_each_once(
+    medloop, objects: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(objects, tmp_path / "home")
+    monkeypatch.setenv("MEDLOOP_REVIEW", "all")
+    first, second, third = (world.correct(n, "Hand") for n in range(3))
+    medloop("review", "approve", first[:12], "0123456789ab", error=NotFoundError)
+    assert len(medloop("review", "list", "--json").splitlines()) == 3, "one that is not there, and nothing is decided"
+    assert "2 decided" in medloop("review", "approve", first[:12], second, first)
+    (left,) = map(json.loads, medloop("review", "list", "--json").splitlines())
+    assert left["image_sha256"] == third
+
+
+def test_the_list_shows_remarks_without_what_would_steer_a_terminal(
+    medloop, objects: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(objects, tmp_path / "home")
+    monkeypatch.setenv("MEDLOOP_REVIEW", "all")
+    monkeypatch.setenv("COLUMNS", "160")
+    world.correct(1, "Hand")
+    assert "remarks" not in medloop("review", "list")
+    note = "[red]a plaster\x1b[2J cast"
+    correct(
+        world.loop,
+        image=decoded(image(2)),
+        given_label="Hand",
+        prediction=None,
+        model_version="1",
+        who="eve",
+        note=note,
+    )
+    world.loop.sender.send_once()
+    shown = medloop("review", "list")
+    assert "remarks" in shown
+    assert "[red]a plaster [2J cast" in shown
+    assert "\x1b[2J" not in shown
+    _, remark = map(json.loads, medloop("review", "list", "--json").splitlines())
+    assert [correction["note"] for correction in remark["corrections"]] == [note]
 
 
 def test_honeypots_on_the_command_line(medloop, objects: ObjectStore, tmp_path: Path, monkeypatch) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from medloop.cli.terminal import plain
+
 if TYPE_CHECKING:
     import numpy as np
     from rich.table import Table
@@ -159,7 +161,7 @@ def list_waiting(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     limit: Annotated[int, typer.Option(help="Show so many at most.", min=1)] = 50,
 ) -> None:
-    """List what waits for a reviewer, the oldest first, with the reasons.
+    """List what waits for a reviewer, the oldest first, with the reasons and people's remarks.
 
     Examples: `medloop review list`, `medloop review list --json --limit 1000`
     """
@@ -185,7 +187,7 @@ def list_waiting(
 def approve(images: Image, why: Why = "") -> None:
     """Accept what was said of these images.
 
-    Example: `medloop review approve 3f2a91c07d4e`
+    Examples: `medloop review approve 3f2a91c07d4e`, `medloop review approve 3f2a91c07d4e b81d03a6ff25`
     """
     _decide(images, "approve", None, why)
 
@@ -242,8 +244,8 @@ def _decide(images: list[str], verdict: Verdict, label: str | None, why: str) ->
 
     loop = connect()
     waiting = queue(loop, who=loop.settings.user)
-    items = [_only(waiting, image) for image in images]
-    receipts = review(loop, items=items, verdict=verdict, who=loop.settings.user, label=label, why=why)
+    chosen = {item.image_sha256: item for item in (_only(waiting, image) for image in images)}
+    receipts = review(loop, items=chosen.values(), verdict=verdict, who=loop.settings.user, label=label, why=why)
     sent = loop.sender.send_once()
     typer.echo(f"{len(receipts)} decided" + (f"; saved here, and stored later: {sent.reason}" if sent.reason else ""))
 
@@ -285,16 +287,20 @@ def _as_json(item: Waiting) -> dict[str, Any]:
 
 
 def _table(waiting: list[Waiting]) -> Table:
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table("image", "since", "said", "predicted", "reasons")
+    remarks = any(correction.note for item in waiting for correction in item.corrections)
+    if remarks:
+        table.add_column("remarks")
     for item in waiting:
         last = item.corrections[-1]
         said = ", ".join(f"{label or 'none of these'} ({who[:8]})" for who, label in item.decision.state.answers)
         predicted = f"{last.predicted_label or '–'} {last.confidence or 0:.0%}"
-        row = (item.image_sha256[:HASH_SHOWN], last.at[:16], said, predicted, "; ".join(item.decision.reasons))
-        table.add_row(*map(escape, row))  # labels and names are other people's text
+        row = [item.image_sha256[:HASH_SHOWN], last.at[:16], said, predicted, "; ".join(item.decision.reasons)]
+        if remarks:
+            row.append("; ".join(correction.note for correction in item.corrections if correction.note))
+        table.add_row(*map(plain, row))  # labels, names and remarks are other people's text
     return table
 
 

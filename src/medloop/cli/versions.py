@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from medloop.cli.terminal import plain
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -177,7 +179,7 @@ def audit(
     table = Table("Image", "Label", "Use", "Who", "When")
     for row in rows:
         use = f"{row.use} through version {row.through}" if row.through else row.use
-        table.add_row(*map(_plain, (row.image_sha256[:12], row.label or "none", use, ", ".join(row.who), row.at)))
+        table.add_row(*map(plain, (row.image_sha256[:12], row.label or "none", use, ", ".join(row.who), row.at)))
     Console().print(table)
     if found.unknown:
         typer.echo(f"There may be more: {found.unknown}.", err=True)
@@ -274,7 +276,7 @@ def _history_table(moves: list[Promotion]) -> Table:
         at = f"{datetime.fromisoformat(move.at).astimezone():%Y-%m-%d %H:%M:%S}"
         table.add_row(
             at, move.alias, move.action, move.from_version or "–", move.to_version or "–", _gate(move),
-            (move.snapshot_id or "–")[:SNAPSHOT_SHOWN], _plain(move.by), _short(_plain(move.reason)),
+            (move.snapshot_id or "–")[:SNAPSHOT_SHOWN], plain(move.by), _short(plain(move.reason)),
         )  # fmt: skip
     return table
 
@@ -284,13 +286,6 @@ def _gate(move: Promotion) -> str:
     if move.gate_report is None:
         return "–"
     return "yes" if move.gate_report.get("decision", {}).get("passed") else "no"
-
-
-def _plain(text: str) -> str:
-    """Text of people, without anything that rich would take as markup or a terminal as a command."""
-    from rich.markup import escape
-
-    return escape("".join(letter if letter.isprintable() else " " for letter in text))
 
 
 def _short(text: str) -> str:
