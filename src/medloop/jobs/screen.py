@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -167,14 +168,17 @@ def _look_alikes(loop: Loop, candidates: _Labelled, known: _Labelled) -> list[st
 def _crowd(candidates: _Labelled, known: _Labelled) -> list[str]:
     """What other people said of similar pictures: a reason or "" for each candidate."""
     reasons = [""] * len(candidates.states)
-    for who in {state.who for state in candidates.states}:
-        rows = [row for row, state in enumerate(candidates.states) if state.who == who]
-        others = [row for row, state in enumerate(known.states) if not set(state.who) & set(who)]
+    labels, known_labels = candidates.labels, known.labels
+    by_people: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for row, state in enumerate(candidates.states):
+        by_people[state.who].append(row)
+    for who, rows in by_people.items():
+        others = [row for row, state in enumerate(known.states) if set(who).isdisjoint(state.who)]
         found = neighbour_disagreement(
             candidates.looks[rows],
-            [candidates.labels[row] for row in rows],
+            [labels[row] for row in rows],
             index=known.looks[others],
-            index_labels=[known.labels[row] for row in others],
+            index_labels=[known_labels[row] for row in others],
         )
         for row, why in zip(rows, found, strict=True):
             reasons[row] = why
