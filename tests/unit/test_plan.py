@@ -101,7 +101,12 @@ def test_the_page_answers_under_its_own_names_alone(tmp_path: Path) -> None:
 
     assert names() == {"127.0.0.1", "localhost"}
     assert names(app_url="https://medloop.clinic.example/") == {"127.0.0.1", "localhost", "medloop.clinic.example"}
-    assert names(host="0.0.0.0") == set()  # noqa: S104
+    assert names(host="192.168.1.5") == {"127.0.0.1", "localhost", "192.168.1.5"}
+    everywhere = {"host": "0.0.0.0"}  # noqa: S104
+    assert names(**everywhere) == set(), "nobody said what it is called"
+    assert names(**everywhere, app_url="https://medloop.clinic.example/") == {
+        "127.0.0.1", "localhost", "medloop.clinic.example",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

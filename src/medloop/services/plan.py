@@ -23,6 +23,7 @@ from medloop.services.programs import Program
 from medloop.services.state import StateFolder
 from medloop.settings import AIRFLOW_FIELDS, MLFLOW_FIELDS, S3_FIELDS, SYSTEMS, NamedSettings, Settings, variable_name
 
+EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104
 BUCKET, MLFLOW_BUCKET = "medloop", "mlflow"
 MLFLOW_ADMIN, MLFLOW_FRONTEND = "admin", "frontend"
 AIRFLOW_ADMIN, AIRFLOW_FRONTEND = "admin", "frontend"
@@ -138,11 +139,16 @@ class Planner:
         )
 
     def _names_of_the_page(self) -> list[str]:
-        """Host names at which the page answers, so that no foreign site can have a name of its own point here."""
-        if self.settings.host != LOOPBACK and not self.settings.app_url:
-            return []
+        """Host names at which the page answers, so that no foreign site can have a name of its own point here.
+
+        Any, where it listens on every address and no setting says what people call it.
+        """
+        everywhere = self.settings.host in EVERY_ADDRESS
         outside = urlsplit(self.settings.app_url or "").hostname
-        return [LOOPBACK, "localhost", *([outside] if outside else [])]
+        if everywhere and not outside:
+            return []
+        names = [LOOPBACK, "localhost", "" if everywhere else self.settings.host, outside or ""]
+        return list(dict.fromkeys(filter(None, names)))
 
     @property
     def _login_file(self) -> Path:

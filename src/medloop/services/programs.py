@@ -265,6 +265,8 @@ def app(
         "server.port": port,
         "server.fileWatcherType": "none",
         "server.maxUploadSize": max_upload_mb,
+        "server.enableXsrfProtection": "true",  # uploads need a token that another site's page cannot read
+        "server.enableCORS": "true",  # and such a page gets no session
         "browser.gatherUsageStats": "false",
         "secrets.files": login_file,  # its only one: nothing in a home folder may add a login, or another one
     }
