@@ -307,11 +307,12 @@ def _stored(back: Backend, bench: Workbench) -> None:
             st.rerun(scope="app")
         if bench.last is None:
             return
-        said = plain(f"{bench.name_of(bench.last)} is {class_name(bench.last.label)}.")
+        said = f"{bench.name_of(bench.last)} is {class_name(bench.last.label)}."
         if bench.answers[bench.last.sha256].state == "stored":
-            st.success(f"Stored: {said}", icon=":material/cloud_done:")
+            st.success(plain(f"Stored: {said}"), icon=":material/cloud_done:")
         else:
             more = f" ({waiting} wait)" if waiting > 1 else ""
-            st.info(f"Saved here: {said} It is stored as soon as the store answers{more}.", icon=":material/save:")
+            saved = plain(f"Saved here: {said} It is stored as soon as the store answers{more}.")
+            st.info(saved, icon=":material/save:")
 
     st.fragment(draw, run_every=1.0 if bench.pending() else None)()
