@@ -35,8 +35,9 @@ ENTRY = Path(__file__).with_name("pages_app.py")
 SCAN, TINY = 512, 64  # pixels a side
 PAINTS, SINGLES, HUNDREDS = 15, 10, 3
 BARS_S = {1: 0.5, 100: 5.0}  # pictures: seconds from upload to the last answer
-PATIENCE_MS = 120_000
-ENDED_WITHIN_S = 180  # Streamlit keeps a session for two minutes in case its browser comes back
+PATIENCE_MS = 240_000
+STEADY_WITHIN_S = 60  # the app prepares in the background what every session shares
+ENDED_WITHIN_S = 150  # Streamlit keeps a session for two minutes in case its browser comes back
 MIB = 2**20
 
 
@@ -130,7 +131,7 @@ def answered(page: Page, count: int) -> None:
 
 def memory(browser: Browser, url: str, files: list[bytes], *, images: int, pid: int) -> dict[str, Any]:
     """What sessions of `images` pictures each, all at once, cost the app, and what is left when they have ended."""
-    before = pss_bytes(pid)
+    before = steady_bytes(pid)
     with ExitStack() as stack:
         pages = [stack.enter_context(tab(browser, url)) for _ in range(len(files) // images)]
         idle = pss_bytes(pid)
@@ -177,6 +178,15 @@ def server_of(folder: str) -> int:
     found = {int(path.name): (path / "cmdline").read_bytes() for path in Path("/proc").iterdir() if path.name.isdigit()}
     mark = os.fsencode(folder)
     return next(pid for pid, command in found.items() if mark in command and b"medloop.guard" not in command)
+
+
+def steady_bytes(pid: int) -> int:
+    """The memory, once it has stayed the same to a MiB for five seconds."""
+    until, before = time.monotonic() + STEADY_WITHIN_S, -MIB
+    while abs((now := pss_bytes(pid)) - before) > MIB and time.monotonic() < until:
+        before = now
+        time.sleep(5)
+    return now
 
 
 def pss_bytes(pid: int) -> int:
