@@ -69,6 +69,6 @@ def test_the_monitor_tells_drift(site, run_page):
     page = texts(app)
     assert not app.exception
     assert f"{LEAST} pictures classified" in page
-    assert "That is drift." in page
+    assert "That is drift: the pictures have changed." in page
     assert "less sure of the pictures that come in" in page
-    assert "No promotion is young enough to be watched." in page
+    assert "No version was promoted lately" in page
