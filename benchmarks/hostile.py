@@ -2,8 +2,8 @@
 
     python -m benchmarks.hostile
 
-The files are those of tests/hostile, made by code; the ways in are `tests.hostile.entry_points`. One process does it
-all, and starts anew for nobody: what a file leaves behind, the next one meets.
+The files are those of tests/hostile, made by code, and mutants of real ones; the ways in are
+`tests.hostile.entry_points`. One process does it all: what a file leaves behind, the next one meets.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from pathlib import Path
 
 from tests.hostile.measure import MAX_MIB, MAX_SECONDS, write_all
 
+MUTANTS_EACH = 20
+
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        n = write_all(Path(folder))
+        n = write_all(Path(folder), mutants_each=MUTANTS_EACH)
         done = subprocess.run(
             [sys.executable, "-m", "tests.hostile.measure", folder], stdout=subprocess.PIPE, text=True, check=True
         )

@@ -306,6 +306,18 @@ def dicom_traps() -> dict[str, bytes]:
     }  # fmt: skip
 
 
+def mutants(content: bytes, seed: int, *, count: int) -> list[bytes]:
+    """Damage where it hurts: half of it in the first bytes, where sizes and tables are."""
+    rng, found = random.Random(seed), []
+    for _ in range(count):
+        mutant = bytearray(content)
+        for _ in range(rng.choice((1, 1, 2, 4, 16))):
+            span = len(mutant) if rng.random() < 0.5 else min(len(mutant), 700)
+            mutant[rng.randrange(span)] = rng.randrange(256)
+        found.append(bytes(mutant[: rng.randrange(1, len(mutant))] if rng.random() < 0.2 else mutant))
+    return found
+
+
 @cache
 def corpus() -> dict[str, bytes]:
     """Every file by a name that says what is wrong with it."""

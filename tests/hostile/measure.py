@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.hostile.archives import archives, packed
-from tests.hostile.corpus import corpus, honest
+from tests.hostile.corpus import corpus, honest, mutants
 from tests.hostile.entry_points import EntryPoint, EntryPoints
 
 MAX_SECONDS = 2.0  # of processor time, which other work on the machine does not lengthen
@@ -31,8 +31,8 @@ MAX_MIB = 1024
 HANGS_AFTER_S = 120
 EVERY = {  # how many files the sample passes over, by way: the slow ones more
     "decode": 1, "inputs": 2, "page": 2, "page, in a zip": 3, "medloop predict": 8, "medloop predict, in a zip": 12,
-    "medloop correct": 8, "data import, a folder": 6, "data import, a zip": 6, "data import, as the zip": 6,
-    "data import, as an npz": 3, "acceptance add, a zip": 5, "acceptance add, as the zip": 3,
+    "medloop correct": 8, "data import, a folder": 1, "data import, a zip": 4, "data import, as the zip": 6,
+    "data import, as an npz": 3, "acceptance add, a zip": 3, "acceptance add, as the zip": 3,
 }  # fmt: skip
 
 
@@ -54,9 +54,18 @@ def main() -> None:
             sys.stdout.write(json.dumps({"way": way, **found}) + "\n")
 
 
-def write_all(folder: Path) -> int:
-    """Every hostile picture and archive as a file with a name that says what is wrong with it; how many."""
+def write_all(folder: Path, *, mutants_each: int = 0) -> int:
+    """Every hostile picture and archive as a file with a name that says what is wrong with it; how many.
+
+    Args:
+        folder: An empty one.
+        mutants_each: How many damaged copies of each kind of real file, and of a zip of them, there are besides.
+    """
     files = {**corpus(), **{f"zip, {name}": data for name, data in archives().items()}}
+    whole = {**honest(), "zip": packed({"Hand/1.png": honest()["PNG"], "CXR/2.dcm": honest()["DICOM"]})}
+    for kind, content in whole.items():
+        found = mutants(content, seed=0, count=mutants_each)
+        files |= {f"mutant {number} of {kind}": mutant for number, mutant in enumerate(found)}
     for number, (name, data) in enumerate(files.items()):
         (folder / f"{number:03} {name}").write_bytes(data)
     return len(files)

@@ -6,6 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 from PIL import Image
+from tests.hostile.corpus import corpus
 
 from medloop.core.data_summary import picture, summarise
 from medloop.core.datasets import Dataset, blank, exact_duplicates, plain_jpeg, scored
@@ -77,7 +78,8 @@ def test_the_quick_jpeg_path_gives_what_decode_gives_and_leaves_it_the_rest() ->
     assert np.array_equal(pixels, decode(data).pixels)
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, "JPEG")
-    for other in (buffer.getvalue(), data[:300], b"\xff\xd8\xff nonsense", b""):
+    hostile = [corpus()[name] for name in ("jpeg of 4e9 pixels", "jpeg of 300 scans")]
+    for other in (buffer.getvalue(), data[:300], b"\xff\xd8\xff nonsense", b"", *hostile):
         assert plain_jpeg(other) is None
 
 

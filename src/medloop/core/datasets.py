@@ -11,11 +11,13 @@ from typing import Final, Self
 import numpy as np
 from PIL import Image
 
+from medloop.core.codestream import START_OF_SCAN, read_jpeg_header
 from medloop.core.preprocess import SIZE, preprocess
 from medloop.errors import DatasetError
 
 BLANK_SHARE: Final = 0.01  # an image with fewer pixels than this off its background shows nothing
 BLANK_DISTANCE: Final = 12  # grey levels; JPEG noise around a flat background stays below
+MAX_PLAIN_PIXELS: Final = 2**24  # of a JPEG that is read without further ado
 CHUNK: Final = 512  # images at a time, so that the temporaries stay small
 
 
@@ -75,13 +77,14 @@ def content_id(
 
 def plain_jpeg(data: bytes) -> np.ndarray | None:
     """Pixels [H, W] of an ordinary grey JPEG, quickly; None for everything that `core.decode` should look at."""
-    if data[:3] != b"\xff\xd8\xff":
+    header = read_jpeg_header(data) if data.startswith(b"\xff\xd8\xff") else None
+    if header is None or header.exif or header.channels != 1 or header.width * header.height > MAX_PLAIN_PIXELS:
+        return None
+    if data.count(START_OF_SCAN) > 1:  # progressive, or made to keep a decoder busy
         return None
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
-            if image.mode != "L" or "exif" in image.info or image.width * image.height > 2**24:
-                return None
-            return np.asarray(image)
+            return np.asarray(image) if image.mode == "L" else None
     except (OSError, ValueError, SyntaxError):
         return None  # core.decode finds the words
 
