@@ -13,15 +13,16 @@ from pathlib import Path
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from tests.corrections_world import World, decoded
 from tests.events import image, objects_at
-from tests.servers import SeaweedFS
+from tests.servers import SeaweedFS, wait_until
 from typer.testing import CliRunner
 
 from medloop.cli import build_app
 from medloop.core.decode import content_sha256, encode_png
 from medloop.core.events import image_key
-from medloop.errors import NotFoundError, StoreError
+from medloop.errors import AlreadyExistsError, NotFoundError, StoreError
 from medloop.jobs.correct import correct
 from medloop.jobs.erase import erase
 from medloop.jobs.review import queue, review
@@ -212,9 +213,52 @@ def test_the_front_ends_policy_lets_it_append_and_nothing_else(as_role, objects:
         lambda: world.objects.put("snapshots/latest.json", b"{}"),
         lambda: world.objects.put("leases/retrain.json", b"{}"),
         lambda: world.objects.put("anything", b"{}"),
+        lambda: world.objects.put(image_key(sha256).replace(".png", ".erased"), b""),
     ):
         with pytest.raises(StoreError, match="rights"):
             forbidden()
+
+
+def test_seaweedfs_cannot_refuse_the_front_end_an_overwrite(as_role, objects: ObjectStore, tmp_path: Path) -> None:
+    """It knows no right to create without the right to overwrite; only medloop's own writes are conditional.
+
+    docs/s3-layout.md says so. Where this test fails, a new SeaweedFS can, and the page should be denied it.
+    """
+    world = World(as_role("frontend"), tmp_path)
+    sha256 = world.correct(1)
+    (event,) = (info.key for info in objects.list("corrections"))
+    for key in (event, image_key(sha256)):
+        with pytest.raises(AlreadyExistsError):
+            world.objects.create(key, b"forged")
+        world.objects.put(key, b"forged")
+        assert objects.get(key) == b"forged"
+    world_of_all = World(objects, tmp_path / "all")
+    assert len(world_of_all.loop.snapshots.load(snapshot(world_of_all.loop).snapshot_id).images) == 0, "not believed"
+
+
+def test_of_the_bucket_policy_seaweedfs_keeps_the_part_about_deleting(server: SeaweedFS, bucket: str) -> None:
+    """It takes the part about overwriting, too, and lets everybody overwrite all the same."""
+    client, key = server.client(), "corrections/dt=2026-11-02/a.json"
+    document = json.loads(
+        (ROOT / "docs" / "iam-bucket-append-only.json").read_text().replace(":::medloop", f":::{bucket}")
+    )
+    document["Statement"] = [
+        part for part in document["Statement"] if part["Sid"] != "OnlyOverTLS"
+    ]  # these tests do without
+    client.put_object(Bucket=bucket, Key=key, Body=b"{}")
+    client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(document))
+
+    def refused() -> bool:
+        try:
+            client.delete_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            return error.response["Error"]["Code"] == "AccessDenied"
+        client.put_object(Bucket=bucket, Key=key, Body=b"{}")
+        return False
+
+    wait_until(refused, what="the policy should hold")
+    client.put_object(Bucket=bucket, Key=key, Body=b"forged")
+    assert client.get_object(Bucket=bucket, Key=key)["Body"].read() == b"forged"
 
 
 def test_the_trainers_policy_is_enough_for_snapshots_and_no_more(as_role, world: World, tmp_path: Path) -> None:
@@ -231,6 +275,8 @@ def test_the_trainers_policy_is_enough_for_snapshots_and_no_more(as_role, world:
     event = next(info.key for info in world.objects.list("corrections"))
     for forbidden in (
         lambda: trainer.objects.delete(event),
+        lambda: trainer.objects.delete(image_key(gone).replace(".png", ".erased")),
+        lambda: trainer.objects.put(image_key(gone), b"another"),
         lambda: trainer.objects.put("corrections/dt=2026-11-02/forged.json", b"{}"),
         lambda: trainer.objects.put("predictions/dt=2026-11-02/forged.parquet", b""),
     ):
@@ -244,8 +290,12 @@ def test_the_operators_policy_is_enough_to_erase(as_role, world: World, tmp_path
     operator = World(as_role("operator"), tmp_path / "operator")
     done = erase(operator.loop, image_sha256=sha256, who="dpo")
     assert (done.was_stored, len(done.shards)) == (True, 1)
-    with pytest.raises(StoreError, match="rights"):
-        operator.objects.delete(next(info.key for info in world.objects.list("corrections")))
+    for key in (
+        next(info.key for info in world.objects.list("corrections")),
+        image_key(sha256).replace(".png", ".erased"),
+    ):
+        with pytest.raises(StoreError, match="rights"):
+            operator.objects.delete(key)
 
 
 def test_a_store_that_may_not_be_written_keeps_corrections_pending_and_says_why(as_role, tmp_path: Path) -> None:

@@ -13,9 +13,16 @@ READ: Final = (
 )  # fmt: skip
 WRITTEN: Final[Mapping[Identity, tuple[str, ...]]] = {
     # The last two are for promoting and rolling back from the page, which does all else without them.
-    "frontend": ("images/*", "corrections/*", "reviews/*", "predictions/*", "promotions/*", "leases/promotion.json"),
+    "frontend": (
+        "images/*.png",
+        "corrections/*",
+        "reviews/*",
+        "predictions/*",
+        "promotions/*",
+        "leases/promotion.json",
+    ),
     "trainer": (
-        "images/*",
+        "images/*.erased",  # a snapshot repeats what `medloop erase` did: it leaves the mark and deletes the image
         "reviews/*",
         "snapshots/*",
         "promotions/*",
@@ -25,7 +32,7 @@ WRITTEN: Final[Mapping[Identity, tuple[str, ...]]] = {
         "datasets/*",  # the first model's training publishes its base data set
     ),
 }
-DELETED: Final[Mapping[Identity, tuple[str, ...]]] = {"frontend": (), "trainer": ("images/*",)}
+DELETED: Final[Mapping[Identity, tuple[str, ...]]] = {"frontend": (), "trainer": ("images/*.png",)}
 
 
 def policy(identity: Identity, *, bucket: str) -> dict[str, Any]:
