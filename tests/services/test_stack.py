@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import stat
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -257,6 +259,24 @@ def test_objects_survive_a_killed_store(stack: LocalStack) -> None:
     wait_until(lambda: not answers(stack.address("S3") + "/healthz"), what="S3 should be away", timeout_s=10)
     wait_until(lambda: answers(stack.address("S3") + "/healthz"), what="S3 should be back")
     assert _s3(stack.operator()).get_object(Bucket="medloop", Key="kept")["Body"].read() == b"still here"
+
+
+def test_no_log_holds_a_secret(stack: LocalStack) -> None:
+    """After all that the tests above have done: trainings, refusals, deaths and new starts."""
+    secrets = {
+        name: value
+        for name, value in json.loads((stack.home / "credentials.json").read_text()).items()
+        if not name.endswith("_access_key")  # a name, which S3 servers may log
+    }
+    assert len(secrets) >= 15
+    for user, password in (("admin", "mlflow_admin_password"), ("frontend", "mlflow_frontend_password")):
+        secrets[f"{password}, as basic auth"] = b64encode(f"{user}:{secrets[password]}".encode()).decode()
+    logs = [path for folder in ("logs", "airflow/logs") for path in (stack.home / folder).rglob("*") if path.is_file()]
+    assert {"seaweedfs.log", "mlflow.log", "app.log", "airflow-scheduler.log"} <= {path.name for path in logs}
+    assert any("task_id=" in str(path) for path in logs), "a task's own log is among them"
+    texts = {path: path.read_text("utf-8", "replace") for path in logs}
+    assert sum(map(len, texts.values())) > 2_000  # they say little while all is well
+    assert [(str(p), name) for p, text in texts.items() for name, value in secrets.items() if value in text] == []
 
 
 def test_a_stack_in_the_background_outlives_its_command_and_goes_down(small: LocalStack) -> None:
