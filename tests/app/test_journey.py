@@ -138,7 +138,7 @@ def test_a_correction_can_be_taken_back_until_a_snapshot_holds_it():
 
 
 def test_what_the_model_had_said_is_told_in_words():
-    assert was(CORRECTION) == "Instead of version 3: Chest X-ray, 62%."
+    assert was(CORRECTION) == "Instead of version 3: Chest X-ray, 62 %."
     assert was(replace(CORRECTION, given_label="CXR")).startswith("You agreed with")
     assert was(replace(CORRECTION, predicted_label=None)) == "No model had answered."
 

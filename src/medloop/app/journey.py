@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from medloop.app.verdicts import class_name
+from medloop.app.verdicts import class_name, percent
 from medloop.core.acceptance import Decision
 from medloop.core.events import Correction, Review
 from medloop.core.predict import Prediction
@@ -137,6 +137,6 @@ def was(correction: Correction) -> str:
     """What the model had said, in words."""
     if correction.predicted_label is None:
         return "No model had answered."
-    sure = f", {correction.confidence:.0%}" if correction.confidence is not None else ""
+    sure = f", {percent(correction.confidence)}" if correction.confidence is not None else ""
     agreed = "You agreed with" if correction.confirms else "Instead of"
     return f"{agreed} version {correction.model_version}: {class_name(correction.predicted_label)}{sure}."
