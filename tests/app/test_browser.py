@@ -51,6 +51,7 @@ def test_enter_on_a_focused_button_presses_that_button_alone(page):
     upload(page, 50)
     hand = page.locator('[class*="st-key-class-Hand-"] button')
     expect(hand).to_have_count(1)
+    settle(page)
     hand.focus()
     press(page, "Enter")
     says(page, "receipt", "50.png is Hand.")
@@ -124,6 +125,7 @@ def test_several_pictures_are_decided_at_once_by_keyboard(page, address):
     open_page(page, f"{address}/review?site={REVIEWING}")
     waiting = page.locator(".stMain")
     expect(waiting).to_contain_text("4 pictures wait")
+    settle(page)  # what is redrawn loses the focus
     page.locator(".st-key-several summary").focus()
     press(page, "Enter")
     boxes = page.get_by_role("checkbox")
@@ -134,6 +136,7 @@ def test_several_pictures_are_decided_at_once_by_keyboard(page, address):
         press(page, "Enter")  # nothing: it must not say "Right" to the picture above
     expect(page.locator(".st-key-several-pictures input:checked")).to_have_count(2)
     expect(waiting).to_contain_text("4 pictures wait")
+    settle(page)
     page.locator(".st-key-several-approve button").focus()
     press(page, "Enter")
     expect(waiting).to_contain_text("2 pictures wait")
