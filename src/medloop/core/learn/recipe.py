@@ -64,7 +64,7 @@ class TrainingConfig:
 
     @classmethod
     def full(cls, seed: int = 0) -> TrainingConfig:
-        """The full data set, from nothing: at most 180 s on 2 cores."""
+        """The full data set, from nothing: about three minutes on 2 cores (benchmarks/RESULTS.md)."""
         return cls(seed=seed)
 
     @classmethod
