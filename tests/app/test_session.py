@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pytest
+from PIL import Image
 from tests.app.models import LEVELS, OTHER_LEVELS, brightness_model, picture
 from tests.app.scans import ct_stack
 
-from medloop.app.session import Answer, Source, Workbench
+from medloop.app.pictures import PREVIEW_SIDE
+from medloop.app.session import PREVIEWS, Answer, Source, Workbench
 from medloop.core.decode import Limits, encode_png
 from medloop.core.predict import Predictor
 from medloop.serving import Served
@@ -138,7 +142,27 @@ def test_a_large_picture_is_kept_small(bench):
     kept = bench.pictures["big"]
     assert (kept.width, kept.height) == (1500, 1500)
     assert kept.small.shape == (64, 64)
-    assert len(kept.preview) < 2**20
+    assert Image.open(BytesIO(bench.preview(kept, limits=LIMITS))).size == (PREVIEW_SIDE, PREVIEW_SIDE)
+
+
+def test_previews_are_kept_of_few_pictures_and_go_with_their_files():
+    files = [source(f"grey {level}", level) for level in range(10, 110, 10)]
+    bench = bench_with(*files)
+    seen = [bench.preview(picture, limits=LIMITS) for picture in bench.pictures.values()]
+    assert len(set(seen)) == len(files)
+    assert len(bench.previews) == PREVIEWS
+    assert bench.preview(bench.pictures["grey 100"], limits=LIMITS) is seen[-1]
+    bench.sync(files[:1])
+    assert not bench.previews
+
+
+def test_a_preview_shows_the_slice_and_the_window_looked_at():
+    bench = bench_with(Source("scan", "scan.dcm", ct_stack((50, 200))))
+    previews = []
+    for frame in (0, 1):
+        bench.look("scan", served(), limits=LIMITS, frame=frame, window=None)
+        previews.append(bench.preview(bench.pictures["scan"], limits=LIMITS))
+    assert previews[0] != previews[1]
 
 
 def test_an_answer_stays_while_its_file_is_there_whichever_slice_is_looked_at():

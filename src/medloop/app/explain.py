@@ -16,26 +16,26 @@ from medloop.serving import Served
 NEIGHBOUR_WIDTH = 112  # pixels; the labelled pictures have 64
 
 
-def explanation(back: Backend, picture: Picture, served: Served) -> None:
-    """An expander that costs nothing until it is opened."""
+def explanation(back: Backend, picture: Picture, served: Served, *, preview: bytes) -> None:
+    """An expander that costs nothing until it is opened; `preview` is the picture as PNG."""
     box = st.expander("Why this answer?", icon=":material/psychology:", key="why", on_change="rerun")
     if not box.open:
         return
     with box:
-        _heat_map(picture)
+        _heat_map(picture, preview)
         limit = served.predictor.metadata.ood_threshold
         number = unfamiliarity(ood_score=picture.prediction.ood_score, limit=limit)
         st.markdown(familiarity(picture.prediction), help=number)
         most_alike(back, served, small=picture.small, embedding=picture.prediction.embedding)
 
 
-def _heat_map(picture: Picture) -> None:
+def _heat_map(picture: Picture, preview: bytes) -> None:
     if picture.prediction.cam is None:
         return
     strength = st.slider(
         "Heat map", 0, 100, 60, format="%d %%", key="heat", help="Bright: what speaks for this class, by place."
     )
-    overlay = overlay_png(picture.preview, picture.prediction.cam, strength=strength / 100)
+    overlay = overlay_png(preview, picture.prediction.cam, strength=strength / 100)
     name = class_name(picture.prediction.label)
     st.image(overlay, width=320, alt=f"Heat map: bright where the picture speaks for {name}")
 

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from medloop.app import sign_in
+from medloop.app import housekeeping, sign_in
 from medloop.app.access import SignInError
 from medloop.app.backend import backend
 from medloop.app.screens import classify, corrections, models, monitor, review
@@ -38,6 +38,7 @@ def main() -> None:
     st.set_page_config(page_title="medloop", page_icon=str(folder / "icon.svg"), layout="wide")
     st.html(folder / "style.css")
     back = backend()
+    housekeeping.begin()
     if sign_in.is_open_to_all(back.settings):
         sign_in.refuse()
         return

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from medloop.core.burnt_in import Region
 
-PREVIEW_SIDE: Final = 768  # pixels; enough to judge, small enough to keep fifty in a session
+PREVIEW_SIDE: Final = 768  # pixels; enough to judge
 THUMBNAIL_SIDE: Final = 88
 FRAME_COLOR: Final = (255, 214, 10)  # seen on black and on grey
 FRAME_GAP: Final = 3  # pixels of the preview, so that the frame hides no letter

@@ -23,6 +23,7 @@ from medloop.stores.outbox import State
 
 Window = tuple[float, float]  # centre and width, in the DICOM's own units
 DOUBLE_CLICK_S: Final = 0.4  # the second click of a double click must not answer the next picture
+PREVIEWS: Final = 3  # pictures kept at the size one judges them at: the one looked at, and those just before
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,6 @@ class Picture:
     needs_clearance: bool  # it may name a patient
     text_regions: tuple[Region, ...]
     small: np.ndarray  # uint8 [64, 64], the model's input: a new version answers without decoding again
-    preview: bytes  # PNG
     thumbnail: str  # data URL
     prediction: Prediction
     version: str  # of the model that answered
@@ -100,12 +100,14 @@ class Workbench:
     last: Answer | None = None  # the newest, for undo
     skipped: set[str] = field(default_factory=set)  # source ids that the person did not want to wait for
     stopping: bool = False  # the person has just said so
+    previews: dict[tuple[str, int, Window | None], bytes] = field(default_factory=dict)  # PNG, see `preview`
 
     def sync(self, sources: Sequence[Source]) -> list[Source]:
         """Forget pictures whose file was taken away; give back the files not yet looked at."""
         kept = {source.id for source in sources}
         self.pictures = {id_: picture for id_, picture in self.pictures.items() if id_ in kept}
         self.unreadable = {id_: reason for id_, reason in self.unreadable.items() if id_ in kept}
+        self.previews = {key: png for key, png in self.previews.items() if key[0] in kept}
         self.order = [id_ for id_ in self.order if id_ in kept]
         shown = {picture.sha256 for picture in self.pictures.values()}
         self.answers = {
@@ -171,6 +173,18 @@ class Workbench:
         source = self.pictures[id_].source
         image = decode(source.read(), limits=limits, frame=frame, window=window)
         self.pictures[id_] = replace(_picture(source, image, served), frame=frame, window=window)
+
+    def preview(self, picture: Picture, *, limits: Limits) -> bytes:
+        """The picture at the size one judges it at, as PNG: made from its file when it is looked at.
+
+        Fifty of them kept would be most of a session's memory.
+        """
+        key = picture.source.id, picture.frame, picture.window
+        if key not in self.previews:
+            image = decode(picture.source.read(), limits=limits, frame=picture.frame, window=picture.window)
+            kept = list(self.previews.items())[1 - PREVIEWS :]
+            self.previews = {**dict(kept), key: preview_png(image.pixels)}
+        return self.previews[key]
 
     @property
     def current(self) -> Picture | None:
@@ -283,7 +297,6 @@ def _picture(source: Source, image: DecodedImage, served: Served) -> Picture:
         needs_clearance=image.needs_clearance,
         text_regions=image.text_regions,
         small=small,
-        preview=preview_png(image.pixels),
         thumbnail=thumbnail_url(image.pixels),
         prediction=prediction,
         version=served.version,

@@ -226,15 +226,16 @@ def _focus(back: Backend, bench: Workbench, picture: Picture, served: Served) ->
         if len(bench.order) > 1:
             _steps(bench)
     with left, st.container(key="picture"):
-        _preview(picture, words.headline)
+        preview = bench.preview(picture, limits=actions.limits(back))
+        _preview(picture, preview, words.headline)
         st.caption(f"{plain(picture.source.name)} · {picture.kind} · {picture.width} × {picture.height} pixels")
         _receipt(back, bench)
         dicom_controls(back, bench, picture, served)
-        explanation(back, picture, served)
+        explanation(back, picture, served, preview=preview)
 
 
-def _preview(picture: Picture, headline: str) -> None:
-    shown, alt = picture.preview, f"{picture.source.name}, classified as {headline}"
+def _preview(picture: Picture, shown: bytes, headline: str) -> None:
+    alt = f"{picture.source.name}, classified as {headline}"
     if picture.text_regions:
         shown = framed_png(shown, picture.text_regions, width=picture.width)
         alt += "; with a frame where there may be text"
