@@ -24,7 +24,8 @@ $(READY): pyproject.toml requirements.txt
 	@touch $@
 
 lock: ## resolve requirements.txt anew from pyproject.toml (Linux, the oldest supported Python)
-	$(UV) pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 --no-header --all-extras $(TORCH_SOURCE) $(UPGRADE) pyproject.toml -o requirements.txt
+	sed -i -e 's/^torch==[0-9.]*$$/&+cpu/' requirements.txt # the build without CUDA's packages, which set-up adds where a GPU is
+	$(UV) pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 --no-header --all-extras $(subst auto,cpu,$(TORCH_SOURCE)) $(UPGRADE) pyproject.toml -o requirements.txt
 	sed -i -e 's/^torch==\(.*\)+cpu/torch==\1/' requirements.txt
 
 up: setup ## start everything and print the addresses
@@ -46,7 +47,7 @@ types: setup ## strict mypy
 	$(BIN)/mypy
 
 test: setup ## every test that a clean checkout can run, in about twenty minutes on two cores
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-all: setup ## the slow ones, too
 	$(BIN)/python -m pytest

@@ -7,8 +7,22 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.servers import OWN_PREFIXES, MLflowServer, SeaweedFS
+
+
+class ByWhatTheyShare(LoadFileScheduling):
+    """Gives each worker (`-n`) whole files, and all of `e2e` to one, as its files share what they start."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "e2e" if nodeid.startswith("tests/e2e/") else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByWhatTheyShare:
+    return ByWhatTheyShare(config, log)
 
 
 @pytest.fixture(autouse=True)

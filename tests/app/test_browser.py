@@ -11,8 +11,11 @@ import pytest
 from playwright.sync_api import Page, expect
 from tests.app.browser import files, give, open_page, press, says, settle, upload
 from tests.app.models import picture
+from tests.app.scans import ct_stack
 from tests.app.site_names import REVIEWING
+from tests.app.test_clearance import named
 
+from medloop.app import actions
 from medloop.core.decode import encode_png
 
 pytestmark = pytest.mark.browser
@@ -55,6 +58,27 @@ def test_enter_on_a_focused_button_presses_that_button_alone(page):
     hand.focus()
     press(page, "Enter")
     says(page, "receipt", "50.png is Hand.")
+
+
+def test_number_keys_answer_after_a_tick_with_the_mouse(page):
+    give(page, {"name": "named.dcm", "mimeType": "application/dicom", "buffer": named(50)})
+    settle(page)
+    page.get_by_text(actions.CLEARANCE).click()
+    press(page, "1")
+    says(page, "receipt", "named.dcm is Chest X-ray.")
+
+
+def test_arrows_on_the_slices_stay_with_the_picture(page):
+    stack = ct_stack((50, 120, 200))
+    for name in ("a.dcm", "b.dcm"):
+        give(page, {"name": name, "mimeType": "application/dicom", "buffer": stack})
+    says(page, "summary", "2 pictures")
+    shown = page.locator(".st-key-picture").inner_text()
+    page.get_by_role("slider", name="Slice").first.focus()
+    press(page, "ArrowRight")
+    expect(page.get_by_role("slider", name="Slice").first).to_have_value("3")
+    settle(page)
+    assert ("a.dcm" in shown) == ("a.dcm" in page.locator(".st-key-picture").inner_text())
 
 
 def test_a_double_click_answers_one_picture(page):

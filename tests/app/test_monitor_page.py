@@ -74,6 +74,13 @@ def test_without_a_model_drift_cannot_be_told(empty_site, run_page):
     assert not app.exception
 
 
+def test_a_version_that_has_classified_nothing_has_no_drift_yet(site, run_page):
+    note(site, [PredictionLine(site.loop.now().isoformat(), "a" * 64, "CXR", 0.9, "confident", 0.1, "0", "page", 0.2)])
+    app = run_page("monitor")
+    assert "Drift shows once version 1 has classified pictures." in texts(app)
+    assert not app.exception
+
+
 def test_a_store_that_is_away_is_told_once_and_asked_no_more(seen, run_page):
     seen.say(50, "CXR")
     seen.store.away = True

@@ -68,6 +68,15 @@ def test_they_are_mixed_in_as_often_as_set_and_look_like_anything_that_waits(wor
     assert {item.decision.state.label == item.known_label for item in honeypots} == {True, False}
 
 
+def test_they_come_from_people_who_are_there_and_never_from_a_reviewer_who_signed_in(world: World) -> None:
+    _, honeypots = split_queue(world)
+    assert {item.corrections[0].who for item in honeypots} == {world.loop.identify("ada")}
+    settings = world.loop.settings.model_copy(update={"oidc_issuer": "https://login.example"})
+    world.loop = replace(world.loop, settings=settings)
+    assert split_queue(world, who="ada")[1] == []
+    assert len(split_queue(world)[1]) == len(honeypots)
+
+
 def test_answers_count_for_the_reviewer_and_are_never_learned_from(world: World) -> None:
     _, honeypots = split_queue(world)
     right, wrong, left_out = honeypots[:3]

@@ -14,7 +14,7 @@ from tests.events import START, correction, image, review
 
 from medloop.core import snapshot as core
 from medloop.core.decode import content_sha256
-from medloop.core.events import event_key, image_key
+from medloop.core.events import LATEST, event_key, image_key
 from medloop.core.preprocess import preprocess
 from medloop.errors import NotFoundError, StoreError, StoreUnavailableError
 from medloop.jobs.snapshot import snapshot
@@ -399,3 +399,11 @@ def test_several_erasures_are_repeated_in_one_pass_over_the_shards(tmp_path: Pat
     assert reads["manifest"] < 10
     assert set(data.image_sha256) == set(hashes[10:])
     assert world.objects.head(image_key(hashes[0])) is None
+
+
+def test_an_id_that_claims_a_time_after_all_calendars_stops_nothing(world: World) -> None:
+    shown = image(1)
+    world.store(replace(correction(content_sha256(shown), "Hand"), id="ffffffff-ffff-7fff-bfff-ffffffffffff"), shown)
+    manifest = world.loop.snapshots.manifest(snapshot(world.loop).snapshot_id)
+    assert manifest.until == LATEST.isoformat(timespec="milliseconds")
+    assert world.loop.snapshots.load(manifest.snapshot_id).labels == ("Hand",)

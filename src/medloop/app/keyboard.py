@@ -1,8 +1,8 @@
-"""Keeps the Enter shortcut from answering when Enter was meant for the button or link that has the focus.
+"""Keeps shortcuts and focus out of each other's way, as long as the page is open.
 
 Streamlit's shortcuts listen to the whole page: with the focus on the button "Hand", Enter would press "Right: Chest CT"
-as well. A listener that comes before them lets Enter through to the focused element alone, as long as its page is
-open. Streamlit itself leaves fields in which people write alone.
+as well. A listener that comes before them lets Enter through to the focused element alone. Streamlit itself leaves
+fields alone, ticks among them: one that was ticked with the mouse gives the focus up, so that keys answer again.
 """
 
 from __future__ import annotations
@@ -25,12 +25,19 @@ function guard(event) {
   if (event.key === "Enter" && focused()?.matches?.(CONTROLS)) event.stopImmediatePropagation();
 }
 
+function release() {
+  setTimeout(() => focused()?.matches?.("input[type=checkbox]") && focused().blur());
+}
+
 export default function ({ parentElement }) {
   mounted.add(parentElement);
   window.addEventListener("keydown", guard, true);
+  window.addEventListener("pointerup", release);
   return () => {
     mounted.delete(parentElement);
-    if (mounted.size === 0) window.removeEventListener("keydown", guard, true);
+    if (mounted.size > 0) return;
+    window.removeEventListener("keydown", guard, true);
+    window.removeEventListener("pointerup", release);
   };
 }
 """
@@ -38,6 +45,6 @@ export default function ({ parentElement }) {
 _mount = st.components.v2.component("medloop.keyboard", js=JS)
 
 
-def guard_enter() -> None:
-    """Install the guard in this page; it draws nothing."""
+def guard_keys() -> None:
+    """Install the listeners in this page; they draw nothing."""
     _mount(key="keyboard", height=0)

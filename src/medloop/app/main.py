@@ -23,6 +23,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
+from streamlit.elements import exception
 
 from medloop.app import housekeeping, sign_in
 from medloop.app.access import SignInError
@@ -30,6 +31,12 @@ from medloop.app.backend import backend
 from medloop.app.screens import classify, corrections, models, monitor, review
 from medloop.app.screens import help as help_
 from medloop.app.state import user
+
+# Streamlit's own sentence about a defect speaks of its cloud; tests/app/test_accessibility.py sees that this one shows.
+exception._GENERIC_UNCAUGHT_EXCEPTION_TEXT = (
+    "Something failed that medloop did not foresee. What was saved or stored is safe. Please reload the page; if it "
+    "happens again, tell whoever runs medloop: the details are in its log."
+)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from medloop.errors import StoreError
 
 SCHEMA_VERSION = 1
 SHA256 = re.compile(r"[0-9a-f]{64}")
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)  # about the end of what Python's time can say
 
 ReviewAction = Literal["approve", "reject", "relabel", "withdraw", "erase", "flag", "trial"]
 PromotionAction = Literal["bootstrap", "promote", "rollback", "judge", "choose", "drop"]
@@ -37,8 +38,8 @@ def event_id(*, now: datetime, random: bytes) -> str:
 
 
 def event_time(identifier: str) -> datetime:
-    """The millisecond in which `identifier` was made, in UTC."""
-    return datetime.fromtimestamp((UUID(identifier).int >> 80) / 1000, tz=UTC)
+    """The millisecond in which `identifier` was made, in UTC; `LATEST` for ids that claim a time after it."""
+    return datetime.fromtimestamp(min((UUID(identifier).int >> 80) / 1000, LATEST.timestamp()), tz=UTC)
 
 
 @dataclass(frozen=True, slots=True)

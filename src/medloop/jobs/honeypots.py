@@ -57,7 +57,8 @@ def mixed(loop: Loop, waiting: Sequence[Waiting], events: Iterable[Event], *, wh
         found.append(item)
         chance = hashlib.sha256(f"honeypot {item.image_sha256}".encode()).digest()
         if int.from_bytes(chance[:4], "big") / 2**32 < loop.settings.honeypots:
-            honeypot = _disguised(item, known, chance, but=taken)
+            barred = person if loop.settings.oidc_issuer else None  # where people sign in, nobody reviews themselves
+            honeypot = _disguised(item, known, chance, but=taken, barred=barred)
             if honeypot is not None:
                 found.append(honeypot)
                 taken.add(honeypot.image_sha256)
@@ -104,17 +105,22 @@ def known_images(datasets: DatasetStore, dataset_id: str | None) -> Known:
     )
 
 
-def _disguised(item: Waiting, known: Known, chance: bytes, *, but: Collection[str]) -> Waiting | None:
-    """A honeypot that looks like its neighbour in the queue; None where the choice fell on one that is taken."""
+def _disguised(
+    item: Waiting, known: Known, chance: bytes, *, but: Collection[str], barred: str | None
+) -> Waiting | None:
+    """A honeypot that looks like its neighbour in the queue, from the same person.
+
+    None where the choice fell on a picture that is taken, or the person is the one who may not review it.
+    """
     row = int.from_bytes(chance[4:8], "big") % len(known.labels)
     sha256, truth = known.sha256s[row], known.labels[row]
-    if sha256 in but:
+    model = item.corrections[-1]
+    somebody = model.who
+    if sha256 in but or somebody == barred:
         return None
     others = [label for label in known.classes if label != truth]
     other = others[chance[8] % len(others)]
     said, doubted = (other, truth) if chance[9] < WRONG else (truth, other)
-    model = item.corrections[-1]
-    somebody = chance[10:18].hex()
     correction = Correction(
         id=event_id(now=event_time(model.id) + timedelta(milliseconds=1), random=chance[18:28]),
         at=model.at, image_sha256=sha256, given_label=said, predicted_label=doubted,

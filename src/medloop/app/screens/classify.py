@@ -11,7 +11,7 @@ from medloop.app.dicom_controls import dicom_controls
 from medloop.app.downloads import KINDS, download
 from medloop.app.examples import examples
 from medloop.app.explain import explanation
-from medloop.app.keyboard import guard_enter
+from medloop.app.keyboard import guard_keys
 from medloop.app.pictures import framed_png
 from medloop.app.plain import plain
 from medloop.app.session import Picture, Source, Workbench
@@ -167,7 +167,7 @@ def _work(back: Backend, served: Served) -> None:
         _summary(back, bench)
         if len(bench.order) > 1:
             gallery.gallery(bench, on_pick=lambda: bench.go(gallery.picked() or ""))
-        guard_enter()
+        guard_keys()
         if picture := bench.current:
             _focus(back, bench, picture, served)
 

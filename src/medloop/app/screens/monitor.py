@@ -124,6 +124,11 @@ def _drift(back: Backend, lines: Sequence[PredictionLine]) -> list[str]:
         st.info(plain(f"Drift cannot be told. {error}"), icon=":material/hourglass_empty:")
         return []
     own = [line for line in lines if line.model_version == served.version]
+    if not own:
+        st.info(
+            f"Drift shows once version {served.version} has classified pictures.", icon=":material/hourglass_empty:"
+        )
+        return []
     days = sorted({line.at[:10] for line in own})[-RECENT:]
     recent = [line for line in own if line.at[:10] in days]
     confidence = drift.odd_confidence([line.confidence for line in recent], reference)
@@ -137,8 +142,10 @@ def _drift(back: Backend, lines: Sequence[PredictionLine]) -> list[str]:
         st.markdown(monitor_view.drift_sentence("got a less sure answer than 19 of 20 test pictures", confidence))
     with right:
         far = monitor_view.spread_per_day((line.at, line.distance) for line in own if line.distance is not None)
-        chart = charts.spread(far, title="How unlike what it knows", reference=float(np.median(reference.distances)))
-        st.vega_lite_chart(chart, alt="How unlike the pictures are a day, with the middle of the test pictures")
+        if far:
+            middle = float(np.median(reference.distances))
+            chart = charts.spread(far, title="How unlike what it knows", reference=middle)
+            st.vega_lite_chart(chart, alt="How unlike the pictures are a day, with the middle of the test pictures")
         unlike = "are less like anything that it knows than 19 of 20 test pictures"
         st.markdown(monitor_view.drift_sentence(unlike, distance))
     st.caption(

@@ -12,7 +12,7 @@ from medloop.app import actions
 from medloop.app.backend import Backend, backend
 from medloop.app.bars import facts
 from medloop.app.explain import most_alike
-from medloop.app.keyboard import guard_enter
+from medloop.app.keyboard import guard_keys
 from medloop.app.labels import known_labels
 from medloop.app.pictures import preview_png
 from medloop.app.plain import plain
@@ -57,7 +57,7 @@ def _desk(back: Backend) -> None:
         + (f", {conflicts} because people disagree" if conflicts else "")
     )
     place = min(st.session_state.get("review-place", 0), len(waiting) - 1)
-    guard_enter()
+    guard_keys()
     _item(back, waiting, place)
     several(back, waiting)
 
