@@ -46,7 +46,7 @@ format: setup ## let ruff rewrite what it can
 types: setup ## strict mypy
 	$(BIN)/mypy
 
-test: setup ## every test that a clean checkout can run, in about twenty minutes on two cores
+test: setup ## every test that a clean checkout can run, in about twelve minutes on two cores
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-all: setup ## the slow ones, too

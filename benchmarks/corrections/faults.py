@@ -163,14 +163,17 @@ class Store:
         self._server.start()
 
 
-def faults(*, rounds: int = 200, seed: int = 11) -> dict[str, Any]:
-    """Kill -9 of front end, page, S3, MLflow, Airflow's scheduler and training at random moments, every 3 to 6 s."""
+def faults(*, rounds: int = 200, seed: int = 11, least_s: float = 3.0, most_s: float = 6.0) -> dict[str, Any]:
+    """Kill -9 of front end, page, S3, MLflow, Airflow's scheduler and training at random moments.
+
+    From one kill to the next it is `least_s` to `most_s`; with more, some trainings come to their end.
+    """
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="medloop-faults-") as folder:
         stack = Stack(Path(folder))
         stack.command("up", "--detach", "--no-training", timeout_s=600)
         try:
-            return _whole_stack(stack, chance, rounds)
+            return _whole_stack(stack, chance, rounds, between_s=(least_s, most_s))
         finally:
             stack.run("down")
 
@@ -192,7 +195,7 @@ def store_faults(*, rounds: int = 20, seed: int = 11) -> dict[str, Any]:
         return {"rounds": rounds, "seed": seed, "killed": killed, **_verdict(loop, front_ends)}
 
 
-def _whole_stack(stack: Stack, chance: random.Random, rounds: int) -> dict[str, Any]:
+def _whole_stack(stack: Stack, chance: random.Random, rounds: int, *, between_s: tuple[float, float]) -> dict[str, Any]:
     from medloop.core.learn.recipe import TrainingConfig
 
     loop, airflow = stack.loop(), stack.airflow()
@@ -209,7 +212,7 @@ def _whole_stack(stack: Stack, chance: random.Random, rounds: int) -> dict[str, 
             with suppress(StoreError):
                 runs.append(airflow.trigger({"min_new": 10**6}, note="fault run"))
 
-    killed = _storm([*front_ends, trainer, *supervised], chance, rounds, between_s=(3, 6), each=trigger)
+    killed = _storm([*front_ends, trainer, *supervised], chance, rounds, between_s=between_s, each=trigger)
     for own in (trainer, *front_ends):
         own.stop()
     wait_until(lambda: _answers(loop), what="MLflow should answer again", timeout_s=SETTLE_S)
@@ -218,7 +221,8 @@ def _whole_stack(stack: Stack, chance: random.Random, rounds: int) -> dict[str, 
     done = Counter(_state_of(airflow, run_id, until) for run_id in runs)
     trained = [line["version"] for line in trainer.lines() if "version" in line]
     return {
-        "rounds": rounds, "killed": killed, **_verdict(loop, front_ends), "trainings_finished": len(trained),
+        "rounds": rounds, "between_s": between_s, "killed": killed, **_verdict(loop, front_ends),
+        "trainings_finished": len(trained),
         "trainings_failed": Counter(line["wrong"][:60] for line in trainer.lines() if "wrong" in line),
         "champions": len(moves(loop)), "champion_is_the_ledgers": _champion_fits(loop), "dag_runs": dict(done),
     }  # fmt: skip

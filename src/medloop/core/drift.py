@@ -15,6 +15,7 @@ import numpy as np
 
 from medloop.core.datasets import Dataset, scored
 from medloop.core.intervals import wilson_interval
+from medloop.core.neighbours import unit
 from medloop.core.predict import Predictor
 from medloop.core.splits import split
 
@@ -53,13 +54,13 @@ def build_reference(predictor: Predictor, dataset: Dataset) -> Reference:
     parts = split(dataset.targets, dataset.groups)
     known = predictor.predict_arrays(dataset.images[_choice(dataset, parts.train, PER_CLASS)])
     tested = predictor.predict_arrays(dataset.images[_choice(dataset, parts.test, TESTED_PER_CLASS)])
-    index = _unit(known.embedding)
+    index = unit(known.embedding)
     return Reference(index, tested.probabilities.max(1), distances(tested.embedding, index))
 
 
 def distances(embeddings: np.ndarray, index: np.ndarray) -> np.ndarray:
     """Cosine distance of each embedding [N, D] to the nearest of the index [M, D], 0 to 2: float32 [N]."""
-    return np.asarray(1 - (_unit(embeddings) @ index.T).max(1), dtype=np.float32)
+    return np.asarray(1 - (unit(embeddings) @ index.T).max(1), dtype=np.float32)
 
 
 def odd_confidence(values: Sequence[float], reference: Reference) -> Drift:
@@ -87,8 +88,3 @@ def _choice(dataset: Dataset, part: np.ndarray, per_class: int) -> np.ndarray:
         spread = of_class[np.linspace(0, len(of_class) - 1, min(per_class, len(of_class))).astype(int)]
         chosen.append(spread[scored(dataset.images[spread])])
     return np.concatenate(chosen)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)

@@ -17,3 +17,9 @@ def nearest(embedding: np.ndarray, index: np.ndarray, k: int) -> tuple[np.ndarra
     similarities = (index @ embedding / np.where(norms > 0, norms, 1.0)).astype(np.float32)
     order = np.argsort(-similarities, kind="stable")[: max(k, 0)].astype(np.int64)
     return order, similarities[order]
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Rows [N, D] at length one, float32, so that their products are cosine similarities; zero vectors stay zero."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)

@@ -10,6 +10,7 @@ import numpy as np
 from medloop.core.contract import load_checked
 from medloop.core.datasets import Dataset
 from medloop.core.fold import ImageState
+from medloop.core.neighbours import unit
 from medloop.core.predict import Predictor
 from medloop.core.screening import contradicted, outvoted
 from medloop.core.splits import split
@@ -38,7 +39,7 @@ def opinions(
     raw = champion.predict_arrays(np.concatenate([np.stack([*asked.values(), *known.values()]), base.images[rows]]))
     corrections = [states[sha256] for sha256 in (*asked, *known)]
     n = len(asked)
-    seen = _unit(raw.embedding)
+    seen = unit(raw.embedding)
     labels = [*(state.label for state in corrections), *(base.labels[target] for target in base.targets[rows])]
     reasons = contradicted(
         raw.probabilities[:n], seen[:n], labels[:n], classes=champion.metadata.labels, index=seen, index_labels=labels
@@ -65,7 +66,3 @@ def _champion(loop: Loop) -> Predictor | None:
 def _training_rows(base: Dataset) -> np.ndarray:
     rows = split(base.targets, base.groups).train
     return np.asarray(rows[np.linspace(0, len(rows) - 1, min(BASE_IMAGES, len(rows))).astype(np.int64)])
-
-
-def _unit(embeddings: np.ndarray) -> np.ndarray:
-    return np.asarray(embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-6))

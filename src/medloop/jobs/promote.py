@@ -12,8 +12,7 @@ from medloop.core.lineage import rollback_from
 from medloop.core.report import GateReport
 from medloop.errors import MedloopError, StaleError
 from medloop.jobs.loop import Loop
-from medloop.jobs.moves import drop_challenger, move_alias
-from medloop.jobs.moves import moves as moves  # the page imports it from here
+from medloop.jobs.moves import drop_challenger, move_alias, moves
 from medloop.jobs.training_record import recorded_report
 from medloop.stores.registry import CHAMPION
 

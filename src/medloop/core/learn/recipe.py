@@ -234,7 +234,9 @@ def _calibrate(
 ) -> tuple[calibration.Calibration, dict[str, float]]:
     rows = np.linspace(0, len(data.validation_images) - 1, min(CALIBRATED, len(data.validation_images))).astype(int)
     held_out, targets = torch.from_numpy(data.validation_images[rows]), np.asarray(data.validation_targets)[rows]
-    negatives = unknown_images(config.n_unknown, seed=config.seed + 1)
+
+    def negatives() -> np.ndarray:
+        return _logits(network, torch.from_numpy(unknown_images(config.n_unknown, seed=config.seed + 1)))
 
     def view(number: int) -> np.ndarray:
         return _logits(
@@ -242,9 +244,10 @@ def _calibrate(
         )
 
     with ThreadPoolExecutor(config.workers, initializer=torch.set_num_threads, initargs=(1,)) as threads:
+        drawn = threads.submit(negatives)  # first: it takes longest
         views = threads.map(view, range(config.calibration_views))
-        known, unknown = threads.map(lambda images: _logits(network, images), (held_out, torch.from_numpy(negatives)))
-    shifted = np.stack(list(views))
+        known = threads.submit(_logits, network, held_out).result()
+    unknown, shifted = drawn.result(), np.stack(list(views))
     fitted = calibration.calibrate(known, shifted, targets, unknown)
     probabilities = calibration.softmax(known[:, :-1] / fitted.temperature)
     metrics = {
