@@ -33,7 +33,7 @@ from medloop.app.screens import help as help_
 from medloop.app.state import user
 
 # Streamlit's own sentence about a defect speaks of its cloud; tests/app/test_accessibility.py sees that this one shows.
-exception._GENERIC_UNCAUGHT_EXCEPTION_TEXT = (
+exception._GENERIC_UNCAUGHT_EXCEPTION_TEXT = (  # type: ignore[misc]
     "Something failed that medloop did not foresee. What was saved or stored is safe. Please reload the page; if it "
     "happens again, tell whoever runs medloop: the details are in its log."
 )
