@@ -139,13 +139,16 @@ def test_what_is_missing_is_named(registry, version):
 
 
 def test_a_model_file_that_was_changed_in_the_store_is_refused(registry, seaweedfs):
-    changed = registry.register(training(3.0)).version
     client = seaweedfs.client()
-    keys = [item["Key"] for item in client.list_objects_v2(Bucket="mlflow")["Contents"]]
-    ours = max(
-        (key for key in keys if key.endswith("model.onnx")),
-        key=lambda key: client.head_object(Bucket="mlflow", Key=key)["LastModified"],
-    )
+
+    def files() -> set[str]:
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket="mlflow")
+        keys = {item["Key"] for page in pages for item in page.get("Contents", [])}
+        return {key for key in keys if key.endswith("model.onnx")}
+
+    before = files()
+    changed = registry.register(training(3.0)).version
+    (ours,) = files() - before
     client.put_object(Bucket="mlflow", Key=ours, Body=model_file(666.0))
     with pytest.raises(ModelError, match="digests differ"):
         registry.model_file(changed)

@@ -8,7 +8,7 @@ from base64 import b64encode
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.servers import MLflowServer, SeaweedFS
+from tests.servers import MLflowServer, SeaweedFS, wait_until
 
 pytestmark = pytest.mark.services
 
@@ -24,7 +24,17 @@ def test_s3_keeps_objects_over_a_pulled_plug(seaweedfs: SeaweedFS) -> None:
     seaweedfs.client().put_object(Bucket=seaweedfs.bucket, Key="kept", Body=b"still here")
     seaweedfs.kill()
     seaweedfs.start()
-    assert seaweedfs.client().get_object(Bucket=seaweedfs.bucket, Key="kept")["Body"].read() == b"still here"
+
+    def found() -> bytes | None:
+        try:
+            return seaweedfs.client().get_object(Bucket=seaweedfs.bucket, Key="kept")["Body"].read()
+        except ClientError as error:  # it lists its buckets before it has found its volumes
+            if error.response["Error"]["Code"] != "InternalError":
+                raise
+            return None
+
+    wait_until(lambda: found() is not None, what="S3 should have its volumes again")
+    assert found() == b"still here"
 
 
 def test_mlflow_wants_a_password(mlflow_server: MLflowServer) -> None:
