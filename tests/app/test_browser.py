@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 from tests.app.browser import files, give, open_page, press, says, settle, upload
 from tests.app.models import picture
 from tests.app.scans import ct_stack
@@ -69,9 +69,8 @@ def test_number_keys_answer_after_a_tick_with_the_mouse(page):
 
 
 def test_arrows_on_the_slices_stay_with_the_picture(page):
-    stack = ct_stack((50, 120, 200))
-    for name in ("a.dcm", "b.dcm"):
-        give(page, {"name": name, "mimeType": "application/dicom", "buffer": stack})
+    scan: FilePayload = {"name": "a.dcm", "mimeType": "application/dicom", "buffer": ct_stack((50, 120, 200))}
+    give(page, scan, {**scan, "name": "b.dcm"})
     says(page, "summary", "2 pictures")
     shown = page.locator(".st-key-picture").inner_text()
     page.get_by_role("slider", name="Slice").first.focus()
