@@ -148,6 +148,7 @@ def test_several_pictures_are_decided_at_once_by_keyboard(page, address):
     open_page(page, f"{address}/review?site={REVIEWING}")
     waiting = page.locator(".stMain")
     expect(waiting).to_contain_text("4 pictures wait")
+    expect(page.get_by_text("Most alike among the labelled pictures")).to_be_visible(timeout=30_000)  # drawn last
     settle(page)  # what is redrawn loses the focus
     page.locator(".st-key-several summary").focus()
     press(page, "Enter")
