@@ -21,9 +21,9 @@ from medloop.core.events import Correction, Review
 from medloop.errors import NotFoundError, StoreError
 
 BUSY_S: Final = 30.0  # how long a writer waits for the others
-# The same answer within so long is the same click, or a retry of it. Later it is said anew: the person may have said
-# something else on another machine meanwhile, of which this file knows nothing.
-SAME_CLICK_S: Final = 60.0
+# The same answer within so long is the same click, or an impatient second one. Later it is said anew: the person may
+# have been to another machine and said something else there, of which this file knows nothing. Nobody is as quick.
+SAME_CLICK_S: Final = 5.0
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
