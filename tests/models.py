@@ -7,7 +7,8 @@ import onnx
 import torch
 
 from medloop.core.learn.export import label_map_sha256, to_onnx
-from medloop.core.learn.network import Network
+from medloop.core.learn.network import INPUT_SIZE, Network
+from medloop.core.learn.quantise import activation_ranges
 
 LABELS = ("AbdomenCT", "BreastMRI", "CXR", "ChestCT", "Hand", "HeadCT")
 
@@ -31,7 +32,14 @@ def exported(seed: int = 0, **changes: Any) -> bytes:
     """A model whose metadata is changed."""
     described = metadata(**changes)
     torch.manual_seed(seed)
-    return to_onnx(Network(len(described["labels"])).eval(), 1.0, described)
+    return model_file(Network(len(described["labels"])).eval(), 1.0, described)
+
+
+def model_file(network: Network, temperature: float, described: dict[str, Any]) -> bytes:
+    """The served file of a network, made for noise images."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randint(0, 256, (32, INPUT_SIZE, INPUT_SIZE), dtype=torch.uint8, generator=generator)
+    return to_onnx(network, activation_ranges(network, noise), temperature, described)
 
 
 def renamed_output(data: bytes, old: str, new: str) -> bytes:

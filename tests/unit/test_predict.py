@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 import torch
+from tests.models import model_file
 from tests.unit.test_export import METADATA
 
-from medloop.core.learn.export import to_onnx
 from medloop.core.learn.network import Network
 from medloop.core.neighbours import nearest
 from medloop.core.predict import ModelMetadata, Predictor
@@ -19,13 +19,13 @@ from medloop.core.predict import ModelMetadata, Predictor
 @pytest.fixture(scope="module")
 def model() -> bytes:
     torch.manual_seed(0)
-    return to_onnx(Network(3).eval(), 1.0, METADATA)
+    return model_file(Network(3).eval(), 1.0, METADATA)
 
 
 def with_thresholds(confident: float, confident_ood: float, ood: float) -> Predictor:
     changed = {"confident_threshold": confident, "confident_ood_threshold": confident_ood, "ood_threshold": ood}
     torch.manual_seed(0)
-    return Predictor(to_onnx(Network(3).eval(), 1.0, METADATA | changed))
+    return Predictor(model_file(Network(3).eval(), 1.0, METADATA | changed))
 
 
 def test_images_of_any_size_get_an_answer_in_order(model: bytes) -> None:

@@ -1,7 +1,8 @@
 """Writes the network as one ONNX file, node by node.
 
 By hand and not by `torch.onnx.export`: it takes milliseconds instead of seconds, gives the same bytes for the same
-weights, and batch normalisation is folded. Tests hold the file to the network's own outputs.
+weights, and batch normalisation is folded. Convolutions but the first and the map compute in 8-bit integers (ADR 15).
+Tests hold the file to the network's own outputs.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
 from medloop.core.learn.network import INPUT_SIZE, STANDARD_DEVIATION_FLOOR, ConvUnit, Network
+from medloop.core.learn.quantise import Range, UnitRanges, quantised_weights
 
 OPSET: Final = 17
 IR_VERSION: Final = 8
@@ -42,10 +44,14 @@ class Graph:
         return output
 
 
-def to_onnx(network: Network, temperature: float, metadata: Mapping[str, Any]) -> bytes:
-    """The served file. `metadata` values are written as JSON strings; see `predict.ModelMetadata` for the names."""
+def to_onnx(network: Network, ranges: Sequence[UnitRanges], temperature: float, metadata: Mapping[str, Any]) -> bytes:
+    """The served file.
+
+    `ranges` are those of `quantise.activation_ranges`. `metadata` values are written as JSON strings; see
+    `predict.ModelMetadata` for the names.
+    """
     graph = Graph()
-    features = _features(graph, network)
+    features = _features(graph, network, ranges)
     _outputs(graph, network, features, temperature)
     n_classes, width = network.head.out_features - 1, network.head.in_features
     model = helper.make_model(
@@ -78,10 +84,11 @@ def _signature(n_classes: int, width: int) -> list[onnx.ValueInfoProto]:
     return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
 
 
-def _features(graph: Graph, network: Network) -> str:
-    x = _two_views(graph)
-    for i, unit in enumerate(network.conv_units()):
-        x = _conv_unit(graph, unit, x, f"unit{i}")
+def _features(graph: Graph, network: Network, ranges: Sequence[UnitRanges]) -> str:
+    x, x_range = _two_views(graph), None
+    for i, (unit, seen) in enumerate(zip(network.conv_units(), ranges, strict=True)):
+        x = _conv_unit(graph, unit, x, x_range, seen, f"unit{i}")
+        x_range = seen.output
     return x
 
 
@@ -97,14 +104,37 @@ def _two_views(graph: Graph) -> str:
     return graph.add("Concat", [standardised, plain], "two_views", axis=1)
 
 
-def _conv_unit(graph: Graph, unit: ConvUnit, x: str, name: str) -> str:
-    weight, bias = unit.folded()
-    inputs = [x, graph.constant(weight, f"{name}_weight"), graph.constant(bias, f"{name}_bias")]
+def _conv_unit(graph: Graph, unit: ConvUnit, x: str, x_range: Range | None, seen: UnitRanges, name: str) -> str:
+    """One unit, its output rounded to 256 levels. The first has an input without a known range: it stays in float32."""
+    weights = _float_weights(graph, unit, name) if x_range is None else _integer_weights(graph, unit, x_range, name)
     pad, stride = int(unit.conv.padding[0]), int(unit.conv.stride[0])
-    y = graph.add("Conv", inputs, f"{name}_conv", pads=[pad] * 4, strides=[stride] * 2)
+    y = graph.add("Conv", [x, *weights], f"{name}_conv", pads=[pad] * 4, strides=[stride] * 2)
     if unit.residual:
-        y = graph.add("Add", [y, x], f"{name}_sum")
-    return graph.add("Relu", [y], f"{name}_relu")
+        y = graph.add("Add", [_rounded(graph, y, seen.convolved, f"{name}_convolved"), x], f"{name}_sum")
+    return _rounded(graph, graph.add("Relu", [y], f"{name}_relu"), seen.output, f"{name}_output")
+
+
+def _float_weights(graph: Graph, unit: ConvUnit, name: str) -> list[str]:
+    weight, bias = unit.folded()
+    return [graph.constant(weight, f"{name}_weight"), graph.constant(bias, f"{name}_bias")]
+
+
+def _integer_weights(graph: Graph, unit: ConvUnit, x_range: Range, name: str) -> list[str]:
+    """Weight and bias kept in integers. onnxruntime joins them with the convolution to one integer operator."""
+    weights = quantised_weights(unit, x_range.scale)
+    inputs = []
+    for part, scale in (("weight", "weight_scale"), ("bias", "bias_scale")):
+        constants = [graph.constant(getattr(weights, column), f"{name}_{column}") for column in (part, scale)]
+        inputs.append(graph.add("DequantizeLinear", constants, f"{name}_{part}_values", axis=0))
+    return inputs
+
+
+def _rounded(graph: Graph, x: str, values: Range, name: str) -> str:
+    """To 256 levels, and back to what they stand for."""
+    scale = graph.constant(values.scale, f"{name}_scale")
+    zero = graph.constant(np.array(values.zero_point, np.uint8), f"{name}_zero")
+    levels = graph.add("QuantizeLinear", [x, scale, zero], f"{name}_levels")
+    return graph.add("DequantizeLinear", [levels, scale, zero], f"{name}_values")
 
 
 def _outputs(graph: Graph, network: Network, features: str, temperature: float) -> None:

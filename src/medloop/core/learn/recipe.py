@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -18,9 +18,12 @@ from medloop.core.learn.export import label_map_sha256, to_onnx
 from medloop.core.learn.fit import Pool, Schedule, fit
 from medloop.core.learn.negatives import unknown_images
 from medloop.core.learn.network import INPUT_SIZE, Network, to_safetensors, warm_start, weights_sha256
+from medloop.core.learn.quantise import UnitRanges, activation_ranges
+from medloop.core.predict import Predictor
 from medloop.core.preprocess import PREPROCESSING_VERSION
 
 CALIBRATED: Final = 3000  # most held-out images that temperature and thresholds are fitted on
+TYPICAL: Final = 1000  # most images of each kind that the ranges of activations are read from
 FULL_SHARE_FROM: Final = 40  # corrections; a new scanner's first twenty must be learned in one week
 NONE_OF_THESE: Final = -1  # the target of a "none of these" correction
 # Another source differs in a few ways at once, training views in many: half of each change stands in for the former.
@@ -147,8 +150,10 @@ def _train(
     )
     report(0.96, "calibrating")
     fitted.eval()
-    calibrated, metrics = _calibrate(fitted, data, config)
-    onnx = to_onnx(fitted, calibrated.temperature, _metadata(fitted, data.labels, calibrated, snapshot_id))
+    ranges = activation_ranges(fitted, _typical(data, unknown, config))
+    served = _Served(fitted, ranges, data.labels)
+    calibrated, metrics = _calibrate(served, data, config)
+    onnx = to_onnx(fitted, ranges, calibrated.temperature, _metadata(fitted, data.labels, calibrated, snapshot_id))
     report(1.0, "done")
     return TrainedModel(
         onnx=onnx,
@@ -229,24 +234,47 @@ def _int64(values: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.asarray(values, dtype=np.int64))
 
 
+def _typical(data: TrainingData, unknown: torch.Tensor, config: TrainingConfig) -> torch.Tensor:
+    """Images that show how strong activations become: training images, altered copies of them, unknown ones."""
+    rows = np.linspace(0, len(data.images) - 1, min(TYPICAL, len(data.images))).astype(int)
+    images = torch.from_numpy(data.images[rows])
+    altered = augment(images, torch.Generator().manual_seed(config.seed), SOURCE_VIEWS)
+    return torch.cat([images, altered, unknown[:TYPICAL]])
+
+
+class _Served:
+    """The network as the model file computes it, in 8-bit integers: thresholds are fitted on what will be served."""
+
+    def __init__(self, network: Network, ranges: Sequence[UnitRanges], labels: tuple[str, ...]) -> None:
+        unfitted = calibration.Calibration(1.0, 1.0, 0.0, 0.0)
+        self._predictor = Predictor(
+            to_onnx(network, ranges, unfitted.temperature, _metadata(network, labels, unfitted, "")), threads=1
+        )
+        self._weight = network.head.weight.detach().double().numpy()
+        self._bias = network.head.bias.detach().double().numpy()
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """float64 [N, C + 1] for uint8 images [N, 64, 64]."""
+        return np.asarray(self._predictor.predict_arrays(images).embedding @ self._weight.T + self._bias)
+
+
 def _calibrate(
-    network: Network, data: TrainingData, config: TrainingConfig
+    served: _Served, data: TrainingData, config: TrainingConfig
 ) -> tuple[calibration.Calibration, dict[str, float]]:
     rows = np.linspace(0, len(data.validation_images) - 1, min(CALIBRATED, len(data.validation_images))).astype(int)
-    held_out, targets = torch.from_numpy(data.validation_images[rows]), np.asarray(data.validation_targets)[rows]
+    held_out, targets = data.validation_images[rows], np.asarray(data.validation_targets)[rows]
 
     def negatives() -> np.ndarray:
-        return _logits(network, torch.from_numpy(unknown_images(config.n_unknown, seed=config.seed + 1)))
+        return served.logits(unknown_images(config.n_unknown, seed=config.seed + 1))
 
     def view(number: int) -> np.ndarray:
-        return _logits(
-            network, augment(held_out, torch.Generator().manual_seed(config.seed + 1 + number), SOURCE_VIEWS)
-        )
+        generator = torch.Generator().manual_seed(config.seed + 1 + number)
+        return served.logits(augment(torch.from_numpy(held_out), generator, SOURCE_VIEWS).numpy())
 
     with ThreadPoolExecutor(config.workers, initializer=torch.set_num_threads, initargs=(1,)) as threads:
         drawn = threads.submit(negatives)  # first: it takes longest
         views = threads.map(view, range(config.calibration_views))
-        known = threads.submit(_logits, network, held_out).result()
+        known = threads.submit(served.logits, held_out).result()
     unknown, shifted = drawn.result(), np.stack(list(views))
     fitted = calibration.calibrate(known, shifted, targets, unknown)
     probabilities = calibration.softmax(known[:, :-1] / fitted.temperature)
@@ -257,11 +285,6 @@ def _calibrate(
         "unknown_rejected": float((calibration.ood_scores(unknown) >= fitted.ood_threshold).mean()),
     }
     return fitted, metrics | {name: float(value) for name, value in asdict(fitted).items()}
-
-
-@torch.no_grad()
-def _logits(network: Network, images: torch.Tensor) -> np.ndarray:
-    return np.concatenate([network(part).numpy() for part in torch.split(images, 256)]).astype(np.float64)
 
 
 def _metadata(
