@@ -2,9 +2,10 @@
 
     python -m benchmarks.learning train       --data ZIP --groups CSV [--preset full|sample]
     python -m benchmarks.learning bars        --data ZIP --groups CSV --external DIR [--unknown DIR] [--peers]
-    python -m benchmarks.learning corrections --data ZIP --groups CSV --external DIR
-    python -m benchmarks.learning speed       --data ZIP --groups CSV
+    python -m benchmarks.learning corrections --data ZIP --groups CSV --external DIR [--unknown DIR] [--seeds 2]
+    python -m benchmarks.learning speed       --data ZIP --groups CSV [--peers]
     python -m benchmarks.learning resnet      --data ZIP --groups CSV [--epochs 3]
+    python -m benchmarks.learning ablations   --data ZIP --groups CSV --external DIR [--unknown DIR] [--seeds 2]
 
 Results go to benchmarks/out as JSON and are printed; models are kept there too.
 """
@@ -22,19 +23,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from benchmarks.learning import corrections, measure, peers, speed
-from benchmarks.learning.data import CACHE, Base, load_base, load_external, load_unknown, spread
-from medloop.core.learn.recipe import TrainingConfig, TrainingData, train
+from benchmarks.learning import ablations, corrections, measure, peers, speed
+from benchmarks.learning.data import CACHE, Base, load_base, load_external, load_unknown
+from medloop.core.holdout import twins
+from medloop.core.learn.recipe import TrainingConfig, train
 from medloop.core.predict import Predictor
-
-SAMPLE_PER_CLASS = 1000
+from medloop.core.training_set import Corrections, TrainingSet, assemble
+from medloop.jobs.train import training_data
+from medloop.stores.datasets import bundled_sample
 
 
 def main() -> None:
     arguments = _arguments()
     base = load_base(arguments.data, arguments.groups)
-    commands = {"train": _train, "bars": _bars, "corrections": _corrections, "speed": _speed, "resnet": _resnet}
+    commands = {"train": _train, "bars": _bars, "corrections": _corrections, "speed": _speed, "resnet": _resnet,
+                "ablations": _ablations}  # fmt: skip
     results = commands[arguments.command](base, arguments)
     results["machine"] = _machine()
     (CACHE / f"{arguments.command}-{arguments.preset}.json").write_text(json.dumps(results, indent=1))
@@ -43,7 +48,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.learning", description=__doc__)
-    parser.add_argument("command", choices=["train", "bars", "corrections", "speed", "resnet"])
+    parser.add_argument("command", choices=["train", "bars", "corrections", "speed", "resnet", "ablations"])
     parser.add_argument("--data", type=Path, required=True, help="the class-folder zip")
     parser.add_argument("--groups", type=Path, required=True, help="CSV of file and group")
     parser.add_argument("--external", type=Path, help="folder with manifest.csv")
@@ -71,14 +76,20 @@ def _model(arguments: argparse.Namespace, suffix: str) -> bytes:
     return (CACHE / f"{arguments.model or arguments.preset}.{suffix}").read_bytes()
 
 
-def _sample(base: Base) -> TrainingData:
-    """About 6,000 images, as the bundled sample has."""
-    rows, held_out = spread(base, base.train, SAMPLE_PER_CLASS), spread(base, base.validation, SAMPLE_PER_CLASS // 8)
-    return replace(base, train=rows, validation=held_out).training_data()
+def _sample() -> TrainingSet:
+    """The bundled sample as the first training takes it."""
+    return assemble(bundled_sample(), Corrections.none(), champion_labels=())
+
+
+def _unseen(base: Base) -> Base:
+    """Without the test images that the sample's training saw, or nearly the same ones."""
+    sample = _sample()
+    seen = sample.base.images[np.concatenate([sample.split.train, sample.split.validation])]
+    return replace(base, test=base.test[~twins(base.images[base.test], seen)])
 
 
 def _train(base: Base, arguments: argparse.Namespace) -> dict[str, Any]:
-    data = base.training_data() if arguments.preset == "full" else _sample(base)
+    data = base.training_data() if arguments.preset == "full" else training_data(_sample())
     config = TrainingConfig.full() if arguments.preset == "full" else TrainingConfig.sample()
     cpu = time.process_time()
     model = train(data, config, progress=lambda share, phrase: print(f"{share:4.0%} {phrase}", end="\r"))
@@ -96,6 +107,7 @@ def _train(base: Base, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _bars(base: Base, arguments: argparse.Namespace) -> dict[str, Any]:
     external = load_external(arguments.external, base.labels)
+    base = base if arguments.preset == "full" else _unseen(base)
     predictor = Predictor(_model(arguments, "onnx"))
     unknown = load_unknown(arguments.unknown) if arguments.unknown else {}
 
@@ -105,12 +117,11 @@ def _bars(base: Base, arguments: argparse.Namespace) -> dict[str, Any]:
     results: dict[str, Any] = {"medloop": measure.accuracies(classify, base, external)}
     results["medloop"] |= measure.verdicts(predictor, base, external, unknown)
     if arguments.peers:
-        results["1-NN"] = measure.accuracies(peers.nearest_neighbour(base), base, external)
         resnet, seconds = peers.train_resnet18(base, CACHE, arguments.epochs)
-        results["ResNet-18"] = measure.accuracies(resnet, base, external) | {
-            "seconds": seconds,
-            "epochs": arguments.epochs,
-        }
+        results["1-NN"] = measure.accuracies(peers.nearest_neighbour(base), base, external)
+        results["ResNet-18"] = measure.accuracies(resnet, base, external)
+        results["ResNet-18"] |= measure.verdicts_by_probability(resnet, external, unknown)
+        results["ResNet-18"] |= {"seconds": seconds, "epochs": arguments.epochs}
     return results
 
 
@@ -118,7 +129,11 @@ def _corrections(base: Base, arguments: argparse.Namespace) -> dict[str, Any]:
     external = load_external(arguments.external, base.labels)
     onnx, weights = _model(arguments, "onnx"), _model(arguments, "safetensors")
     config = TrainingConfig.weekly()
-    return {"1,000 corrections": corrections.busy_week(base, weights, config)} | {
+    unknown = load_unknown(arguments.unknown) if arguments.unknown else {}
+    found: dict[str, Any] = {"1,000 corrections": corrections.busy_week(base, weights, config)}
+    if "faces" in unknown:  # a hundred people, each once
+        found["faces are none of these"] = corrections.none_of_these(base, onnx, weights, unknown["faces"], config)
+    return found | {
         f"seed {seed}": corrections.compare(base, external, onnx, weights, config, seed=seed)
         for seed in reversed(range(arguments.seeds))
     }
@@ -126,12 +141,39 @@ def _corrections(base: Base, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _speed(base: Base, arguments: argparse.Namespace) -> dict[str, Any]:
     model, jpegs = _model(arguments, "onnx"), speed.read_jpegs(arguments.data, 4000)
-    return {
-        "one": speed.one_image(model, jpegs[:600]),
-        "many, 1 thread": speed.many_images(model, jpegs, threads=1),
-        "many, 2 threads": speed.many_images(model, jpegs, threads=2),
+    predictor = Predictor(model, threads=1)
+    results: dict[str, Any] = {
+        "one": speed.one_image(predictor.predict, jpegs[:600]),
         "file_bytes": len(model),
     }
+    for threads in (1, 2):
+        results[f"many, {threads} threads"] = speed.many_images(
+            lambda images: predictor.predict_arrays(np.stack(images)), jpegs, threads=threads
+        )
+    if arguments.peers:
+        results["ResNet-18"] = _resnet_speed(base, jpegs, arguments.epochs)
+    return results
+
+
+def _resnet_speed(base: Base, jpegs: list[bytes], epochs: int) -> dict[str, Any]:
+    """The peer in PyTorch, a thread an operator, as the many are shared by threads."""
+    resnet, _ = peers.train_resnet18(base, CACHE, epochs)
+    torch.set_num_threads(1)
+
+    def answer(images: list[np.ndarray]) -> np.ndarray:
+        return resnet(np.stack(images))
+
+    return {
+        "one": speed.one_image(answer, jpegs[:120]),
+        "many, 2 threads": speed.many_images(answer, jpegs[:640], threads=2, repeats=3),
+        "file_bytes": peers.weights_file(CACHE, epochs).stat().st_size,
+    }
+
+
+def _ablations(base: Base, arguments: argparse.Namespace) -> dict[str, Any]:
+    external = load_external(arguments.external, base.labels)
+    unknown = load_unknown(arguments.unknown) if arguments.unknown else {}
+    return ablations.without_each(training_data(_sample()), _unseen(base), external, unknown, arguments.seeds)
 
 
 def _resnet(base: Base, arguments: argparse.Namespace) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from sklearn.linear_model import LogisticRegression
 from benchmarks.learning import intake
 from benchmarks.learning.data import Arrays, Base, External, spread
 from benchmarks.learning.measure import balanced_accuracy
-from medloop.core.learn.recipe import TrainedModel, TrainingConfig, train
+from medloop.core.learn.recipe import NONE_OF_THESE, TrainedModel, TrainingConfig, train
 from medloop.core.neighbours import nearest
-from medloop.core.predict import Predictor
+from medloop.core.predict import Predictor, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,13 @@ def halves(external: External, per_class: int, seed: int) -> Halves:
 
 
 def score(model: bytes, base: Base, test: Arrays) -> dict[str, float]:
-    predictor = Predictor(model)
-    base_images, base_targets = base.part(base.test)
-    return {
-        "external": balanced_accuracy(predictor.predict_arrays(test[0]).probabilities.argmax(1), test[1]),
-        "base": float((predictor.predict_arrays(base_images).probabilities.argmax(1) == base_targets).mean()),
-    }
+    answers = Predictor(model).predict_arrays(test[0]).probabilities.argmax(1)
+    return {"external": balanced_accuracy(answers, test[1]), "base": base_accuracy(model, base)}
+
+
+def base_accuracy(model: bytes, base: Base) -> float:
+    images, targets = base.part(base.test)
+    return float((Predictor(model).predict_arrays(images).probabilities.argmax(1) == targets).mean())
 
 
 def weekly(base: Base, weights: bytes, corrections: Arrays, config: TrainingConfig) -> TrainedModel:
@@ -104,6 +105,27 @@ def busy_week(base: Base, weights: bytes, config: TrainingConfig) -> dict[str, f
     corrections = 255 - np.ascontiguousarray(images[:1000, ::-1]), targets[:1000]
     model = weekly(base, weights, corrections, config)
     return score(model.onnx, base, corrections) | {"seconds": model.seconds, "n": len(corrections[1])}
+
+
+def none_of_these(
+    base: Base, onnx: bytes, weights: bytes, images: np.ndarray, config: TrainingConfig, n: int = 20
+) -> dict[str, Any]:
+    """What `n` "none of these" corrections of one kind of picture teach about others of that kind."""
+    model = weekly(base, weights, (images[:n], np.full(n, NONE_OF_THESE)), config)
+    others = images[n:]
+    return {
+        name: {
+            "unknown": float(np.mean([said == "unknown" for said in verdicts(file, others)])),
+            "confident": float(np.mean([said == "confident" for said in verdicts(file, others)])),
+            "base": base_accuracy(file, base),
+        }
+        for name, file in (("before", onnx), ("after", model.onnx))
+    } | {"n": len(others), "corrections": n}
+
+
+def verdicts(model: bytes, images: np.ndarray) -> list[Verdict]:
+    predictor = Predictor(model)
+    return predictor.verdicts(predictor.predict_arrays(images))
 
 
 def compare(

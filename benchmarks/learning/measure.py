@@ -93,3 +93,25 @@ def _unknown(predictor: Predictor, images: np.ndarray, threshold: float) -> dict
         "confident": float((said == "confident").mean()),
         "verdict_unknown": float((said == "unknown").mean()),
     }
+
+
+def verdicts_by_probability(
+    classify: Classifier, external: External, unknown: dict[str, np.ndarray], confident: float = 0.8
+) -> dict[str, Any]:
+    """The same of a classifier that knows no "none of these": its highest probability is all there is to go by."""
+    probabilities = classify(external.images)
+    highest, wrong = probabilities.max(1), probabilities.argmax(1) != external.targets
+    sure, threshold = highest >= confident, float(np.quantile(highest, 1 - KNOWN_KEPT))
+    strange = {kind: classify(images).max(1) for kind, images in unknown.items()}
+    return {
+        "external_confident": float(class_weights(external.targets)[sure].sum()),
+        "external_confident_errors": float((wrong & sure).sum() / max(1, sure.sum())),
+        "unknown": {
+            kind: {
+                "n": len(scores),
+                "kept_as_known": float((scores > threshold).mean()),
+                "confident": float((scores >= confident).mean()),
+            }
+            for kind, scores in strange.items()
+        },
+    }

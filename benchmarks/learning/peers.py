@@ -54,7 +54,7 @@ def train_resnet18(base: Base, cache: Path, epochs: int, seed: int = 0) -> tuple
     """Adam 1e-3, batch 32, no augmentation, data in memory. Returns the classifier and the seconds of training."""
     torch.manual_seed(seed)
     network = resnet18(len(base.labels))
-    file = cache / f"resnet18-{epochs}.safetensors"
+    file = weights_file(cache, epochs)
     if file.exists():
         kept = load_file(file)
         seconds = float(kept.pop("seconds"))
@@ -71,6 +71,11 @@ def train_resnet18(base: Base, cache: Path, epochs: int, seed: int = 0) -> tuple
     seconds = time.perf_counter() - started
     save_file(network.state_dict() | {"seconds": torch.tensor(seconds)}, file)
     return _classifier(network.eval()), seconds
+
+
+def weights_file(cache: Path, epochs: int) -> Path:
+    """Where the weights are kept, with the seconds that their training took."""
+    return cache / f"resnet18-{epochs}.safetensors"
 
 
 def _classifier(network: nn.Module) -> Classifier:
