@@ -112,7 +112,7 @@ def train(
     share (0…1) and a phrase. Same data, config and machine give the same weights.
     """
     started = time.perf_counter()
-    with _one_thread_an_operator():
+    with _one_thread_an_operator(), torch.backends.cudnn.flags(deterministic=True, benchmark=False):
         trained = _train(data, config, initial_weights, snapshot_id, progress or (lambda share, phrase: None))
     return replace(trained, seconds=time.perf_counter() - started)
 
