@@ -37,7 +37,7 @@ class Base:
     def part(self, rows: np.ndarray) -> Arrays:
         return self.images[rows], self.targets[rows]
 
-    def training_data(self, corrections: Arrays | None = None, weights: np.ndarray | None = None) -> TrainingData:
+    def training_data(self, corrections: Arrays | None = None) -> TrainingData:
         nothing = (np.zeros((0, 64, 64), np.uint8), np.zeros(0, np.int64))
         images, targets = corrections or nothing
         return TrainingData(
@@ -47,7 +47,6 @@ class Base:
             *self.part(self.validation),
             images,
             targets,
-            weights,
         )
 
 

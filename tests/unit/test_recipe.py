@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from medloop.core.learn.network import saved_labels
-from medloop.core.learn.recipe import NONE_OF_THESE, TrainedModel, TrainingConfig, TrainingData, train
+from medloop.core.learn.recipe import NONE_OF_THESE, TrainedModel, TrainingConfig, TrainingData, _pools, train
 from medloop.core.predict import Predictor
 
 LABELS = ("bar", "disc", "ring")
@@ -103,3 +104,12 @@ def test_a_short_training_tells_the_shapes_apart_and_rejects_noise() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (50, 64, 64), dtype=np.uint8)
     assert (raw.probabilities.argmax(1) == targets).mean() > 0.95
     assert "confident" not in predictor.verdicts(predictor.predict_arrays(noise))
+
+
+def test_twenty_of_one_label_are_not_drowned_by_two_thousand_of_another() -> None:
+    targets = np.concatenate([np.zeros(2000, np.int64), np.full(20, 1), np.full(20, NONE_OF_THESE)])
+    data = replace(training_data(), correction_images=np.zeros((2040, 64, 64), np.uint8), correction_targets=targets)
+    pool = _pools(data, TrainingConfig.weekly(), torch.zeros((1, 64, 64), dtype=torch.uint8))[2]
+    _, drawn = pool.draw(20_000, torch.Generator().manual_seed(0))
+    shares = [(drawn == row).double().mean().item() for row in (0, 1, len(LABELS))]
+    assert shares == pytest.approx([1 / 1.2, 0.1 / 1.2, 0.1 / 1.2], abs=0.01), "1 to 10 instead of 1 to 100"

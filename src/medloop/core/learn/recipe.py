@@ -42,7 +42,6 @@ class TrainingData:
     validation_targets: np.ndarray
     correction_images: np.ndarray
     correction_targets: np.ndarray  # -1: none of these
-    correction_weights: np.ndarray | None = None  # chance of being drawn, relative
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +216,14 @@ def _pools(data: TrainingData, config: TrainingConfig, unknown: torch.Tensor) ->
     ]
     if places:
         targets = _int64(data.correction_targets)
-        weights = None if data.correction_weights is None else torch.from_numpy(data.correction_weights)
-        pools.append(
-            Pool.of(torch.from_numpy(data.correction_images), targets.where(targets >= 0, none_row), places, weights)
-        )
+        targets = targets.where(targets >= 0, none_row)
+        pools.append(Pool.of(torch.from_numpy(data.correction_images), targets, places, _rarity(targets)))
     return pools
+
+
+def _rarity(targets: torch.Tensor) -> torch.Tensor:
+    """A chance of being drawn that lets twenty of one label matter beside two thousand of others: 1/√(their number)."""
+    return targets.bincount()[targets].double().rsqrt()
 
 
 def _correction_places(n_corrections: int, config: TrainingConfig) -> int:
