@@ -21,6 +21,7 @@ MIN_GAIN: Final = 1.1  # a face has to be larger by a tenth: in a near-cube the 
 SPACING_MM: Final = (1e-4, 1e3)  # from microscopy to a scout with wide gaps
 FARTHEST_MM: Final = 1e5  # of a position from the origin
 UNEVEN: Final = 0.25  # of a step: what positions rounded by the scanner may be off
+TRANSVERSE: Final = 0.7  # cosine between the steps from frame to frame and the line from feet to head
 UPRIGHT: Final = 0.99  # cosine: a stack that leans over further would be cut aslant
 MAX_RATIO: Final = 50.0  # of a pixel's sides; 10 mm slices with pixels of 0.2 mm
 NOTICED: Final = 0.01  # pixels whose sides differ by less are square
@@ -62,8 +63,11 @@ def stack_of(dataset: Dataset, frames: int) -> Stack | None:
 def largest_face(shape: tuple[int, int, int], stack: Stack) -> int:
     """The axis of [frames, rows, columns] that the largest face stands on: 0 for the stored plane.
 
-    The largest face stands on the shortest edge.
+    The largest face stands on the shortest edge. Transverse slices stay, however long the scan: so are the CTs that
+    models know, and so they are read.
     """
+    if stack.directions is not None and abs(stack.directions[0, 2]) >= TRANSVERSE:
+        return 0
     extents = np.array(shape) * np.array(stack.steps_mm)
     shortest = int(extents.argmin())
     return shortest if extents[0] >= MIN_GAIN * extents[shortest] else 0
