@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from medloop.core.datasets import Dataset
     from medloop.serving import Classifier
     from medloop.settings import Settings
 
@@ -27,6 +28,8 @@ def load_champion(settings: Settings | None = None) -> Classifier:
         SettingsError: A setting is missing or wrong.
         NoModelError: There is no model, neither in the registry nor in the cache.
     """
+    from functools import partial
+
     from medloop.core.decode import Limits  # imported here: `import medloop` stays free of numpy and onnxruntime
     from medloop.serving import Champion, Classifier
     from medloop.settings import load_settings
@@ -36,7 +39,15 @@ def load_champion(settings: Settings | None = None) -> Classifier:
     champion = Champion(Registry(settings), settings.home / "models", poll_s=settings.poll_s)
     champion.current()
     champion.start()
-    return Classifier(champion, limits=Limits(max_bytes=settings.max_upload_mb * 2**20))
+    limits = Limits(max_bytes=settings.max_upload_mb * 2**20)
+    return Classifier(champion, limits=limits, labelled=partial(_base_dataset, settings))
+
+
+def _base_dataset(settings: Settings) -> Dataset:
+    from medloop.stores.datasets import DatasetStore
+    from medloop.stores.objects import ObjectStore
+
+    return DatasetStore(settings.home, ObjectStore.from_settings(settings)).get(settings.base_dataset)
 
 
 def __getattr__(name: str) -> Any:

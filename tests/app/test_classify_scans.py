@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import imagecodecs
+import numpy as np
 import pytest
+from pydicom.uid import JPEGLSLossless
 from streamlit.testing.v1 import AppTest
 from tests.app.apptest import button, texts
 from tests.app.models import picture
 from tests.app.scans import ct_stack
+from tests.hostile.corpus import volume
 
 from medloop.core.decode import encode_png
 
@@ -70,6 +74,37 @@ def test_another_window_is_another_picture(app):
     app.segmented_control[0].set_value("Bone").run()
     assert not app.exception
     assert "Chest X-ray" in texts(app), "level 120 is dark in the window for bones"
+
+
+def test_a_volume_is_shown_by_its_largest_face_or_as_it_is_stored(app):
+    stack = np.broadcast_to(picture(120, seed=0)[:20], (80, 20, 64))
+    upload(app, "scan", volume(stack, Modality="CT"))
+    plane, _window = app.segmented_control
+    assert (plane.label, plane.options, plane.value) == ("Plane", ["Largest face", "As stored"], "Largest face")
+    assert not app.slider
+    assert "80 × 64 pixels" in texts(app)
+    plane.set_value("As stored").run()
+    (slices,) = app.slider
+    assert (slices.label, slices.max, slices.value) == ("Slice", 80, 41)
+    assert "64 × 20 pixels" in texts(app)
+    slices.set_value(3).run()
+    assert app.segmented_control[0].value == "As stored"
+    app.segmented_control[0].set_value("Largest face").run()
+    assert not app.slider
+    assert "64 × 20 pixels" not in texts(app)
+    assert not app.exception
+    button(app, "class-Hand-").click().run()
+    assert "scan is Hand." in texts(app)
+
+
+def test_a_volume_that_takes_too_long_to_cut_says_so(app, monkeypatch):
+    monkeypatch.setattr("medloop.core.dicom_frames.MAX_EFFORT", 1)
+    stack = np.broadcast_to(picture(120, seed=0)[:20], (80, 20, 64))
+    stream = imagecodecs.jpegls_encode(np.ascontiguousarray(stack[0]))
+    upload(app, "scan", volume(stack, Modality="CT", syntax=JPEGLSLossless, streams=[stream] * 80))
+    (note,) = app.warning
+    assert "the middle one is shown as it is stored." in note.value
+    assert app.slider[0].value == 41
 
 
 def test_why_an_answer_came_about_is_shown_when_asked(app):

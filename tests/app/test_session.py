@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from io import BytesIO
 
+import numpy as np
 import pytest
 from PIL import Image
 from tests.app.models import LEVELS, OTHER_LEVELS, brightness_model, picture
 from tests.app.scans import ct_stack
+from tests.hostile.corpus import volume
 
 from medloop.app.pictures import PREVIEW_SIDE
 from medloop.app.session import PREVIEWS, Answer, Source, Workbench
@@ -163,6 +165,21 @@ def test_a_preview_shows_the_slice_and_the_window_looked_at():
         bench.look("scan", served(), limits=LIMITS, frame=frame, window=None)
         previews.append(bench.preview(bench.pictures["scan"], limits=LIMITS))
     assert previews[0] != previews[1]
+
+
+def test_a_volumes_largest_face_and_its_stored_slices_are_different_pictures():
+    stack = np.random.default_rng(0).integers(0, 255, (64, 20, 60), np.uint8)
+    bench = bench_with(Source("scan", "scan.dcm", volume(stack)))
+    first = bench.pictures["scan"]
+    assert (first.resliced, first.width, first.height) == (True, 64, 60)
+    preview = bench.preview(first, limits=LIMITS)
+    bench.look("scan", served(), limits=LIMITS, frame=first.frame, window=None)
+    stored = bench.pictures["scan"]
+    assert (stored.resliced, stored.volume, stored.width, stored.height) == (False, True, 60, 20)
+    assert bench.preview(stored, limits=LIMITS) != preview
+    bench.look("scan", served(), limits=LIMITS, frame=None, window=None)
+    assert bench.pictures["scan"].sha256 == first.sha256
+    assert bench.preview(bench.pictures["scan"], limits=LIMITS) == preview
 
 
 def test_an_answer_stays_while_its_file_is_there_whichever_slice_is_looked_at():

@@ -6,6 +6,7 @@ import random
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterable
 from functools import cache
 
 import imagecodecs
@@ -18,6 +19,7 @@ from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGLosslessSV1,
@@ -85,6 +87,46 @@ def written(dataset: Dataset, *, syntax: UID = ExplicitVRLittleEndian, preamble:
     buffer = io.BytesIO()
     dataset.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
+
+
+def volume(
+    stack: np.ndarray,
+    *,
+    spacing: Iterable[object] | None = (1, 1),
+    rows_to: tuple[float, ...] = (0, 0, -1),
+    columns_to: tuple[float, ...] = (0, 1, 0),
+    positions: list[list[object]] | None = None,
+    streams: list[bytes] | None = None,
+    **tags: object,
+) -> bytes:
+    """An enhanced multi-frame file of [N, rows, columns]: every frame with its place and direction, by default sagittal.
+
+    Args:
+        stack: The frames.
+        spacing: PixelSpacing, which all frames share; None leaves it out.
+        rows_to: Where the next row lies, in the patient's coordinates (left, back, head).
+        columns_to: Where the next column lies.
+        positions: Of each frame; by default a millimetre towards the left after each other.
+        streams: The compressed frames.
+        tags: As for `dicom`.
+    """
+    places = [[float(x), 0.0, 0.0] for x in range(len(stack))] if positions is None else positions
+    each = []
+    for place in places:
+        position, plane = Dataset(), Dataset()
+        position.ImagePositionPatient, plane.ImageOrientationPatient = list(place), [*columns_to, *rows_to]
+        each.append(Dataset())
+        each[-1].PlanePositionSequence, each[-1].PlaneOrientationSequence = Sequence([position]), Sequence([plane])
+    if each:
+        tags["PerFrameFunctionalGroupsSequence"] = Sequence(each)
+    if spacing is not None:
+        measures, shared = Dataset(), Dataset()
+        measures.PixelSpacing = list(spacing)
+        shared.PixelMeasuresSequence = Sequence([measures])
+        tags["SharedFunctionalGroupsSequence"] = Sequence([shared])
+    pixels = stack.tobytes() if streams is None else encapsulate(streams)
+    tags = {"NumberOfFrames": len(stack), "PixelData": pixels, "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2.1"} | tags
+    return dicom(stack[0], stream=None if streams is None else streams[0], **tags)  # type: ignore[arg-type]
 
 
 def png_chunk(name: bytes, data: bytes) -> bytes:
@@ -306,6 +348,52 @@ def dicom_traps() -> dict[str, bytes]:
     }  # fmt: skip
 
 
+def dicom_volumes() -> dict[str, bytes]:
+    """Volumes that are to be cut across: with numbers that cannot be, and with more work than there is time for."""
+    small, noise = np.zeros((64, 20, 60), np.uint8), np.random.default_rng(0).integers(0, 4096, (256, 256), np.uint16)
+    j2k = imagecodecs.jpeg2k_encode(noise, codecformat="j2k", level=0)
+    tiles = bytearray(j2k)
+    struct.pack_into(">II", tiles, 24, 4, 4)
+    slow, cut = np.broadcast_to(noise, (300, 256, 256)), np.broadcast_to(noise, (48, 256, 256))
+    thin = {"rows_to": (0, 0, -1), "spacing": (0.05, 1)}
+    numbers = {"zero": 0, "minus one": -1, "nan": "nan", "1e300": "1e300", "tiny": "1e-300"}
+    return {
+        **{f"dicom volume, spacing {name}": volume(small, spacing=[value, value]) for name, value in numbers.items()},
+        **{f"dicom volume, positions {name}": volume(small, positions=[[value] * 3] * 64) for name, value in numbers.items()},
+        **{f"dicom volume, thickness {name}": volume(small, positions=[], Modality="CT", SliceThickness=value) for name, value in numbers.items()},
+        "dicom volume, spacing in words": volume(small, spacing=["7.25", "7.25"]).replace(b"7.25", b"DOE^"),
+        "dicom volume, positions 1e300 apart": volume(small, positions=[[f"{i}e300", 0, 0] for i in range(64)]),
+        "dicom volume, no direction": volume(small, rows_to=(0, 0, 0), columns_to=(0, 0, 0)), "dicom volume, few places": volume(small, positions=[[0, 0, 0]] * 3),
+        "dicom volume of slow frames": volume(slow, syntax=JPEG2000Lossless, streams=[j2k] * 300, **thin),
+        "dicom volume of tiny tiles": volume(slow, syntax=JPEG2000Lossless, streams=[bytes(tiles)] * 300, **thin),
+        "dicom volume with a damaged frame": volume(cut, syntax=JPEG2000Lossless, streams=[*[j2k] * 47, j2k[:90] + b"\xff\xd9"], **thin),
+        "dicom volume of 1,500 frames": volume(np.zeros((1_500, 8, 1_000), np.uint8), spacing=(0.05, 1)),
+        "dicom nested window of 8,000,000 values": long_nested_window(),
+    }  # fmt: skip
+
+
+def long_nested_window() -> bytes:
+    """Without types, where a window inside a sequence may be as long as the file."""
+    endless, values = b"\xff\xff\xff\xff", b"1\\" * 8_000_000
+    opened = (
+        b"\0\x52\x30\x92"
+        + endless
+        + b"\xfe\xff\0\xe0"
+        + endless
+        + b"\x28\0\x32\x91"
+        + endless
+        + b"\xfe\xff\0\xe0"
+        + endless
+    )
+    window = (
+        b"\x28\0\x50\x10" + struct.pack("<I", len(values)) + values + b"\x28\0\x51\x10" + struct.pack("<I", 2) + b"1 "
+    )
+    closed = (b"\xfe\xff\x0d\xe0\0\0\0\0" + b"\xfe\xff\xdd\xe0\0\0\0\0") * 2
+    data = dicom(syntax=ImplicitVRLittleEndian)
+    at = data.index(b"\xe0\x7f\x10\0")
+    return data[:at] + opened + window + closed + data[at:]
+
+
 def mutants(content: bytes, seed: int, *, count: int) -> list[bytes]:
     """Damage where it hurts: half of it in the first bytes, where sizes and tables are."""
     rng, found = random.Random(seed), []
@@ -323,6 +411,6 @@ def corpus() -> dict[str, bytes]:
     """Every file by a name that says what is wrong with it."""
     parts = (
         nothing_and_noise, other_kinds, headers_alone, pixel_bombs, tiff_traps, cut_off, polyglots, dicom_lies,
-        dicom_streams_cut_off, dicom_traps,
+        dicom_streams_cut_off, dicom_traps, dicom_volumes,
     )  # fmt: skip
     return {name: data for part in parts for name, data in part().items()}

@@ -61,6 +61,7 @@ def test_a_program_follows_promotions(world: RealWorld, tmp_path: Path) -> None:
     try:
         assert (champion.version, champion.labels) == (first, LABELS)
         before = champion.predict(honest()["JPEG"])
+        assert len(champion.nearest(honest()["JPEG"], k=3)) == 3
         world.promote(second)
         for _ in range(100):
             if champion.version == second:

@@ -18,10 +18,12 @@ from tests.hostile.corpus import honest, photo
 from tests.models import exported, metadata, model, renamed_output, with_constant
 
 from medloop.core.contract import load_checked
-from medloop.core.decode import Limits
+from medloop.core.datasets import Dataset
+from medloop.core.decode import Limits, encode_png
 from medloop.errors import DecodeError, ModelError, NotFoundError, StoreUnavailableError
 from medloop.serving import Champion, Classifier, NoModelError, classify
 from medloop.serving.champion import REFUSED_FOR_S
+from medloop.stores.datasets import bundled_sample
 from medloop.stores.inputs import Input
 from medloop.stores.model_cache import CachedModel, ModelCache
 
@@ -319,6 +321,42 @@ class TestClassifier:
             list(answers)
         with pytest.raises(DecodeError, match="This is a PDF"):
             classifier.predict(b"%PDF-1.7")
+
+    def test_the_nearest_labelled_images_come_with_class_and_origin(self, classifier: Classifier) -> None:
+        sample = bundled_sample()
+        (at,) = np.flatnonzero(sample.targets == 2)[100:101]
+        found = classifier.nearest(encode_png(sample.images[at]), k=4)
+        assert len(found) == 4
+        assert [like.similarity for like in found] == sorted((like.similarity for like in found), reverse=True)
+        for like in found:
+            assert like.dataset_id == sample.id
+            place = sample.names.index(like.name)
+            assert like.label == sample.labels[sample.targets[place]]
+            np.testing.assert_array_equal(like.pixels, sample.images[place])
+            assert not np.array_equal(like.pixels, sample.images[at]), "the image itself is no news"
+            embeddings = [classifier.predict(image).embedding for image in (like.pixels, sample.images[at])]
+            cosine = np.dot(*embeddings) / np.prod(np.linalg.norm(embeddings, axis=1))
+            assert like.similarity == pytest.approx(cosine, abs=1e-5)
+        assert len(classifier.nearest(sample.images[at])) == 5
+        assert classifier.nearest(sample.images[at], k=0) == []
+
+    def test_labelled_images_are_embedded_once_a_version(self, world: FakeWorld, tmp_path: Path) -> None:
+        asked = []
+
+        def labelled() -> Dataset:
+            asked.append(1)
+            return bundled_sample()
+
+        champion = serving(world, tmp_path)
+        classifier = Classifier(champion, labelled=labelled)
+        assert not asked
+        before = [classifier.nearest(photo()) for _ in range(2)][1]
+        assert len(asked) == 1
+        world.promote(world.add(model(7)))
+        champion.refresh()
+        after = classifier.nearest(photo())
+        assert len(asked) == 2
+        assert [like.similarity for like in before] != [like.similarity for like in after]
 
     def test_arrays_must_be_grey(self, classifier: Classifier) -> None:
         with pytest.raises(ValueError, match="grey uint8"):

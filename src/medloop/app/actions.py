@@ -130,7 +130,7 @@ def _send(
 ) -> None:
     if not bench.may_be_stored(picture):
         raise ReviewError(UNCLEARED)
-    image = decode(picture.source.read(), limits=limits(backend), frame=picture.frame, window=picture.window)
+    image = decode(picture.source.read(), limits=limits(backend), frame=picture.shown_frame, window=picture.window)
     receipt = correct(
         backend.loop,
         image=image,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import streamlit as st
 
 from medloop.app.actions import limits
@@ -12,6 +14,9 @@ from medloop.app.session import Picture, Workbench
 from medloop.app.tags import disagreements, windows
 from medloop.errors import DecodeError
 from medloop.serving import Served
+
+LARGEST: Final = "Largest face"  # the middle of the volume, cut across the slices
+STORED: Final = "As stored"
 
 
 def dicom_controls(back: Backend, bench: Workbench, picture: Picture, served: Served) -> None:
@@ -29,15 +34,19 @@ def dicom_controls(back: Backend, bench: Workbench, picture: Picture, served: Se
 
 def _slice_and_window(back: Backend, bench: Workbench, picture: Picture, served: Served) -> None:
     id_, presets = picture.source.id, windows(picture.technical)
-    frame, window = picture.frame, picture.window
-    if picture.frames > 1:
+    frame, window = picture.shown_frame, picture.window
+    if picture.volume:
+        faces = {LARGEST: None, STORED: picture.frame}
+        default = LARGEST if picture.resliced else STORED
+        frame = faces[st.segmented_control("Plane", list(faces), default=default, key=f"plane-{id_}", required=True)]
+    if picture.frames > 1 and frame is not None:
         frame = st.slider("Slice", 1, picture.frames, picture.frame + 1, key=f"slice-{id_}") - 1
     if len(presets) > 1:
         chosen = st.segmented_control(
             "Window", list(presets), default=_name(presets, window), key=f"window-{id_}", required=True
         )
         window = presets[chosen]
-    if (frame, window) == (picture.frame, picture.window):
+    if (frame, window) == (picture.shown_frame, picture.window):
         return
     try:
         bench.look(id_, served, limits=limits(back), frame=frame, window=window)

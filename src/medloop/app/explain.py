@@ -9,8 +9,8 @@ from medloop.app.backend import Backend
 from medloop.app.pictures import overlay_png
 from medloop.app.plain import plain
 from medloop.app.session import Picture
-from medloop.app.similar import Reference, build_reference, neighbours
 from medloop.app.verdicts import class_name, familiarity, percent, unfamiliarity
+from medloop.core.similar import Reference, build_reference, neighbours
 from medloop.serving import Served
 
 NEIGHBOUR_WIDTH = 112  # pixels; the labelled pictures have 64

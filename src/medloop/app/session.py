@@ -54,6 +54,8 @@ class Picture:
     width: int
     frames: int
     frame: int
+    resliced: bool  # a cut across the frames is shown, of which `frame` is the middle one
+    volume: bool  # such a cut can be shown
     window: Window | None  # None: as the file says
     technical: Mapping[str, str]
     warnings: tuple[str, ...]
@@ -63,6 +65,11 @@ class Picture:
     thumbnail: str  # data URL
     prediction: Prediction
     version: str  # of the model that answered
+
+    @property
+    def shown_frame(self) -> int | None:
+        """What `decode` is asked for to see this again."""
+        return None if self.resliced else self.frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,7 @@ class Workbench:
     last: Answer | None = None  # the newest, for undo
     skipped: set[str] = field(default_factory=set)  # source ids that the person did not want to wait for
     stopping: bool = False  # the person has just said so
-    previews: dict[tuple[str, int, Window | None], bytes] = field(default_factory=dict)  # PNG, see `preview`
+    previews: dict[tuple[str, int | None, Window | None], bytes] = field(default_factory=dict)  # PNG, see `preview`
 
     def sync(self, sources: Sequence[Source]) -> list[Source]:
         """Forget pictures whose file was taken away; give back the files not yet looked at."""
@@ -164,24 +171,25 @@ class Workbench:
         self.version = served.version
         return changed
 
-    def look(self, id_: str, served: Served, *, limits: Limits, frame: int, window: Window | None) -> None:
-        """Show another slice or window of a DICOM, and classify what is shown.
+    def look(self, id_: str, served: Served, *, limits: Limits, frame: int | None, window: Window | None) -> None:
+        """Show another slice or window of a DICOM, and classify it; without a slice, the one shown by default.
 
         Raises:
             DecodeError: That slice cannot be read.
         """
-        source = self.pictures[id_].source
-        image = decode(source.read(), limits=limits, frame=frame, window=window)
-        self.pictures[id_] = replace(_picture(source, image, served), frame=frame, window=window)
+        before = self.pictures[id_]
+        image = decode(before.source.read(), limits=limits, frame=frame, window=window)
+        shown = _picture(before.source, image, served)
+        self.pictures[id_] = replace(shown, window=window, volume=before.volume or shown.volume)
 
     def preview(self, picture: Picture, *, limits: Limits) -> bytes:
         """The picture at the size one judges it at, as PNG: made from its file when it is looked at.
 
         Fifty of them kept would be most of a session's memory.
         """
-        key = picture.source.id, picture.frame, picture.window
+        key = picture.source.id, picture.shown_frame, picture.window
         if key not in self.previews:
-            image = decode(picture.source.read(), limits=limits, frame=picture.frame, window=picture.window)
+            image = decode(picture.source.read(), limits=limits, frame=picture.shown_frame, window=picture.window)
             kept = list(self.previews.items())[1 - PREVIEWS :]
             self.previews = {**dict(kept), key: preview_png(image.pixels)}
         return self.previews[key]
@@ -291,6 +299,8 @@ def _picture(source: Source, image: DecodedImage, served: Served) -> Picture:
         width=width,
         frames=image.frames,
         frame=image.frame,
+        resliced=image.resliced,
+        volume=image.resliced,
         window=None,
         technical=image.technical,
         warnings=image.warnings,

@@ -17,7 +17,14 @@ import numpy as np
 from pydicom import uid
 from pydicom.pixels.decoders.base import get_decoder
 
-from medloop.core.codestream import END_OF_IMAGE, StreamHeader, check_jpeg, read_j2k_header, read_jpeg_header
+from medloop.core.codestream import (
+    END_OF_IMAGE,
+    START_OF_SCAN,
+    StreamHeader,
+    check_jpeg,
+    read_j2k_header,
+    read_jpeg_header,
+)
 from medloop.core.limits import Limits
 from medloop.errors import DecodeError
 
@@ -91,6 +98,18 @@ def check_stream(stream: bytes, syntax: uid.UID, *, rows: int, columns: int, lim
             f"This DICOM file contradicts itself: its header says {columns} × {rows} pixels, "
             f"its compressed picture {header.width} × {header.height}."
         )
+
+
+def effort(stream: bytes, syntax: uid.UID, *, pixels: int) -> int:
+    """What a checked frame costs to decode, in units of about 25 ns: a pixel of JPEG-LS, a quarter byte of JPEG 2000.
+
+    Measured on noise, empty pictures and tiny tiles, the worst of each kind; 4,000 are the calls around it.
+    """
+    if syntax in JPEG_2000:
+        header = read_j2k_header(stream)
+        return 4_000 + pixels + 4 * len(stream) + 250 * (header.tiles if header else 1)
+    scans = stream.count(START_OF_SCAN) if syntax in JPEG else 1
+    return 4_000 + pixels * max(scans, 1)
 
 
 def decode_frame(stream: bytes, runner: DecodeRunner) -> bytes:

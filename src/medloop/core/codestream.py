@@ -29,6 +29,7 @@ class StreamHeader:
     precision: int  # bits a sample
     marker: int = 0  # start-of-frame marker; 0 for JPEG 2000
     exif: bool = False
+    tiles: int = 1  # of JPEG 2000
 
 
 def read_jpeg_header(data: bytes) -> StreamHeader | None:
@@ -66,7 +67,7 @@ def read_j2k_header(data: bytes) -> StreamHeader | None:
     tiles = -(-(right - tile_x) // tile_w) * -(-(bottom - tile_y) // tile_h)
     if tiles > MAX_TILES:
         raise DecodeError(f"This JPEG 2000 picture has {tiles:,} tiles; at most {MAX_TILES:,} are read.")
-    return StreamHeader(right - left, bottom - top, channels, (depth & 0x7F) + 1)
+    return StreamHeader(right - left, bottom - top, channels, (depth & 0x7F) + 1, tiles=tiles)
 
 
 def check_jpeg(header: StreamHeader, data: bytes, limits: Limits) -> None:

@@ -44,6 +44,7 @@ class DecodedImage:
     warnings: tuple[str, ...] = ()  # sentences: text in the picture is likely, …
     needs_clearance: bool = False  # it may name a patient: a person has to look before it is stored
     text_regions: tuple[burnt_in.Region, ...] = ()  # near the border, in pixels; where there may be text
+    resliced: bool = False  # DICOM only: a volume's largest face, cut across its frames; `frame` is the middle one
 
 
 def decode(
@@ -62,8 +63,8 @@ def decode(
     Args:
         data: The file, told apart by content.
         limits: What is refused before decoding.
-        frame: Which picture, from 0, of a multi-frame DICOM or a TIFF stack. By default the middle frame of a
-            DICOM file, as the ends of a volume show least, and the first page of a TIFF.
+        frame: Which picture, from 0, of a multi-frame DICOM or a TIFF stack. By default the middle slice of a
+            DICOM file, in the plane of a volume's largest face (docs/images.md), and the first page of a TIFF.
         window: Centre and width in the values of the modality (HU for CT), instead of the DICOM file's own.
         find_text: Look for text near the border and warn of it; takes about 4 ms for 512 × 512 pixels, so leave it
             out where nobody reads warnings.
@@ -98,7 +99,7 @@ def _described(picture: Picture, kind: str, *, find_text: bool) -> DecodedImage:
     return DecodedImage(
         pixels=pixels, sha256=content_sha256(pixels), kind=kind, frames=picture.frames, frame=picture.frame,
         technical=picture.technical, warnings=picture.warnings + burnt_in.warning(regions),
-        needs_clearance=picture.needs_clearance or bool(regions), text_regions=regions,
+        needs_clearance=picture.needs_clearance or bool(regions), text_regions=regions, resliced=picture.resliced,
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """DICOM to grey pixels: which frame, which window, and what may be told about the file.
 
-* Frame: the middle one, unless the caller names another. Frames are shown as they are stored, without
-  reslicing: the stored plane of a volume is its largest face for practically every scanner.
+* Frame: the one that the caller names, as it is stored; else the middle slice, in the plane of a volume's largest
+  face (`geometry`). Pixels that are not square become so.
 * Window: the caller's; else the file's first VOI LUT, else its first window (LINEAR, LINEAR_EXACT or SIGMOID),
   also from the functional groups of an enhanced file; else by modality: CT in Hounsfield units centre 40 width
   400 (soft tissue), 8 bits as they are, anything else from the 0.5th to the 99.5th percentile without padding.
@@ -17,13 +17,11 @@ from typing import Final
 import numpy as np
 from PIL import Image
 from pydicom.dataset import Dataset
-from pydicom.encaps import get_frame
-from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.pixels.utils import as_pixel_options
 
-from medloop.core import voi
-from medloop.core.codecs import check_stream, plugin_for
+from medloop.core import geometry, voi
+from medloop.core.codecs import plugin_for
+from medloop.core.dicom_frames import TooMuchWorkError, decode_frame, decode_lines
 from medloop.core.dicom_tags import (
     GROUPS,
     PIXELS,
@@ -43,6 +41,8 @@ from medloop.errors import DecodeError
 PIXEL_TAG: Final = b"\xe0\x7f\x10\x00"
 FRAGMENT: Final = b"\xfe\xff\x00\xe0"  # starts each piece of compressed pixel data
 CT_WINDOW: Final = voi.Window(40, 400)
+ACROSS: Final = "This volume's largest face lies across its slices;"
+AS_STORED: Final = "the middle one is shown as it is stored."
 
 
 def read(data: bytes, *, limits: Limits, frame: int | None, window: tuple[float, float] | None) -> Picture:
@@ -60,10 +60,40 @@ def read(data: bytes, *, limits: Limits, frame: int | None, window: tuple[float,
     frames = integer(dataset, "NumberOfFrames", 1)
     chosen = limits.check_frame(frame, frames, default=frames // 2)
     _check_size(dataset, frames, limits)
-    stored = _decode_frame(dataset, chosen, limits)
-    pixels = _grey_levels(stored, dataset, chosen, window) if stored.ndim == 2 else _luminance(stored, dataset)
     warnings = warnings_about(dataset)
-    return Picture(pixels, frames, chosen, technical(dataset), warnings, needs_clearance=bool(warnings))
+    pixels, notes = _across(dataset, frames, limits, window) if frame is None and frames > 1 else (None, ())
+    resliced = pixels is not None
+    if pixels is None:
+        stored = decode_frame(dataset, chosen, limits)
+        levels = _grey_levels(stored, dataset, chosen, window) if stored.ndim == 2 else _luminance(stored, dataset)
+        pixels = geometry.square_pixels(levels, geometry.pixel_size(dataset, chosen), limits)
+    return Picture(
+        pixels, frames, chosen, technical(dataset), warnings + notes, needs_clearance=bool(warnings), resliced=resliced
+    )
+
+
+def _across(
+    dataset: Dataset, frames: int, limits: Limits, window: tuple[float, float] | None
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """The middle slice of a volume whose largest face lies across its frames, else None; and a note if one is due."""
+    grey = code(dataset, "PhotometricInterpretation") in ("", "MONOCHROME1", "MONOCHROME2")
+    if not grey or integer(dataset, "SamplesPerPixel", 1) != 1 or integer(dataset, "BitsAllocated", 0) == 1:
+        return None, ()
+    stack = geometry.stack_of(dataset, frames)
+    shape = (frames, integer(dataset, "Rows", 0), integer(dataset, "Columns", 0))
+    axis = geometry.largest_face(shape, stack) if stack else 0
+    if stack is None or axis == 0:
+        return None, ()
+    at = shape[axis] // 2
+    try:
+        lines = decode_lines(dataset, frames, limits, row=at if axis == 1 else None, column=at if axis == 2 else None)
+    except TooMuchWorkError:
+        return None, (f"{ACROSS} to cut it out would take too long, so {AS_STORED}",)
+    except Exception:  # whatever is wrong with one of them, the middle one may be whole
+        return None, (f"{ACROSS} not all of them can be read, so {AS_STORED}",)
+    levels = _levels_of_lines(lines, dataset, stack.order, window)
+    cut, size = geometry.upright(levels, axis, stack)
+    return geometry.square_pixels(cut, size, limits), ()
 
 
 def _check_size(dataset: Dataset, frames: int, limits: Limits) -> None:
@@ -84,19 +114,6 @@ def _check_size(dataset: Dataset, frames: int, limits: Limits) -> None:
         raise DecodeError(f"The picture in this DICOM file is cut off: {columns} × {rows} pixels were promised.")
 
 
-def _decode_frame(dataset: Dataset, frame: int, limits: Limits) -> np.ndarray:
-    """Stored values [H, W], or RGB [H, W, 3]."""
-    syntax = dataset.file_meta.TransferSyntaxUID
-    plugin = plugin_for(syntax, integer(dataset, "BitsStored", 8))
-    if plugin:
-        frames = integer(dataset, "NumberOfFrames", 1)
-        stream = get_frame(dataset.PixelData, frame, number_of_frames=frames)
-        rows, columns = integer(dataset, "Rows", 0), integer(dataset, "Columns", 0)
-        check_stream(bytes(stream), syntax, rows=rows, columns=columns, limits=limits)
-    options = as_pixel_options(dataset)
-    return get_decoder(syntax).as_array(dataset, index=frame, decoding_plugin=plugin, **options)[0]
-
-
 def _luminance(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
     """RGB [H, W, 3] of 8 or 16 bits to grey levels."""
     bits = min(integer(dataset, "BitsStored", 8), 8 * stored.dtype.itemsize)
@@ -106,11 +123,32 @@ def _luminance(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
 
 
 def _grey_levels(stored: np.ndarray, dataset: Dataset, frame: int, window: tuple[float, float] | None) -> np.ndarray:
-    photometric = code(dataset, "PhotometricInterpretation") or "MONOCHROME2"
-    if photometric == "PALETTE COLOR":
+    if code(dataset, "PhotometricInterpretation") == "PALETTE COLOR":
         return _through_palette(stored, dataset)
     sources = list(_sources(dataset, frame))
-    modality = _modality(sources, dataset)
+    return _seen(stored, _modality(sources, dataset), sources, dataset, window)
+
+
+def _levels_of_lines(
+    lines: np.ndarray, dataset: Dataset, order: np.ndarray, window: tuple[float, float] | None
+) -> np.ndarray:
+    """Grey levels of a line of each frame, in `order`: each by its frame's rescaling, all by the middle one's VOI."""
+    modalities = [_modality(list(_sources(dataset, int(frame))), dataset) for frame in order]
+    sources, modality, values = list(_sources(dataset, int(order[len(order) // 2]))), modalities[0], lines[order]
+    if any(other.lut or other != modality for other in modalities):
+        each = zip(modalities, values, strict=True)
+        values = np.stack([one(line.astype(np.float64)).astype(np.float32) for one, line in each])
+        modality = voi.Modality()
+    return _seen(values, modality, sources, dataset, window)
+
+
+def _seen(
+    stored: np.ndarray,
+    modality: voi.Modality,
+    sources: list[Dataset],
+    dataset: Dataset,
+    window: tuple[float, float] | None,
+) -> np.ndarray:
     default = _default_voi(stored, dataset, modality)
     if window is not None:
         levels = voi.apply(stored, modality, voi.Window(window[0], max(window[1], 1.0)))
@@ -118,7 +156,7 @@ def _grey_levels(stored: np.ndarray, dataset: Dataset, frame: int, window: tuple
         levels = voi.apply(stored, modality, _file_voi(sources) or default)
         if levels.min() == levels.max():
             levels = voi.apply(stored, modality, default)
-    return 255 - levels if photometric == "MONOCHROME1" else levels
+    return 255 - levels if code(dataset, "PhotometricInterpretation") == "MONOCHROME1" else levels
 
 
 def _through_palette(stored: np.ndarray, dataset: Dataset) -> np.ndarray:

@@ -19,6 +19,7 @@ from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import read_dataset
+from pydicom.sequence import Sequence
 
 from medloop.core.limits import Limits
 from medloop.core.metered import MeteredReader
@@ -36,7 +37,8 @@ SMALL: Final = (
     "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "BitsAllocated", "BitsStored", "HighBit",
     "PixelRepresentation", "PixelPaddingValue", "RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth",
     "VOILUTFunction", "RedPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableDescriptor",
-    "BluePaletteColorLookupTableDescriptor",
+    "BluePaletteColorLookupTableDescriptor", "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing",
+    "PixelAspectRatio", "SpacingBetweenSlices", "SliceThickness",
 )  # fmt: skip
 MAX_VALUE_BYTES: Final = 64 * 2**10  # a value of a small tag: a hostile one takes long to split into numbers
 MAX_LARGE_BYTES: Final = 2**20
@@ -118,6 +120,8 @@ def _drop_oversized(dataset: Dataset) -> None:
                 value = dataset.get_item(name).value
                 if isinstance(value, bytes) and len(value) > most:
                     del dataset[name]
+                    if name in GROUPS:
+                        setattr(dataset, name, Sequence())  # there were some: that no frame has a place is not known
 
 
 def what_it_is(dataset: Dataset) -> str:
@@ -132,16 +136,53 @@ def _uid_names() -> frozenset[str]:
     return frozenset(entry[0] for entry in UID_dictionary.values())
 
 
+def items(dataset: Dataset, name: str) -> Sequence:
+    """The items of a sequence; none where it is absent, damaged or something else."""
+    try:
+        found = dataset.get(name)
+    except Exception:  # pydicom parses it only now, and has no common base for what it raises
+        return Sequence()
+    return found if isinstance(found, Sequence) else Sequence()
+
+
+def group(dataset: Dataset, frame: int, name: str) -> Dataset | None:
+    """A functional group of a frame of an enhanced file: its own, else the one that all share."""
+    for sequence, at in ((GROUPS[1], frame), (GROUPS[0], 0)):
+        found = items(dataset, sequence)
+        inner = items(found[at], name) if at < len(found) else None
+        if inner:
+            return inner[0]
+    return None
+
+
+def numbers(dataset: Dataset, name: str, count: int) -> tuple[float, ...] | None:
+    """The values of a numeric tag, if there are `count` and all of them are finite numbers."""
+    try:
+        found = tuple(float(value) for value in _values(dataset, name))
+    except (TypeError, ValueError, KeyError, NotImplementedError, OverflowError):
+        return None
+    return found if len(found) == count and all(map(math.isfinite, found)) else None
+
+
 def number(dataset: Dataset, name: str) -> float | None:
     """The first value of a numeric tag, if it is one and finite."""
     try:
-        value = dataset.get(name)
-        if isinstance(value, (list, tuple)) or (hasattr(value, "__getitem__") and not isinstance(value, (str, bytes))):
-            value = value[0]
-        number = float(value)
-    except (TypeError, ValueError, IndexError, KeyError, NotImplementedError):
+        number = float(_values(dataset, name)[0])
+    except (TypeError, ValueError, IndexError, KeyError, NotImplementedError, OverflowError):
         return None
     return number if math.isfinite(number) else None
+
+
+def _values(dataset: Dataset, name: str) -> list[Any]:
+    """What a tag holds. One inside a sequence may be as long as the file, and to split it takes gigabytes."""
+    if name not in dataset:
+        return []
+    raw = dataset.get_item(name).value
+    if isinstance(raw, bytes) and len(raw) > MAX_VALUE_BYTES:
+        return []
+    value = dataset.get(name)
+    several = hasattr(value, "__getitem__") and not isinstance(value, (str, bytes))
+    return list(value) if several else [value]
 
 
 def integer(dataset: Dataset, name: str, default: int) -> int:

@@ -18,3 +18,4 @@ class Picture:
     technical: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     needs_clearance: bool = False  # by what the file says of itself it may name a patient
+    resliced: bool = False  # cut across the stored frames; `frame` is then the middle one of these

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from medloop.core.datasets import Dataset
 from medloop.core.decode import Limits, decode
 from medloop.core.predict import Prediction
+from medloop.core.preprocess import preprocess
+from medloop.core.similar import Neighbour, Reference, build_reference, neighbours
 from medloop.errors import DecodeError
 from medloop.serving.answers import classify
-from medloop.serving.champion import Champion
+from medloop.serving.champion import Champion, Served
+from medloop.stores.datasets import bundled_sample
 from medloop.stores.inputs import Input
 
 Image = bytes | str | Path | np.ndarray  # a file's bytes, its path, or grey uint8 pixels [H, W]
@@ -21,9 +26,19 @@ Image = bytes | str | Path | np.ndarray  # a file's bytes, its path, or grey uin
 class Classifier:
     """The champion, for a program; follows promotions while it lives."""
 
-    def __init__(self, champion: Champion, *, limits: Limits = Limits()) -> None:  # noqa: B008 -- frozen
+    def __init__(
+        self,
+        champion: Champion,
+        *,
+        limits: Limits = Limits(),  # noqa: B008 -- frozen
+        labelled: Callable[[], Dataset] = bundled_sample,
+    ) -> None:
+        """`labelled` gives the data set that `nearest` looks through; it is asked when that is first called."""
         self._champion = champion
         self._limits = limits
+        self._labelled = labelled
+        self._reference: tuple[str, Reference] | None = None  # of one version
+        self._embedding = threading.Lock()
 
     @property
     def version(self) -> str:
@@ -42,9 +57,7 @@ class Classifier:
             DecodeError: It cannot be read as an image.
             OSError: There is no such file.
         """
-        data = _contents(image)
-        pixels = decode(data, limits=self._limits, find_text=False).pixels if isinstance(data, bytes) else data
-        return self._champion.current().predictor.predict([pixels])[0]
+        return self._champion.current().predictor.predict([self._pixels(image)])[0]
 
     def predict_many(self, images: Iterable[Image]) -> Iterator[Prediction]:
         """The answers in order, on all cores and in bounded memory; one version answers for all of them.
@@ -59,9 +72,36 @@ class Classifier:
                 raise DecodeError(f"image {answer.path}: {answer.error}")
             yield answer.prediction
 
+    def nearest(self, image: Image, k: int = 5) -> list[Neighbour]:
+        """The `k` labelled images most like one, by the cosine of their embeddings, the most alike first.
+
+        They come from the base data set of the settings, up to 150 of each class, without the image itself. The first
+        call for each version embeds them, which takes about a second. It takes images, not predictions: an embedding
+        says nothing beside those of another version.
+
+        Raises:
+            DecodeError: It cannot be read as an image.
+            OSError: There is no such file.
+            MedloopError: The data set cannot be read.
+        """
+        served = self._champion.current()
+        small = preprocess(self._pixels(image), served.predictor.metadata.input_size)
+        (prediction,) = served.predictor.predict([small])
+        return neighbours(self._reference_of(served), small, prediction.embedding, k=k)
+
     def close(self) -> None:
         """Stop following promotions."""
         self._champion.stop()
+
+    def _pixels(self, image: Image) -> np.ndarray:
+        data = _contents(image)
+        return decode(data, limits=self._limits, find_text=False).pixels if isinstance(data, bytes) else data
+
+    def _reference_of(self, served: Served) -> Reference:
+        with self._embedding:
+            if self._reference is None or self._reference[0] != served.version:
+                self._reference = served.version, build_reference(served.predictor, self._labelled())
+            return self._reference[1]
 
 
 def _contents(image: Image) -> bytes | np.ndarray:

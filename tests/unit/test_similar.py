@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 from tests.app.models import brightness_model
 
-from medloop.app.similar import build_reference, neighbours
 from medloop.core.predict import Predictor
+from medloop.core.similar import build_reference, neighbours
 from medloop.stores.datasets import bundled_sample
 
 

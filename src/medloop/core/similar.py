@@ -1,4 +1,7 @@
-"""The labelled pictures most like one: what the model has learned from, so that a person can compare. No widgets."""
+"""The labelled pictures most like one: what the model has learned from, so that a person can compare.
+
+The page and `load_champion().nearest` both ask here; which data set, and how long its embeddings are kept, they say.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ class Reference:
 
     images: np.ndarray  # uint8 [N, 64, 64]
     labels: tuple[str, ...]  # of each picture
+    names: tuple[str, ...]  # of each picture's file, in the data set
+    dataset_id: str
     embeddings: np.ndarray  # float32 [N, D]
 
 
@@ -30,6 +35,8 @@ class Neighbour:
     pixels: np.ndarray  # uint8 [64, 64]
     label: str
     similarity: float  # cosine, -1 to 1
+    name: str  # of its file, in the data set
+    dataset_id: str
 
 
 def build_reference(predictor: Predictor, dataset: Dataset, *, per_class: int = PER_CLASS) -> Reference:
@@ -41,8 +48,13 @@ def build_reference(predictor: Predictor, dataset: Dataset, *, per_class: int = 
         places = np.linspace(0, len(of_class) - 1, min(per_class, len(of_class))).astype(int)
         chosen += of_class[places].tolist()
     images = dataset.images[chosen]
-    labels = tuple(dataset.labels[dataset.targets[index]] for index in chosen)
-    return Reference(images, labels, predictor.predict_arrays(images).embedding)
+    return Reference(
+        images=images,
+        labels=tuple(dataset.labels[dataset.targets[index]] for index in chosen),
+        names=tuple(dataset.names[index] for index in chosen),
+        dataset_id=dataset.id,
+        embeddings=predictor.predict_arrays(images).embedding,
+    )
 
 
 def neighbours(reference: Reference, small: np.ndarray, embedding: np.ndarray, *, k: int = 5) -> list[Neighbour]:
@@ -54,6 +66,12 @@ def neighbours(reference: Reference, small: np.ndarray, embedding: np.ndarray, *
     found, similarities = nearest(embedding, reference.embeddings[others], k)
     places = others[found]
     return [
-        Neighbour(reference.images[place], reference.labels[place], float(similarity))
+        Neighbour(
+            pixels=reference.images[place],
+            label=reference.labels[place],
+            similarity=float(similarity),
+            name=reference.names[place],
+            dataset_id=reference.dataset_id,
+        )
         for place, similarity in zip(places, similarities, strict=True)
     ]
