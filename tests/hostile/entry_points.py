@@ -26,6 +26,7 @@ from medloop.stores.inputs import iter_inputs
 from medloop.stores.model_cache import CachedModel, ModelCache
 from medloop.stores.objects import ObjectStore
 from tests.app.models import brightness_model
+from tests.app.registry import MemoryRegistry
 from tests.corrections_world import World
 from tests.hostile.archives import packed
 from tests.hostile.corpus import honest
@@ -59,7 +60,7 @@ class EntryPoints:
         model = brightness_model()
         ModelCache(home / "models").write(CachedModel("1", model))
         self._served = Served(Predictor(model, threads=1), "1")
-        self._world = World(ObjectStore.in_memory(), home / "world")
+        self._world = World(ObjectStore.in_memory(), home / "world", registry=MemoryRegistry())
         self._numbers = itertools.count()
         self._app = build_app()
         for name, value in {**ENVIRONMENT, "MEDLOOP_HOME": str(home)}.items():

@@ -325,11 +325,12 @@ def test_an_acceptance_set_is_never_trained_on_and_holds_the_gate(loop: Loop, tm
     sample = loop.datasets.get(None)
     corrected = np.ascontiguousarray(sample.images[100].T)
     correct(loop, corrected, "Hand", who="eve")
-    for label, pixels in (("CXR", sample.images[3]), ("Hand", corrected), ("none", np.zeros((80, 80), np.uint8))):
+    known = np.minimum(sample.images[split(sample.targets, sample.groups).train[3]], 254) + 1
+    for label, pixels in (("CXR", known), ("Hand", corrected), ("none", np.zeros((80, 80), np.uint8))):
         (tmp_path / "site" / label).mkdir(parents=True)
         Image.fromarray(pixels).save(tmp_path / "site" / label / "1.png")
     added = add_acceptance_set(loop, name="site-a", path=tmp_path / "site", by="a test", floor=1.0)
-    assert added.images == 3
+    assert (added.images, added.learned, added.unchecked) == (2, 1, ())
 
     trained = train(loop, snapshot_id=snapshot(loop).snapshot_id, config=still(11))
     uses = {row.image_sha256: row.use for row in audit(loop, version=trained.version).rows}

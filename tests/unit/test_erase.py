@@ -113,9 +113,9 @@ def test_acceptance_sets_and_imported_data_sets_that_hold_it_are_named(site: Sit
 
 def test_the_command_says_what_is_left_and_what_to_do(site: Site, tmp_path: Path, monkeypatch) -> None:
     gone = site.correct(GONE)
+    add_acceptance_set(site.loop, name="site-a", path=folder(tmp_path / "a", GONE), by="ada")
     learned = site.train({gone: "Hand"}, snapshot_id=snapshot(site.loop).snapshot_id)
     child = site.train({}, parent=learned)
-    add_acceptance_set(site.loop, name="site-a", path=folder(tmp_path / "a", GONE), by="ada")
     Image.fromarray(image(GONE)).save(tmp_path / "scan.png")
     monkeypatch.setattr("medloop.wiring.connect", lambda: site.loop)
     said = CliRunner().invoke(build_app(), ["erase", str(tmp_path / "scan.png"), "--yes"])

@@ -1,7 +1,7 @@
 import numpy as np
 from tests.events import image
 
-from medloop.core.holdout import is_holdout, look, twins
+from medloop.core.holdout import ROWS, copies, is_holdout, look, twins
 
 IMAGES = np.stack([image(seed) for seed in range(2000)])
 
@@ -41,3 +41,21 @@ def test_flat_and_no_images_are_nobodys_twins() -> None:
     assert twins(IMAGES[:3], IMAGES[:0]).tolist() == [False] * 3
     assert twins(IMAGES[:0], IMAGES[:3]).tolist() == []
     assert is_holdout(IMAGES[:0]).tolist() == []
+
+
+def test_near_copies_are_found_beyond_the_first_block_of_either_side() -> None:
+    many = np.concatenate([IMAGES, IMAGES[:, ::-1], IMAGES[:, :, ::-1]])[: ROWS + 500]
+    last = many[ROWS:]
+    assert twins(last, many).all()
+    assert twins(many, last)[ROWS:].all()
+    assert twins(many, last)[:ROWS].mean() < 0.1
+
+
+def test_copies_are_equal_or_near_and_flat_ones_only_equal() -> None:
+    flat = np.stack([np.full((64, 64), level, dtype=np.uint8) for level in (7, 8)])
+    brighter = np.minimum(IMAGES[:2], 254) + 1
+    assert copies(np.concatenate([flat, brighter]), np.concatenate([flat[:1], IMAGES[:1]])).tolist() == [
+        True, False, True, False,
+    ]  # fmt: skip
+    assert copies(flat, IMAGES[:0]).tolist() == [False, False]
+    assert copies(IMAGES[:0], flat).tolist() == []

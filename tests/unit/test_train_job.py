@@ -8,16 +8,23 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.app.registry import MemoryRegistry
 from tests.corrections_world import World
 
+from medloop.core.decode import encode_png
 from medloop.core.learn.recipe import TrainingConfig
-from medloop.errors import StaleError
+from medloop.core.splits import split
+from medloop.core.training_set import Corrections, assemble
+from medloop.errors import DatasetError, StaleError
+from medloop.jobs.acceptance import add as add_acceptance_set
+from medloop.jobs.bootstrap import bootstrap
 from medloop.jobs.reproduce import reproduce
 from medloop.jobs.snapshot import snapshot
-from medloop.jobs.train import train
-from medloop.stores.datasets import DatasetStore
+from medloop.jobs.train import train, training_data
+from medloop.jobs.training_record import read_origin, read_recipe
+from medloop.stores.datasets import DatasetStore, bundled_sample
 from medloop.stores.lease import Lease
 from medloop.stores.objects import ObjectStore
 from medloop.stores.registry import TRAINING_FENCE, WEIGHTS_FILE, ModelVersion
@@ -68,6 +75,41 @@ def test_from_scratch_takes_no_weights_of_the_champion_and_can_be_reproduced(wor
     files[trained.version, "environment.json"] = json.dumps({**recorded, "torch": "1.0"}).encode()
     world.loop.registry.set_tags(trained.version, {"weights_sha256": "another"})
     assert reproduce(world.loop, version=trained.version).note == f"torch was 1.0 and is {recorded['torch']}"
+
+
+def test_a_training_by_other_rules_says_so_when_it_cannot_be_reproduced(world: World) -> None:
+    """What near copies are left out changed once: versions from before were trained on some that now are not."""
+    snapshot_id = snapshot(world.loop).snapshot_id
+    version = train(world.loop, snapshot_id=snapshot_id, from_scratch=True, config=SHORT).version
+    world.loop.registry.set_tags(version, {"weights_sha256": "another", "data_key": "of older rules"})
+    note = reproduce(world.loop, version=version).note
+    assert note == "medloop chose by other rules then which images to leave out of a training"
+
+
+def test_the_first_model_is_not_trained_on_acceptance_sets(world: World, tmp_path: Path) -> None:
+    loop = replace(world.loop, registry=MemoryRegistry(), promotion_lease=Lease(world.objects, "leases/promotion.json"))
+    sample = bundled_sample()
+    parts = split(sample.targets, sample.groups)
+    (tmp_path / "set" / "Hand").mkdir(parents=True)
+    for place in (parts.train[-1], parts.validation[-1]):
+        brighter = np.minimum(sample.images[place], 254) + 1
+        (tmp_path / "set" / "Hand" / f"{place}.png").write_bytes(encode_png(brighter))
+    added = add_acceptance_set(loop, name="ours", path=tmp_path / "set", by="ada")
+    assert added.images == 2
+
+    bootstrap(loop, config=SHORT)
+    version = loop.registry.get("1")
+    assert read_recipe(loop, version).kept_out == (("ours", added.set_id),)
+    assert read_origin(loop, version).base_images < len(parts.train)
+
+
+def test_acceptance_sets_that_leave_nothing_to_train_on_are_told() -> None:
+    base = bundled_sample()
+    whole = assemble(base, Corrections.none(), champion_labels=())
+    for part in (whole.split.train, whole.split.validation):
+        made = assemble(base, Corrections.none(), champion_labels=(), acceptance=base.images[part])
+        with pytest.raises(DatasetError, match=r"no images are left to .* `medloop acceptance list`"):
+            training_data(made)
 
 
 def test_a_training_that_slept_through_its_lease_while_it_was_logged_makes_no_version(world: World) -> None:

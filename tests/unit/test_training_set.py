@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from medloop.core.datasets import Dataset
 from medloop.core.training_set import (
@@ -107,6 +110,47 @@ def test_images_of_acceptance_sets_are_taken_out_of_the_base_training_data():
     made = assemble(data, Corrections.none(), champion_labels=(), acceptance=kept_out)
     assert len(made.split.train) == len(whole.split.train) - 7
     assert made.split.test.tolist() == whole.split.test.tolist()
+
+
+def near_copies(images: np.ndarray) -> list[np.ndarray]:
+    """One grey level brighter, and encoded as JPEG again: no byte need be the same."""
+    encoded = []
+    for image in images:
+        buffer = io.BytesIO()
+        Image.fromarray(image).save(buffer, "JPEG", quality=75)
+        encoded.append(np.asarray(Image.open(buffer)))
+    return [np.minimum(images, 254) + 1, np.stack(encoded)]
+
+
+def test_near_copies_of_acceptance_images_are_neither_trained_on_nor_used_for_calibration():
+    data = base()
+    whole = assemble(data, Corrections.none(), champion_labels=()).split
+    gone_train, gone_validation = whole.train[:7], whole.validation[:3]
+    for kept_out in near_copies(data.images[[*gone_train, *gone_validation]]):
+        made = assemble(data, Corrections.none(), champion_labels=(), acceptance=kept_out).split
+        assert made.train.tolist() == whole.train[7:].tolist()
+        assert made.validation.tolist() == whole.validation[3:].tolist()
+        assert made.test.tolist() == whole.test.tolist()
+
+
+def test_a_blank_acceptance_image_takes_out_the_same_blank_and_no_other():
+    data = base()
+    images = data.images.copy()
+    train = assemble(data, Corrections.none(), champion_labels=()).split.train
+    images[train[0]], images[train[1]] = 25, 26
+    changed = Dataset.build(
+        images=images, classes=[data.labels[t] for t in data.targets], groups=data.groups, names=data.names
+    )
+    made = assemble(changed, Corrections.none(), champion_labels=(), acceptance=images[train[:1]])
+    assert made.split.train.tolist() == train[1:].tolist()
+
+
+def test_near_copies_of_base_test_images_are_not_trained_on_and_counted():
+    data = base()
+    test = assemble(data, Corrections.none(), champion_labels=()).split.test
+    for copies in near_copies(data.images[test[:4]]):
+        made = assemble(data, corrections(["Hand"] * 4, images=copies), champion_labels=BASE_LABELS)
+        assert use_counts(made) == {"in the base test": 4}
 
 
 def test_blank_and_repeated_test_images_do_not_count():

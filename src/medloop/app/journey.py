@@ -16,7 +16,7 @@ USES: Final[Mapping[str, str]] = {
     "trained": "Version {version} learned from it",
     "held out": "Kept for testing: version {version} was judged by it",
     "twin of a held-out one": "Not learned from: nearly the same as one that is kept for testing",
-    "in the base test": "Not learned from: it is among the test pictures",
+    "in the base test": "Not learned from: it, or nearly the same one, is among the test pictures",
     "class too new": "Waits until there are enough pictures of this class",
 }
 StepState = Literal["done", "now", "ahead", "stopped"]

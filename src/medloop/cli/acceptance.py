@@ -30,12 +30,21 @@ def add(
     name: Name,
     path: Annotated[Path, typer.Argument(help="Zip or folder with a folder a class; `none` for images of no class.")],
     floor: Annotated[float, typer.Option(min=0.01, max=1.0, help="Least share of right answers.")] = 0.9,
+    new_class: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL", help="A class folder that the model is yet to learn; may be given again."),
+    ] = None,
+    keep_learned: Annotated[
+        bool, typer.Option("--keep-learned", help="Keep images that a version was trained on, or on near copies.")
+    ] = False,
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
     """Declare an acceptance set. From then on nothing trains on its images, and each gate reports on it.
 
     A challenger below the floor is refused, unless the champion does no better. The same name again replaces the set.
+    Each folder must be a label of the champion; `--new-class Knee` lets in a class that is yet to be learned. Images
+    that a version was trained on already, or on near copies, are left out.
 
     Example: `medloop acceptance add ct-siemens scans.zip --floor 0.95`
     """
@@ -47,11 +56,23 @@ def add(
 
     loop = connect()
     with progress_bar() as report:
-        result = job(loop, name=name, path=path, by=by or loop.settings.user, floor=floor, progress=report)
+        result = job(
+            loop, name=name, path=path, by=by or loop.settings.user, floor=floor, new_classes=new_class or (),
+            keep_learned=keep_learned, progress=report,
+        )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(asdict(result)))
         return
     typer.echo(f"Acceptance set {result.name}: {result.images} images, floor {100 * result.floor:.1f} %.")
+    if result.learned:
+        trained_on = "a version was trained on them, or on near copies"
+        typer.echo(
+            f"Among them are {result.learned} that flatter it: {trained_on}."
+            if keep_learned
+            else f"{result.learned} more were left out: {trained_on}. --keep-learned keeps them."
+        )
+    for item in result.unchecked:
+        typer.echo(f"Not compared with {item}.", err=True)
 
 
 def list_sets(as_json: AsJson = False) -> None:

@@ -15,9 +15,10 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from medloop.core.datasets import Dataset, scored
-from medloop.core.holdout import twins
+from medloop.core.holdout import copies, twins
 from medloop.core.splits import Split, split
 
+DATA_RULES: Final = "2"  # changes when what is left out of a training does: another rule, another training
 LEAST_OF_NEW_CLASS: Final = 10  # accepted corrections before a label that no model knows becomes a class
 NONE_OF_THESE: Final = -1
 
@@ -51,7 +52,7 @@ class TrainingSet:
     labels: tuple[str, ...]
     base: Dataset
     base_targets: np.ndarray  # int64 [N], index into labels
-    split: Split  # its training part without images of acceptance sets
+    split: Split  # its training and validation parts without copies of images in acceptance sets
     corrections: Corrections
     uses: tuple[Use, ...]  # of each correction
 
@@ -83,13 +84,14 @@ def assemble(
 ) -> TrainingSet:
     """Put base data and corrections together under the champion's order of labels, new ones behind.
 
-    `acceptance` are the images uint8 [K, 64, 64] of acceptance sets: no base image with the same pixels is trained on.
+    `acceptance` are the images uint8 [K, 64, 64] of acceptance sets: no base image that is, or nearly is, one of them
+    is trained on or used for calibration. No correction that is, or nearly is, a base test image is trained on.
     """
     labels = label_order(champion_labels, base.labels, corrections.labels)
     renumbered = np.array([labels.index(label) for label in base.labels], dtype=np.int64)
     parts = _without(split(base.targets, base.groups), base.images, acceptance)
-    seen = {image.tobytes() for image in base.images[parts.test]}
-    uses = tuple(_use(corrections, i, labels, seen) for i in range(len(corrections.images)))
+    in_test = copies(corrections.images, base.images[parts.test])
+    uses = tuple(_use(corrections, i, labels, in_test=bool(in_test[i])) for i in range(len(corrections.images)))
     return TrainingSet(
         labels=labels, base=base, base_targets=renumbered[base.targets], split=parts, corrections=corrections, uses=uses
     )
@@ -105,7 +107,7 @@ def label_order(champion: Sequence[str], base: Sequence[str], given: Sequence[st
     return (*known, *sorted(label for label, count in counts.items() if count >= LEAST_OF_NEW_CLASS))
 
 
-def _use(corrections: Corrections, i: int, labels: Sequence[str], base_test: set[bytes]) -> Use:
+def _use(corrections: Corrections, i: int, labels: Sequence[str], *, in_test: bool) -> Use:
     label = corrections.labels[i]
     if label is not None and label not in labels:
         return "class too new"
@@ -115,7 +117,7 @@ def _use(corrections: Corrections, i: int, labels: Sequence[str], base_test: set
         return "held out"
     if corrections.twins[i]:
         return "twin of a held-out one"
-    if corrections.images[i].tobytes() in base_test:
+    if in_test:
         return "in the base test"
     return "trained"
 
@@ -123,16 +125,14 @@ def _use(corrections: Corrections, i: int, labels: Sequence[str], base_test: set
 def _without(parts: Split, images: np.ndarray, kept_out: np.ndarray | None) -> Split:
     if kept_out is None or len(kept_out) == 0:
         return parts
-    known = {image.tobytes() for image in kept_out}
-    trained = [i for i in parts.train if images[i].tobytes() not in known]
-    return replace(parts, train=np.array(trained, dtype=np.int64))
+    train, validation = (part[~copies(images[part], kept_out)] for part in (parts.train, parts.validation))
+    return replace(parts, train=train, validation=validation)
 
 
 def data_key(*, snapshot_id: str, base_id: str, kept_out: Sequence[str], config: Mapping[str, Any]) -> str:
-    """Hash of what is learned from and how. The device is left out: it is no part of what is asked for."""
-    return _key(
-        snapshot_id, base_id, sorted(kept_out), {name: value for name, value in config.items() if name != "device"}
-    )
+    """Hash of what is learned from, by which rules, and how. The device is left out: nobody asks for one."""
+    asked = {name: value for name, value in config.items() if name != "device"}
+    return _key(DATA_RULES, snapshot_id, base_id, sorted(kept_out), asked)
 
 
 def run_key(data: str, *, parent_weights_sha256: str) -> str:

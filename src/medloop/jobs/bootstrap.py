@@ -10,7 +10,7 @@ from medloop.core.contract import load_checked
 from medloop.jobs.loop import Loop
 from medloop.jobs.moves import move_alias
 from medloop.jobs.train import Engine, Progress, learn, silent
-from medloop.jobs.training_data import gather
+from medloop.jobs.training_data import acceptance_sets, gather
 from medloop.stores.registry import CHAMPION, REFERENCE
 
 if TYPE_CHECKING:
@@ -44,10 +44,14 @@ def bootstrap(
                 _make_reference(loop, held, champion)
         return None
     report(0.0, "fetching data")
-    training_set = gather(loop, snapshot_id="", base_id=None, champion_labels=())
+    kept_out = acceptance_sets(loop)
+    training_set = gather(loop, snapshot_id="", base_id=None, champion_labels=(), kept_out=kept_out)
     if loop.settings.base_dataset:
         loop.datasets.publish(training_set.base)  # so that trainings elsewhere find it
-    trained = learn(loop, training_set, snapshot_id="", parent=None, engine=engine, config=config, progress=report)
+    trained = learn(
+        loop, training_set, snapshot_id="", parent=None, kept_out=kept_out, engine=engine, config=config,
+        progress=report,
+    )  # fmt: skip
     predictor = load_checked(loop.registry.model_file(trained.version))
     with loop.promotion_lease.hold(f"bootstrap ({loop.new_event()[0]})") as held:
         if loop.registry.version_of(CHAMPION) is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from medloop.errors import NotFoundError
@@ -12,6 +12,7 @@ from medloop.jobs.training_data import gather
 from medloop.jobs.training_environment import differences, environment
 from medloop.jobs.training_record import Recipe, read_environment, read_recipe, read_uses
 from medloop.stores.acceptance_sets import AcceptanceSet
+from medloop.stores.registry import ModelVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +53,27 @@ def reproduce(loop: Loop, *, version: str, progress: Progress | None = None) -> 
     )  # fmt: skip
     recorded = found.tags["weights_sha256"]
     same = trained.weights_sha256 == recorded
-    gone = len(read_uses(loop, found)) - len(training_set.uses)
     return ReproduceResult(
         version=version,
         same=same,
         recorded_sha256=recorded,
         found_sha256=trained.weights_sha256,
         seconds=trained.seconds,
-        note="" if same else "; ".join(_changes(read_environment(loop, found), device=config.device, gone=gone)),
+        note="" if same else "; ".join(_changes(loop, found, recipe, corrections=len(training_set.uses))),
     )
 
 
-def _changes(recorded: Mapping[str, str] | None, *, device: str, gone: int) -> Iterator[str]:
+def _changes(loop: Loop, found: ModelVersion, recipe: Recipe, *, corrections: int) -> Iterator[str]:
     """What is known to be other than it was at the training."""
-    if gone:
+    if gone := len(read_uses(loop, found)) - corrections:
         yield f"{gone} of its corrections were erased or withdrawn since"
+    if found.tags.get("data_key") != recipe.data_key:
+        yield "medloop chose by other rules then which images to leave out of a training"
+    recorded = read_environment(loop, found)
     if recorded is None:
         yield "its run does not say with which packages and on which processor it was trained"
     else:
-        yield from differences(recorded, environment(device=device))
+        yield from differences(recorded, environment(device=loop.settings.device))
 
 
 def _kept_out(loop: Loop, recipe: Recipe) -> Sequence[AcceptanceSet]:

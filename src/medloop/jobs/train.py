@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from medloop.core.training_set import TrainingSet
-from medloop.errors import NotFoundError
+from medloop.errors import DatasetError, NotFoundError
 from medloop.jobs.loop import Loop
 from medloop.jobs.training_data import acceptance_sets, gather
 from medloop.jobs.training_environment import environment
@@ -117,10 +117,20 @@ def default_config(loop: Loop, *, n_base: int, warm: bool) -> TrainingConfig:
 
 
 def training_data(training_set: TrainingSet) -> TrainingData:
-    """The training set as the recipe takes it."""
+    """The training set as the recipe takes it.
+
+    Raises:
+        DatasetError: Nothing of the base data is left to train on, or to fit the thresholds on.
+    """
     from medloop.core.learn.recipe import TrainingData
 
     base, parts, trained = training_set.base, training_set.split, training_set.trained
+    for use, rows in (("train on", parts.train), ("fit the thresholds on", parts.validation)):
+        if len(rows) == 0:
+            raise DatasetError(
+                f"of data set {base.id} no images are left to {use}: it has too few groups (three a class will do), or "
+                "acceptance sets hold the others: see `medloop acceptance list`"
+            )
     return TrainingData(
         labels=training_set.labels,
         images=base.images[parts.train],

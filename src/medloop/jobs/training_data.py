@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medloop.core.holdout import twins
+from medloop.core.holdout import copies, twins
 from medloop.core.training_set import Corrections, TrainingSet, assemble
 from medloop.jobs.loop import Loop
 from medloop.stores.acceptance_sets import AcceptanceSet
@@ -27,7 +27,7 @@ def gather(
         snapshot_id: "" for the base data alone.
         base_id: Base data set; None takes the snapshot's, or without one the settings'.
         champion_labels: The labels whose order must last; () for a first model.
-        kept_out: Acceptance sets, whose images are never trained on.
+        kept_out: Acceptance sets, whose images and near copies of them are never trained on.
 
     Raises:
         NotFoundError: There is no such snapshot or data set.
@@ -54,5 +54,5 @@ def load_corrections(loop: Loop, snapshot_id: str, acceptance: np.ndarray) -> Co
         like[~held_out] = twins(data.images[~held_out], data.images[held_out])
     return Corrections(
         images=data.images, labels=tuple(data.labels), held_out=held_out, twins=like,
-        in_acceptance=twins(data.images, acceptance), image_sha256=data.image_sha256,
+        in_acceptance=copies(data.images, acceptance), image_sha256=data.image_sha256,
     )  # fmt: skip
