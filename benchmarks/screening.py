@@ -5,12 +5,15 @@
 
 A batch holds corrections of one scanner: honest ones of pictures that the champion gets wrong, a fifth as many wrong
 ones of the same scanner, and as many wrong ones of ordinary pictures. Scanners are the external images and changes of
-the base data's test images that the champion finds hard. Each rule sees the batch as a week's screening would.
+the base data's test images that the champion finds hard. Each rule sees the batch as a week's screening would. One
+person is honest, another wrong; "twice": the wrong one gives each picture again, one pixel to the side. "Slices" are
+honest corrections of the pictures of one examination that are most alike, by one person, and nothing else.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.learning.data import Arrays, Base, load_base, load_external
+from benchmarks.learning.data import Arrays, Base, External, load_base, load_external
 from medloop.core.holdout import shapes
 from medloop.core.predict import Predictor
 from medloop.core.screening import contradicted, look_alikes
@@ -37,23 +40,51 @@ def main() -> None:
     external = load_external(options.external, base.labels)
     desk = Desk(Predictor(options.model.read_bytes()), base)
     scanners = {"external": (external.images, external.targets), **_changed(base)}
-    for name, (images, targets) in scanners.items():
-        print(f"{name}: the champion gets {100 * desk.right(images, targets).mean():.0f} % of {len(targets)} right")
+    right = {name: desk.right(*part) for name, part in scanners.items()}
+    for name, answers in right.items():
+        print(f"{name}: the champion gets {100 * answers.mean():.0f} % of {len(answers)} right", flush=True)
+    examinations = [desk.misread(part) for part in _examinations(base, external)]
     for size in BATCHES:
-        found: dict[str, list[np.ndarray]] = defaultdict(list)
-        for images, targets in scanners.values():
-            for seed in range(max(3, 100 // size)):
-                for rule, held in desk.screen(images, targets, size, np.random.default_rng(seed)).items():
+        for times in (1, 2):
+            found: dict[str, list[np.ndarray]] = defaultdict(list)
+            for name, part in scanners.items():
+                for seed in range(max(3, 100 // size)):
+                    rng = np.random.default_rng(seed)
+                    for rule, held in desk.screen(part, ~right[name], size, rng, times=times).items():
+                        found[rule].append(held)
+            _tell(f"batches of {size}{', twice' if times == 2 else ''}", found)
+        found = defaultdict(list)
+        for images, targets in examinations:
+            if len(targets) >= size:
+                for rule, held in desk.slices(images, targets, size, np.random.default_rng(0)).items():
                     found[rule].append(held)
-        for rule, counts in found.items():
-            held, n = np.sum(counts, axis=0)
-            shares = ", ".join(f"{kind} {100 * a / b:.1f} % of {b}" for kind, a, b in zip(KINDS, held, n, strict=True))
-            print(f"batches of {size}: {rule}: {shares}")
+        _tell(f"slices, {size}", found)
+
+
+def _tell(what: str, found: dict[str, list[np.ndarray]]) -> None:
+    for rule, counts in found.items():
+        held, n = np.sum(counts, axis=0)
+        shares = ", ".join(f"{kind} {100 * a / b:.1f} % of {b}" for kind, a, b in zip(KINDS, held, n, strict=False))
+        print(f"{what}: {rule}: {shares}", flush=True)
+
+
+def _examinations(base: Base, external: External) -> list[Arrays]:
+    """Pictures of one examination each: of three external ones, and of the base data's through every change."""
+    series = np.array([re.split(r"[\[ ]", name)[0] for name in external.originals])
+    volumes = [series == name for name in np.unique(series) if not name.endswith("_images")]
+    found = [(external.images[rows], external.targets[rows]) for rows in volumes]
+    for group in np.unique(base.groups[base.test]):
+        rows = base.test[base.groups[base.test] == group]
+        if len(rows) >= min(BATCHES):
+            found += _changes(*base.part(rows)).values()
+    return found
 
 
 def _changed(base: Base) -> dict[str, Arrays]:
-    rows = np.random.default_rng(0).permutation(base.test)[:1500]
-    images, targets = base.part(rows)
+    return _changes(*base.part(np.random.default_rng(0).permutation(base.test)[:1500]))
+
+
+def _changes(images: np.ndarray, targets: np.ndarray) -> dict[str, Arrays]:
     noise = np.random.default_rng(1).normal(0, 60, images.shape)
     changes: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "inverted": lambda x: 255 - x,
@@ -81,16 +112,21 @@ class Desk:
         known = base.train[np.linspace(0, len(base.train) - 1, 3000).astype(int)]
         self.known, self.known_targets = base.part(known)
         self.ordinary, self.ordinary_targets = base.part(base.test)
-        self.seen = self._unit(self.known)
+        self.seen, self.known_looks = self._unit(self.known), shapes(self.known)
 
     def right(self, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return np.asarray(self.champion.predict_arrays(images).probabilities.argmax(1) == targets)
 
+    def misread(self, part: Arrays) -> Arrays:
+        wrong = ~self.right(*part)
+        return part[0][wrong], part[1][wrong]
+
     def screen(
-        self, images: np.ndarray, targets: np.ndarray, size: int, rng: np.random.Generator
+        self, part: Arrays, misread: np.ndarray, size: int, rng: np.random.Generator, *, times: int = 1
     ) -> dict[str, np.ndarray]:
-        """(held, n) of each kind of correction, by rule."""
-        mistaken = np.flatnonzero(~self.right(images, targets))
+        """(held, n) of each kind of correction, by rule; wrong ones are given `times` times, one pixel further each."""
+        images, targets = part
+        mistaken = np.flatnonzero(misread)
         honest = rng.choice(mistaken, min(size, len(mistaken)), replace=False)
         n_wrong = max(1, round(len(honest) * WRONG_SHARE))
         same, other = rng.choice(len(images), n_wrong), rng.choice(len(self.ordinary), n_wrong)
@@ -99,27 +135,31 @@ class Desk:
         shift = rng.integers(1, len(self.labels), len(truth))
         shift[: len(honest)] = 0
         given = (truth + shift) % len(self.labels)
-        ends = np.cumsum([0, len(honest), n_wrong, n_wrong])
-        sizes = np.diff(ends)
-        return {
-            rule: np.array([np.add.reduceat(held, ends[:-1]), sizes])
-            for rule, held in self._rules(batch, given).items()
-        }
+        kinds = np.repeat([0, 1, 2], [len(honest), n_wrong, n_wrong])
+        again = np.concatenate([np.arange(len(kinds)), *[np.flatnonzero(kinds)] * (times - 1)])
+        moved = np.concatenate([batch, *[_moved(batch[kinds > 0], by) for by in range(1, times)]])
+        return _counted(self._rules(moved, given[again], kinds[again] > 0), kinds[again])
 
-    def _rules(self, batch: np.ndarray, given: np.ndarray) -> dict[str, np.ndarray]:
+    def slices(
+        self, images: np.ndarray, targets: np.ndarray, size: int, rng: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        """(held, n) of the `size` pictures most like any one of these, all honest, by rule."""
+        looks = shapes(images)
+        rows = np.argsort(-looks @ looks[rng.integers(len(looks))])[:size]
+        return _counted(self._rules(images[rows], targets[rows], np.zeros(size, bool)), np.zeros(size, int))
+
+    def _rules(self, batch: np.ndarray, given: np.ndarray, wrong: np.ndarray) -> dict[str, np.ndarray]:
         said = self.labels[given].tolist()
         index_labels = [*said, *self.labels[self.known_targets].tolist()]
         raw = self.champion.predict_arrays(batch)
         own = self._unit(batch)
         verdicts = np.array(self.champion.verdicts(raw))
         looks = shapes(batch)
-        alike = look_alikes(
-            looks, said, index=np.concatenate([looks, shapes(self.known)]), index_labels=index_labels,
-            own=np.arange(len(said)),
-        )  # fmt: skip
+        alike = look_alikes(looks, said, index=np.concatenate([looks, self.known_looks]), index_labels=index_labels)
         against = contradicted(
             raw.probabilities, own, said, classes=self.champion.metadata.labels,
             index=np.concatenate([own, self.seen]), index_labels=index_labels,
+            pictures=batch, people=np.where(wrong, "eve", "ada").tolist(),
         )  # fmt: skip
         disagrees = raw.probabilities.argmax(1) != given
         rules = {
@@ -134,6 +174,15 @@ class Desk:
     def _unit(self, images: np.ndarray) -> np.ndarray:
         embeddings = self.champion.predict_arrays(images).embedding
         return np.asarray(embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-6))
+
+
+def _counted(rules: dict[str, np.ndarray], kinds: np.ndarray) -> dict[str, np.ndarray]:
+    n = np.bincount(kinds)
+    return {rule: np.array([np.bincount(kinds, held).astype(int), n]) for rule, held in rules.items()}
+
+
+def _moved(images: np.ndarray, by: int) -> np.ndarray:
+    return np.pad(images, ((0, 0), (0, 0), (by, 0)), mode="edge")[:, :, :-by]
 
 
 def confident_learning(probabilities: np.ndarray, given: np.ndarray) -> np.ndarray:

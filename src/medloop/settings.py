@@ -117,7 +117,8 @@ class Settings(BaseSettings):
     max_per_person: int = Field(500, ge=1)  # unreviewed corrections of one person a day; more wait for a reviewer
     honeypots: float = Field(0.0, ge=0, le=0.5)  # pictures with a known answer for each that waits for a reviewer
     least_reliability: float = Field(0.0, ge=0, lt=1)  # who may be right less often has corrections reviewed; 0 is off
-    max_share_per_person: float = Field(1.0, gt=0, le=1)  # of what is learned, on one person's word; 1 is no limit
+    max_share_per_person: float = Field(0.5, gt=0, le=1)  # of what is learned, on one person's word; 1 is no limit
+    share_allowance: int = Field(100, ge=0)  # corrections that each person has free of it; 0 binds even who is alone
 
     # Learning.
     base_dataset: str | None = None  # id of an imported data set; the bundled sample where none is named

@@ -98,7 +98,12 @@ def test_any_order_of_arrival_and_any_repetition_give_the_same_state(acts, chanc
     states = fold(events)
     assert fold(arrived) == states
     assert all(state.status in ("conflict", "unreviewed", "approved") for state in states.values() if state.who)
-    for policy in (Policy("trust"), Policy("all"), Policy("suspicious", max_per_person=1, max_share=0.4)):
+    for policy in (
+        Policy("trust"),
+        Policy("all"),
+        Policy("suspicious", max_per_person=1, max_share=0.4),
+        Policy("suspicious", max_share=0.4, share_allowance=1),
+    ):
         decisions = decide(states.values(), policy)
         assert decide(reversed(list(states.values())), policy) == decisions
         assert not any(d.state.status == "erased" for d in decisions)
@@ -162,5 +167,43 @@ def test_beyond_a_persons_share_of_what_is_learned_the_latest_corrections_wait()
     waiting = {sha256: reasons for sha256, (verdict, reasons) in found.items() if verdict == "pending"}
     reason = "more than 50% of what is learned would rest on one person's word"
     assert waiting == {sha256_of(4): (reason,), sha256_of(5): (reason,)}
-    assert {v for v, _ in verdicts(ada, Policy("suspicious")).values()} == {"accepted"}, "no limit by default"
+    assert {v for v, _ in verdicts(ada, Policy("suspicious")).values()} == {"accepted"}, "1 is no limit"
     assert {v for v, _ in verdicts(ada, Policy("trust", max_share=0.5)).values()} == {"accepted"}
+
+
+SHARED = Policy("suspicious", max_share=0.5, share_allowance=3)
+
+
+def gave(who: str, numbers: range) -> list[Event]:
+    return [correction(sha256_of(n), who=who) for n in numbers]
+
+
+def waiting_of(events: list[Event], policy: Policy = SHARED) -> set[str]:
+    return {sha256 for sha256, (verdict, _) in verdicts(events, policy).items() if verdict == "pending"}
+
+
+def test_one_person_among_several_has_an_allowance_and_then_as_much_as_all_the_others_together() -> None:
+    few, many = [*gave("bob", range(100, 102))], [*gave("bob", range(100, 104)), *gave("cid", range(200, 202))]
+    assert waiting_of([*few, *gave("eve", range(10))]) == {sha256_of(n) for n in range(3, 10)}
+    assert waiting_of([*many, *gave("eve", range(10))]) == {sha256_of(n) for n in range(6, 10)}
+    assert {why for _, reasons in verdicts([*few, *gave("eve", range(10))], SHARED).values() for why in reasons} == {
+        "more than 3 corrections and 50% of what is learned would rest on one person's word"
+    }
+
+
+def test_who_is_alone_has_no_share_and_what_they_gave_then_stays_when_a_second_person_comes() -> None:
+    alone = gave("ada", range(50))
+    approved = [review(sha256_of(n), "approve") for n in range(5)]
+    assert not waiting_of(alone)
+    assert not waiting_of([*alone, *approved]), "a reviewer corrects nothing"
+    second = gave("bob", range(100, 101))
+    assert not waiting_of([*alone, *second])
+    assert waiting_of([*alone, *second, *gave("ada", range(50, 60))]) == {sha256_of(n) for n in range(53, 60)}
+    assert waiting_of(alone, Policy("suspicious", max_share=0.5)) == {sha256_of(n) for n in range(50)}, "no allowance"
+
+
+def test_what_a_reviewer_approves_of_a_persons_corrections_makes_room_for_more() -> None:
+    events = [*gave("bob", range(100, 101)), *gave("ada", range(10))]
+    assert waiting_of(events) == {sha256_of(n) for n in range(3, 10)}
+    approved = [review(sha256_of(n), "approve") for n in range(6, 10)]
+    assert waiting_of([*events, *approved]) == {sha256_of(5)}, "four approved and one of bob's: room for five of six"

@@ -15,7 +15,8 @@ from tests.models import metadata
 
 from medloop.core.decode import DecodedImage, content_sha256
 from medloop.jobs.correct import correct
-from medloop.jobs.screen import CARELESS, screen
+from medloop.jobs.review import queue, review
+from medloop.jobs.screen import CARELESS, screen, screened_snapshot
 from medloop.jobs.snapshot import snapshot
 from medloop.stores.objects import ObjectStore
 
@@ -80,8 +81,8 @@ def world(tmp_path: Path) -> World:
     return made
 
 
-def say(world: World, level: int, seed: int, label: str | None, *, who: str = "ada") -> str:
-    pixels = grey(level, seed)
+def say(world: World, level: int, seed: int, label: str | None, *, who: str = "ada", aside: int = 0) -> str:
+    pixels = np.roll(grey(level, seed), aside, axis=1)
     shown = DecodedImage(pixels=pixels, sha256=content_sha256(pixels), kind="PNG")
     correct(world.loop, image=shown, given_label=label, prediction=None, model_version="1", who=who)
     world.loop.sender.send_once()
@@ -103,6 +104,27 @@ def test_several_corrections_of_one_kind_vouch_for_each_other_also_across_snapsh
     assert screen(world.loop).flagged == {}
     snapshot(world.loop)
     say(world, 60, 9, "bright")
+    assert screen(world.loop).flagged == {}
+
+
+@pytest.mark.parametrize("a_week_later", [False, True])
+def test_a_picture_given_twice_a_pixel_apart_is_no_witness_for_itself(world: World, a_week_later: bool) -> None:
+    wrong = [say(world, 60, 1, "bright")]
+    if a_week_later:
+        screened_snapshot(world.loop)
+        world.pass_days(7)
+    wrong.append(say(world, 60, 1, "bright", aside=1))
+    assert set(screen(world.loop).flagged) == set(wrong[a_week_later:])
+
+
+def test_what_a_reviewer_approved_vouches_for_a_copy_by_the_same_person(world: World) -> None:
+    first = say(world, 60, 1, "bright")
+    screened_snapshot(world.loop)
+    (waiting,) = queue(world.loop)
+    assert waiting.image_sha256 == first
+    review(world.loop, items=[waiting], verdict="approve", who="rev")
+    world.loop.sender.send_once()
+    say(world, 60, 1, "bright", aside=1)
     assert screen(world.loop).flagged == {}
 
 

@@ -54,6 +54,12 @@ def test_a_label_that_contradicts_a_look_alike_waits_with_the_reason(world: Worl
     assert [c.given_label for c in item.corrections] == ["Hand"]
 
 
+def test_a_wrong_label_given_twice_waits_twice(world: World) -> None:
+    brighter = (image(1001) * 0.9 + 20).astype(np.uint8)
+    wrong = {store_pixels(world, pixels, "Hand", "ada") for pixels in (brighter, brighter + 1)}
+    assert set(screen(world.loop).flagged) == wrong
+
+
 def test_two_people_who_disagree_about_near_duplicates_both_wait(world: World) -> None:
     one = world.correct(5, "Hand", who="ada")
     other = store_pixels(world, (image(5) * 0.9 + 20).astype(np.uint8), "CXR", "bob")

@@ -1,8 +1,10 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from tests.events import image
 
-from medloop.core.holdout import shapes
+from medloop.core.holdout import TWIN, shapes
 from medloop.core.screening import careless, contradicted, look_alikes, neighbour_disagreement, outvoted
 
 LOOKS = shapes(np.stack([image(seed) for seed in range(40)]))
@@ -29,8 +31,24 @@ def test_images_that_look_like_nothing_known_give_no_reason() -> None:
 
 def test_an_image_is_not_its_own_look_alike_but_its_copy_is() -> None:
     both = np.concatenate([LOOKS[:1], TWIN_OF_0])
-    found = look_alikes(both, ["Hand", None], index=both, index_labels=["Hand", None], own=np.arange(2))
+    found = look_alikes(both, ["Hand", None], index=both, index_labels=["Hand", None])
     assert found == ["nearly the same picture is known as none of these", "nearly the same picture is known as Hand"]
+
+
+def test_a_closer_copy_with_the_same_label_hides_no_look_alike_with_another() -> None:
+    given = shapes(np.stack([image(0), np.minimum(image(0), 254) + 1]).astype(np.uint8))
+    known = np.concatenate([given, TWIN_OF_0, LOOKS[1:]])
+    found = look_alikes(given, ["CXR", "CXR"], index=known, index_labels=["CXR", "CXR", *["Hand"] * 40])
+    assert found == ["nearly the same picture is known as Hand"] * 2
+
+
+def test_of_several_look_alikes_with_other_labels_the_closest_is_named() -> None:
+    farther = shapes(np.clip(image(0) + np.random.default_rng(0).normal(0, 25, (1, 64, 64)), 0, 255).astype(np.uint8))
+    assert TWIN < (farther @ LOOKS[0])[0] < (TWIN_OF_0 @ LOOKS[0])[0]
+    for index, labels in ((farther, TWIN_OF_0), ("HeadCT", "Hand")), ((TWIN_OF_0, farther), ("Hand", "HeadCT")):
+        assert look_alikes(LOOKS[:1], ["CXR"], index=np.concatenate(index), index_labels=labels) == [
+            "nearly the same picture is known as Hand"
+        ]
 
 
 def test_the_crowd_is_a_reason_where_it_agrees_and_is_close() -> None:
@@ -58,15 +76,30 @@ def eyes(direction: int, n: int, *, seed: int = 0) -> np.ndarray:
     return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True))
 
 
-def against(label: str | None, *, batch: list[str | None], sure: float = 0.98, where: int = 0) -> str:
+def moved(pixels: np.ndarray, x: int, y: int) -> np.ndarray:
+    """The picture, moved by some pixels, with its edge repeated."""
+    return np.pad(pixels, 8, mode="edge")[8 - y : 72 - y, 8 - x : 72 - x]
+
+
+def against(
+    label: str | None,
+    *,
+    batch: list[str | None],
+    sure: float = 0.98,
+    where: int = 0,
+    pictures: list[np.ndarray] | None = None,
+    people: list[str | None] | None = None,
+) -> str:
     """What is found against one correction of an image that the champion calls CXR, beside others of its scanner."""
-    probabilities = np.array([[sure, (1 - sure) / 2, (1 - sure) / 2]] * (1 + len(batch)))
-    own = eyes(where, 1 + len(batch))
+    n = 1 + len(batch)
+    probabilities = np.array([[sure, (1 - sure) / 2, (1 - sure) / 2]] * n)
+    own = eyes(where, n)
     base = np.concatenate([eyes(0, 20, seed=1), eyes(1, 20, seed=1)])
     labels = [label, *batch]
     reasons = contradicted(
         probabilities, own, labels, classes=CLASSES, index=np.concatenate([own, base]),
         index_labels=[*labels, *["CXR"] * 20, *["Hand"] * 20],
+        pictures=np.stack(pictures or [image(seed) for seed in range(n)]), people=people or ["ada"] * n,
     )  # fmt: skip
     return reasons[0]
 
@@ -80,6 +113,31 @@ def test_a_label_that_the_champion_excludes_and_no_similar_picture_bears_is_a_re
 def test_corrections_of_a_new_scanner_vouch_for_each_other_however_wrong_the_champion_is() -> None:
     assert against("Hand", batch=["Hand"] * 3) == ""
     assert against("Hand", batch=["Hand"] * 12, where=5) == ""
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        moved(image(0), 1, 0),
+        moved(image(0), -2, 1),
+        moved(image(0), 4, -4),
+        np.minimum(image(0), 254) + 1,
+        np.clip(image(0) * 0.8 + 20 + np.random.default_rng(0).normal(0, 8, (64, 64)), 0, 255).astype(np.uint8),
+    ],
+    ids=["a pixel aside", "further", "furthest", "a grey level brighter", "paler, with noise"],
+)
+def test_near_copies_by_the_same_person_do_not_vouch_for_each_other(copy: np.ndarray) -> None:
+    pictures = [image(0), copy, copy.copy()]
+    assert against("Hand", batch=["Hand"] * 2, pictures=pictures)
+    assert against("Hand", batch=["Hand"] * 2, pictures=pictures, people=["ada", "ada", "bob"]) == ""
+    assert against("Hand", batch=["Hand"] * 2, pictures=pictures, people=["ada", "ada", None]) == "", "a reviewer's"
+
+
+def test_slices_of_a_volume_vouch_for_each_other_each_nearly_the_next_one() -> None:
+    slices = [np.asarray(image(0) * (1 - share) + image(1) * share).astype(np.uint8) for share in np.linspace(0, 1, 12)]
+    looks = shapes(np.stack(slices))
+    assert all(one @ following >= TWIN for one, following in pairwise(looks))
+    assert against("Hand", batch=["Hand"] * 11, pictures=slices) == ""
 
 
 @pytest.mark.parametrize("label", ["CXR", "Knee", None])

@@ -13,11 +13,13 @@ from tests.corrections_world import World
 from tests.events import START, correction, image, review
 
 from medloop.core import snapshot as core
+from medloop.core.acceptance import Policy
 from medloop.core.decode import content_sha256
 from medloop.core.events import LATEST, event_key, image_key
 from medloop.core.preprocess import preprocess
 from medloop.errors import NotFoundError, StoreError, StoreUnavailableError
-from medloop.jobs.snapshot import snapshot
+from medloop.jobs.snapshot import policy_of, snapshot
+from medloop.settings import Settings
 from medloop.stores.objects import ObjectStore
 
 
@@ -116,12 +118,30 @@ def test_ids_tell_base_data_sets_and_policies_apart(tmp_path: Path) -> None:
     world = World(objects, tmp_path)
     world.correct(1)
     ids = [snapshot(world.loop).snapshot_id]
-    for changes in ({"review": "all"}, {"max_per_person": 7}, {"base_dataset": "another"}):
+    others = ({"review": "all"}, {"max_per_person": 7}, {"share_allowance": 7}, {"base_dataset": "another"})
+    for changes in others:
         other = World(objects, tmp_path, **changes)
         result = snapshot(other.loop)
         assert result.new_corrections == 0
         ids.append(result.snapshot_id)
-    assert len(set(ids)) == 4
+    assert len(set(ids)) == 5
+
+
+def test_by_default_one_person_among_several_may_not_outweigh_the_others() -> None:
+    assert policy_of(Settings()) == Policy("suspicious", max_per_person=500, max_share=0.5, share_allowance=100)
+
+
+def test_a_manifest_from_before_the_allowance_is_read_as_it_was_meant_and_keeps_its_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    raw = b"""{"schema": 1, "snapshot_id": "20edd3edc52a21c8", "base_id": "base0000base0000",
+      "policy": {"review": "suspicious", "max_per_person": 500, "max_share": 1.0},
+      "preprocessing_version": "1", "chunks": []}"""
+    manifest = core.Manifest.from_json(raw)
+    assert manifest.policy == Policy("suspicious", max_per_person=500, max_share=1.0, share_allowance=0)
+    monkeypatch.setattr(core, "PREPROCESSING_VERSION", manifest.preprocessing_version)
+    rebuilt = core.Manifest.build(base_id=manifest.base_id, policy=manifest.policy, chunks=())
+    assert rebuilt == manifest
 
 
 def test_only_new_events_and_images_are_read(tmp_path: Path) -> None:

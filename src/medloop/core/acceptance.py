@@ -16,11 +16,15 @@ Verdict = Literal["accepted", "pending", "rejected"]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What waits for a reviewer. Part of a snapshot's identity: another policy, another snapshot."""
+    """What waits for a reviewer. Part of a snapshot's identity: another policy, another snapshot.
+
+    The defaults are those of manifests that do not name a field yet, not those of the settings.
+    """
 
     review: Mode = "suspicious"
     max_per_person: int = 500  # unreviewed corrections of one person a day
     max_share: float = 1.0  # of all accepted images, that may rest on one person's word alone
+    share_allowance: int = 0  # images of each person that the share spares; 0 spares nobody, not who is alone either
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +68,42 @@ def _decide(state: ImageState, policy: Policy, *, beyond_limit: bool = False) ->
 def _within_share(decisions: list[Decision], policy: Policy) -> list[Decision]:
     """The decisions, with the latest images of whoever backs too many alone made to wait.
 
-    One person may back as many as `max_share` leaves room for beside what others back or reviewers approved.
+    One person may back as many as `max_share` leaves room for beside what others back or reviewers approved, or as many
+    as are allowed anyway. What they gave before anybody else's correction was accepted comes on top: who was alone is
+    not made to wait afterwards.
     """
     if policy.max_share >= 1:
         return decisions
-    alone: dict[str, list[Decision]] = defaultdict(list)
-    accepted = [decision for decision in decisions if decision.verdict == "accepted"]
-    for decision in sorted(accepted, key=lambda decision: decision.state.event_ids[-1:]):
-        if decision.state.status == "unreviewed" and len(decision.state.who) == 1:
-            alone[decision.state.who[0]].append(decision)
-    reason = f"more than {policy.max_share:.0%} of what is learned would rest on one person's word"
-    waiting = set()
-    for own in alone.values():
-        allowed = int((len(accepted) - len(own)) * policy.max_share / (1 - policy.max_share))
-        waiting |= {decision.state.image_sha256 for decision in own[allowed:]}
+    alone: dict[str, list[str]] = defaultdict(list)  # image hashes, oldest first
+    accepted = [decision.state for decision in decisions if decision.verdict == "accepted"]
+    accepted.sort(key=lambda state: state.event_ids[-1:])
+    for state in accepted:
+        if state.status == "unreviewed" and len(state.who) == 1:
+            alone[state.who[0]].append(state.image_sha256)
+    spared = _before_others(accepted) if policy.share_allowance else Counter()
+    waiting: set[str] = set()
+    for who, own in alone.items():
+        room = int((len(accepted) - len(own)) * policy.max_share / (1 - policy.max_share))
+        waiting.update(own[spared[who] + max(room, policy.share_allowance) :])
+    beyond = f"{policy.share_allowance} corrections and " if policy.share_allowance else ""
+    reason = f"more than {beyond}{policy.max_share:.0%} of what is learned would rest on one person's word"
     return [
         Decision(decision.state, "pending", (reason,)) if decision.state.image_sha256 in waiting else decision
         for decision in decisions
     ]
+
+
+def _before_others(accepted: Iterable[ImageState]) -> Counter[str]:
+    """How many images the first person to correct backed alone before there was a second one, by person."""
+    alone: Counter[str] = Counter()
+    people: set[str] = set()
+    for state in accepted:
+        people.update(state.who)
+        if len(people) > 1:
+            break
+        if state.status == "unreviewed":
+            alone.update(state.who)
+    return alone
 
 
 def _beyond_limit(states: Iterable[ImageState], policy: Policy) -> set[str]:

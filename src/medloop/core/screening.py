@@ -8,13 +8,14 @@ champion's opinion counts only where it did not learn from the picture and no si
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
 from scipy.stats import fisher_exact
 
-from medloop.core.holdout import TWIN
+from medloop.core.holdout import TWIN, shapes, shifted_shapes, within
 
 NEIGHBOURS: Final = 5
 MAJORITY: Final = 4  # of the neighbours, that must agree on another label
@@ -30,33 +31,28 @@ Label = str | None
 
 
 def look_alikes(
-    looks: np.ndarray,
-    labels: Sequence[Label],
-    *,
-    index: np.ndarray,
-    index_labels: Sequence[Label],
-    own: np.ndarray | None = None,
+    looks: np.ndarray, labels: Sequence[Label], *, index: np.ndarray, index_labels: Sequence[Label]
 ) -> list[str]:
-    """For each image, a reason if its closest look-alike bears another label; "" if not.
+    """For each image, a reason if any look-alike bears another label; "" if not.
+
+    The closest one would not do: it may be a copy that somebody gave the same wrong label.
 
     Args:
         looks: float [N, D] of length 1, by `medloop.core.holdout.shapes`.
         labels: What people said, N.
-        index: The same of labelled images to compare with, float [M, D].
+        index: The same of labelled images to compare with, float [M, D]; the images themselves may be among them.
         index_labels: Their labels, M.
-        own: Where each image is itself in the index, int [N], if it is.
     """
     reasons = [""] * len(looks)
     if len(index) == 0:
         return reasons
     for start in range(0, len(looks), ROWS):
         similarities = looks[start : start + ROWS] @ index.T
-        if own is not None:
-            similarities[np.arange(len(similarities)), own[start : start + ROWS]] = -1
-        for row, column in enumerate(similarities.argmax(axis=1)):
-            other = index_labels[column]
-            if similarities[row, column] >= TWIN and other != labels[start + row]:
-                reasons[start + row] = f"nearly the same picture is known as {named(other)}"
+        rows, columns = np.nonzero(similarities >= TWIN)
+        for hit in np.argsort(similarities[rows, columns]):  # the closest last
+            row, other = start + rows[hit], index_labels[columns[hit]]
+            if other != labels[row]:
+                reasons[row] = f"nearly the same picture is known as {named(other)}"
     return reasons
 
 
@@ -92,44 +88,90 @@ def contradicted(
     classes: Sequence[str],
     index: np.ndarray,
     index_labels: Sequence[Label],
+    pictures: np.ndarray,
+    people: Sequence[str | None],
 ) -> list[str]:
     """For each image, a reason if the champion excludes the label and no picture like it speaks for it; "" if not.
 
     A new scanner's pictures lie together in the champion's eyes, so that honest corrections of them vouch for each
-    other however wrong the champion is. Confident learning (Northcutt, Jiang, Chuang, JAIR 2021) with thresholds from
-    the corrections themselves would hold a third of them: docs/experiments.md has the numbers behind this rule.
+    other however wrong the champion is; but for near copies by the same person, which say one thing twice. Confident
+    learning (Northcutt, Jiang, Chuang, JAIR 2021) with thresholds from the corrections themselves would hold a third of
+    them: docs/experiments.md has the numbers behind this rule.
 
     Args:
         probabilities: float [N, C], the champion's, of images that it did not train on.
         embeddings: float [N, D] of length 1, the champion's.
         labels: What people said, N; only those among `classes` can be contradicted.
         classes: The champion's, in the order of its outputs.
-        index: Embeddings of labelled images, float [M, D]; the first N are the images themselves.
+        index: Embeddings of labelled images, float [M, D]; corrections come first, the images themselves before others.
         index_labels: Their labels, M.
+        pictures: The corrections among these, uint8 [K, 64, 64].
+        people: On whose word alone each of the corrections rests, K; None where it rests on no one person's.
     """
     if len(index) <= WITNESSES:
         return [""] * len(embeddings)
-    places = np.arange(len(index))  # nobody is their own witness
-    return [
-        _against(label, dict(zip(classes, chances, strict=True)), [index_labels[c] for c in columns])
-        for label, chances, columns in zip(
-            labels, probabilities, _witnesses(embeddings, index, places[: len(embeddings)], places), strict=True
-        )
-    ]
+    chances = [dict(zip(classes, row, strict=True)) for row in probabilities]
+    excluded = [row for row, label in enumerate(labels) if chances[row].get(label or "", 1.0) < IMPROBABLE]
+    copies = _copies(pictures, people, index_labels)
+    reasons = [""] * len(embeddings)
+    for row, similarities in zip(excluded, _similarities(embeddings[excluded], index), strict=True):
+        witnesses = _nearest_but(partial(copies, row), similarities)
+        reasons[row] = _against(labels[row], chances[row], [index_labels[column] for column in witnesses])
+    return reasons
 
 
-def _witnesses(
-    embeddings: np.ndarray, index: np.ndarray, origins: np.ndarray, index_origins: np.ndarray
-) -> Iterator[np.ndarray]:
-    """For each image the columns of the pictures most like it, but for those of its own origin: int [WITNESSES]."""
+def _copies(
+    pictures: np.ndarray, people: Sequence[str | None], labels: Sequence[Label]
+) -> Callable[[int, np.ndarray], np.ndarray]:
+    """Tells for a picture which others nearly are it, a few pixels aside at most, with its label by the same person.
+
+    Nearness is not handed on, or the slices of a volume, each nearly the next one, would all be copies of each other.
+    """
+    inner = shapes(within(pictures))
+    padded = [*people, *[None] * (len(labels) - len(people))]
+    said = _numbered([(who, label) if who else None for who, label in zip(padded, labels, strict=True)])
+
+    def copies(row: int, columns: np.ndarray) -> np.ndarray:
+        found = np.asarray(columns == row)
+        same = said[columns] == said[row]
+        if (same & ~found).any():
+            found[same] |= (shifted_shapes(pictures[row]) @ inner[columns[same]].T).max(axis=0) >= TWIN
+        return found
+
+    return copies
+
+
+def _numbered(keys: Sequence[Hashable | None]) -> np.ndarray:
+    """A number for each key, the same for the same one; None is like no other, not like None either: int [N]."""
+    numbers: dict[Hashable, int] = {}
+    return np.array(
+        [-1 - place if key is None else numbers.setdefault(key, len(numbers)) for place, key in enumerate(keys)]
+    )
+
+
+def _similarities(embeddings: np.ndarray, index: np.ndarray) -> Iterator[np.ndarray]:
+    """For each image those with all of the index: float [M]."""
     for start in range(0, len(embeddings), ROWS):
-        similarities = embeddings[start : start + ROWS] @ index.T
-        similarities[origins[start : start + ROWS, None] == index_origins] = -2
-        yield from np.argpartition(-similarities, WITNESSES - 1, axis=1)[:, :WITNESSES]
+        yield from embeddings[start : start + ROWS] @ index.T
+
+
+def _nearest_but(copies: Callable[[np.ndarray], np.ndarray], similarities: np.ndarray) -> np.ndarray:
+    """The columns of the greatest similarities but for copies, of equal ones the first: int [WITNESSES at most].
+
+    Asks about near columns alone, and about more of them as long as too few are left.
+    """
+    asked = WITNESSES
+    while True:
+        asked = min(4 * asked, len(similarities))
+        columns = np.flatnonzero(similarities >= np.partition(similarities, -asked)[-asked])
+        columns = columns[np.argsort(-similarities[columns], kind="stable")]
+        found = columns[~copies(columns)][:WITNESSES]
+        if len(found) == WITNESSES or asked == len(similarities):
+            return np.asarray(found)
 
 
 def _against(label: Label, probability: Mapping[str, float], witnesses: Sequence[Label]) -> str:
-    if label is None or label in witnesses or probability.get(label, 1.0) >= IMPROBABLE:
+    if label in witnesses:
         return ""
     seen = max(probability, key=lambda name: probability[name])
     agreed = witnesses.count(seen)
@@ -160,13 +202,14 @@ def outvoted(
     """
     if len(index) <= WITNESSES:
         return [""] * len(labels)
-    names = {who: number for number, who in enumerate(dict.fromkeys(who for who in index_people if who))}
-    origins = np.array([names.get(who or "", -1 - place) for place, who in enumerate(index_people)])
-    witnesses = _witnesses(embeddings, index, origins[: len(labels)], origins)
-    return [
-        _agreed_otherwise(label, [index_labels[c] for c in columns if index_people[c] != "" and origins[c] != own])
-        for label, own, columns in zip(labels, origins, witnesses, strict=False)
-    ]
+    origins = _numbered([who or None for who in index_people])
+    reasons = []
+    for own, label, similarities in zip(origins, labels, _similarities(embeddings, index), strict=False):
+        similarities[origins == own] = -2
+        nearest = np.argpartition(-similarities, WITNESSES - 1)[:WITNESSES]
+        votes = [index_labels[c] for c in nearest if index_people[c] != "" and origins[c] != own]
+        reasons.append(_agreed_otherwise(label, votes))
+    return reasons
 
 
 def _agreed_otherwise(label: Label, votes: Sequence[Label]) -> str:

@@ -74,7 +74,7 @@ class Manifest:
         content = {
             "schema": SCHEMA_VERSION,
             "base_id": base_id,
-            "policy": asdict(policy),
+            "policy": _named_fields(policy),
             "preprocessing_version": PREPROCESSING_VERSION,
             "events": [chunk.events for chunk in chunks],
         }
@@ -115,6 +115,11 @@ class Manifest:
             )
         except (ValueError, TypeError, KeyError) as error:
             raise StoreError(f"not the manifest of a snapshot: {error}") from error
+
+
+def _named_fields(policy: Policy) -> dict[str, Any]:
+    """A policy, without the field that came later where it is off: so ids from before still follow from the content."""
+    return {name: value for name, value in asdict(policy).items() if name != "share_allowance" or value}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -36,24 +36,24 @@ def opinions(
         return {}
     base = loop.datasets.get(loop.settings.base_dataset)
     rows = _training_rows(base)
-    raw = champion.predict_arrays(np.concatenate([np.stack([*asked.values(), *known.values()]), base.images[rows]]))
+    pictures = np.stack([*asked.values(), *known.values()])
+    raw = champion.predict_arrays(np.concatenate([pictures, base.images[rows]]))
     corrections = [states[sha256] for sha256 in (*asked, *known)]
+    people = [only_voice(state) for state in corrections]
     n = len(asked)
     seen = unit(raw.embedding)
     labels = [*(state.label for state in corrections), *(base.labels[target] for target in base.targets[rows])]
     reasons = contradicted(
-        raw.probabilities[:n], seen[:n], labels[:n], classes=champion.metadata.labels, index=seen, index_labels=labels
-    )
-    votes = outvoted(
-        seen[:n], labels[:n], index=seen, index_labels=labels,
-        index_people=[*(only_voice(state) for state in corrections), *[""] * len(rows)],
+        raw.probabilities[:n], seen[:n], labels[:n], classes=champion.metadata.labels, index=seen, index_labels=labels,
+        pictures=pictures, people=people,
     )  # fmt: skip
+    votes = outvoted(seen[:n], labels[:n], index=seen, index_labels=labels, index_people=[*people, *[""] * len(rows)])
     return {sha256: (why, vote) for sha256, why, vote in zip(asked, reasons, votes, strict=True)}
 
 
 def only_voice(state: ImageState) -> str | None:
-    """The one person on whose word an image's label rests; None if several say so."""
-    return state.who[0] if len(state.who) == 1 else None
+    """The one person on whose word an image's label rests; None if several say so, or a reviewer does."""
+    return state.who[0] if len(state.who) == 1 and state.decided_by is None else None
 
 
 def _champion(loop: Loop) -> Predictor | None:

@@ -154,14 +154,13 @@ def _labelled(states: Mapping[str, ImageState], pixels: Mapping[str, np.ndarray]
 
 
 def _look_alikes(loop: Loop, candidates: _Labelled, known: _Labelled) -> list[str]:
-    """What nearly the same picture is known as, if as something else: a reason or "" for each candidate."""
+    """What any look-alike is known as, if as something else: a reason or "" for each candidate."""
     base = loop.datasets.get(loop.settings.base_dataset)
     return look_alikes(
         candidates.looks,
         candidates.labels,
         index=np.concatenate([candidates.looks, known.looks, shapes(base.images)]),
         index_labels=(*candidates.labels, *known.labels, *(base.labels[target] for target in base.targets)),
-        own=np.arange(len(candidates.states)),
     )
 
 

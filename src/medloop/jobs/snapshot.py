@@ -108,7 +108,10 @@ def snapshot(
 def policy_of(settings: Settings) -> Policy:
     """What waits for a reviewer, as set."""
     return Policy(
-        review=settings.review, max_per_person=settings.max_per_person, max_share=settings.max_share_per_person
+        review=settings.review,
+        max_per_person=settings.max_per_person,
+        max_share=settings.max_share_per_person,
+        share_allowance=settings.share_allowance,
     )
 
 
