@@ -1,4 +1,4 @@
-"""An evaluation over stores in memory: models that do not load."""
+"""An evaluation over stores in memory: models that do not load, and where the report lies."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import obstore
 import pytest
 from tests.app.registry import MemoryRegistry
 from tests.corrections_world import World, decoded
@@ -151,3 +152,21 @@ def test_near_copies_among_held_out_corrections_stand_or_fall_together(
     evaluate(world.loop, version=version)
     assert seen[0].corrections is not None
     assert np.unique(seen[0].corrections.groups, return_counts=True)[1].tolist() == [4, 4, 4]
+
+
+def test_card_and_plots_lie_beside_the_report_with_their_types(world: Untrained) -> None:
+    version = world.add(model())
+    found = evaluate(world.loop, version=version)
+    place = f"reports/medical-mnist/version={version}/{found.key}"
+    stored = {info.key.removeprefix(place): world.objects.get(info.key) for info in world.objects.list("reports")}
+    plots = [f"/plots/{name}.png" for name in ("confusion", "gate", "reliability")]
+    assert sorted(stored) == [".json", "/model_card.md", *plots]
+    assert json.loads(stored[".json"])["key"] == found.key
+    assert all(stored[name].startswith(b"\x89PNG") for name in plots)
+    card = stored["/model_card.md"].decode()
+    assert all(f"]({name.removeprefix('/')})" in card for name in plots)  # they show where the card is opened
+    types = {name: obstore.get(world.objects._backend, place + name).attributes["Content-Type"] for name in stored}
+    assert types == {
+        ".json": "application/json", "/model_card.md": "text/markdown; charset=utf-8", **dict.fromkeys(plots, "image/png")
+    }  # fmt: skip
+    assert evaluate(world.loop, version=version).at == found.at  # judged once

@@ -9,6 +9,7 @@ import math
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 GOLDEN_TOLERANCE: Final = 1e-3  # of a probability; another machine's arithmetic stays far below
 N_UNKNOWN: Final = 1500
 UNKNOWN_SEED: Final = 977  # not a training's: the unknown images of the gate are its own
+CONTENT_TYPES: Final = {".md": "text/markdown; charset=utf-8", ".png": "image/png"}
 TAG_LENGTH: Final = 4000  # MLflow takes 5,000 characters
 
 
@@ -285,13 +287,16 @@ def _golden_error(loop: Loop, challenger: ModelVersion, predictor: Predictor) ->
 def _keep(loop: Loop, challenger: ModelVersion, found: GateReport) -> None:
     """Report, plots and card with the run, a copy in S3, and the verdict on the version."""
     raw = found.to_json()
-    files = {REPORT_FILE: raw, CARD_FILE: model_card(read_origin(loop, challenger), found).encode()}
+    files = {CARD_FILE: model_card(read_origin(loop, challenger), found).encode()}
     if found.scores:
         files |= {f"plots/{name}": png for name, png in report_plots(found).items()}
         metrics = [flat_metrics(role, scores) for role, scores in found.scores.items()]
         loop.registry.log_metrics(challenger.run_id, {name: x for part in metrics for name, x in part.items()})
-    loop.registry.attach(challenger.run_id, files)
-    loop.objects.ensure(f"reports/{loop.registry.model}/version={found.version}/{found.key}.json", raw)
+    place = f"reports/{loop.registry.model}/version={found.version}/{found.key}"
+    for name, data in files.items():
+        loop.objects.ensure(f"{place}/{name}", data, content_type=CONTENT_TYPES[PurePosixPath(name).suffix])
+    loop.objects.ensure(f"{place}.json", raw, content_type="application/json")
+    loop.registry.attach(challenger.run_id, {**files, REPORT_FILE: raw})
     loop.registry.set_tags(challenger.version, _verdict(found))
     aliased = loop.registry.version_of(CHALLENGER)
     if challenger.version not in (found.champion_version, aliased):
