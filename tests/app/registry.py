@@ -78,6 +78,14 @@ class MemoryRegistry:
         except KeyError:
             raise NotFoundError(f"run {run_id} has no file {path}") from None
 
+    def attach(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        self._reach()
+        self.files |= {(run_id.removeprefix("run-"), path): data for path, data in files.items()}
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
+        self._reach()
+        self.run_metrics.setdefault(run_id, {}).update(metrics)
+
     def metrics(self, run_id: str) -> dict[str, float]:
         self._reach()
         return self.run_metrics.get(run_id, {})

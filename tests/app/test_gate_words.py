@@ -37,11 +37,12 @@ def judged(*, wrong: int) -> dict[str, object]:
         Evidence(
             infrastructure=Infrastructure("", labels, (*labels, "LeftKnee"), 0.0, 1e-3, 0.31, 0.29),
             base=part("base test", reference=right, classes=truth),
-            calibration=Calibration(0.0041, 0.0039, 0.0 if not wrong else 0.2, 0.0),
+            calibration=Calibration(0.0041, 0.0039, 0.0 if not wrong else 0.2, 0.0, 0.0039, 0.0),
             slices=tuple(
                 part(name, reference=right)
                 for name in ("corrupted images", "unknown images kept out", "base test kept as known")
             ),
+            confident=tuple(part(name, reference=right) for name in ("base test", "corrupted images")),
         )
     )
     return {**report(passed=True), "decision": decision.to_dict()}
@@ -50,7 +51,7 @@ def judged(*, wrong: int) -> dict[str, object]:
 @pytest.mark.parametrize("wrong", [0, 90])
 def test_no_check_speaks_the_gates_own_language(wrong):
     rows = gate_words.check_rows(judged(wrong=wrong))
-    assert len(rows) == 16
+    assert len(rows) == 21
     assert [row.sentence for row in rows if JARGON.search(row.sentence + row.name)] == []
 
 
@@ -61,6 +62,7 @@ def test_a_check_that_passed_says_how_much_is_right_and_was_before():
     assert "It knows the same classes in the same order and new ones: Left Knee." in sentences
     assert "One picture takes 0.3 ms, with the old version 0.3 ms." in sentences
     assert "No corrections are kept for testing yet." in sentences
+    assert "Test pictures, right and confident: 100 %, before 100 %." in sentences
     assert (
         "Its percentages are off by 0.4 % on average, before by 0.4 %; 0 % of its confident answers are wrong."
         in sentences
@@ -76,6 +78,15 @@ def test_what_failed_comes_first_and_says_what_would_be_allowed():
     assert first.observed == 22.5
     assert gate_words.why_not(judged(wrong=90)).startswith(first.sentence)
     assert gate_words.why_not(judged(wrong=0)) == ""
+
+
+def test_what_fell_too_low_is_said_with_what_would_be_enough():
+    sentences = {row.sentence for row in gate_words.check_rows(judged(wrong=90))}
+    assert (
+        "Below what must be reached at the least: Chest X-ray (77.5 % right), Chest CT (77.5 % right), Test pictures, "
+        "not to be called unknown (77.5 % right)." in sentences
+    )
+    assert "Test pictures with faults, right and confident: 77.5 %, before 100 %; at least 85.0 % must be." in sentences
 
 
 def test_a_check_that_these_words_do_not_know_is_told_in_the_gates():

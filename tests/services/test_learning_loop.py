@@ -181,7 +181,7 @@ def test_a_worse_challenger_is_recorded_with_its_reasons_and_not_promoted(loop: 
         promote(loop, version=version, by="a test", force=True)
 
 
-def test_a_report_is_kept_with_the_run_and_in_s3(loop: Loop, snapshot_id: str):
+def test_a_report_is_kept_with_the_run_and_in_s3(loop: Loop, snapshot_id: str, seaweedfs):
     version = loop.registry.get(train(loop, snapshot_id=snapshot_id, config=WILD).version)
     report = evaluate(loop, version=version.version)
     assert recorded_report(loop, version) == report
@@ -190,6 +190,11 @@ def test_a_report_is_kept_with_the_run_and_in_s3(loop: Loop, snapshot_id: str):
     for plot in ("confusion.png", "reliability.png", "gate.png"):
         assert loop.registry.attachment(version.run_id, f"plots/{plot}").startswith(b"\x89PNG")
     card = loop.registry.attachment(version.run_id, "model_card.md").decode()
+    place = f"reports/loop-test/version={version.version}/{report.key}"
+    assert loop.objects.get(f"{place}/model_card.md").decode() == card
+    for name, kind in (("plots/gate.png", "image/png"), ("model_card.md", "text/markdown; charset=utf-8")):
+        head = seaweedfs.client().head_object(Bucket=seaweedfs.bucket, Key=f"{place}/{name}")
+        assert head["ContentType"] == kind
     assert "The gate said no" in card
     assert snapshot_id in card
     metrics = loop.registry.metrics(version.run_id)

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medloop.core.decision import Decision
-from medloop.core.gate import Calibration, Evidence, Infrastructure, Paired, decide
+from medloop.core.gate import SLICE_FLOORS, Calibration, Evidence, Infrastructure, Paired, decide
 
 LABELS = ("AbdomenCT", "CXR", "ChestCT")
+CALIBRATED = Calibration(0.01, 0.01, 0.001, 0.001, 0.01, 0.001)
 
 
 def paired(name: str, n: int = 600, *, right: float = 0.99, floor: float | None = None, **changes) -> Paired:
@@ -37,12 +38,19 @@ def evidence(**changes) -> Evidence:
     whole = Evidence(
         infrastructure=Infrastructure("", LABELS, LABELS, 0.0, 1e-3, 0.2, 0.2),
         base=paired("base test"),
-        calibration=Calibration(0.01, 0.01, 0.001, 0.001),
+        calibration=CALIBRATED,
         corrections=paired("held-out corrections", 20, right=0.5),
-        slices=(paired("corrupted images", right=0.9),),
+        slices=slices(),
+        confident=(paired("base test", right=0.8), paired("corrupted images", right=0.5)),
         acceptance=(paired("site-a", 100, right=0.97, floor=0.95),),
     )
     return replace(whole, **changes)
+
+
+def slices(**instead: Paired) -> tuple[Paired, ...]:
+    """Those that the gate needs, by the first word of their names."""
+    parts = {name.split()[0]: paired(name, right=0.95) for name in SLICE_FLOORS}
+    return tuple({**parts, **instead}.values())
 
 
 def failed(decision: Decision) -> list[str]:
@@ -75,7 +83,49 @@ def test_slow_drift_is_caught_by_the_frozen_reference():
     """Not worse than a champion that is itself worse than the reference: still a "no"."""
     base = lose(paired("base test"), 20)
     decision = decide(evidence(base=replace(base, champion=base.challenger.copy())))
-    assert failed(decision) == ["base test against the reference"]
+    assert "base test against the reference" in failed(decision)
+    assert "base test against the champion" not in failed(decision)
+
+
+def test_a_class_that_erodes_a_little_each_week_is_caught_by_the_frozen_reference():
+    """Each week's loss is small against last week's champion, and the other classes make up for it in the whole."""
+    base = paired("base test", 1800, right=0.97)
+    eroded = lose(base, 30, of_class="CXR")
+    wrong_before = ~base.champion & (base.classes != "CXR")
+    gained = replace(base, challenger=eroded.challenger | wrong_before, champion=eroded.challenger | wrong_before)
+    assert failed(decide(evidence(base=gained))) == ["class CXR, against the reference"]
+
+
+@pytest.mark.parametrize(("lost", "passes"), [(3, True), (5, True), (6, False)])
+def test_a_class_may_lose_by_chance_what_a_reference_without_errors_has_not_shown(lost: int, passes: bool):
+    decision = decide(evidence(base=lose(paired("base test", 600, right=1.0), lost, of_class="CXR")))
+    assert "class CXR" in failed(decision)  # against the champion, which is another one soon
+    assert ("class CXR, against the reference" not in failed(decision)) == passes
+
+
+def test_no_class_falls_below_its_floor_where_the_reference_is_above():
+    """Too few images for the other checks to tell it from chance."""
+    base = paired("base test", 100 * 3, right=0.92)
+    low = lose(base, 4, of_class="CXR")
+    decision = decide(evidence(base=low))
+    assert "floors" in failed(decision)
+    assert "class CXR, against the reference" not in failed(decision)
+    (check,) = [check for check in decision.checks if check.name == "floors"]
+    assert "class CXR 88.00 % right, at least 90.00 % asked for (before 92.00 %)" in check.reason
+    assert dict(check.numbers) == {"class CXR": pytest.approx(0.88)}
+
+
+def test_a_slice_below_its_floor_is_refused():
+    eroded = paired("corrupted images", 20000, right=0.76)
+    eroded = replace(lose(eroded, 300), most=1.0)
+    assert "floors" in failed(decide(evidence(slices=slices(corrupted=eroded))))
+
+
+def test_a_floor_that_neither_champion_nor_reference_reach_refuses_nobody():
+    hard = paired("base test", 600, right=0.8)
+    decision = decide(evidence(base=hard))
+    assert decision.passed
+    assert any("not so class AbdomenCT, class CXR, class ChestCT, as before" in reason for reason in decision.reasons)
 
 
 def test_collapse_of_one_class_is_refused():
@@ -139,7 +189,7 @@ def corrections_reason(part: Paired) -> str:
 
 
 def test_corruption_slice_and_acceptance_floor_are_held():
-    refused = failed(decide(evidence(slices=(lose(paired("corrupted images"), 60),))))
+    refused = failed(decide(evidence(slices=slices(corrupted=lose(paired("corrupted images"), 60)))))
     assert refused == ["corrupted images", "corrupted images, against the reference"]
     site = lose(paired("site-a", 100, right=0.97, floor=0.95), 5)
     assert failed(decide(evidence(acceptance=(site,)))) == ["acceptance set site-a"]
@@ -172,6 +222,55 @@ def test_an_artifact_that_would_not_serve_is_refused(change: dict, check: str):
     assert check in failed(decide(evidence(infrastructure=facts)))
 
 
+def test_of_a_file_that_does_not_load_that_is_the_only_reason():
+    facts = Infrastructure("InvalidProtobuf", (), (), float("inf"), 0.0, float("inf"), 0.0)
+    nothing = Paired("base test", *(np.zeros(0, dtype=bool),) * 2, np.zeros(0, np.int64))
+    decision = decide(Evidence(infrastructure=facts, base=nothing, calibration=None))
+    assert not decision.passed
+    assert decision.reasons == ("the model file does not serve: InvalidProtobuf",)
+
+
+@pytest.mark.parametrize("missing", SLICE_FLOORS)
+def test_no_model_is_let_through_without_a_slice_that_the_gate_needs(missing: str):
+    rest = tuple(part for part in slices() if part.name != missing)
+    decision = decide(evidence(slices=rest))
+    assert failed(decision) == [missing]
+    assert decision.reasons == (f"{missing}: not measured, and no model is let through without",)
+
+
+def test_without_any_slice_there_is_no_yes():
+    assert set(failed(decide(evidence(slices=())))) >= set(SLICE_FLOORS)
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_a_model_that_is_sure_of_nothing_is_refused(part: int):
+    """It makes no errors among its confident answers, either."""
+    parts = list(evidence().confident)
+    parts[part] = replace(parts[part], challenger=np.zeros(600, dtype=bool))
+    names = ["confident share", "confident share, corrupted images"]
+    assert failed(decide(evidence(confident=tuple(parts)))) == [names[part]]
+    assert failed(decide(evidence(confident=(evidence().confident[1 - part],)))) == [names[part]]
+
+
+@pytest.mark.parametrize(("lost", "passes"), [(60, True), (61, False)])
+def test_ten_points_of_confident_answers_may_be_lost_and_not_ten_more_each_week(lost: int, passes: bool):
+    base, corrupted = evidence().confident
+    fewer = lose(base, lost)
+    assert decide(evidence(confident=(fewer, corrupted))).passed == passes
+    followed = replace(fewer, champion=fewer.challenger.copy())  # the reference stays where it was
+    assert decide(evidence(confident=(followed, corrupted))).passed == passes
+
+
+def test_calibration_does_not_get_worse_a_little_every_week():
+    """The limit is that of the better of champion and reference, and 0.02 at the least."""
+    assert decide(evidence(calibration=replace(CALIBRATED, challenger_ece=0.02))).passed
+    eroded = replace(CALIBRATED, champion_ece=0.03, challenger_ece=0.035)
+    assert failed(decide(evidence(calibration=eroded))) == ["calibration"]
+    assert decide(evidence(calibration=replace(eroded, reference_ece=0.028))).passed
+    sloppy = replace(CALIBRATED, champion_confident_errors=0.03, challenger_confident_errors=0.03)
+    assert failed(decide(evidence(calibration=sloppy))) == ["calibration"]
+
+
 def test_swapped_labels_are_refused_and_an_added_class_is_not():
     """The published system ordered labels one way in training and another in serving."""
     facts = evidence().infrastructure
@@ -188,15 +287,25 @@ def test_swapped_labels_are_refused_and_an_added_class_is_not():
         ({"base": paired("base test", reference=None)}, "base test against the reference"),
         ({"base": paired("base test", classes=None)}, "each class"),
         ({"base": paired("base test", champion=np.ones(3, bool))}, "base test against the champion"),
-        ({"slices": (paired("corrupted images", 0),)}, "corrupted images"),
+        ({"slices": slices(corrupted=paired("corrupted images", 0))}, "corrupted images"),
+        ({"slices": slices(corrupted=paired("corrupted images", 0))}, "floors"),
+        (
+            {"slices": slices(corrupted=paired("corrupted images", reference=None))},
+            "corrupted images, against the reference",
+        ),
+        ({"base": paired("base test", reference=None)}, "class CXR, against the reference"),
+        ({"confident": ()}, "confident share"),
+        ({"confident": (paired("base test", reference=None),)}, "confident share"),
+        ({"confident": (paired("base test", 0),)}, "confident share"),
         ({"corrections": paired("held-out corrections", 0)}, "held-out corrections"),
         ({"acceptance": (paired("site-a", 0, floor=0.9),)}, "acceptance set site-a"),
         ({"acceptance": (paired("site-a", 10),)}, "acceptance set site-a"),
         ({"calibration": None}, "calibration"),
-        ({"calibration": Calibration(float("nan"), 0.01, 0.0, 0.0)}, "calibration"),
-        ({"calibration": Calibration(0.01, float("nan"), 0.0, 0.0)}, "calibration"),
-        ({"calibration": Calibration(0.06, 0.01, 0.0, 0.0)}, "calibration"),
-        ({"calibration": Calibration(0.01, 0.01, 0.05, 0.0)}, "calibration"),
+        ({"calibration": replace(CALIBRATED, challenger_ece=float("nan"))}, "calibration"),
+        ({"calibration": replace(CALIBRATED, champion_ece=float("nan"))}, "calibration"),
+        ({"calibration": replace(CALIBRATED, reference_ece=float("nan"))}, "calibration"),
+        ({"calibration": replace(CALIBRATED, challenger_ece=0.06)}, "calibration"),
+        ({"calibration": replace(CALIBRATED, challenger_confident_errors=0.05)}, "calibration"),
     ],
 )
 def test_what_is_missing_empty_or_not_a_number_is_refused(change: dict, check: str):
@@ -211,22 +320,23 @@ def test_too_few_base_images_support_no_yes():
 
 
 def test_a_decision_is_plain_json():
-    body = decide(evidence(calibration=Calibration(float("nan"), 0.0, 0.0, 0.0))).to_dict()
+    body = decide(evidence(calibration=replace(CALIBRATED, challenger_ece=float("nan")))).to_dict()
     assert json.loads(json.dumps(body, allow_nan=False)) == json.loads(json.dumps(body))
 
 
-PARTS = st.sampled_from(["base", "corrections", "slices", "acceptance"])
+PARTS = st.sampled_from(["base", "corrections", "slices", "confident", "acceptance"])
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_the_gate_never_likes_a_worse_challenger_better(data: st.DataObject):
-    """Whatever was measured: getting more images wrong turns no check from "no" to "yes"."""
+    """Whatever was measured: fewer right answers turn no check from "no" to "yes". (Calibration counts none.)"""
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     given_evidence = evidence(
         base=_noisy(paired("base test", 300), rng),
         corrections=_noisy(paired("held-out corrections", data.draw(st.sampled_from([30, 400])), right=0.5), rng),
-        slices=(_noisy(paired("corrupted images", 200, right=0.9), rng),),
+        slices=tuple(_noisy(paired(name, 200, right=0.9), rng) for name in SLICE_FLOORS),
+        confident=tuple(_noisy(part, rng) for part in evidence().confident),
         acceptance=(_noisy(paired("site-a", 50, right=0.96, floor=0.95), rng),),
     )
     part = data.draw(PARTS)

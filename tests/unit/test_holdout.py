@@ -1,7 +1,7 @@
 import numpy as np
 from tests.events import image
 
-from medloop.core.holdout import ROWS, copies, is_holdout, look, twins
+from medloop.core.holdout import ROWS, copies, is_holdout, look, twin_groups, twins
 
 IMAGES = np.stack([image(seed) for seed in range(2000)])
 
@@ -59,3 +59,13 @@ def test_copies_are_equal_or_near_and_flat_ones_only_equal() -> None:
     ]  # fmt: skip
     assert copies(flat, IMAGES[:0]).tolist() == [False, False]
     assert copies(IMAGES[:0], flat).tolist() == []
+
+
+def test_near_copies_stand_or_fall_together() -> None:
+    """Slices of one scan are near copies of their neighbours: what hangs together is one group."""
+    scans = IMAGES[:5].astype(np.float32)
+    slices = np.stack([scans + 4 * depth * np.roll(scans, 20, axis=1) / 100 for depth in range(8)])  # [depth, scan]
+    pixels = np.clip(slices * 0.8, 0, 255).astype(np.uint8).reshape(40, 64, 64)
+    assert twin_groups(pixels).tolist() == [0, 1, 2, 3, 4] * 8
+    assert twin_groups(IMAGES[:100]).tolist() == list(range(100))
+    assert twin_groups(IMAGES[:0]).tolist() == []

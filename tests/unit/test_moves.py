@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.app.registry import MemoryRegistry
 from tests.corrections_world import World
+from tests.events import image, png
 from typer.testing import CliRunner
 
 from medloop.cli import build_app
@@ -18,6 +19,8 @@ from medloop.core.decision import Check, Decision
 from medloop.core.events import Promotion
 from medloop.core.report import GateReport
 from medloop.errors import StaleError
+from medloop.jobs.acceptance import add, withdraw
+from medloop.jobs.comparison import comparison_key
 from medloop.jobs.moves import all_moves, moves
 from medloop.jobs.promote import PromotionError, promote
 from medloop.jobs.reference import choose_reference
@@ -51,8 +54,9 @@ class Models(World):
 
     def judge(self, version: str, *, champion: str, passed: bool = True) -> None:
         scores = {role: {"accuracy": 0.9} for role in ("challenger", "champion")}
+        sets = self.loop.acceptance_sets.declarations()
         report = GateReport(
-            key="k", version=version, champion_version=champion, reference_version="1", snapshot_id="s", base_id="b",
+            key=comparison_key(version, champion=champion, reference="1", sets=sets), version=version, champion_version=champion, reference_version="1", snapshot_id="s", base_id="b",
             at=self.tick().isoformat(timespec="milliseconds"), scores=scores,
             decision=Decision(passed=passed, checks=(Check(name="a check", passed=passed, reason="found"),)),
         )  # fmt: skip
@@ -101,6 +105,49 @@ def test_what_was_judged_against_another_champion_is_judged_again_first(models: 
     with pytest.raises(StaleError, match=rf"judged against version 1, and the champion is {first} by now"):
         promote(models.loop, version=second, by="ada")
     assert models.registry.version_of(CHAMPION) == first
+
+
+def test_what_was_judged_against_another_reference_is_judged_again_first(models: Models) -> None:
+    version, other = models.judged(champion="1"), models.judged(champion="1")
+    choose_reference(models.loop, version=other, by="ada", reason="the full data set")
+    words = rf"judged against reference 1, and that is {other} by now: run `medloop evaluate {version}` again"
+    with pytest.raises(StaleError, match=words):
+        promote(models.loop, version=version, by="ada")
+    assert models.registry.version_of(CHAMPION) == "1"
+    assert promote(models.loop, version=version, by="ada", reason="a demonstration", force=True).promoted
+
+
+@pytest.mark.parametrize("act", ["add", "withdraw"])
+def test_what_was_judged_by_other_acceptance_sets_is_judged_again_first(
+    models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    (tmp_path / "site" / "Hand").mkdir(parents=True)
+    (tmp_path / "site" / "Hand" / "1.png").write_bytes(png(image(1)))
+    if act == "withdraw":
+        add(models.loop, name="site-a", path=tmp_path / "site", by="ada")
+    version = models.judged(champion="1")
+    if act == "withdraw":
+        withdraw(models.loop, name="site-a", by="ada")
+    else:
+        add(models.loop, name="site-a", path=tmp_path / "site", by="ada")
+    monkeypatch.setattr("medloop.wiring.connect", lambda: models.loop)
+    refused = CliRunner().invoke(build_app(), ["promote", version])
+    assert isinstance(refused.exception, StaleError)
+    assert str(refused.exception) == (
+        f"version {version} was judged before the acceptance sets or the gate's rules were what they are now: run "
+        f"`medloop evaluate {version}` again"
+    )
+    assert models.registry.version_of(CHAMPION) == "1"
+    models.judge(version, champion="1")
+    assert promote(models.loop, version=version, by="ada").promoted
+
+
+def test_what_was_judged_by_older_rules_is_judged_again_first(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = models.judged(champion="1")
+    monkeypatch.setattr("medloop.jobs.comparison.GATE_RULES", "newer")
+    with pytest.raises(StaleError, match="the gate's rules"):
+        promote(models.loop, version=version, by="ada")
+    assert models.registry.version_of(CHAMPION) == "1"
 
 
 def test_a_promotion_and_a_rollback_done_twice_are_written_once(models: Models) -> None:

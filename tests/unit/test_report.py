@@ -68,6 +68,17 @@ def test_the_summary_is_one_sentence_for_the_ledger():
     )
 
 
+def test_answers_that_are_no_numbers_make_a_report_and_plots_all_the_same():
+    classes = np.array(LABELS)[np.arange(30) % 3]
+    confidence = np.where(np.arange(30) < 3, np.nan, 0.9)
+    broken = scores_dict(score(Answers(classes, confidence, confidence < 0, confidence > 0.8), classes, LABELS))
+    assert broken["ece"] is None
+    found = replace(report(), scores={"challenger": broken, "champion": scores()})
+    assert b"NaN" not in found.to_json()
+    assert set(report_plots(found)) == {"confusion.png", "reliability.png", "gate.png"}
+    assert "expected calibration error not a number" in model_card(origin(), found)
+
+
 @pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b'{"decision": {"checks": [1]}}'])
 def test_bytes_that_are_no_report_are_refused(raw: bytes):
     with pytest.raises(StoreError, match="not a gate report"):
@@ -95,6 +106,14 @@ def test_the_card_says_where_a_version_comes_from_and_how_it_was_judged():
     assert "The gate said no" in card
     assert "| **no** | base test against the champion: worse \\| really |" in card
     assert "<script>" not in card
+
+
+def test_the_card_of_a_version_that_does_not_load_says_why_it_was_refused():
+    checks = (Check("serving path", False, "the model file does not serve: InvalidProtobuf"),)
+    card = model_card(origin(), replace(report(), decision=Decision(False, checks), scores={}))
+    assert "The gate said no" in card
+    assert "| **no** | the model file does not serve: InvalidProtobuf |" in card
+    assert "plots/" not in card
 
 
 def test_a_card_before_the_first_evaluation_says_so():

@@ -20,6 +20,9 @@ PICTURES: Final[Mapping[str, str]] = {  # what the gate's comparisons are about
     "unknown images kept out": "Pictures of something else, to be called unknown",
     "base test kept as known": "Test pictures, not to be called unknown",
     "held-out corrections": "Corrections that no version has learned from",
+    "floors": "What no class and no kind of picture may fall below",
+    "confident share": "Test pictures, right and confident",
+    "confident share, corrupted images": "Test pictures with faults, right and confident",
 }
 AGAINST: Final = (", against the reference", " against the reference", " against the champion")
 
@@ -169,6 +172,20 @@ def _calibration(check: Check) -> str:
     return f"{found}." if check["passed"] else f"{found}: too much."
 
 
+def _floors(check: Check) -> str:
+    if check["passed"]:
+        return "No class and no kind of picture is below what it must reach, unless it was before."
+    low = ", ".join(f"{about(name)} ({percent(share, places=1)} right)" for name, share in check["numbers"].items())
+    return f"Below what must be reached at the least: {low}." if low else ""
+
+
+def _confident(check: Check) -> str:
+    numbers = check["numbers"]
+    now, before, limit = (percent(numbers[name], places=1) for name in ("confident", "champion", "limit"))
+    found = f"{about(check['name'])}: {now}, before {before}"
+    return f"{found}." if check["passed"] else f"{found}; at least {limit} must be."
+
+
 SENTENCES: Final[Mapping[str, Callable[[Check], str]]] = {
     "serving path": _serving_path,
     "label order": _label_order,
@@ -176,6 +193,9 @@ SENTENCES: Final[Mapping[str, Callable[[Check], str]]] = {
     "latency": _latency,
     "held-out corrections": _no_corrections,
     "calibration": _calibration,
+    "floors": _floors,
+    "confident share": _confident,
+    "confident share, corrupted images": _confident,
 }
 
 

@@ -63,7 +63,8 @@ def promote(
 ) -> None:
     """Make a version the champion, if the gate said yes. Exit code 1 if it is not the champion afterwards.
 
-    Open pages answer with it within seconds. Only if the champion is still the one that the version was judged against.
+    Open pages answer with it within seconds. Only while the judgement is today's: with this champion, this
+    reference, these acceptance sets and these rules.
 
     Examples: `medloop promote 4`, `medloop promote 4 --force --reason "the new scanner goes live today"`
     """

@@ -72,6 +72,24 @@ def _digests(images: np.ndarray) -> Iterator[bytes]:
     return (hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest() for image in images)
 
 
+def twin_groups(images: np.ndarray) -> np.ndarray:
+    """A group for each of uint8 [N, 64, 64]: int64 [N], the place of its first image.
+
+    Images of one group are twins, or linked by twins: slices of one scan that lie close together.
+    """
+    rows = shapes(images)
+    groups = np.full(len(rows), -1)
+    for first in range(len(rows)):
+        waiting = [first] if groups[first] < 0 else []
+        while waiting:
+            here = waiting.pop()
+            groups[here] = first
+            near = np.flatnonzero((rows @ rows[here] >= TWIN) & (groups < 0))
+            groups[near] = first
+            waiting.extend(near.tolist())
+    return groups
+
+
 def shapes(images: np.ndarray) -> np.ndarray:
     """Block means without brightness and contrast, of length 1: float32 [N, 256] of [N, 64, 64]. A flat one is zero."""
     side = images.shape[1] // TWIN_BLOCK

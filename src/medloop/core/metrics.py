@@ -61,7 +61,7 @@ def confusion(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> np.ndar
 
 def reliability(confidence: np.ndarray, right: np.ndarray, *, bins: int = BINS) -> list[ReliabilityBin]:
     """Answers by confidence, in bins of equal width; empty bins are left out."""
-    index = np.clip((confidence * bins).astype(int), 0, bins - 1)
+    index = np.clip((np.nan_to_num(confidence) * bins).astype(int), 0, bins - 1)
     return [
         ReliabilityBin(
             low=int(i) / bins,

@@ -50,22 +50,33 @@ def _data(origin: Origin) -> str:
 def _judgement(report: GateReport | None) -> str:
     if report is None:
         return "## Evaluation\n\nNot judged yet."
-    scores = report.scores["challenger"]
+    checks = "\n".join(
+        f"| {'yes' if check.passed else '**no**'} | {_text(check.reason)} |" for check in report.decision.checks
+    )
+    gate = (
+        f"### The gate said {'yes' if report.passed else 'no'}\n\nAgainst champion version {report.champion_version} "
+        f"and reference version {report.reference_version or 'none'}, on the same images.\n\n"
+        f"| passed | check |\n|---|---|\n{checks}"
+    )
+    if "challenger" not in report.scores:
+        return f"## Evaluation\n\nThis version gave no answers that could be scored.\n\n{gate}"
+    return (
+        f"## Evaluation\n\n{_scores(report.scores['challenger'])}\n\n{gate}\n\n"
+        "![What each check found](plots/gate.png)\n\n"
+        "![Confusion matrix](plots/confusion.png) ![Calibration](plots/reliability.png)"
+    )
+
+
+def _scores(scores: Mapping[str, Any]) -> str:
     classes = "\n".join(
         f"| {_text(entry['label'])} | {entry['n']} | {entry['recall']:.4f} | {entry['precision']:.4f} |"
         for entry in scores["classes"]
     )
-    checks = "\n".join(
-        f"| {'yes' if check.passed else '**no**'} | {_text(check.reason)} |" for check in report.decision.checks
-    )
+    ece = "not a number" if scores["ece"] is None else f"{scores['ece']:.4f}"
     return (
-        f"## Evaluation\n\nBase test groups that no model trained on: {scores['n']} images, accuracy "
-        f"{scores['accuracy']:.4f}, expected calibration error {scores['ece'] or 0:.4f}.\n\n"
-        f"| class | images | recall | precision |\n|---|---|---|---|\n{classes}\n\n"
-        f"### The gate said {'yes' if report.passed else 'no'}\n\nAgainst champion version {report.champion_version} "
-        f"and reference version {report.reference_version or 'none'}, on the same images.\n\n"
-        f"| passed | check |\n|---|---|\n{checks}\n\n![What each check found](plots/gate.png)\n\n"
-        "![Confusion matrix](plots/confusion.png) ![Calibration](plots/reliability.png)"
+        f"Base test groups that no model trained on: {scores['n']} images, accuracy {scores['accuracy']:.4f}, expected "
+        f"calibration error {ece}.\n\n"
+        f"| class | images | recall | precision |\n|---|---|---|---|\n{classes}"
     )
 
 

@@ -55,7 +55,9 @@ def reliability_plot(scores: Mapping[str, Mapping[str, Any]]) -> bytes:
         sizes = 12 + 90 * np.sqrt([part["n"] for part in bins]) / np.sqrt(scores[role]["n"])
         x, y = ([part[name] for part in bins] for name in ("confidence", "accuracy"))
         axes.plot(x, y, color=colour, linewidth=1)
-        axes.scatter(x, y, s=sizes, color=colour, label=f"{role}, ECE {scores[role]['ece'] or 0:.4f}")
+        ece = scores[role]["ece"]
+        named = f"{role}, ECE {'not a number' if ece is None else f'{ece:.4f}'}"
+        axes.scatter(x, y, s=sizes, color=colour, label=named)
     axes.set(xlabel="confidence", ylabel="share right", title="Calibration, base test", xlim=(0, 1.02), ylim=(0, 1.05))
     axes.legend(loc="upper left", frameon=False)
     return _png(figure)

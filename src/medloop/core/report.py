@@ -32,7 +32,7 @@ class GateReport:
     base_id: str
     at: str  # ISO 8601, UTC
     decision: Decision
-    scores: Mapping[str, Mapping[str, Any]]  # by role: challenger, champion, reference
+    scores: Mapping[str, Mapping[str, Any]]  # by role: challenger, champion, reference; {} where it does not load
 
     @property
     def passed(self) -> bool:
@@ -82,12 +82,17 @@ class GateReport:
 
 
 def scores_dict(scores: Scores) -> dict[str, Any]:
-    """Scores as JSON holds them."""
-    body = asdict(scores)
-    body["confusion"] = scores.confusion.tolist()
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in body.items()
-    }
+    """Scores as JSON holds them: numbers that are not finite become null."""
+    body = {**asdict(scores), "confusion": scores.confusion.tolist()}
+    return {name: _finite(value) for name, value in body.items()}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return type(value)(map(_finite, value))
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def flat_metrics(role: str, scores: Mapping[str, Any]) -> dict[str, float]:

@@ -5,10 +5,11 @@ The same comparison is not made twice. Moves the alias `challenger` only.
 
 from __future__ import annotations
 
-import hashlib
-import json
+import math
+import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -25,7 +26,8 @@ from medloop.core.evaluation import (
     latency_ms,
     score,
 )
-from medloop.core.gate import Calibration, Evidence, Infrastructure, Paired, decide
+from medloop.core.gate import BASE, CORRUPTED, KNOWN, UNKNOWN, Calibration, Evidence, Infrastructure, Paired, decide
+from medloop.core.holdout import twin_groups
 from medloop.core.model_card import model_card
 from medloop.core.plots import report_plots
 from medloop.core.predict import Predictor
@@ -33,6 +35,7 @@ from medloop.core.report import GateReport, flat_metrics, scores_dict
 from medloop.core.splits import split
 from medloop.core.training_set import TrainingSet
 from medloop.errors import ModelError, NotFoundError
+from medloop.jobs.comparison import comparison_key
 from medloop.jobs.loop import Loop
 from medloop.jobs.moves import move_alias
 from medloop.jobs.train import Progress, silent
@@ -50,10 +53,10 @@ from medloop.stores.registry import CHALLENGER, CHAMPION, REFERENCE, ModelVersio
 if TYPE_CHECKING:
     from medloop.stores.acceptance_sets import AcceptanceSet
 
-GATE_RULES: Final = "4"  # changes when the gate's rules do, so that old reports don't count as new ones
 GOLDEN_TOLERANCE: Final = 1e-3  # of a probability; another machine's arithmetic stays far below
 N_UNKNOWN: Final = 1500
 UNKNOWN_SEED: Final = 977  # not a training's: the unknown images of the gate are its own
+CONTENT_TYPES: Final = {".md": "text/markdown; charset=utf-8", ".png": "image/png"}
 TAG_LENGTH: Final = 4000  # MLflow takes 5,000 characters
 
 
@@ -78,7 +81,7 @@ def evaluate(loop: Loop, *, version: str, progress: Progress | None = None) -> G
         raise NotFoundError("there is no champion to compare with: `medloop bootstrap` trains a first one")
     reference = loop.registry.version_of(REFERENCE)
     sets = acceptance_sets(loop)
-    key = _key(version, champion, reference, sets)
+    key = comparison_key(version, champion=champion, reference=reference, sets=sets)
     recorded = recorded_report(loop, challenger)
     if recorded and (recorded.key == key or champion == version):
         return recorded  # champion already: what it was promoted on stands
@@ -99,11 +102,6 @@ def evaluate(loop: Loop, *, version: str, progress: Progress | None = None) -> G
     report(0.9, "keeping the report")
     _keep(loop, challenger, found)
     return found
-
-
-def _key(version: str, champion: str, reference: str | None, sets: Sequence[AcceptanceSet]) -> str:
-    parts = [GATE_RULES, version, champion, reference, [(item.name, item.set_id, item.floor) for item in sets]]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
 def _fair(loop: Loop, training_set: TrainingSet, versions: Sequence[ModelVersion]) -> TrainingSet:
@@ -134,7 +132,7 @@ def _load(loop: Loop, *, challenger: str, champion: str, reference: str | None) 
         predictors["reference"] = Predictor(loop.registry.model_file(reference))
     try:
         predictor = load_checked(loop.registry.model_file(challenger))
-    except ModelError as error:
+    except (ModelError, NotFoundError) as error:
         return _Contest(predictors, str(error))
     return _Contest({"challenger": predictor, **predictors}, "")
 
@@ -149,7 +147,7 @@ def _judge(
     report: Progress,
 ) -> tuple[Decision, dict[str, Scores]]:
     if contest.load_error:
-        nothing = Paired("base test", *(np.zeros(0, dtype=bool),) * 2, np.zeros(0, np.int64))
+        nothing = Paired(BASE, *(np.zeros(0, dtype=bool),) * 2, np.zeros(0, np.int64))
         facts = Infrastructure(contest.load_error, (), (), float("inf"), 0.0, float("inf"), 0.0)
         return decide(Evidence(infrastructure=facts, base=nothing, calibration=None)), {}
     bench = _Bench(contest.predictors, training_set)
@@ -157,21 +155,30 @@ def _judge(
     answers, base = bench.base()
     scores = {role: score(item, base_classes(training_set), training_set.labels) for role, item in answers.items()}
     report(0.5, "corrupted and unknown images")
-    slices = (bench.corrupted(), bench.unknown(), bench.kept_as_known(answers))
+    worsened, sure_of_worsened = bench.corrupted()
     report(0.8, "corrections and acceptance sets")
     evidence = Evidence(
         infrastructure=_infrastructure(loop, challenger, contest.predictors, training_set),
         base=base,
-        calibration=Calibration(
-            challenger_ece=scores["challenger"].ece, champion_ece=scores["champion"].ece,
-            challenger_confident_errors=scores["challenger"].confident_errors,
-            champion_confident_errors=scores["champion"].confident_errors,
-        ),
+        calibration=_calibration(scores),
         corrections=bench.corrections(),
-        slices=slices,
+        slices=(worsened, bench.unknown(), bench.kept_as_known(answers)),
+        confident=(bench.confident(answers), sure_of_worsened),
         acceptance=tuple(bench.acceptance(item) for item in sets),
     )  # fmt: skip
     return decide(evidence), scores
+
+
+def _calibration(scores: Mapping[str, Scores]) -> Calibration:
+    reference = scores.get("reference")
+    return Calibration(
+        challenger_ece=scores["challenger"].ece,
+        champion_ece=scores["champion"].ece,
+        challenger_confident_errors=scores["challenger"].confident_errors,
+        champion_confident_errors=scores["champion"].confident_errors,
+        reference_ece=reference.ece if reference else math.nan,
+        reference_confident_errors=reference.confident_errors if reference else math.nan,
+    )
 
 
 def base_classes(training_set: TrainingSet) -> np.ndarray:
@@ -194,13 +201,21 @@ class _Bench:
         """Answers by role on the base test images, and who was right."""
         answers = self._ask(self._images)
         rights = {role: item.right(self._classes) for role, item in answers.items()}
-        return answers, _paired("base test", rights, self._groups, self._classes)
+        return answers, _paired(BASE, rights, self._groups, self._classes)
 
-    def corrupted(self) -> Paired:
-        """Base test images made worse in many ways."""
+    def confident(self, answers: Mapping[str, Answers]) -> Paired:
+        """Base test images; right is the true class, called "confident"."""
+        sure = {role: item.right(self._classes) & item.confident for role, item in answers.items()}
+        return _paired(BASE, sure, self._groups)
+
+    def corrupted(self) -> tuple[Paired, Paired]:
+        """Base test images made worse in many ways: who was right, and who was right and "confident"."""
         images, origin = corrupted(self._images)
-        rights = {role: item.right(self._classes[origin]) for role, item in self._ask(images).items()}
-        return _paired("corrupted images", rights, self._groups[origin])
+        answers = self._ask(images)
+        rights = {role: item.right(self._classes[origin]) for role, item in answers.items()}
+        sure = {role: rights[role] & item.confident for role, item in answers.items()}
+        groups = self._groups[origin]
+        return _paired(CORRUPTED, rights, groups), _paired(CORRUPTED, sure, groups)
 
     def unknown(self) -> Paired:
         """Images of nothing that the model knows; right is to say so."""
@@ -208,12 +223,12 @@ class _Bench:
 
         images = unknown_images(N_UNKNOWN, seed=UNKNOWN_SEED)
         rights = {role: item.unknown for role, item in self._ask(images).items()}
-        return _paired("unknown images kept out", rights, np.arange(len(images)))
+        return _paired(UNKNOWN, rights, np.arange(len(images)))
 
     def kept_as_known(self, answers: Mapping[str, Answers]) -> Paired:
         """Base test images; wrong is to call one unknown."""
         rights = {role: ~item.unknown for role, item in answers.items()}
-        return _paired("base test kept as known", rights, self._groups)
+        return _paired(KNOWN, rights, self._groups)
 
     def corrections(self) -> Paired | None:
         """Held-out corrections; None while there are none."""
@@ -221,39 +236,27 @@ class _Bench:
         if not held_out.any():
             return None
         given = np.array([NONE_OF_THESE if label is None else label for label in self._set.corrections.labels])
-        return self._useful("held-out corrections", self._set.corrections.images[held_out], given[held_out])
+        images = self._set.corrections.images[held_out]
+        return self._useful("held-out corrections", images, given[held_out], groups=twin_groups(images))
 
     def acceptance(self, item: AcceptanceSet) -> Paired:
         """A site's own images."""
-        return self._useful(item.name, item.images, item.classes, groups=item.groups, floor=item.floor)
+        part = self._useful(item.name, item.images, item.classes, groups=item.groups)
+        return replace(part, floor=item.floor)
 
-    def _useful(
-        self,
-        name: str,
-        images: np.ndarray,
-        classes: np.ndarray,
-        *,
-        groups: np.ndarray | None = None,
-        floor: float | None = None,
-    ) -> Paired:
-        rights = {role: item.useful(classes) for role, item in self._ask(images).items()}
-        return _paired(name, rights, np.arange(len(images)) if groups is None else groups, floor=floor)
+    def _useful(self, name: str, images: np.ndarray, classes: np.ndarray, *, groups: np.ndarray) -> Paired:
+        return _paired(name, {role: item.useful(classes) for role, item in self._ask(images).items()}, groups)
 
     def _ask(self, images: np.ndarray) -> dict[str, Answers]:
         return {role: answer(predictor, images) for role, predictor in self._predictors.items()}
 
 
 def _paired(
-    name: str,
-    rights: Mapping[str, np.ndarray],
-    groups: np.ndarray,
-    classes: np.ndarray | None = None,
-    *,
-    floor: float | None = None,
+    name: str, rights: Mapping[str, np.ndarray], groups: np.ndarray, classes: np.ndarray | None = None
 ) -> Paired:
     return Paired(
         name=name, challenger=rights["challenger"], champion=rights["champion"], reference=rights.get("reference"),
-        groups=groups, classes=classes, floor=floor,
+        groups=groups, classes=classes,
     )  # fmt: skip
 
 
@@ -266,23 +269,34 @@ def _infrastructure(
         load_error="",
         champion_labels=old.metadata.labels,
         challenger_labels=new.metadata.labels,
-        golden_error=golden_error(new, *read_golden(loop, challenger)),
+        golden_error=_golden_error(loop, challenger, new),
         golden_tolerance=GOLDEN_TOLERANCE,
         challenger_ms=ours,
         champion_ms=theirs,
     )
 
 
+def _golden_error(loop: Loop, challenger: ModelVersion, predictor: Predictor) -> float:
+    """Infinite where the recorded answers are gone or can't be read."""
+    try:
+        return golden_error(predictor, *read_golden(loop, challenger))
+    except (NotFoundError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return math.inf
+
+
 def _keep(loop: Loop, challenger: ModelVersion, found: GateReport) -> None:
     """Report, plots and card with the run, a copy in S3, and the verdict on the version."""
     raw = found.to_json()
-    files = {REPORT_FILE: raw, CARD_FILE: model_card(read_origin(loop, challenger), found).encode()}
+    files = {CARD_FILE: model_card(read_origin(loop, challenger), found).encode()}
     if found.scores:
         files |= {f"plots/{name}": png for name, png in report_plots(found).items()}
         metrics = [flat_metrics(role, scores) for role, scores in found.scores.items()]
         loop.registry.log_metrics(challenger.run_id, {name: x for part in metrics for name, x in part.items()})
-    loop.registry.attach(challenger.run_id, files)
-    loop.objects.ensure(f"reports/{loop.registry.model}/version={found.version}/{found.key}.json", raw)
+    place = f"reports/{loop.registry.model}/version={found.version}/{found.key}"
+    for name, data in files.items():
+        loop.objects.ensure(f"{place}/{name}", data, content_type=CONTENT_TYPES[PurePosixPath(name).suffix])
+    loop.objects.ensure(f"{place}.json", raw, content_type="application/json")
+    loop.registry.attach(challenger.run_id, {**files, REPORT_FILE: raw})
     loop.registry.set_tags(challenger.version, _verdict(found))
     aliased = loop.registry.version_of(CHALLENGER)
     if challenger.version not in (found.champion_version, aliased):

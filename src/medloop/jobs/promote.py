@@ -11,10 +11,11 @@ from datetime import datetime
 from medloop.core.lineage import rollback_from
 from medloop.core.report import GateReport
 from medloop.errors import MedloopError, StaleError
+from medloop.jobs.comparison import comparison_key
 from medloop.jobs.loop import Loop
 from medloop.jobs.moves import drop_challenger, move_alias, moves
 from medloop.jobs.training_record import recorded_report
-from medloop.stores.registry import CHAMPION
+from medloop.stores.registry import CHAMPION, REFERENCE
 
 
 class PromotionError(MedloopError):
@@ -35,7 +36,8 @@ def promote(loop: Loop, *, version: str, by: str, reason: str = "", force: bool 
     """Make a version the champion if its gate report says yes; `force` overrules it, for a person with a reason.
 
     Raises:
-        StaleError: The champion is no longer the one that the version was judged against.
+        StaleError: The judgement is no longer of today: there is another champion, reference or acceptance set by now,
+            or the gate has other rules.
         PromotionError: There is no gate report, or a forced promotion has no reason.
     """
     if force and not reason.strip():
@@ -68,6 +70,7 @@ def _against(loop: Loop, version: str, current: str | None, report: GateReport |
             f"version {version} was judged against version {report.champion_version}, and the champion is "
             f"{current or 'none'} by now: run `medloop evaluate {version}` again"
         )
+    _require_todays_judgement(loop, report)
     back = rollback_from(moves(loop), version)
     if back and datetime.fromisoformat(back.at) > datetime.fromisoformat(report.at):
         return (
@@ -75,3 +78,17 @@ def _against(loop: Loop, version: str, current: str | None, report: GateReport |
             f"judgement does not bring it back; a person can: `medloop promote {version} --force --reason …`",
         )
     return ()
+
+
+def _require_todays_judgement(loop: Loop, report: GateReport) -> None:
+    """That an evaluation would find this report, and not make another one."""
+    reference = loop.registry.version_of(REFERENCE)
+    sets = loop.acceptance_sets.declarations()
+    version, champion = report.version, report.champion_version
+    if report.key == comparison_key(version, champion=champion, reference=reference, sets=sets):
+        return
+    if report.reference_version != reference:
+        since = f"against reference {report.reference_version or 'none'}, and that is {reference or 'none'} by now"
+    else:
+        since = "before the acceptance sets or the gate's rules were what they are now"
+    raise StaleError(f"version {version} was judged {since}: run `medloop evaluate {version}` again")

@@ -106,18 +106,20 @@ class ObjectStore:
         with self._translated("writing", key):
             obstore.put(self._backend, key, data)
 
-    def create(self, key: str, data: bytes) -> None:
+    def create(self, key: str, data: bytes, *, content_type: str | None = None) -> None:
         """Write where nothing is yet (`If-None-Match: *`), or `AlreadyExistsError`."""
+        attributes: Any = {"Content-Type": content_type} if content_type else None
         with self._translated("writing", key):
-            obstore.put(self._backend, key, data, mode="create")
+            obstore.put(self._backend, key, data, mode="create", attributes=attributes)
 
-    def ensure(self, key: str, data: bytes) -> bool:
+    def ensure(self, key: str, data: bytes, *, content_type: str | None = None) -> bool:
         """Write unless the key exists; True if it was new.
 
-        For keys that name their content (a hash, an event id): what is there already is not compared.
+        For keys that name their content (a hash, an event id): what is there already is not compared. `content_type`
+        is for people who open the object in a browser.
         """
         try:
-            self.create(key, data)
+            self.create(key, data, content_type=content_type)
         except AlreadyExistsError:
             return False
         return True

@@ -1,0 +1,24 @@
+"""What a judgement of the gate was about, as a key: the same comparison has the same key, and is not made twice.
+
+Says nothing of how it came out. Light: whoever promotes needs it, and none of what measures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from medloop.stores.acceptance_sets import AcceptanceSet, Declaration
+
+GATE_RULES: Final = "5"  # changes when the gate's rules do, so that old reports don't count as new ones
+
+
+def comparison_key(
+    version: str, *, champion: str, reference: str | None, sets: Sequence[AcceptanceSet | Declaration]
+) -> str:
+    """Of a version with these under the gate's rules of today; `sets` in the order of their names."""
+    parts = [GATE_RULES, version, champion, reference, [(item.name, item.set_id, item.floor) for item in sets]]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
