@@ -40,7 +40,7 @@ class Models(World):
         self.registry = MemoryRegistry()
         super().__init__(ObjectStore.in_memory(), home, registry=self.registry)
         self.loop = replace(self.loop, promotion_lease=self.lease())
-        self.registry.add(b"")
+        self.registry.add(b"", tags={"labels": json.dumps(["CXR", "Hand"])})
 
     def lease(self) -> Lease:
         return Lease(self.objects, LEASE, now=lambda: self.now)

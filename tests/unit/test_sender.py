@@ -32,8 +32,9 @@ class FailingStore(ObjectStore):
     fail: Callable[[str, str], Exception | None] = staticmethod(lambda call, key: None)
     fail_late: Callable[[str, str], Exception | None] = staticmethod(lambda call, key: None)
 
-    def create(self, key: str, data: bytes) -> None:
-        self._guarded("create", key, lambda: super(FailingStore, self).create(key, data))
+    def create(self, key: str, data: bytes, *, content_type: str | None = None) -> None:
+        write = super().create
+        self._guarded("create", key, lambda: write(key, data, content_type=content_type))
 
     def head(self, key: str) -> Any:
         return self._guarded("head", key, lambda: super(FailingStore, self).head(key))

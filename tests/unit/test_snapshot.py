@@ -335,8 +335,9 @@ class Failing(ObjectStore):
             raise StoreUnavailableError("the store cannot be reached")
         return result
 
-    def create(self, key: str, data: bytes) -> None:
-        self._changing(lambda: super(Failing, self).create(key, data))
+    def create(self, key: str, data: bytes, *, content_type: str | None = None) -> None:
+        write = super().create
+        self._changing(lambda: write(key, data, content_type=content_type))
 
     def replace(self, key: str, data: bytes, e_tag: str) -> str:
         return str(self._changing(lambda: super(Failing, self).replace(key, data, e_tag)))
