@@ -31,18 +31,13 @@ KNOWN: Final = "base test kept as known"
 # What no class and no slice may fall below, however slowly, where champion or reference are not below it themselves:
 # far under what the bundled sample's first model reaches (docs/gate.md), so that only what is broken falls so low.
 CLASS_FLOOR: Final = 0.90
-SLICE_FLOORS: Final[Mapping[str, float]] = {
-    CORRUPTED: 0.75,
-    UNKNOWN: 0.30,
-    KNOWN: 0.90,
-}  # the slices that must be there
+SLICE_FLOORS: Final[Mapping[str, float]] = {CORRUPTED: 0.75, UNKNOWN: 0.30, KNOWN: 0.90}  # all must be there
 # Points of answers both right and "confident" that may be lost. Thresholds are fitted anew in each training, and the
 # shares move with them: by up to 5 and 12 points in three trainings on the bundled sample (docs/gate.md).
 CONFIDENT_MOST: Final[Mapping[str, float]] = {BASE: 0.10, CORRUPTED: 0.15}
 CORRECTIONS_MOST: Final = 0.025  # for held-out corrections, where there are
-CORRECTIONS_MANY: Final = (
-    300  # of them: 300 at 5 % discordance bound ±2.1 points; fewer have to come out better or equal
-)
+# Of them: 300 at 5 % discordance bound ±2.1 points; fewer have to come out better or equal.
+CORRECTIONS_MANY: Final = 300
 CALIBRATION_FLOOR: Final = 0.02  # expected calibration error that is always good enough
 CALIBRATION_SLACK: Final = 0.01  # and how much above the champion's and the reference's it may be
 CONFIDENT_ERRORS: Final = 0.01  # share of errors among "confident" answers that is always good enough
