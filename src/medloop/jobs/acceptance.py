@@ -37,9 +37,7 @@ class AcceptanceResult:
     set_id: str | None
     images: int
     floor: float
-    learned: int = (
-        0  # images that a version was trained on, or on a near copy: left out, or kept because that was asked
-    )
+    learned: int = 0  # images that a version was trained on, or on near copies: left out, or kept as was asked
     unchecked: tuple[str, ...] = ()  # what the images could not be compared with, in words
 
 
