@@ -8,14 +8,14 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 from tests.corrections_world import World, decoded
-from tests.events import image, objects_at
+from tests.events import START, image, objects_at
 from tests.servers import SeaweedFS, wait_until
 from typer.testing import CliRunner
 
@@ -416,3 +416,19 @@ def test_the_outbox_command_tells_what_waits_and_sends_it(medloop, objects: Obje
     assert json.loads(medloop("outbox", "--json"))["pending"] == 1
     assert "nothing waits" in medloop("outbox", "--flush")
     assert set(stored_ids(objects)) == {event_id}
+
+
+def test_the_last_word_counts_whichever_machine_it_was_said_on(objects: ObjectStore, tmp_path: Path) -> None:
+    """Hand here, CXR there, Hand here again within seconds; and a double click is one event."""
+    here, there = World(objects, tmp_path / "here"), World(objects, tmp_path / "there")
+    for seconds, (machine, label) in enumerate([(here, "Hand"), (here, "Hand"), (there, "CXR"), (here, "Hand")]):
+        machine.now = START + timedelta(seconds=3 * seconds)
+        sha256 = machine.correct(1, label)
+    stored = [
+        key
+        for day in here.loop.corrections.days("corrections")
+        for key in here.loop.corrections.keys("corrections", day)
+    ]
+    assert len(stored) == 3
+    taken = here.loop.snapshots.load(snapshot(here.loop).snapshot_id)
+    assert (taken.image_sha256, taken.labels) == ((sha256,), ("Hand",))
