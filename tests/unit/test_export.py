@@ -53,6 +53,15 @@ def images() -> np.ndarray:
     return np.stack([*images, np.full((64, 64), 25, np.uint8)])
 
 
+def test_scales_of_whole_tensors_are_scalars(network: Network) -> None:
+    """onnxruntime 1.30 and older refuse a list of one."""
+    model = onnx.load_model_from_string(model_file(network, 1.7, METADATA))
+    shapes = {constant.name: tuple(constant.dims) for constant in model.graph.initializer}
+    whole = [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
+    assert len(whole) >= 7
+    assert {shapes[name] for node in whole for name in node.input[1:]} == {()}
+
+
 def test_outputs_are_those_of_the_network(network: Network, images: np.ndarray) -> None:
     raw = Predictor(model_file(network, 1.7, METADATA)).predict_arrays(images)
     with torch.no_grad():

@@ -36,7 +36,7 @@ class Graph:
             array = value.detach().float().cpu().numpy()
         else:
             array = np.asarray(value, dtype=np.float32 if isinstance(value, float) else None)
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        self.constants.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
         return name
 
     def add(self, op: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
