@@ -132,7 +132,8 @@ def _corrections(base: Base, arguments: argparse.Namespace) -> dict[str, Any]:
     unknown = load_unknown(arguments.unknown) if arguments.unknown else {}
     found: dict[str, Any] = {"1,000 corrections": corrections.busy_week(base, weights, config)}
     if "faces" in unknown:  # a hundred people, each once
-        found["faces are none of these"] = corrections.none_of_these(base, onnx, weights, unknown["faces"], config)
+        faces = unknown["faces"].images
+        found["faces are none of these"] = corrections.none_of_these(base, onnx, weights, faces, config)
     return found | {
         f"seed {seed}": corrections.compare(base, external, onnx, weights, config, seed=seed)
         for seed in reversed(range(arguments.seeds))

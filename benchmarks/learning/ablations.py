@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.learning import measure
-from benchmarks.learning.data import Base, External
+from benchmarks.learning.data import Base, External, Unknown
 from medloop.core.learn import augment, export, network, recipe
 from medloop.core.learn.recipe import TrainingConfig, TrainingData, train
 from medloop.core.predict import Predictor
@@ -73,7 +73,7 @@ def _left_out(ablation: Ablation) -> Iterator[None]:
 
 
 def without_each(
-    data: TrainingData, base: Base, external: External, unknown: dict[str, np.ndarray], seeds: int
+    data: TrainingData, base: Base, external: External, unknown: dict[str, Unknown], seeds: int
 ) -> dict[str, Any]:
     """The bars of each variant: the mean over seeds, and the range that the seeds span."""
     found: dict[str, Any] = {}
@@ -92,7 +92,7 @@ def _measured(
     data: TrainingData,
     base: Base,
     external: External,
-    unknown: dict[str, np.ndarray],
+    unknown: dict[str, Unknown],
     ablation: Ablation,
     seed: int,
 ) -> dict[str, float]:

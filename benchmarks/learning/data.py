@@ -14,6 +14,7 @@ from PIL import Image
 
 from medloop.core.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from medloop.core.datasets import scored
+from medloop.core.decode import decode
 from medloop.core.learn.recipe import TrainingData
 from medloop.core.preprocess import preprocess
 from medloop.core.splits import split
@@ -130,10 +131,19 @@ def spread(base: Base, rows: np.ndarray, per_class: int) -> np.ndarray:
     )
 
 
-def load_unknown(folder: Path) -> dict[str, np.ndarray]:
-    """{kind: uint8 [N, 64, 64]}, one subfolder of images a kind. Colour is turned grey as the decoder does."""
-    kinds: dict[str, np.ndarray] = {}
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Images of none of the classes, as the decoder gives them."""
+
+    images: np.ndarray  # uint8 [N, 64, 64]
+    in_colour: np.ndarray  # bool [N], before they were turned grey
+
+
+def load_unknown(folder: Path) -> dict[str, Unknown]:
+    """{kind: images}, one subfolder of image files a kind."""
+    kinds: dict[str, Unknown] = {}
     for kind in sorted(p for p in folder.iterdir() if p.is_dir()):
-        files = sorted(f for f in kind.iterdir() if f.is_file())
-        kinds[kind.name] = np.stack([preprocess(np.asarray(Image.open(f).convert("L"))) for f in files])
+        decoded = [decode(f.read_bytes(), find_text=False) for f in sorted(kind.iterdir()) if f.is_file()]
+        images = np.stack([preprocess(image.pixels) for image in decoded])
+        kinds[kind.name] = Unknown(images, np.array([image.in_colour for image in decoded]))
     return kinds

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.learning.data import Base, External, corrupted
+from benchmarks.learning.data import Base, External, Unknown, corrupted
 from medloop.core.corruptions import CORRUPTIONS
 from medloop.core.learn.calibrate import expected_calibration_error
 from medloop.core.predict import Predictor
@@ -66,7 +66,7 @@ def accuracies(classify: Classifier, base: Base, external: External) -> dict[str
     }
 
 
-def verdicts(predictor: Predictor, base: Base, external: External, unknown: dict[str, np.ndarray]) -> dict[str, Any]:
+def verdicts(predictor: Predictor, base: Base, external: External, unknown: dict[str, Unknown]) -> dict[str, Any]:
     """How honest the model is: errors among confident answers, and what becomes of unknown images."""
     raw = predictor.predict_arrays(external.images)
     said = np.array(predictor.verdicts(raw))
@@ -80,29 +80,32 @@ def verdicts(predictor: Predictor, base: Base, external: External, unknown: dict
         "external_unknown": float(weights[said == "unknown"].sum()),
         "base_confident": float((base_said == "confident").mean()),
         "base_unknown": float((base_said == "unknown").mean()),
-        "unknown": {kind: _unknown(predictor, images, threshold) for kind, images in unknown.items()},
+        "unknown": {kind: _unknown(predictor, pictures, threshold) for kind, pictures in unknown.items()},
     }
 
 
-def _unknown(predictor: Predictor, images: np.ndarray, threshold: float) -> dict[str, float]:
-    raw = predictor.predict_arrays(images)
+def _unknown(predictor: Predictor, unknown: Unknown, threshold: float) -> dict[str, float]:
+    raw = predictor.predict_arrays(unknown.images)
     said = np.array(predictor.verdicts(raw))
+    answers = predictor.predict(list(unknown.images), in_colour=unknown.in_colour.tolist())
     return {
-        "n": len(images),
+        "n": len(said),
+        "in_colour": float(unknown.in_colour.mean()),
         "kept_as_known": float((raw.ood_score < threshold).mean()),  # at the threshold that keeps 95 % of external
-        "confident": float((said == "confident").mean()),
+        "confident": float(np.mean([answer.verdict == "confident" for answer in answers])),
+        "confident_turned_grey": float((said == "confident").mean()),
         "verdict_unknown": float((said == "unknown").mean()),
     }
 
 
 def verdicts_by_probability(
-    classify: Classifier, external: External, unknown: dict[str, np.ndarray], confident: float = 0.8
+    classify: Classifier, external: External, unknown: dict[str, Unknown], confident: float = 0.8
 ) -> dict[str, Any]:
     """The same of a classifier that knows no "none of these": its highest probability is all there is to go by."""
     probabilities = classify(external.images)
     highest, wrong = probabilities.max(1), probabilities.argmax(1) != external.targets
     sure, threshold = highest >= confident, float(np.quantile(highest, 1 - KNOWN_KEPT))
-    strange = {kind: classify(images).max(1) for kind, images in unknown.items()}
+    strange = {kind: classify(images.images).max(1) for kind, images in unknown.items()}
     return {
         "external_confident": float(class_weights(external.targets)[sure].sum()),
         "external_confident_errors": float((wrong & sure).sum() / max(1, sure.sum())),

@@ -1,7 +1,8 @@
 """Images of none of the classes, from what is installed: `python -m benchmarks.learning.unknown FOLDER`.
 
 One subfolder a kind. scikit-image's and scikit-learn's sample pictures with random crops of them, pages of rendered
-text, matplotlib plots, this project's screenshots, the pictures inside installed packages, blank and noise images.
+text, matplotlib plots, this project's screenshots, the pictures inside installed packages, blank and noise images,
+in colour where they are.
 None of it is trained on: training makes its own unknown images by procedure.
 """
 
@@ -39,7 +40,7 @@ def main() -> None:
         counts[kind] = counts.get(kind, 0) + 1
         path = folder / kind / f"{counts[kind]:04}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture.convert("L").save(path)
+        picture.save(path)
     print(counts, "together", sum(counts.values()))
 
 

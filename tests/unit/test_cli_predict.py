@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.hostile.corpus import corpus, dicom, honest, photo
+from PIL import Image
+from tests.hostile.corpus import corpus, dicom, honest, photo, saved
 from tests.models import LABELS, exported, model
 from tests.small_sets import unpacked, zipped
 from typer.testing import CliRunner, Result
@@ -82,6 +83,15 @@ class TestPredict:
         assert (good["model_version"], good["error"]) == ("7", None)
         assert (bad["label"], bad["probabilities"], bad["ood_score"]) == (None, None, None)
         assert str(bad["error"]).startswith("This is a PDF")
+
+    def test_is_not_confident_about_a_picture_in_colour(self, home: Path, tmp_path: Path) -> None:
+        sure = exported(confident_threshold=0.0, confident_ood_threshold=99.0, ood_threshold=99.0)
+        ModelCache(home / "models").write(CachedModel("8", sure))
+        grey = Image.fromarray(photo())
+        coloured = Image.merge("RGB", (grey, grey.transpose(Image.Transpose.FLIP_TOP_BOTTOM), grey))
+        folder = unpacked(tmp_path / "in", {"1.jpg": saved(grey, "JPEG"), "2.jpg": saved(coloured, "JPEG")})
+        lines = records(run("predict", folder, "--format", "jsonl"))
+        assert [line["verdict"] for line in lines] == ["confident", "unsure"]
 
     def test_says_when_the_model_may_not_be_the_newest(self, home: Path, tmp_path: Path) -> None:
         unpacked(tmp_path, {"1.png": PNG})

@@ -71,6 +71,19 @@ def test_verdicts_follow_the_thresholds(thresholds: tuple[float, float, float], 
     assert predictor.verdicts(predictor.predict_arrays(image[None])) == [verdict]
 
 
+@pytest.mark.parametrize(
+    ("thresholds", "verdict"),
+    [((0.0, 99.0, 99.0), "unsure"), ((1.1, 99.0, 99.0), "unsure"), ((0.0, -99.0, -99.0), "unknown")],
+)
+def test_of_a_picture_in_colour_no_answer_is_confident(thresholds: tuple[float, float, float], verdict: str) -> None:
+    predictor = with_thresholds(*thresholds)
+    image = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    grey, coloured = predictor.predict([image, image], in_colour=[False, True])
+    assert coloured.verdict == verdict
+    assert grey.verdict == predictor.predict([image])[0].verdict
+    assert (coloured.label, coloured.confidence, coloured.ood_score) == (grey.label, grey.confidence, grey.ood_score)
+
+
 def test_a_file_without_the_metadata_is_refused() -> None:
     with pytest.raises(ValueError, match="lacks the metadata"):
         ModelMetadata.parse({"labels": '["a"]'})

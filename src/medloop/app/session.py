@@ -61,6 +61,7 @@ class Picture:
     warnings: tuple[str, ...]
     needs_clearance: bool  # it may name a patient
     text_regions: tuple[Region, ...]
+    in_colour: bool
     small: np.ndarray  # uint8 [64, 64], the model's input: a new version answers without decoding again
     thumbnail: str  # data URL
     prediction: Prediction
@@ -162,7 +163,7 @@ class Workbench:
     def renew(self, served: Served) -> int:
         """Answer every picture with another model version; returns how many answers changed. Order and answers stay."""
         pictures = list(self.pictures.values())
-        predictions = served.predictor.predict([picture.small for picture in pictures])
+        predictions = served.predictor.predict([p.small for p in pictures], in_colour=[p.in_colour for p in pictures])
         changed = 0
         for picture, prediction in zip(pictures, predictions, strict=True):
             before = picture.prediction
@@ -290,7 +291,7 @@ class Workbench:
 def _picture(source: Source, image: DecodedImage, served: Served) -> Picture:
     height, width = image.pixels.shape
     small = preprocess(image.pixels, served.predictor.metadata.input_size)
-    (prediction,) = served.predictor.predict([small])
+    (prediction,) = served.predictor.predict([small], in_colour=[image.in_colour])
     return Picture(
         source=source,
         sha256=image.sha256,
@@ -306,6 +307,7 @@ def _picture(source: Source, image: DecodedImage, served: Served) -> Picture:
         warnings=image.warnings,
         needs_clearance=image.needs_clearance,
         text_regions=image.text_regions,
+        in_colour=image.in_colour,
         small=small,
         thumbnail=thumbnail_url(image.pixels),
         prediction=prediction,

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from medloop.core import burnt_in, raster
+from medloop.core import burnt_in, colour, raster
 from medloop.core.kinds import kind_of
 from medloop.core.limits import Limits
 from medloop.core.picture import Picture
@@ -44,6 +44,7 @@ class DecodedImage:
     warnings: tuple[str, ...] = ()  # sentences: text in the picture is likely, …
     needs_clearance: bool = False  # it may name a patient: a person has to look before it is stored
     text_regions: tuple[burnt_in.Region, ...] = ()  # near the border, in pixels; where there may be text
+    in_colour: bool = False  # the file's picture is: the model sees its luminance alone
     resliced: bool = False  # DICOM only: a volume's largest face, cut across its frames; `frame` is the middle one
 
 
@@ -96,10 +97,11 @@ def _described(picture: Picture, kind: str, *, find_text: bool) -> DecodedImage:
     pixels = np.ascontiguousarray(picture.pixels)
     pixels.flags.writeable = False
     regions = burnt_in.text_regions(pixels) if find_text else ()
+    warnings = picture.warnings + ((colour.WARNING,) if picture.in_colour else ()) + burnt_in.warning(regions)
     return DecodedImage(
         pixels=pixels, sha256=content_sha256(pixels), kind=kind, frames=picture.frames, frame=picture.frame,
-        technical=picture.technical, warnings=picture.warnings + burnt_in.warning(regions),
-        needs_clearance=picture.needs_clearance or bool(regions), text_regions=regions, resliced=picture.resliced,
+        technical=picture.technical, warnings=warnings, needs_clearance=picture.needs_clearance or bool(regions),
+        text_regions=regions, in_colour=picture.in_colour, resliced=picture.resliced,
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from pydicom.pixels.processing import apply_color_lut
 
 from medloop.core import geometry, voi
 from medloop.core.codecs import plugin_for
+from medloop.core.colour import in_colour
 from medloop.core.dicom_frames import TooMuchWorkError, decode_frame, decode_lines
 from medloop.core.dicom_tags import (
     GROUPS,
@@ -62,14 +63,15 @@ def read(data: bytes, *, limits: Limits, frame: int | None, window: tuple[float,
     _check_size(dataset, frames, limits)
     warnings = warnings_about(dataset)
     pixels, notes = _across(dataset, frames, limits, window) if frame is None and frames > 1 else (None, ())
-    resliced = pixels is not None
+    resliced, coloured = pixels is not None, False
     if pixels is None:
         stored = decode_frame(dataset, chosen, limits)
-        levels = _grey_levels(stored, dataset, chosen, window) if stored.ndim == 2 else _luminance(stored, dataset)
+        levels, coloured = _levels(stored, dataset, chosen, window)
         pixels = geometry.square_pixels(levels, geometry.pixel_size(dataset, chosen), limits)
     return Picture(
-        pixels, frames, chosen, technical(dataset), warnings + notes, needs_clearance=bool(warnings), resliced=resliced
-    )
+        pixels, in_colour=coloured, frames=frames, frame=chosen, technical=technical(dataset),
+        warnings=warnings + notes, needs_clearance=bool(warnings), resliced=resliced,
+    )  # fmt: skip
 
 
 def _across(
@@ -114,19 +116,22 @@ def _check_size(dataset: Dataset, frames: int, limits: Limits) -> None:
         raise DecodeError(f"The picture in this DICOM file is cut off: {columns} × {rows} pixels were promised.")
 
 
-def _luminance(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
-    """RGB [H, W, 3] of 8 or 16 bits to grey levels."""
-    bits = min(integer(dataset, "BitsStored", 8), 8 * stored.dtype.itemsize)
-    if stored.dtype != np.uint8:
-        stored = (stored >> max(bits - 8, 0)).astype(np.uint8)
-    return np.asarray(Image.fromarray(stored).convert("L"))
-
-
-def _grey_levels(stored: np.ndarray, dataset: Dataset, frame: int, window: tuple[float, float] | None) -> np.ndarray:
-    if code(dataset, "PhotometricInterpretation") == "PALETTE COLOR":
-        return _through_palette(stored, dataset)
+def _levels(
+    stored: np.ndarray, dataset: Dataset, frame: int, window: tuple[float, float] | None
+) -> tuple[np.ndarray, bool]:
+    """Grey levels [H, W] of a stored frame, and whether it is in colour."""
+    palette = code(dataset, "PhotometricInterpretation") == "PALETTE COLOR"
+    if stored.ndim == 3 or palette:
+        rgb = Image.fromarray(_through_palette(stored, dataset) if stored.ndim == 2 else _eight_bits(stored, dataset))
+        return np.asarray(rgb.convert("L")), in_colour(rgb)
     sources = list(_sources(dataset, frame))
-    return _seen(stored, _modality(sources, dataset), sources, dataset, window)
+    return _seen(stored, _modality(sources, dataset), sources, dataset, window), False
+
+
+def _eight_bits(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """RGB [H, W, 3] of 8 or 16 bits to 8."""
+    bits = min(integer(dataset, "BitsStored", 8), 8 * stored.dtype.itemsize)
+    return stored if stored.dtype == np.uint8 else (stored >> max(bits - 8, 0)).astype(np.uint8)
 
 
 def _levels_of_lines(
@@ -165,7 +170,7 @@ def _through_palette(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
     rgb = apply_color_lut(stored, dataset)
     if rgb.dtype != np.uint8:
         rgb = (rgb >> 8).astype(np.uint8)
-    return np.asarray(Image.fromarray(np.ascontiguousarray(rgb[..., :3])).convert("L"))
+    return np.ascontiguousarray(rgb[..., :3])
 
 
 def _sources(dataset: Dataset, frame: int) -> Iterator[Dataset]:

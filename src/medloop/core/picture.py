@@ -13,6 +13,7 @@ class Picture:
     """One picture out of a file."""
 
     pixels: np.ndarray  # uint8 [H, W], grey
+    in_colour: bool = False  # the file's picture was, and only its luminance is here
     frames: int = 1
     frame: int = 0
     technical: Mapping[str, str] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -77,13 +77,19 @@ class Predictor:
         self._session = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
         self.metadata = ModelMetadata.parse(self._session.get_modelmeta().custom_metadata_map)
 
-    def predict(self, images: Sequence[np.ndarray]) -> list[Prediction]:
-        """One prediction an image, in order. `images`: grey uint8 [H, W] of any size."""
+    def predict(self, images: Sequence[np.ndarray], *, in_colour: Sequence[bool] = ()) -> list[Prediction]:
+        """One prediction an image, in order. `images`: grey uint8 [H, W] of any size.
+
+        `in_colour`: for each, whether it is the luminance of a picture in colour (`DecodedImage.in_colour`). Of such a
+        picture the model has not seen everything, so the answer is "unsure" at best.
+        """
         if len(images) == 0:
             return []
         size = self.metadata.input_size
         raw = self.predict_arrays(np.stack([preprocess(image, size) for image in images]))
-        return [self._prediction(raw, i) for i in range(len(images))]
+        predictions = [self._prediction(raw, i) for i in range(len(images))]
+        coloured = in_colour or [False] * len(images)
+        return [_less_sure(p) if c else p for p, c in zip(predictions, coloured, strict=True)]
 
     def predict_arrays(self, images: np.ndarray) -> RawOutputs:
         """The raw outputs for preprocessed uint8 images [N, 64, 64]."""
@@ -114,3 +120,7 @@ class Predictor:
             embedding=raw.embedding[i],
             cam=raw.cam[i, best],
         )
+
+
+def _less_sure(prediction: Prediction) -> Prediction:
+    return replace(prediction, verdict="unsure") if prediction.verdict == "confident" else prediction

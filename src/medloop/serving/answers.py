@@ -67,19 +67,23 @@ def available_cores() -> int:
 
 def _answer_batch(predictor: Predictor, batch: Sequence[Input], limits: Limits) -> list[Answer]:
     read = [_read(item, limits, predictor.metadata.input_size) for item in batch]
-    predictions = iter(predictor.predict([small for small in read if isinstance(small, np.ndarray)]))
+    seen = [found for found in read if not isinstance(found, str)]
+    small, in_colour = [found[0] for found in seen], [found[1] for found in seen]
+    predictions = iter(predictor.predict(small, in_colour=in_colour))
     return [
-        Answer(item.path, next(predictions)) if isinstance(small, np.ndarray) else Answer(item.path, None, small)
-        for item, small in zip(batch, read, strict=True)
+        Answer(item.path, None, found) if isinstance(found, str) else Answer(item.path, next(predictions))
+        for item, found in zip(batch, read, strict=True)
     ]
 
 
-def _read(item: Input, limits: Limits, size: int) -> np.ndarray | str:
-    """The model's input for one item, or why there is none."""
+def _read(item: Input, limits: Limits, size: int) -> tuple[np.ndarray, bool] | str:
+    """The model's input for one item and whether it was in colour, or why there is none."""
     try:
         data = item.read()
-        pixels = decode(data, limits=limits, find_text=False).pixels if isinstance(data, bytes) else data
-        return preprocess(pixels, size)
+        if not isinstance(data, bytes):
+            return preprocess(data, size), False
+        image = decode(data, limits=limits, find_text=False)
+        return preprocess(image.pixels, size), image.in_colour
     except (MedloopError, ValueError) as error:  # preprocess raises ValueError for arrays that are no grey image
         return str(error)
     except OSError as error:

@@ -57,7 +57,8 @@ class Classifier:
             DecodeError: It cannot be read as an image.
             OSError: There is no such file.
         """
-        return self._champion.current().predictor.predict([self._pixels(image)])[0]
+        pixels, in_colour = self._seen(image)
+        return self._champion.current().predictor.predict([pixels], in_colour=[in_colour])[0]
 
     def predict_many(self, images: Iterable[Image]) -> Iterator[Prediction]:
         """The answers in order, on all cores and in bounded memory; one version answers for all of them.
@@ -85,7 +86,7 @@ class Classifier:
             MedloopError: The data set cannot be read.
         """
         served = self._champion.current()
-        small = preprocess(self._pixels(image), served.predictor.metadata.input_size)
+        small = preprocess(self._seen(image)[0], served.predictor.metadata.input_size)
         (prediction,) = served.predictor.predict([small])
         return neighbours(self._reference_of(served), small, prediction.embedding, k=k)
 
@@ -93,9 +94,13 @@ class Classifier:
         """Stop following promotions."""
         self._champion.stop()
 
-    def _pixels(self, image: Image) -> np.ndarray:
+    def _seen(self, image: Image) -> tuple[np.ndarray, bool]:
+        """Grey pixels, and whether the image is in colour."""
         data = _contents(image)
-        return decode(data, limits=self._limits, find_text=False).pixels if isinstance(data, bytes) else data
+        if not isinstance(data, bytes):
+            return data, False
+        decoded = decode(data, limits=self._limits, find_text=False)
+        return decoded.pixels, decoded.in_colour
 
     def _reference_of(self, served: Served) -> Reference:
         with self._embedding:
