@@ -1,0 +1,105 @@
+"""Whether a GPU learns the same as the processor: `python -m benchmarks.devices [--devices cpu cuda] [--preset full]`.
+
+Trains on the bundled sample, twice on each device with the same seed, and compares weights, scores on the sample's test
+images, and answers between devices. Prints a line as each training ends. Needs the repository, torch, onnx,
+onnxruntime, safetensors and Pillow, no service and no network, so that a borrowed machine can run it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from PIL import Image
+
+from medloop.core.learn.recipe import TrainedModel, TrainingConfig, TrainingData, train
+from medloop.core.predict import Predictor, RawOutputs
+from medloop.core.splits import split
+
+SAMPLE: Final = Path(__file__).parents[1] / "src" / "medloop" / "data" / "medical-mnist-sample.zip"
+PRESETS: Final = {"sample": TrainingConfig.sample, "full": TrainingConfig.full}
+
+
+def main() -> None:
+    arguments = _arguments()
+    data, images, targets = _sample()
+    config = replace(PRESETS[arguments.preset](0), **({"steps": arguments.steps} if arguments.steps else {}))
+    first: dict[str, RawOutputs] = {}
+    for device in arguments.devices:
+        models = [train(data, replace(config, device=device)) for _ in range(arguments.repeats)]
+        first[device] = Predictor(models[0].onnx).predict_arrays(images)
+        _say(
+            device=_named(device),
+            torch=torch.__version__,
+            steps=config.steps,
+            **_described(models, first[device], targets),
+        )
+    one, *others = first
+    for other in others:
+        _say(compared=f"{one} with {other}", **_apart(first[one], first[other]))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.devices", description=__doc__)
+    parser.add_argument("--devices", nargs="+", default=["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"])
+    parser.add_argument(
+        "--preset", default="sample", choices=sorted(PRESETS), help="whose recipe; the data is the sample"
+    )
+    parser.add_argument("--steps", type=int, help="instead of the preset's")
+    parser.add_argument("--repeats", type=int, default=2, help="trainings a device, to see whether they are the same")
+    return parser.parse_args()
+
+
+def _sample() -> tuple[TrainingData, np.ndarray, np.ndarray]:
+    """What to train on, and test images with their classes."""
+    with zipfile.ZipFile(SAMPLE) as archive:
+        rows = list(csv.DictReader(io.TextIOWrapper(archive.open("groups.csv"))))
+        images = np.stack([np.asarray(Image.open(archive.open(row["file"])).convert("L")) for row in rows])
+    classes = [row["file"].split("/")[0] for row in rows]
+    labels = tuple(sorted(set(classes)))
+    targets, groups = np.array([labels.index(c) for c in classes]), np.array([int(row["group"]) for row in rows])
+    parts = split(targets, groups)
+    a, b = parts.train, parts.validation
+    none = np.zeros((0, *images.shape[1:]), np.uint8), np.zeros(0, np.int64)
+    data = TrainingData(labels, images[a], targets[a], groups[a], images[b], targets[b], *none)
+    return data, images[parts.test], targets[parts.test]
+
+
+def _described(models: list[TrainedModel], raw: RawOutputs, targets: np.ndarray) -> dict[str, Any]:
+    return {
+        "seconds": [round(model.seconds, 1) for model in models],
+        "same_weights": len({model.weights_sha256 for model in models}) == 1,
+        "accuracy": float((raw.probabilities.argmax(1) == targets).mean()),
+        "shifted_accuracy": models[0].metrics["shifted_accuracy"],  # of altered views of held-out images
+        "unknown_rejected": models[0].metrics["unknown_rejected"],
+        "n": len(targets),
+    }
+
+
+def _apart(one: RawOutputs, other: RawOutputs) -> dict[str, float]:
+    apart = np.abs(one.probabilities - other.probabilities).max(1)
+    return {
+        "same_label": float((one.probabilities.argmax(1) == other.probabilities.argmax(1)).mean()),
+        "probability_apart_p50": float(np.median(apart)),
+        "probability_apart_p99": float(np.quantile(apart, 0.99)),
+    }
+
+
+def _named(device: str) -> str:
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+
+
+def _say(**found: Any) -> None:
+    print(json.dumps(found), flush=True)
+
+
+if __name__ == "__main__":
+    main()
