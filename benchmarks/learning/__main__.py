@@ -1,7 +1,8 @@
 """The bars of the learning core, one command each.
 
-    python -m benchmarks.learning train       --data ZIP --groups CSV [--preset full|sample]
+    python -m benchmarks.learning train       --data ZIP --groups CSV [--preset full|sample] [--seeds 3]
     python -m benchmarks.learning bars        --data ZIP --groups CSV --external DIR [--unknown DIR] [--peers]
+                                              [--seeds 3]
     python -m benchmarks.learning corrections --data ZIP --groups CSV --external DIR [--unknown DIR] [--seeds 2]
     python -m benchmarks.learning speed       --data ZIP --groups CSV [--peers]
     python -m benchmarks.learning resnet      --data ZIP --groups CSV [--epochs 3]
@@ -28,7 +29,7 @@ import torch
 from benchmarks.learning import ablations, corrections, measure, peers, speed
 from benchmarks.learning.data import CACHE, Base, load_base, load_external, load_unknown
 from medloop.core.holdout import twins
-from medloop.core.learn.recipe import TrainingConfig, train
+from medloop.core.learn.recipe import TrainingConfig, TrainingData, train
 from medloop.core.predict import Predictor
 from medloop.core.training_set import Corrections, TrainingSet, assemble
 from medloop.jobs.train import training_data
@@ -72,8 +73,13 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _model(arguments: argparse.Namespace, suffix: str) -> bytes:
-    return (CACHE / f"{arguments.model or arguments.preset}.{suffix}").read_bytes()
+def _model_file(arguments: argparse.Namespace, suffix: str, seed: int = 0) -> Path:
+    name = arguments.model or arguments.preset
+    return CACHE / (f"{name}-{seed}.{suffix}" if seed else f"{name}.{suffix}")
+
+
+def _model(arguments: argparse.Namespace, suffix: str, seed: int = 0) -> bytes:
+    return _model_file(arguments, suffix, seed).read_bytes()
 
 
 def _sample() -> TrainingSet:
@@ -90,11 +96,15 @@ def _unseen(base: Base) -> Base:
 
 def _train(base: Base, arguments: argparse.Namespace) -> dict[str, Any]:
     data = base.training_data() if arguments.preset == "full" else training_data(_sample())
-    config = TrainingConfig.full() if arguments.preset == "full" else TrainingConfig.sample()
+    return {f"seed {seed}": _train_one(data, arguments, seed) for seed in range(arguments.seeds)}
+
+
+def _train_one(data: TrainingData, arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
+    config = TrainingConfig.full(seed) if arguments.preset == "full" else TrainingConfig.sample(seed)
     cpu = time.process_time()
     model = train(data, config, progress=lambda share, phrase: print(f"{share:4.0%} {phrase}", end="\r"))
-    (CACHE / f"{arguments.preset}.onnx").write_bytes(model.onnx)
-    (CACHE / f"{arguments.preset}.safetensors").write_bytes(model.safetensors)
+    _model_file(arguments, "onnx", seed).write_bytes(model.onnx)
+    _model_file(arguments, "safetensors", seed).write_bytes(model.safetensors)
     return {
         "seconds": model.seconds,
         "cpu_seconds": time.process_time() - cpu,
@@ -108,14 +118,13 @@ def _train(base: Base, arguments: argparse.Namespace) -> dict[str, Any]:
 def _bars(base: Base, arguments: argparse.Namespace) -> dict[str, Any]:
     external = load_external(arguments.external, base.labels)
     base = base if arguments.preset == "full" else _unseen(base)
-    predictor = Predictor(_model(arguments, "onnx"))
     unknown = load_unknown(arguments.unknown) if arguments.unknown else {}
-
-    def classify(images: np.ndarray) -> np.ndarray:
-        return predictor.predict_arrays(images).probabilities
-
-    results: dict[str, Any] = {"medloop": measure.accuracies(classify, base, external)}
-    results["medloop"] |= measure.verdicts(predictor, base, external, unknown)
+    results: dict[str, Any] = {}
+    for seed in range(arguments.seeds):
+        predictor = Predictor(_model(arguments, "onnx", seed))
+        results[f"medloop, seed {seed}"] = measure.accuracies(
+            lambda images, predictor=predictor: predictor.predict_arrays(images).probabilities, base, external
+        ) | measure.verdicts(predictor, base, external, unknown)
     if arguments.peers:
         resnet, seconds = peers.train_resnet18(base, CACHE, arguments.epochs)
         results["1-NN"] = measure.accuracies(peers.nearest_neighbour(base), base, external)

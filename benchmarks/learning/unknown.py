@@ -31,6 +31,7 @@ KINDS: Final = {
 CROPS: Final = 20  # of each picture
 SITE_PACKAGES: Final = Path(np.__file__).parent.parent
 SCREENSHOTS: Final = Path(__file__).parents[2] / "docs" / "screenshots"
+SHOW_CLASSES: Final = ("classify", "corrections", "review")  # these pages' screenshots show pictures of the classes
 
 
 def main() -> None:
@@ -55,7 +56,8 @@ def _pictures(rng: np.random.Generator) -> Iterator[tuple[str, Image.Image]]:
     faces = np.load(samples / "lfw_subset.npy")[:100]
     yield from (("faces", Image.fromarray((255 * face).astype(np.uint8))) for face in faces)
     for path in sorted(SCREENSHOTS.glob("*.png")):
-        yield from (("screenshots", view) for view in _views(Image.open(path), rng, crops=4))
+        if not path.name.startswith(SHOW_CLASSES):
+            yield from (("screenshots", view) for view in _views(Image.open(path), rng, crops=9))
     for _ in range(60):
         yield "documents", _page(rng)
         yield "plots", _plot(rng)

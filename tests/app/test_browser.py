@@ -72,6 +72,7 @@ def test_arrows_on_the_slices_stay_with_the_picture(page):
     scan: FilePayload = {"name": "a.dcm", "mimeType": "application/dicom", "buffer": ct_stack((50, 120, 200))}
     give(page, scan, {**scan, "name": "b.dcm"})
     says(page, "summary", "2 pictures")
+    settle(page)
     shown = page.locator(".st-key-picture").inner_text()
     page.get_by_role("slider", name="Slice").first.focus()
     press(page, "ArrowRight")
