@@ -43,7 +43,7 @@ ABLATIONS = {
     "without text, borders, lines, patches": Ablation(("draw_over", "frame", "interfere", "occlude")),
     "without averaged weights": Ablation(config={"averaging": 0.0}),
     "without leaving out the worst views": Ablation(config={"trimmed": 0.0}),
-    "without unaltered images": Ablation(config={"unaltered": 0.0}),
+    "without unaltered images": Ablation(config={"unaltered_at_first": 0.0, "unaltered": 0.0}),
     "with the standardised view alone": Ablation(views=(1.0, 0.0)),
     "with the plain view alone": Ablation(views=(0.0, 1.0)),
     "twice as wide": Ablation(widths=(32, 64, 128, 192)),

@@ -53,6 +53,16 @@ def test_rerendering_separates_air_lung_and_tissue(slices: torch.Tensor) -> None
     assert len(air.round().unique()) > 10
 
 
+def test_behind_a_black_background_no_window_is_applied_but_other_greys_are(slices: torch.Tensor) -> None:
+    black = (slices - 101).clamp(min=0)
+    shown = rerender(black.clone(), generator())
+    background, tissue = shown[:, 2, 2], shown[:, 32, 32]
+    assert (tissue == black[:, 32, 32]).all()  # an MRI is not shown in a lung window
+    assert len(background.round().unique()) > 10
+    windowed = rerender(slices.clone(), generator())[:, 32, 32]
+    assert (windowed != slices[:, 32, 32]).float().mean() > 0.4
+
+
 def test_rerendering_leaves_an_image_without_a_flat_background_alone() -> None:
     images = torch.randint(0, 256, (8, 64, 64), generator=generator()).float()
     assert torch.equal(rerender(images.clone(), generator()), images)

@@ -56,7 +56,8 @@ class Schedule:
     weight_decay: float
     warm_up: float  # share of the steps
     averaging: float  # decay of the averaged weights, a step
-    unaltered: float  # share of each batch that is not augmented
+    unaltered_at_first: float  # share of each batch that is not augmented, in the first half of the steps
+    unaltered: float  # the same in the second half
     trimmed: float  # share of the augmented views left out of the loss, the worst ones, after the first third
     workers: int  # threads that share each batch
     seed: int
@@ -68,6 +69,10 @@ class Schedule:
             return self.peak_learning_rate * done / self.warm_up
         rest = (done - self.warm_up) / max(1e-9, 1 - self.warm_up)
         return self.peak_learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * rest)) / 2)
+
+    def unaltered_at(self, step: int) -> float:
+        """The share of a batch that is not augmented."""
+        return self.unaltered_at_first if 2 * step < self.steps else self.unaltered
 
 
 def fit(
@@ -82,7 +87,7 @@ def fit(
 
     def work(worker: int, step: int) -> float:
         generator = torch.Generator().manual_seed((schedule.seed * 1_000_003 + step) * 64 + worker)
-        images, targets, changed = _batch(pools, schedule, worker, generator)
+        images, targets, changed = _batch(pools, schedule, step, worker, generator)
         n_trimmed = int(schedule.trimmed * int(changed.sum())) if step > schedule.steps // 3 else 0
         return _gradients(replicas[worker], images.to(device), targets.to(device), changed.to(device), n_trimmed)
 
@@ -103,13 +108,13 @@ def fit(
 
 
 def _batch(
-    pools: Sequence[Pool], schedule: Schedule, worker: int, generator: torch.Generator
+    pools: Sequence[Pool], schedule: Schedule, step: int, worker: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One worker's part of a batch: images, targets, and which images were augmented."""
     shares = [pool.batch * (worker + 1) // schedule.workers - pool.batch * worker // schedule.workers for pool in pools]
     drawn = [pool.draw(n, generator) for pool, n in zip(pools, shares, strict=True)]
     images, targets = (torch.cat(column) for column in zip(*drawn, strict=True))
-    changed = torch.rand(len(images), generator=generator) >= schedule.unaltered
+    changed = torch.rand(len(images), generator=generator) >= schedule.unaltered_at(step)
     images[changed] = augment(images[changed], generator)
     return images, targets, changed
 

@@ -3,7 +3,8 @@
 The data set's CTs have every negative Hounsfield value set to 0 before one fixed window: air, lung and fat share one
 grey, a different one for each class, and a network learns that grey instead of the organs. Here pixels of that grey
 outside the body become air, wide ones deep inside become lung with vessels, the rest fat, and a random window of those
-in use is applied. Nothing depends on the class: any image with a flat background is treated alike.
+in use is applied. A flat background that is black was made by no such clipping (MRI, radiographs): there the greys of
+background, lung and fat are changed, but no window is applied. Nothing depends on the class.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 FLAT_SHARE: Final = 0.2  # an image with this share of pixels at one level has a flat background
+BLACK: Final = 12.0  # grey levels; a flat background below is of no clipped CT (here those have 25, 101 and 126)
 FLAT_TOLERANCE: Final = 5.0  # grey levels by which JPEG moves a flat background
 SOLID_CONTRAST: Final = 9.0  # grey levels above the background that make a pixel part of the body
 AIR: Final = -1000.0  # HU
@@ -49,7 +51,7 @@ def _rerendered(x: Tensor, level: Tensor, generator: torch.Generator) -> Tensor:
     other = _draw(x, generator, 0, 255)  # air of another grey: inverted, padded or letterboxed exports
     shown = torch.where(air & (_draw(x, generator, 0, 1) < 0.3), other, shown)
     arbitrary = _arbitrary_levels(x, air, lung, flat, generator)
-    return torch.where(_draw(x, generator, 0, 1) < 0.3, arbitrary, shown)
+    return torch.where((_draw(x, generator, 0, 1) < 0.3) | (water < BLACK), arbitrary, shown)
 
 
 def _arbitrary_levels(x: Tensor, air: Tensor, lung: Tensor, flat: Tensor, generator: torch.Generator) -> Tensor:
