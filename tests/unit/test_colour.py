@@ -37,6 +37,13 @@ def with_marks() -> Image.Image:
     return image
 
 
+def upright() -> Image.Exif:
+    """Turns nothing, and sends a JPEG the long way."""
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    return exif
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "TIFF", "WebP", "GIF"])
 def test_a_picture_with_hues_is_in_colour_and_says_so(kind: str) -> None:
     image = decode(saved(hues(), kind))
@@ -53,9 +60,7 @@ def test_a_grey_picture_is_not_however_it_is_stored(kind: str, mode: str) -> Non
     assert WARNING not in image.warnings
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"progressive": True}, {"subsampling": 0}, {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0"}]
-)
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"exif": upright()}])
 @pytest.mark.parametrize("mode", ["RGB", "CMYK"])
 def test_no_way_through_a_jpeg_misses_it(mode: str, options: dict[str, object]) -> None:
     assert decode(saved(hues().convert(mode), "JPEG", **options)).in_colour
