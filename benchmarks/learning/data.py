@@ -16,6 +16,7 @@ from medloop.core.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from medloop.core.datasets import scored
 from medloop.core.decode import decode
 from medloop.core.learn.recipe import TrainingData
+from medloop.core.picture import About
 from medloop.core.preprocess import preprocess
 from medloop.core.splits import split
 
@@ -136,7 +137,7 @@ class Unknown:
     """Images of none of the classes, as the decoder gives them."""
 
     images: np.ndarray  # uint8 [N, 64, 64]
-    in_colour: np.ndarray  # bool [N], before they were turned grey
+    about: list[About]  # what their files say beside the grey pixels
 
 
 def load_unknown(folder: Path) -> dict[str, Unknown]:
@@ -145,5 +146,5 @@ def load_unknown(folder: Path) -> dict[str, Unknown]:
     for kind in sorted(p for p in folder.iterdir() if p.is_dir()):
         decoded = [decode(f.read_bytes(), find_text=False) for f in sorted(kind.iterdir()) if f.is_file()]
         images = np.stack([preprocess(image.pixels) for image in decoded])
-        kinds[kind.name] = Unknown(images, np.array([image.in_colour for image in decoded]))
+        kinds[kind.name] = Unknown(images, [image.about for image in decoded])
     return kinds

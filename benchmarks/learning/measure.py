@@ -87,10 +87,10 @@ def verdicts(predictor: Predictor, base: Base, external: External, unknown: dict
 def _unknown(predictor: Predictor, unknown: Unknown, threshold: float) -> dict[str, float]:
     raw = predictor.predict_arrays(unknown.images)
     said = np.array(predictor.verdicts(raw))
-    answers = predictor.predict(list(unknown.images), in_colour=unknown.in_colour.tolist())
+    answers = predictor.predict(list(unknown.images), about=unknown.about)
     return {
         "n": len(said),
-        "in_colour": float(unknown.in_colour.mean()),
+        "in_colour": float(np.mean([about.in_colour for about in unknown.about])),
         "kept_as_known": float((raw.ood_score < threshold).mean()),  # at the threshold that keeps 95 % of external
         "confident": float(np.mean([answer.verdict == "confident" for answer in answers])),
         "confident_turned_grey": float((said == "confident").mean()),

@@ -2,7 +2,7 @@
 
 One subfolder a kind. scikit-image's and scikit-learn's sample pictures with random crops of them, pages of rendered
 text, matplotlib plots, this project's screenshots, the pictures inside installed packages, blank and noise images,
-in colour where they are.
+in colour where they are, and pydicom's samples of ultrasound and of other medical pictures.
 None of it is trained on: training makes its own unknown images by procedure.
 """
 
@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pydicom
 import skimage
 import sklearn.datasets
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
+
+from medloop.core.decode import decode, encode_png
 
 KINDS: Final = {
     "photographs": ["astronaut", "camera", "chelsea", "coffee", "rocket", "horse", "moon", "coins", "clock_motion",
@@ -29,6 +32,8 @@ KINDS: Final = {
     "documents": ["page", "text"],
 }  # fmt: skip
 CROPS: Final = 20  # of each picture
+ULTRASOUND: Final = ("examples_ybr_color", "examples_jpeg2k", "examples_palette", "examples_rgb_color", "ExplVR_BigEnd")
+OTHER_MEDICAL: Final = ("examples_overlay", "JPEG-lossy")  # an abdomen's MR and a bone scan
 SITE_PACKAGES: Final = Path(np.__file__).parent.parent
 SCREENSHOTS: Final = Path(__file__).parents[2] / "docs" / "screenshots"
 SHOW_CLASSES: Final = ("classify", "corrections", "review")  # these pages' screenshots show pictures of the classes
@@ -42,7 +47,23 @@ def main() -> None:
         path = folder / kind / f"{counts[kind]:04}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         picture.save(path)
+    for kind, name, data in _dicoms():
+        counts[kind] = counts.get(kind, 0) + 1
+        (folder / kind).mkdir(exist_ok=True)
+        (folder / kind / name).write_bytes(data)
     print(counts, "together", sum(counts.values()))
+
+
+def _dicoms() -> Iterator[tuple[str, str, bytes]]:
+    """Kind, file name and contents; of a film each third frame, grey."""
+    samples = Path(pydicom.__file__).parent / "data" / "test_files"
+    for kind, names in (("ultrasound", ULTRASOUND), ("other medical", OTHER_MEDICAL)):
+        for name in names:
+            data = (samples / f"{name}.dcm").read_bytes()
+            yield kind, f"{name}.dcm", data
+            for frame in range(0, decode(data, find_text=False).frames, 3)[1:]:
+                pixels = decode(data, find_text=False, frame=frame).pixels
+                yield kind, f"{name}-{frame}.png", encode_png(pixels)
 
 
 def _pictures(rng: np.random.Generator) -> Iterator[tuple[str, Image.Image]]:

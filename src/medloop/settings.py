@@ -127,7 +127,7 @@ class Settings(BaseSettings):
     ray_workers: int = Field(2, ge=1)  # processes of the cluster that share a training; RAY_ADDRESS names the cluster
     watch_days: int = Field(7, ge=0)  # how long a promotion is watched; 0 turns the watch off
     device: str = "auto"  # auto, cpu, cuda, cuda:1 …
-    seed: int = 0  # of splits and training
+    seed: int = 0  # of trainings
 
     # Telling people.
     notify_webhook: SecretStr | None = None  # URL that gets a JSON POST on failure and on promotion

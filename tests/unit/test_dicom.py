@@ -144,6 +144,8 @@ class TestWindows:
         data = dicom(hounsfield + 1024, Modality="CT", RescaleSlope=1, RescaleIntercept=-1024)
         assert decode(data).pixels[0].tolist()[::4] == [0, 255]
         assert abs(int(decode(data).pixels[0, 2]) - 128) < 3
+        stored_so = dicom(hounsfield, Modality="CT", PixelRepresentation=1, RescaleSlope=1, RescaleIntercept=0)
+        np.testing.assert_array_equal(decode(stored_so).pixels, decode(data).pixels)
 
     def test_anything_else_goes_by_percentiles_without_padding(self) -> None:
         padded = DEEP.copy()

@@ -13,6 +13,7 @@ from tests.unit.test_export import METADATA
 
 from medloop.core.learn.network import Network
 from medloop.core.neighbours import nearest
+from medloop.core.picture import About
 from medloop.core.predict import ModelMetadata, Predictor
 
 
@@ -22,8 +23,12 @@ def model() -> bytes:
     return model_file(Network(3).eval(), 1.0, METADATA)
 
 
-def with_thresholds(confident: float, confident_ood: float, ood: float) -> Predictor:
-    changed = {"confident_threshold": confident, "confident_ood_threshold": confident_ood, "ood_threshold": ood}
+def with_thresholds(confident: float, confident_ood: float, ood: float, **others: object) -> Predictor:
+    changed = {
+        "confident_threshold": confident,
+        "confident_ood_threshold": confident_ood,
+        "ood_threshold": ood,
+    } | others
     torch.manual_seed(0)
     return Predictor(model_file(Network(3).eval(), 1.0, METADATA | changed))
 
@@ -78,10 +83,21 @@ def test_verdicts_follow_the_thresholds(thresholds: tuple[float, float, float], 
 def test_of_a_picture_in_colour_no_answer_is_confident(thresholds: tuple[float, float, float], verdict: str) -> None:
     predictor = with_thresholds(*thresholds)
     image = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
-    grey, coloured = predictor.predict([image, image], in_colour=[False, True])
+    grey, coloured = predictor.predict([image, image], about=[About(), About(in_colour=True)])
     assert coloured.verdict == verdict
     assert grey.verdict == predictor.predict([image])[0].verdict
     assert (coloured.label, coloured.confidence, coloured.ood_score) == (grey.label, grey.confidence, grey.ood_score)
+
+
+@pytest.mark.parametrize("tags", [{"Modality": "MR"}, {"Modality": "CT", "BodyPartExamined": "HAND"}])
+def test_of_a_dicom_whose_tags_contradict_it_no_answer_is_confident(tags: dict[str, str]) -> None:
+    predictor = with_thresholds(0.0, 99.0, 99.0, labels=["AbdomenCT", "ChestCT", "HeadCT"])
+    image = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    fitting, other = predictor.predict(
+        [image, image], about=[About(technical={"Modality": "CT"}), About(technical=tags)]
+    )
+    assert (fitting.verdict, other.verdict) == ("confident", "unsure")
+    assert (other.label, other.confidence) == (fitting.label, fitting.confidence)
 
 
 def test_a_file_without_the_metadata_is_refused() -> None:

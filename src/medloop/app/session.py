@@ -15,6 +15,7 @@ from medloop.app.pictures import preview_png, thumbnail_url
 from medloop.app.verdicts import need
 from medloop.core.burnt_in import Region
 from medloop.core.decode import DecodedImage, Limits, decode
+from medloop.core.picture import About
 from medloop.core.predict import Prediction
 from medloop.core.preprocess import preprocess
 from medloop.errors import DecodeError
@@ -66,6 +67,11 @@ class Picture:
     thumbnail: str  # data URL
     prediction: Prediction
     version: str  # of the model that answered
+
+    @property
+    def about(self) -> About:
+        """What the predictor is told beside the pixels."""
+        return About(self.in_colour, self.technical)
 
     @property
     def shown_frame(self) -> int | None:
@@ -163,7 +169,7 @@ class Workbench:
     def renew(self, served: Served) -> int:
         """Answer every picture with another model version; returns how many answers changed. Order and answers stay."""
         pictures = list(self.pictures.values())
-        predictions = served.predictor.predict([p.small for p in pictures], in_colour=[p.in_colour for p in pictures])
+        predictions = served.predictor.predict([p.small for p in pictures], about=[p.about for p in pictures])
         changed = 0
         for picture, prediction in zip(pictures, predictions, strict=True):
             before = picture.prediction
@@ -291,7 +297,7 @@ class Workbench:
 def _picture(source: Source, image: DecodedImage, served: Served) -> Picture:
     height, width = image.pixels.shape
     small = preprocess(image.pixels, served.predictor.metadata.input_size)
-    (prediction,) = served.predictor.predict([small], in_colour=[image.in_colour])
+    (prediction,) = served.predictor.predict([small], about=[image.about])
     return Picture(
         source=source,
         sha256=image.sha256,

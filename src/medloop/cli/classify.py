@@ -212,7 +212,7 @@ def _predicted(loop: Loop, image: DecodedImage, label: str) -> tuple[Prediction 
         labels, found, version = loop.datasets.get(loop.settings.base_dataset).labels, None, None
     else:
         labels, version = served.predictor.metadata.labels, served.version
-        (found,) = served.predictor.predict([image.pixels], in_colour=[image.in_colour])
+        (found,) = served.predictor.predict([image.pixels], about=[image.about])
     if label not in (*labels, NONE_OF_THESE):
         raise MedloopError(f"There is no class {label!r}: give one of {', '.join(labels)}, or {NONE_OF_THESE}.")
     return found, version

@@ -175,7 +175,7 @@ def reproduce(
         note = f" {result.note[:1].upper()}{result.note[1:]}." if result.note else ""
         typer.echo(
             f"Version {version} differs: recorded {result.recorded_sha256}, found {result.found_sha256}.{note} On "
-            "another kind of processor, or with another number of cores, small differences are to be expected."
+            "another kind of processor, small differences are to be expected."
         )
     if not result.same:
         raise typer.Exit(1)

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from medloop.core.predict import ModelMetadata, Predictor, RawOutputs
-from medloop.core.preprocess import PREPROCESSING_VERSION
+from medloop.core.preprocess import READABLE_VERSIONS
 from medloop.errors import ModelError
 
 N_PROBES: Final = 5  # more than one batch entry, so that a fixed batch size shows
@@ -53,10 +53,10 @@ def _check_metadata(metadata: ModelMetadata) -> None:
         raise ModelError(f"the model needs two or more different labels, it has {list(labels)!r}")
     if hashlib.sha256(json.dumps(list(labels)).encode()).hexdigest() != metadata.label_map_sha256:
         raise ModelError("the model's labels are not those that it was exported with: the label map's digest differs")
-    if metadata.preprocessing_version != PREPROCESSING_VERSION:
+    if metadata.preprocessing_version not in READABLE_VERSIONS:
         raise ModelError(
             f"the model expects preprocessing version {metadata.preprocessing_version!r}, this medloop has "
-            f"{PREPROCESSING_VERSION!r}: use the medloop release that trained it, or train anew"
+            f"{' and '.join(READABLE_VERSIONS)}: use the medloop release that trained it, or train anew"
         )
     thresholds = (metadata.confident_threshold, metadata.confident_ood_threshold, metadata.ood_threshold)
     if any(math.isnan(value) for value in thresholds):

@@ -23,7 +23,7 @@ from PIL import Image
 from medloop.core import burnt_in, colour, raster
 from medloop.core.kinds import kind_of
 from medloop.core.limits import Limits
-from medloop.core.picture import Picture
+from medloop.core.picture import About, Picture
 from medloop.errors import DecodeError
 
 __all__ = ["DecodedImage", "Limits", "content_sha256", "decode", "encode_png"]
@@ -46,6 +46,11 @@ class DecodedImage:
     text_regions: tuple[burnt_in.Region, ...] = ()  # near the border, in pixels; where there may be text
     in_colour: bool = False  # the file's picture is: the model sees its luminance alone
     resliced: bool = False  # DICOM only: a volume's largest face, cut across its frames; `frame` is the middle one
+
+    @property
+    def about(self) -> About:
+        """What the predictor is told beside the pixels."""
+        return About(self.in_colour, self.technical)
 
 
 def decode(

@@ -42,6 +42,7 @@ from medloop.errors import DecodeError
 PIXEL_TAG: Final = b"\xe0\x7f\x10\x00"
 FRAGMENT: Final = b"\xfe\xff\x00\xe0"  # starts each piece of compressed pixel data
 CT_WINDOW: Final = voi.Window(40, 400)
+BELOW_ALL_TISSUE: Final = -500  # HU; only air and lung are
 ACROSS: Final = "This volume's largest face lies across its slices;"
 AS_STORED: Final = "the middle one is shown as it is stored."
 
@@ -231,8 +232,7 @@ def _default_voi(stored: np.ndarray, dataset: Dataset, modality: voi.Modality) -
         low = -(2 ** (bits - 1)) if stored.dtype.kind == "i" else 0
         ends = modality(np.array([low, low + 2**bits - 1], np.float64))
         return voi.between(float(ends.min()), float(ends.max()))
-    if code(dataset, "Modality") == "CT" and modality.intercept < 0:
-        return CT_WINDOW
     padding = number(dataset, "PixelPaddingValue")
-    shown = stored if padding is None else stored[stored != padding]
-    return voi.robust_window(shown if shown.size else stored, modality)
+    shown = stored if padding is None or bool((stored == padding).all()) else stored[stored != padding]
+    in_hounsfield = modality.intercept < 0 or modality(shown.min(keepdims=True)).min() < BELOW_ALL_TISSUE
+    return CT_WINDOW if code(dataset, "Modality") == "CT" and in_hounsfield else voi.robust_window(shown, modality)

@@ -1,4 +1,4 @@
-"""What the readers of single formats hand to `decode`."""
+"""What the readers of single formats hand to `decode`, and what of it the predictor is told."""
 
 from __future__ import annotations
 
@@ -20,3 +20,11 @@ class Picture:
     warnings: tuple[str, ...] = ()
     needs_clearance: bool = False  # by what the file says of itself it may name a patient
     resliced: bool = False  # cut across the stored frames; `frame` is then the middle one of these
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a file says beside its grey pixels."""
+
+    in_colour: bool = False  # they are the luminance of a picture in colour
+    technical: Mapping[str, str] = field(default_factory=dict)  # a DICOM's technical tags

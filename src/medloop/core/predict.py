@@ -10,6 +10,8 @@ from typing import Final, Literal
 import numpy as np
 import onnxruntime as ort
 
+from medloop.core.contradictions import contradictions
+from medloop.core.picture import About
 from medloop.core.preprocess import preprocess
 
 Verdict = Literal["confident", "unsure", "unknown"]
@@ -77,19 +79,20 @@ class Predictor:
         self._session = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
         self.metadata = ModelMetadata.parse(self._session.get_modelmeta().custom_metadata_map)
 
-    def predict(self, images: Sequence[np.ndarray], *, in_colour: Sequence[bool] = ()) -> list[Prediction]:
+    def predict(self, images: Sequence[np.ndarray], *, about: Sequence[About] = ()) -> list[Prediction]:
         """One prediction an image, in order. `images`: grey uint8 [H, W] of any size.
 
-        `in_colour`: for each, whether it is the luminance of a picture in colour (`DecodedImage.in_colour`). Of such a
-        picture the model has not seen everything, so the answer is "unsure" at best.
+        `about`: for each, what its file says (`DecodedImage.about`). The answer is "unsure" at best about a
+        picture in colour, of which the model has not seen everything, and where a DICOM's tags contradict it.
         """
         if len(images) == 0:
             return []
         size = self.metadata.input_size
         raw = self.predict_arrays(np.stack([preprocess(image, size) for image in images]))
         predictions = [self._prediction(raw, i) for i in range(len(images))]
-        coloured = in_colour or [False] * len(images)
-        return [_less_sure(p) if c else p for p, c in zip(predictions, coloured, strict=True)]
+        if not about:
+            return predictions
+        return [_as_sure_as_may_be(p, known) for p, known in zip(predictions, about, strict=True)]
 
     def predict_arrays(self, images: np.ndarray) -> RawOutputs:
         """The raw outputs for preprocessed uint8 images [N, 64, 64]."""
@@ -122,5 +125,6 @@ class Predictor:
         )
 
 
-def _less_sure(prediction: Prediction) -> Prediction:
-    return replace(prediction, verdict="unsure") if prediction.verdict == "confident" else prediction
+def _as_sure_as_may_be(prediction: Prediction, known: About) -> Prediction:
+    doubtful = known.in_colour or contradictions(known.technical, prediction.label)
+    return replace(prediction, verdict="unsure") if doubtful and prediction.verdict == "confident" else prediction

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 GOLDEN_TOLERANCE: Final = 1e-3  # of a probability; another machine's arithmetic stays far below
 N_UNKNOWN: Final = 1500
-UNKNOWN_SEED: Final = 977  # not a training's: the unknown images of the gate are its own
+UNKNOWN_SEED: Final = 1 << 64  # no training's, as these are smaller: the unknown images of the gate are its own
 CONTENT_TYPES: Final = {".md": "text/markdown; charset=utf-8", ".png": "image/png"}
 TAG_LENGTH: Final = 4000  # MLflow takes 5,000 characters
 

@@ -30,7 +30,7 @@ class ReproduceResult:
 def reproduce(loop: Loop, *, version: str, progress: Progress | None = None) -> ReproduceResult:
     """Train `version` again on its snapshot, base data set, configuration and first weights.
 
-    Equal weights are to be expected on the same kind of machine with the same number of cores.
+    Equal weights are to be expected on the same kind of processor, whatever its number of cores.
 
     Raises:
         NotFoundError: The version, or something that it learned from, is gone.

@@ -55,6 +55,7 @@ def train(
     Raises:
         NotFoundError: There is no champion, or no such snapshot.
         LeaseHeldError: Another training is at work.
+        DatasetError: An acceptance set was added meanwhile.
     """
     champion = loop.registry.version_of(CHAMPION)
     if champion is None:
@@ -99,6 +100,7 @@ def learn(
             progress=lambda share, phrase: progress(0.05 + 0.85 * share, phrase),
         )  # fmt: skip
         held.check()
+        _check_acceptance(loop, kept_out)
         progress(0.9, "registering")
         run = training_run(
             loop, training_set, recipe, trained, environment=environment(device=config.device), token=held.token
@@ -106,6 +108,17 @@ def learn(
         version = loop.registry.register(run, confirm=held.check)
     progress(1.0, f"version {version.version}")
     return _result(version, reused=False, started=started)
+
+
+def _check_acceptance(loop: Loop, kept_out: Sequence[AcceptanceSet]) -> None:
+    """Nothing that learned the images of an acceptance set is registered."""
+    known = {(item.name, item.set_id) for item in kept_out}
+    late = [item.name for item in loop.acceptance_sets.declarations() if (item.name, item.set_id) not in known]
+    if late:
+        raise DatasetError(
+            f"acceptance set {', '.join(late)} was added while this training ran, which may have learned its images: "
+            "nothing is registered. Train again"
+        )
 
 
 def default_config(loop: Loop, *, n_base: int, warm: bool) -> TrainingConfig:

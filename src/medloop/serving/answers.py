@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from medloop.core.decode import Limits, decode
+from medloop.core.picture import About
 from medloop.core.predict import Prediction, Predictor
 from medloop.core.preprocess import preprocess
 from medloop.errors import MedloopError
@@ -68,22 +69,21 @@ def available_cores() -> int:
 def _answer_batch(predictor: Predictor, batch: Sequence[Input], limits: Limits) -> list[Answer]:
     read = [_read(item, limits, predictor.metadata.input_size) for item in batch]
     seen = [found for found in read if not isinstance(found, str)]
-    small, in_colour = [found[0] for found in seen], [found[1] for found in seen]
-    predictions = iter(predictor.predict(small, in_colour=in_colour))
+    predictions = iter(predictor.predict([small for small, _ in seen], about=[about for _, about in seen]))
     return [
         Answer(item.path, None, found) if isinstance(found, str) else Answer(item.path, next(predictions))
         for item, found in zip(batch, read, strict=True)
     ]
 
 
-def _read(item: Input, limits: Limits, size: int) -> tuple[np.ndarray, bool] | str:
-    """The model's input for one item and whether it was in colour, or why there is none."""
+def _read(item: Input, limits: Limits, size: int) -> tuple[np.ndarray, About] | str:
+    """The model's input for one item and what its file says beside it, or why there is none."""
     try:
         data = item.read()
         if not isinstance(data, bytes):
-            return preprocess(data, size), False
+            return preprocess(data, size), About()
         image = decode(data, limits=limits, find_text=False)
-        return preprocess(image.pixels, size), image.in_colour
+        return preprocess(image.pixels, size), image.about
     except (MedloopError, ValueError) as error:  # preprocess raises ValueError for arrays that are no grey image
         return str(error)
     except OSError as error:

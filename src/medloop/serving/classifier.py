@@ -11,6 +11,7 @@ import numpy as np
 
 from medloop.core.datasets import Dataset
 from medloop.core.decode import Limits, decode
+from medloop.core.picture import About
 from medloop.core.predict import Prediction
 from medloop.core.preprocess import preprocess
 from medloop.core.similar import Neighbour, Reference, build_reference, neighbours
@@ -57,8 +58,8 @@ class Classifier:
             DecodeError: It cannot be read as an image.
             OSError: There is no such file.
         """
-        pixels, in_colour = self._seen(image)
-        return self._champion.current().predictor.predict([pixels], in_colour=[in_colour])[0]
+        pixels, about = self._seen(image)
+        return self._champion.current().predictor.predict([pixels], about=[about])[0]
 
     def predict_many(self, images: Iterable[Image]) -> Iterator[Prediction]:
         """The answers in order, on all cores and in bounded memory; one version answers for all of them.
@@ -94,13 +95,13 @@ class Classifier:
         """Stop following promotions."""
         self._champion.stop()
 
-    def _seen(self, image: Image) -> tuple[np.ndarray, bool]:
-        """Grey pixels, and whether the image is in colour."""
+    def _seen(self, image: Image) -> tuple[np.ndarray, About]:
+        """Grey pixels, and what the file says beside them."""
         data = _contents(image)
         if not isinstance(data, bytes):
-            return data, False
+            return data, About()
         decoded = decode(data, limits=self._limits, find_text=False)
-        return decoded.pixels, decoded.in_colour
+        return decoded.pixels, decoded.about
 
     def _reference_of(self, served: Served) -> Reference:
         with self._embedding:

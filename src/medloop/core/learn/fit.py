@@ -80,7 +80,7 @@ def fit(
 ) -> tuple[Network, list[dict[str, float]]]:
     """Train, each batch drawn from every pool. Returns the averaged network, on the CPU, and the history."""
     network = network.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    average = copy.deepcopy(network).eval()
+    averaged = copy.deepcopy(network).eval()
     replicas = [copy.deepcopy(network) for _ in range(schedule.workers)]
     optimiser = torch.optim.AdamW(_parameter_groups(network, schedule.weight_decay), lr=0.0, betas=(0.9, 0.98))
     history: list[dict[str, float]] = []
@@ -98,13 +98,13 @@ def fit(
             losses = list(threads.map(work, range(schedule.workers), [step] * schedule.workers))
             _gather(network, replicas)
             optimiser.step()
-            _average(average, network, min(schedule.averaging, (1 + step) / (10 + step)))
+            average(averaged, network, min(schedule.averaging, (1 + step) / (10 + step)))
             _spread(network, replicas)
             if step % 25 == 0 or step == schedule.steps - 1:
                 rate = schedule.learning_rate(step)
                 history.append({"step": float(step), "loss": sum(losses) / len(losses), "learning_rate": rate})
                 progress((step + 1) / schedule.steps, f"step {step + 1} of {schedule.steps}")
-    return average.cpu(), history
+    return averaged.cpu(), history
 
 
 def _batch(
@@ -165,12 +165,13 @@ def _spread(network: nn.Module, replicas: Sequence[nn.Module]) -> None:
 
 
 @torch.no_grad()
-def _average(average: nn.Module, network: nn.Module, decay: float) -> None:
-    for kept, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-        if kept.is_floating_point():
-            kept.lerp_(new, 1 - decay)
+def average(into: nn.Module, other: nn.Module, kept: float) -> None:
+    """Make the weights and statistics of `into` the mean of both networks', its own with the share `kept`."""
+    for own, new in zip(into.state_dict().values(), other.state_dict().values(), strict=True):
+        if own.is_floating_point():
+            own.lerp_(new, 1 - kept)
         else:
-            kept.copy_(new)
+            own.copy_(new)
 
 
 def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
