@@ -79,7 +79,10 @@ def _model_file(arguments: argparse.Namespace, suffix: str, seed: int = 0) -> Pa
 
 
 def _model(arguments: argparse.Namespace, suffix: str, seed: int = 0) -> bytes:
-    return _model_file(arguments, suffix, seed).read_bytes()
+    path = _model_file(arguments, suffix, seed)
+    if not path.exists():
+        raise SystemExit(f"{path} is missing: run `python -m benchmarks.learning train` first, with as many --seeds")
+    return path.read_bytes()
 
 
 def _sample() -> TrainingSet:

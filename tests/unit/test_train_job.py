@@ -103,6 +103,22 @@ def test_the_first_model_is_not_trained_on_acceptance_sets(world: World, tmp_pat
     assert read_origin(loop, version).base_images < len(parts.train)
 
 
+def test_a_training_that_an_acceptance_set_overtook_makes_no_version(world: World, tmp_path: Path) -> None:
+    (tmp_path / "set" / "Hand").mkdir(parents=True)
+    (tmp_path / "set" / "Hand" / "1.png").write_bytes(encode_png(bundled_sample().images[-1]))
+
+    def add_one(_share: float, phrase: str) -> None:
+        if phrase.startswith("step") and not world.loop.acceptance_sets.declarations():
+            add_acceptance_set(world.loop, name="late", path=tmp_path / "set", by="ada", keep_learned=True)
+
+    snapshot_id = snapshot(world.loop).snapshot_id
+    with pytest.raises(DatasetError, match=r"late was added while .* nothing is registered"):
+        train(world.loop, snapshot_id=snapshot_id, from_scratch=True, config=SHORT, progress=add_one)
+    assert [version.version for version in world.loop.registry.versions()] == ["1"]
+    train(world.loop, snapshot_id=snapshot_id, from_scratch=True, config=SHORT)
+    assert [version.version for version in world.loop.registry.versions()] == ["1", "2"]
+
+
 def test_acceptance_sets_that_leave_nothing_to_train_on_are_told() -> None:
     base = bundled_sample()
     whole = assemble(base, Corrections.none(), champion_labels=())
