@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load
 
 from medloop.core.learn.network import saved_labels
 from medloop.core.learn.recipe import NONE_OF_THESE, TrainedModel, TrainingConfig, TrainingData, _pools, train
@@ -69,6 +70,21 @@ def test_a_warm_start_takes_corrections_none_of_these_and_a_new_class(trained: T
     warm = train(data, TrainingConfig.smoke(), initial_weights=trained.safetensors)
     assert saved_labels(warm.safetensors) == ("bar", "disc", "ring", "star")
     assert Predictor(warm.onnx).predict_arrays(data.images[:2]).probabilities.shape == (2, 4)
+
+
+def test_a_week_keeps_the_share_of_the_champion_that_its_settings_name(trained: TrainedModel) -> None:
+    """Weights and statistics of both, averaged; counters and the share 0 leave the week's as they are."""
+    data, config = training_data(n_corrections=12), replace(TrainingConfig.smoke(), steps=3)
+    week, quarter = (
+        load(train(data, replace(config, champion_share=share), initial_weights=trained.safetensors).safetensors)
+        for share in (0.0, 0.25)
+    )
+    for name, champion in load(trained.safetensors).items():
+        if champion.is_floating_point():
+            torch.testing.assert_close(quarter[name], 0.75 * week[name] + 0.25 * champion)
+    assert not torch.equal(quarter["head.weight"], week["head.weight"])
+    first = train(data, replace(config, champion_share=0.25))
+    assert first.weights_sha256 == train(data, config).weights_sha256  # nothing to keep
 
 
 def test_progress_runs_from_nothing_to_done(trained: TrainedModel) -> None:

@@ -154,7 +154,7 @@ def _train(
         device=device,
         progress=lambda share, phrase: report(0.03 + 0.92 * share, phrase),
     )
-    if initial_weights is not None:
+    if initial_weights is not None and config.champion_share:
         average(fitted, first, 1 - config.champion_share)
     report(0.96, "calibrating")
     fitted.eval()
