@@ -93,6 +93,14 @@ class TestPredict:
         lines = records(run("predict", folder, "--format", "jsonl"))
         assert [line["verdict"] for line in lines] == ["confident", "unsure"]
 
+    def test_is_not_confident_against_the_tags_of_a_file(self, home: Path, tmp_path: Path) -> None:
+        scans = ["AbdomenCT", "ChestCT", "HeadCT"]
+        sure = exported(labels=scans, confident_threshold=0.0, confident_ood_threshold=99.0, ood_threshold=99.0)
+        ModelCache(home / "models").write(CachedModel("8", sure))
+        folder = unpacked(tmp_path / "in", {"1": dicom(Modality="CT"), "2": dicom(Modality="MR")})
+        lines = records(run("predict", folder, "--format", "jsonl"))
+        assert [line["verdict"] for line in lines] == ["confident", "unsure"]
+
     def test_says_when_the_model_may_not_be_the_newest(self, home: Path, tmp_path: Path) -> None:
         unpacked(tmp_path, {"1.png": PNG})
         assert "version 7 goes on serving" in run("predict", tmp_path / "1.png").stderr

@@ -20,6 +20,7 @@ from tests.models import exported, metadata, model, renamed_output, with_constan
 from medloop.core.contract import load_checked
 from medloop.core.datasets import Dataset
 from medloop.core.decode import Limits, encode_png
+from medloop.core.preprocess import READABLE_VERSIONS
 from medloop.errors import DecodeError, ModelError, NotFoundError, StoreUnavailableError
 from medloop.serving import Champion, Classifier, NoModelError, classify
 from medloop.serving.champion import REFUSED_FOR_S
@@ -105,8 +106,11 @@ class TestContractOfTheFile:
         with pytest.raises(ModelError, match=why):
             load_checked(data)
 
-    def test_a_good_file_loads(self) -> None:
-        assert load_checked(model()).metadata.labels == tuple(metadata()["labels"])
+    @pytest.mark.parametrize("preprocessing", READABLE_VERSIONS)
+    def test_a_good_file_loads(self, preprocessing: str) -> None:
+        """One of an earlier medloop, too: an update leaves no site without its champion."""
+        found = load_checked(exported(preprocessing_version=preprocessing)).metadata
+        assert (found.labels, found.preprocessing_version) == (tuple(metadata()["labels"]), preprocessing)
 
 
 class TestRefusing:
