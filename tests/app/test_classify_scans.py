@@ -50,6 +50,7 @@ def test_a_tag_that_contradicts_is_told(app):
     upload(app, "scan", ct_stack((120,), modality="PT", part="KNEE"))
     assert "The file's tag Modality says PT, the picture looks like Chest CT." in texts(app)
     assert "The file's tag BodyPartExamined says KNEE" in texts(app)
+    assert "Probably Chest CT (100 %), but the file's own tags say otherwise." in texts(app)
 
 
 def test_an_unknown_picture_contradicts_no_tag(app):

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:::pydicom.*")
 def named(level: int, *, seed: int = 0) -> bytes:
     """A scan that says of itself that text is burnt in."""
     window = {"WindowCenter": "128", "WindowWidth": "256", "RescaleSlope": "1", "RescaleIntercept": "0"}
-    return dicom(picture(level, seed=seed), Modality="CT", BurnedInAnnotation="YES", **window)
+    return dicom(picture(level, seed=seed), Modality="OT", BurnedInAnnotation="YES", **window)
 
 
 def written(level: int) -> bytes:

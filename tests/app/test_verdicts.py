@@ -1,5 +1,7 @@
 """The words under a picture."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -82,6 +84,15 @@ def test_an_unknown_answer_does_not_claim_a_class():
 
 def test_one_class_alone_needs_no_runner_up():
     assert "perhaps" not in advice(prediction("unsure", Hand=0.6)).sentence
+
+
+@pytest.mark.parametrize(
+    ("doubt", "why"), [("colour", "the picture is in colour"), ("tags", "the file's own tags say otherwise")]
+)
+def test_what_a_file_says_against_an_answer_is_told_instead_of_a_runner_up(doubt, why):
+    held_back = replace(prediction("unsure", CXR=0.9, ChestCT=0.1), doubt=doubt)
+    assert advice(held_back).sentence.startswith(f"Probably Chest X-ray (90 %), but {why}")
+    assert f"knows such pictures well, as Chest X-ray, but {why}" in familiarity(held_back)
 
 
 def test_doubt_without_a_runner_up_is_told_as_unfamiliarity():

@@ -85,6 +85,7 @@ def test_of_a_picture_in_colour_no_answer_is_confident(thresholds: tuple[float, 
     image = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
     grey, coloured = predictor.predict([image, image], about=[About(), About(in_colour=True)])
     assert coloured.verdict == verdict
+    assert coloured.doubt == ("colour" if grey.verdict == "confident" else "")
     assert grey.verdict == predictor.predict([image])[0].verdict
     assert (coloured.label, coloured.confidence, coloured.ood_score) == (grey.label, grey.confidence, grey.ood_score)
 
@@ -96,7 +97,7 @@ def test_of_a_dicom_whose_tags_contradict_it_no_answer_is_confident(tags: dict[s
     fitting, other = predictor.predict(
         [image, image], about=[About(technical={"Modality": "CT"}), About(technical=tags)]
     )
-    assert (fitting.verdict, other.verdict) == ("confident", "unsure")
+    assert (fitting.verdict, fitting.doubt, other.verdict, other.doubt) == ("confident", "", "unsure", "tags")
     assert (other.label, other.confidence) == (fitting.label, fitting.confidence)
 
 

@@ -7,13 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from medloop.core.predict import Prediction, Verdict
+from medloop.core.predict import Doubt, Prediction, Verdict
 
 Color = Literal["green", "orange", "violet"]
 
 NONE_OF_THESE: Final = "None of these"
 RUNNER_UP: Final = 0.05  # a less likely second class is not worth naming
 UNFAMILIAR: Final = ", but the picture is somewhat unlike what the model has learned"
+DOUBTS: Final[Mapping[Doubt, str]] = {
+    "colour": ", but the picture is in colour, and the model sees its brightness alone",
+    "tags": ", but the file's own tags say otherwise",
+}
 NEED: Final[Mapping[Verdict, int]] = {"unknown": 0, "unsure": 1, "confident": 2}
 SPELLED_OUT: Final[Mapping[str, str]] = {"CXR": "Chest X-ray"}  # abbreviations that not everybody reads
 WORD_STARTS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
@@ -64,6 +68,7 @@ def advice(prediction: Prediction) -> Advice:
         )
     if prediction.verdict == "unsure":
         perhaps = f", perhaps {class_name(other[0])} ({percent(other[1])})" if other else UNFAMILIAR
+        perhaps = DOUBTS.get(prediction.doubt, perhaps)
         return Advice(
             "Unsure",
             ":material/help:",
@@ -88,6 +93,8 @@ def familiarity(prediction: Prediction) -> str:
             "The picture has little in common with those that the model learned from. The percentages only compare "
             f"its classes with each other: {name} is the least unlike, and that is no reason to believe it."
         )
+    if prediction.doubt:
+        return f"By its looks the model knows such pictures well, as {name}{DOUBTS[prediction.doubt]}."
     if prediction.verdict == "unsure":
         if other := runner_up(prediction):
             return f"The model knows such pictures, but both {name} and {class_name(other[0])} fit this one."

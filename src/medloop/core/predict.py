@@ -15,6 +15,7 @@ from medloop.core.picture import About
 from medloop.core.preprocess import preprocess
 
 Verdict = Literal["confident", "unsure", "unknown"]
+Doubt = Literal["", "colour", "tags"]
 BATCH_SIZE: Final = 64  # activations of one batch stay in a core's second-level cache
 OUTPUTS: Final = ("probabilities", "embedding", "ood_score", "cam")
 
@@ -56,6 +57,7 @@ class Prediction:
     ood_score: float  # higher: less like anything the model knows
     embedding: np.ndarray  # float32 [D]
     cam: np.ndarray | None  # float32 [h, w]: evidence for `label` by place, in logits
+    doubt: Doubt = ""  # what in the file made it "unsure", where the model by itself is confident
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,5 +128,10 @@ class Predictor:
 
 
 def _as_sure_as_may_be(prediction: Prediction, known: About) -> Prediction:
-    doubtful = known.in_colour or contradictions(known.technical, prediction.label)
-    return replace(prediction, verdict="unsure") if doubtful and prediction.verdict == "confident" else prediction
+    if prediction.verdict != "confident":
+        return prediction
+    if known.in_colour:
+        return replace(prediction, verdict="unsure", doubt="colour")
+    if contradictions(known.technical, prediction.label):
+        return replace(prediction, verdict="unsure", doubt="tags")
+    return prediction
