@@ -253,12 +253,24 @@ def test_a_killed_component_comes_back_and_the_user_is_told(stack: LocalStack) -
     assert line.split()[-1] == "1"
 
 
+def _read(stack: LocalStack, key: str) -> bytes | None:
+    """The object; None while the store cannot say."""
+    try:
+        return bytes(_s3(stack.operator()).get_object(Bucket="medloop", Key=key)["Body"].read())
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "InternalError":
+            raise
+        return None
+
+
 def test_objects_survive_a_killed_store(stack: LocalStack) -> None:
     _s3(stack.operator()).put_object(Bucket="medloop", Key="kept", Body=b"still here")
     os.kill(stack.pid_of("weed mini"), signal.SIGKILL)
     wait_until(lambda: not answers(stack.address("S3") + "/healthz"), what="S3 should be away", timeout_s=10)
     wait_until(lambda: answers(stack.address("S3") + "/healthz"), what="S3 should be back")
-    assert _s3(stack.operator()).get_object(Bucket="medloop", Key="kept")["Body"].read() == b"still here"
+    # It says that it is healthy before its volumes are there: until then reading is an InternalError, not a loss.
+    wait_until(lambda: _read(stack, "kept") is not None, what="S3 should read again", timeout_s=30)
+    assert _read(stack, "kept") == b"still here"
 
 
 def test_no_log_holds_a_secret(stack: LocalStack) -> None:
