@@ -1,8 +1,9 @@
 """Whether a GPU learns the same as the processor: `python -m benchmarks.devices [--devices cuda cpu] [--preset full]`.
 
 Trains on the bundled sample, twice on each device with the same seed, and compares weights, scores on the sample's test
-images, and answers between devices. Prints a line as each training ends. Needs the repository, torch, onnx,
-onnxruntime, safetensors and Pillow, no service and no network, so that a borrowed machine can run it.
+images, and answers between devices; fails where these are beyond the tolerance. Prints a line as each training ends.
+Needs the repository, torch, onnx, onnxruntime, safetensors and Pillow, no service and no network, so that a borrowed
+machine can run it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from medloop.core.predict import Predictor, RawOutputs
 from medloop.core.splits import split
 
 SAMPLE: Final = Path(__file__).parents[1] / "src" / "medloop" / "data" / "medical-mnist-sample.zip"
+SAME_LABEL: Final = 0.999  # of the test images
+PROBABILITY_APART: Final = 0.05  # in 99 of 100 of them
 PRESETS: Final = {"sample": TrainingConfig.sample, "full": TrainingConfig.full}
 
 
@@ -44,8 +47,14 @@ def main() -> None:
                 device=_named(device), steps=config.steps, same_weights=len(hashes) == 1, **_scores(model, raw, targets)
             )
     one, *others = first
-    for other in others:
-        _say(compared=f"{one} with {other}", **_apart(first[one], first[other]))
+    apart = {other: _apart(first[one], first[other]) for other in others}
+    for other, found in apart.items():
+        _say(compared=f"{one} with {other}", **found)
+    if any(
+        found["same_label"] < SAME_LABEL or found["probability_apart_p99"] > PROBABILITY_APART
+        for found in apart.values()
+    ):
+        raise SystemExit("the devices' models differ by more than the tolerance")
 
 
 def _arguments() -> argparse.Namespace:

@@ -232,7 +232,12 @@ def _default_voi(stored: np.ndarray, dataset: Dataset, modality: voi.Modality) -
         low = -(2 ** (bits - 1)) if stored.dtype.kind == "i" else 0
         ends = modality(np.array([low, low + 2**bits - 1], np.float64))
         return voi.between(float(ends.min()), float(ends.max()))
+    is_ct = code(dataset, "Modality") == "CT"
+    if is_ct and modality.intercept < 0:
+        return CT_WINDOW
     padding = number(dataset, "PixelPaddingValue")
-    shown = stored if padding is None or bool((stored == padding).all()) else stored[stored != padding]
-    in_hounsfield = modality.intercept < 0 or modality(shown.min(keepdims=True)).min() < BELOW_ALL_TISSUE
-    return CT_WINDOW if code(dataset, "Modality") == "CT" and in_hounsfield else voi.robust_window(shown, modality)
+    shown = stored if padding is None else stored[stored != padding]
+    shown = shown if shown.size else stored
+    if is_ct and modality(shown.min(keepdims=True)).min() < BELOW_ALL_TISSUE:  # Hounsfield units as stored
+        return CT_WINDOW
+    return voi.robust_window(shown, modality)
