@@ -34,7 +34,9 @@ PRESETS: Final = {"sample": TrainingConfig.sample, "full": TrainingConfig.full}
 def main() -> None:
     arguments = _arguments()
     data, images, targets = _sample()
-    config = replace(PRESETS[arguments.preset](0), **({"steps": arguments.steps} if arguments.steps else {}))
+    config = replace(
+        PRESETS[arguments.preset](0), **({"steps": arguments.steps} if arguments.steps else {})
+    )
     first: dict[str, RawOutputs] = {}
     for device in arguments.devices:
         hashes = set()
@@ -44,7 +46,10 @@ def main() -> None:
             raw = Predictor(model.onnx).predict_arrays(images)
             first.setdefault(device, raw)
             _say(
-                device=_named(device), steps=config.steps, same_weights=len(hashes) == 1, **_scores(model, raw, targets)
+                device=_named(device),
+                steps=config.steps,
+                same_weights=len(hashes) == 1,
+                **_scores(model, raw, targets),
             )
     one, *others = first
     apart = {other: _apart(first[one], first[other]) for other in others}
@@ -59,12 +64,22 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.devices", description=__doc__)
-    parser.add_argument("--devices", nargs="+", default=["cuda", "cpu"] if torch.cuda.is_available() else ["cpu"])
     parser.add_argument(
-        "--preset", default="sample", choices=sorted(PRESETS), help="whose recipe; the data is the sample"
+        "--devices", nargs="+", default=["cuda", "cpu"] if torch.cuda.is_available() else ["cpu"]
+    )
+    parser.add_argument(
+        "--preset",
+        default="sample",
+        choices=sorted(PRESETS),
+        help="whose recipe; the data is the sample",
     )
     parser.add_argument("--steps", type=int, help="instead of the preset's")
-    parser.add_argument("--repeats", type=int, default=2, help="trainings a device, to see whether they are the same")
+    parser.add_argument(
+        "--repeats",
+        type=int,
+        default=2,
+        help="trainings a device, to see whether they are the same",
+    )
     return parser.parse_args()
 
 
@@ -72,10 +87,15 @@ def _sample() -> tuple[TrainingData, np.ndarray, np.ndarray]:
     """What to train on, and test images with their classes."""
     with zipfile.ZipFile(SAMPLE) as archive:
         rows = list(csv.DictReader(io.TextIOWrapper(archive.open("groups.csv"))))
-        images = np.stack([np.asarray(Image.open(archive.open(row["file"])).convert("L")) for row in rows])
+        images = np.stack(
+            [np.asarray(Image.open(archive.open(row["file"])).convert("L")) for row in rows]
+        )
     classes = [row["file"].split("/")[0] for row in rows]
     labels = tuple(sorted(set(classes)))
-    targets, groups = np.array([labels.index(c) for c in classes]), np.array([int(row["group"]) for row in rows])
+    targets, groups = (
+        np.array([labels.index(c) for c in classes]),
+        np.array([int(row["group"]) for row in rows]),
+    )
     parts = split(targets, groups)
     a, b = parts.train, parts.validation
     none = np.zeros((0, *images.shape[1:]), np.uint8), np.zeros(0, np.int64)
@@ -88,7 +108,9 @@ def _scores(model: TrainedModel, raw: RawOutputs, targets: np.ndarray) -> dict[s
         "torch": torch.__version__,
         "seconds": round(model.seconds, 1),
         "accuracy": float((raw.probabilities.argmax(1) == targets).mean()),
-        "shifted_accuracy": model.metrics["shifted_accuracy"],  # of altered views of held-out images
+        "shifted_accuracy": model.metrics[
+            "shifted_accuracy"
+        ],  # of altered views of held-out images
         "unknown_rejected": model.metrics["unknown_rejected"],
         "n": len(targets),
     }

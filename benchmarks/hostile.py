@@ -23,17 +23,24 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         n = write_all(Path(folder), mutants_each=MUTANTS_EACH)
         done = subprocess.run(
-            [sys.executable, "-m", "tests.hostile.measure", folder], stdout=subprocess.PIPE, text=True, check=True
+            [sys.executable, "-m", "tests.hostile.measure", folder],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
         )
     ways = [json.loads(line) for line in done.stdout.splitlines()]
-    print(f"{n} files through {len(ways)} ways; processor time and time of the clock of the slowest file")
+    print(
+        f"{n} files through {len(ways)} ways; processor time and time of the clock of the slowest file"
+    )
     for way in ways:
         (slowest, cpu_s), (_, clock_s) = way["cpu_s"], way["clock_s"]
         print(f"{way['way']}: n {way['n']}, {cpu_s:.2f} s ({slowest}), clock {clock_s:.2f} s")
         for defect in way["defects"]:
             print(f"    DEFECT {defect}")
     longest, largest = max(way["cpu_s"][1] for way in ways), max(way["mib"] for way in ways)
-    print(f"n {sum(way['n'] for way in ways)}, longest {longest:.2f} s, largest {largest:.0f} MiB above honest files")
+    print(
+        f"n {sum(way['n'] for way in ways)}, longest {longest:.2f} s, largest {largest:.0f} MiB above honest files"
+    )
     broken = any(way["defects"] for way in ways) or longest > MAX_SECONDS or largest > MAX_MIB
     sys.exit(1 if broken else 0)
 

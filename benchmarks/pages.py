@@ -42,38 +42,53 @@ MIB = 2**20
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--sessions", type=int, default=20)
     options.add_argument("--images", type=int, default=50)
     arguments = options.parse_args()
     files = jpegs(arguments.sessions * arguments.images, side=SCAN)
-    found: dict[str, Any] = {"cores": os.cpu_count(), "load_average_before": round(os.getloadavg()[0], 1)}
+    found: dict[str, Any] = {
+        "cores": os.cpu_count(),
+        "load_average_before": round(os.getloadavg()[0], 1),
+    }
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="medloop-pages-")))
-        (folder / "model.onnx").write_bytes(model())  # here, so that torch does not count as the app's
+        (folder / "model.onnx").write_bytes(
+            model()
+        )  # here, so that torch does not count as the app's
         url = stack.enter_context(app_over_memory(folder, entry=ENTRY))
         browser = stack.enter_context(chromium())
         with tab(browser, url) as page:  # warm
             classify(page, jpegs(1, side=SCAN))
-        found["sessions"] = memory(browser, url, files, images=arguments.images, pid=server_of(str(folder)))
+        found["sessions"] = memory(
+            browser, url, files, images=arguments.images, pid=server_of(str(folder))
+        )
         found["first_paint"] = first_paint(browser, url)
         for count, n in ((1, SINGLES), (100, HUNDREDS)):
             for side in (SCAN, TINY):
-                found[f"upload_of_{count}_at_{side}px"] = uploads(browser, url, jpegs(count, side=side), n=n)
+                found[f"upload_of_{count}_at_{side}px"] = uploads(
+                    browser, url, jpegs(count, side=side), n=n
+                )
     print(json.dumps(found, indent=1))
 
 
 def jpegs(n: int, *, side: int) -> list[bytes]:
     """`n` pictures spread over the sample, each another one."""
     images, noise = bundled_sample().images, np.random.default_rng(0)
-    return [jpeg(images[place], side, noise) for place in np.linspace(0, len(images) - 1, n).astype(int)]
+    return [
+        jpeg(images[place], side, noise) for place in np.linspace(0, len(images) - 1, n).astype(int)
+    ]
 
 
 def jpeg(pixels: np.ndarray, side: int, noise: np.random.Generator) -> bytes:
     image = Image.fromarray(pixels)
     if side != pixels.shape[0]:
         large = np.asarray(image.resize((side, side), Image.Resampling.BICUBIC), np.float32)
-        image = Image.fromarray(np.clip(large + noise.normal(0, 4, large.shape), 0, 255).astype(np.uint8))
+        image = Image.fromarray(
+            np.clip(large + noise.normal(0, 4, large.shape), 0, 255).astype(np.uint8)
+        )
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
@@ -118,7 +133,10 @@ def classify(page: Page, files: list[bytes]) -> None:
 
 
 def drop(page: Page, files: list[bytes]) -> None:
-    given = [{"name": f"{i}.jpg", "mimeType": "image/jpeg", "buffer": data} for i, data in enumerate(files)]
+    given = [
+        {"name": f"{i}.jpg", "mimeType": "image/jpeg", "buffer": data}
+        for i, data in enumerate(files)
+    ]
     page.locator(".st-key-uploads input[type=file]").set_input_files(given, timeout=PATIENCE_MS)
 
 
@@ -129,7 +147,9 @@ def answered(page: Page, count: int) -> None:
     expect(page.locator(".st-key-answer").first).to_be_visible(timeout=PATIENCE_MS)
 
 
-def memory(browser: Browser, url: str, files: list[bytes], *, images: int, pid: int) -> dict[str, Any]:
+def memory(
+    browser: Browser, url: str, files: list[bytes], *, images: int, pid: int
+) -> dict[str, Any]:
     """What sessions of `images` pictures each, all at once, cost the app, and what is left when they have ended."""
     before = steady_bytes(pid)
     with ExitStack() as stack:
@@ -169,15 +189,23 @@ def timed(act: Callable[[], object]) -> float:
 
 
 def spread(seconds: list[float], *, bar_s: float) -> dict[str, Any]:
-    low, middle, high = (round(value, 2) for value in statistics.quantiles(seconds, n=4, method="inclusive"))
+    low, middle, high = (
+        round(value, 2) for value in statistics.quantiles(seconds, n=4, method="inclusive")
+    )
     return {"p50_s": middle, "bar_s": bar_s, "quartiles_s": [low, high], "n": len(seconds)}
 
 
 def server_of(folder: str) -> int:
     """The app's process, without the guard over it."""
-    found = {int(path.name): (path / "cmdline").read_bytes() for path in Path("/proc").iterdir() if path.name.isdigit()}
+    found = {
+        int(path.name): (path / "cmdline").read_bytes()
+        for path in Path("/proc").iterdir()
+        if path.name.isdigit()
+    }
     mark = os.fsencode(folder)
-    return next(pid for pid, command in found.items() if mark in command and b"medloop.guard" not in command)
+    return next(
+        pid for pid, command in found.items() if mark in command and b"medloop.guard" not in command
+    )
 
 
 def steady_bytes(pid: int) -> int:

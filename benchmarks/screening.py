@@ -32,7 +32,9 @@ KINDS = ("honest held", "wrong caught, same scanner", "wrong caught, ordinary")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     for name in ("model", "data", "groups", "external"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     options = parser.parse_args()
@@ -42,7 +44,10 @@ def main() -> None:
     scanners = {"external": (external.images, external.targets), **_changed(base)}
     right = {name: desk.right(*part) for name, part in scanners.items()}
     for name, answers in right.items():
-        print(f"{name}: the champion gets {100 * answers.mean():.0f} % of {len(answers)} right", flush=True)
+        print(
+            f"{name}: the champion gets {100 * answers.mean():.0f} % of {len(answers)} right",
+            flush=True,
+        )
     examinations = [desk.misread(part) for part in _examinations(base, external)]
     for size in BATCHES:
         for times in (1, 2):
@@ -50,13 +55,17 @@ def main() -> None:
             for name, part in scanners.items():
                 for seed in range(max(3, 100 // size)):
                     rng = np.random.default_rng(seed)
-                    for rule, held in desk.screen(part, ~right[name], size, rng, times=times).items():
+                    for rule, held in desk.screen(
+                        part, ~right[name], size, rng, times=times
+                    ).items():
                         found[rule].append(held)
             _tell(f"batches of {size}{', twice' if times == 2 else ''}", found)
         found = defaultdict(list)
         for images, targets in examinations:
             if len(targets) >= size:
-                for rule, held in desk.slices(images, targets, size, np.random.default_rng(0)).items():
+                for rule, held in desk.slices(
+                    images, targets, size, np.random.default_rng(0)
+                ).items():
                     found[rule].append(held)
         _tell(f"slices, {size}", found)
 
@@ -64,7 +73,9 @@ def main() -> None:
 def _tell(what: str, found: dict[str, list[np.ndarray]]) -> None:
     for rule, counts in found.items():
         held, n = np.sum(counts, axis=0)
-        shares = ", ".join(f"{kind} {100 * a / b:.1f} % of {b}" for kind, a, b in zip(KINDS, held, n, strict=False))
+        shares = ", ".join(
+            f"{kind} {100 * a / b:.1f} % of {b}" for kind, a, b in zip(KINDS, held, n, strict=False)
+        )
         print(f"{what}: {rule}: {shares}", flush=True)
 
 
@@ -94,12 +105,17 @@ def _changes(images: np.ndarray, targets: np.ndarray) -> dict[str, Arrays]:
         "inverted and magnified": lambda x: _magnified(255 - x, 12),
         "noisy": lambda x: np.clip(x * 0.5 + 60 + noise, 0, 255),
     }
-    return {name: (np.ascontiguousarray(change(images)).astype(np.uint8), targets) for name, change in changes.items()}
+    return {
+        name: (np.ascontiguousarray(change(images)).astype(np.uint8), targets)
+        for name, change in changes.items()
+    }
 
 
 def _magnified(images: np.ndarray, rim: int) -> np.ndarray:
     inner = images[:, rim:-rim, rim:-rim]
-    return np.stack([np.asarray(Image.fromarray(i).resize((64, 64), Image.Resampling.BILINEAR)) for i in inner])
+    return np.stack(
+        [np.asarray(Image.fromarray(i).resize((64, 64), Image.Resampling.BILINEAR)) for i in inner]
+    )
 
 
 class Desk:
@@ -122,7 +138,13 @@ class Desk:
         return part[0][wrong], part[1][wrong]
 
     def screen(
-        self, part: Arrays, misread: np.ndarray, size: int, rng: np.random.Generator, *, times: int = 1
+        self,
+        part: Arrays,
+        misread: np.ndarray,
+        size: int,
+        rng: np.random.Generator,
+        *,
+        times: int = 1,
     ) -> dict[str, np.ndarray]:
         """(held, n) of each kind of correction, by rule; wrong ones are given `times` times, one pixel further each."""
         images, targets = part
@@ -146,16 +168,22 @@ class Desk:
         """(held, n) of the `size` pictures most like any one of these, all honest, by rule."""
         looks = shapes(images)
         rows = np.argsort(-looks @ looks[rng.integers(len(looks))])[:size]
-        return _counted(self._rules(images[rows], targets[rows], np.zeros(size, bool)), np.zeros(size, int))
+        return _counted(
+            self._rules(images[rows], targets[rows], np.zeros(size, bool)), np.zeros(size, int)
+        )
 
-    def _rules(self, batch: np.ndarray, given: np.ndarray, wrong: np.ndarray) -> dict[str, np.ndarray]:
+    def _rules(
+        self, batch: np.ndarray, given: np.ndarray, wrong: np.ndarray
+    ) -> dict[str, np.ndarray]:
         said = self.labels[given].tolist()
         index_labels = [*said, *self.labels[self.known_targets].tolist()]
         raw = self.champion.predict_arrays(batch)
         own = self._unit(batch)
         verdicts = np.array(self.champion.verdicts(raw))
         looks = shapes(batch)
-        alike = look_alikes(looks, said, index=np.concatenate([looks, self.known_looks]), index_labels=index_labels)
+        alike = look_alikes(
+            looks, said, index=np.concatenate([looks, self.known_looks]), index_labels=index_labels
+        )
         against = contradicted(
             raw.probabilities, own, said, classes=self.champion.metadata.labels,
             index=np.concatenate([own, self.seen]), index_labels=index_labels,
@@ -168,17 +196,23 @@ class Desk:
             "the champion is confident of another class": disagrees & (verdicts == "confident"),
             "confident learning": confident_learning(raw.probabilities, given),
         }
-        rules["look-alikes or contradicted (what medloop does)"] = rules["look-alikes"] | rules["contradicted"]
+        rules["look-alikes or contradicted (what medloop does)"] = (
+            rules["look-alikes"] | rules["contradicted"]
+        )
         return {rule: held.astype(np.int64) for rule, held in rules.items()}
 
     def _unit(self, images: np.ndarray) -> np.ndarray:
         embeddings = self.champion.predict_arrays(images).embedding
-        return np.asarray(embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-6))
+        return np.asarray(
+            embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-6)
+        )
 
 
 def _counted(rules: dict[str, np.ndarray], kinds: np.ndarray) -> dict[str, np.ndarray]:
     n = np.bincount(kinds)
-    return {rule: np.array([np.bincount(kinds, held).astype(int), n]) for rule, held in rules.items()}
+    return {
+        rule: np.array([np.bincount(kinds, held).astype(int), n]) for rule, held in rules.items()
+    }
 
 
 def _moved(images: np.ndarray, by: int) -> np.ndarray:
@@ -192,7 +226,8 @@ def confident_learning(probabilities: np.ndarray, given: np.ndarray) -> np.ndarr
     believed while another one is.
     """
     thresholds = [
-        probabilities[given == c, c].mean() if (given == c).any() else 1.0 for c in range(probabilities.shape[1])
+        probabilities[given == c, c].mean() if (given == c).any() else 1.0
+        for c in range(probabilities.shape[1])
     ]
     believed = probabilities >= np.array(thresholds)
     return np.asarray(believed.any(axis=1) & ~believed[np.arange(len(given)), given])

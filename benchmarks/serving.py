@@ -39,11 +39,16 @@ def main() -> None:
     options.add_argument("--n", type=int, default=2000)
     options.add_argument("--model", type=Path)
     arguments = options.parse_args()
-    files, onnx = jpegs(arguments.images, arguments.n), arguments.model.read_bytes() if arguments.model else a_model()
+    files, onnx = (
+        jpegs(arguments.images, arguments.n),
+        arguments.model.read_bytes() if arguments.model else a_model(),
+    )
     print(
         f"{len(files)} JPEGs, median {statistics.median(map(len, files)):.0f} bytes; model {len(onnx) / 2**20:.2f} MiB;"
     )
-    print(f"{available_cores()} cores, onnxruntime {onnxruntime.__version__}, {ROUNDS} rounds in turns\n")
+    print(
+        f"{available_cores()} cores, onnxruntime {onnxruntime.__version__}, {ROUNDS} rounds in turns\n"
+    )
     latency(files, onnx)
     throughput(files, onnx)
 
@@ -94,7 +99,11 @@ def latency(files: list[bytes], onnx: bytes) -> None:
             predictor.predict([decode(data, find_text=False).pixels])
             times.append((time.perf_counter() - started) * 1e3)
 
-    sides: dict[str, list[float]] = {"through Pillow, all cores": [], "direct, all cores": [], "direct, one core": []}
+    sides: dict[str, list[float]] = {
+        "through Pillow, all cores": [],
+        "direct, all cores": [],
+        "direct, one core": [],
+    }
     for _ in range(ROUNDS):
         without_shortcut(partial(run, all_cores, sides["through Pillow, all cores"]))
         run(all_cores, sides["direct, all cores"])

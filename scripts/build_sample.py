@@ -40,7 +40,9 @@ def main(source: Path, groups_csv: Path, out: Path) -> None:
     by_class: dict[str, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
     for name in usable:
         by_class[name.split("/")[0]][group_of[name]].append(name)
-    chosen = sorted(name for members in by_class.values() for name in spread(list(members.values()), PER_CLASS))
+    chosen = sorted(
+        name for members in by_class.values() for name in spread(list(members.values()), PER_CLASS)
+    )
     out.write_bytes(pack(chosen, data, group_of))
     print(f"{len(chosen)} images, {out.stat().st_size:,} bytes")  # noqa: T201 - a script's answer
     if out.stat().st_size > MOST_BYTES:
@@ -56,7 +58,9 @@ def spread(groups: list[list[str]], wanted: int) -> list[str]:
             break
         for i in evenly(open_groups, min(missing, len(open_groups))):
             quotas[i] += 1
-    return [name for group, quota in zip(groups, quotas, strict=True) for name in evenly(group, quota)]
+    return [
+        name for group, quota in zip(groups, quotas, strict=True) for name in evenly(group, quota)
+    ]
 
 
 def evenly(items: list[Any], n: int) -> list[Any]:

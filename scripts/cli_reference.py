@@ -22,7 +22,12 @@ def reference() -> str:
     root = typer.main.get_command(build_app())
     parts = [NOTE, "# The command line", *_about(root, "medloop")]
     commands = list(_commands(root, "medloop"))
-    parts.append("\n".join(f"- [`{name}`](#{_anchor(name)}): {_first_sentence(command)}" for name, command in commands))
+    parts.append(
+        "\n".join(
+            f"- [`{name}`](#{_anchor(name)}): {_first_sentence(command)}"
+            for name, command in commands
+        )
+    )
     for name, command in commands:
         parts += [f"## `{name}`", *_about(command, name)]
     return "\n\n".join(parts) + "\n"
@@ -43,7 +48,9 @@ def _about(command: TyperCommand | TyperGroup, name: str) -> Iterator[str]:
     context = typer.Context(command)
     yield f"```\n{' '.join([name, *command.collect_usage_pieces(context)])}\n```"
     yield (command.help or "").strip()
-    options = [param for param in command.get_params(context) if not EVERYWHERE.intersection(param.opts)]
+    options = [
+        param for param in command.get_params(context) if not EVERYWHERE.intersection(param.opts)
+    ]
     records = [record for param in options if (record := param.get_help_record(context))]
     if records:
         rows = [f"| `{_cell(option)}` | {_cell(text)} |" for option, text in records]
@@ -66,12 +73,16 @@ def main() -> int:
     """Write the page, or compare it; 1 when it is stale."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("page", type=Path, nargs="?", default=PAGE)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 when the page is stale")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit code 1 when the page is stale"
+    )
     arguments = parser.parse_args()
     if not arguments.check:
         arguments.page.write_text(reference(), "utf-8")
     elif not arguments.page.is_file() or arguments.page.read_text("utf-8") != reference():
-        sys.stderr.write(f"{arguments.page.name} is stale: run .venv/bin/python scripts/cli_reference.py\n")
+        sys.stderr.write(
+            f"{arguments.page.name} is stale: run .venv/bin/python scripts/cli_reference.py\n"
+        )
         return 1
     return 0
 

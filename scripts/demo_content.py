@@ -39,8 +39,14 @@ OTHERS: Final = ("bea", "carl")
 
 def main() -> None:
     """Fill the installation that the settings name."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--train", action="store_true", help="train a version on the corrections, which takes minutes")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--train",
+        action="store_true",
+        help="train a version on the corrections, which takes minutes",
+    )
     train = parser.parse_args().train
     loop = connect()
     champion = Champion(loop.registry, loop.settings.home / "models", poll_s=loop.settings.poll_s)
@@ -53,7 +59,12 @@ def fill(loop: Loop, served: Served, *, train: bool) -> None:
     pictures = _pictures(loop.datasets.get(loop.settings.base_dataset))
     for day in range(DAYS):
         ago = timedelta(days=DAYS - 1 - day)
-        _day(_at(loop, ago), served, [next(pictures) for _ in range(PER_DAY[day])], changed=day >= DAYS - CHANGED)
+        _day(
+            _at(loop, ago),
+            served,
+            [next(pictures) for _ in range(PER_DAY[day])],
+            changed=day >= DAYS - CHANGED,
+        )
     if train:
         from medloop.jobs.retrain import retrain
 
@@ -79,9 +90,14 @@ def _conflict(loop: Loop) -> tuple[np.ndarray, str]:
     return np.fliplr(pixels), label
 
 
-def _day(loop: Loop, served: Served, pictures: list[tuple[np.ndarray, str]], *, changed: bool) -> None:
+def _day(
+    loop: Loop, served: Served, pictures: list[tuple[np.ndarray, str]], *, changed: bool
+) -> None:
     if changed:
-        pictures = [(corrupt(pixels[None], "low_resolution", 4, seed=3)[0], label) for pixels, label in pictures]
+        pictures = [
+            (corrupt(pixels[None], "low_resolution", 4, seed=3)[0], label)
+            for pixels, label in pictures
+        ]
     shown = [decode(encode_png(pixels)) for pixels, _ in pictures]
     predictions = served.predictor.predict([image.pixels for image in shown])
     index = References(loop).of(served).index
@@ -99,17 +115,30 @@ def _day(loop: Loop, served: Served, pictures: list[tuple[np.ndarray, str]], *, 
         _answer(loop, served, pixels, label, who=people[place % len(people)], wrong=False)
 
 
-def _answer(loop: Loop, served: Served, pixels: np.ndarray, label: str, *, who: str, wrong: bool) -> None:
+def _answer(
+    loop: Loop, served: Served, pixels: np.ndarray, label: str, *, who: str, wrong: bool
+) -> None:
     """What one person says of one picture: the truth, or another class."""
     image = decode(encode_png(pixels))
     (found,) = served.predictor.predict([image.pixels])
     given = _another(found, label) if wrong else label
-    correct(loop, image=image, given_label=given, prediction=found, model_version=served.version, who=who)
+    correct(
+        loop,
+        image=image,
+        given_label=given,
+        prediction=found,
+        model_version=served.version,
+        who=who,
+    )
     loop.sender.send_once()
 
 
 def _another(found: Prediction, label: str) -> str:
-    return next(name for name in sorted(found.probabilities, key=found.probabilities.__getitem__) if name != label)
+    return next(
+        name
+        for name in sorted(found.probabilities, key=found.probabilities.__getitem__)
+        if name != label
+    )
 
 
 def _at(loop: Loop, ago: timedelta) -> Loop:
@@ -119,7 +148,9 @@ def _at(loop: Loop, ago: timedelta) -> Loop:
     def now() -> datetime:
         return real() - ago
 
-    return replace(loop, now=now, predictions=PredictionLog(loop.objects, now=now, random=loop.random))
+    return replace(
+        loop, now=now, predictions=PredictionLog(loop.objects, now=now, random=loop.random)
+    )
 
 
 if __name__ == "__main__":

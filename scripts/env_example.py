@@ -30,10 +30,17 @@ def render() -> str:
     lines = [HEAD.rstrip()]
     for line in inspect.getsource(Settings).splitlines():
         if section := SECTION.fullmatch(line):
-            lines += [f"## {section['title']}"] if lines[-1].startswith("## ") else ["", f"## {section['title']}"]
+            lines += (
+                [f"## {section['title']}"]
+                if lines[-1].startswith("## ")
+                else ["", f"## {section['title']}"]
+            )
         elif (field := FIELD.fullmatch(line)) and field["name"] in Settings.model_fields:
             name = field["name"]
-            lines += [f"# {variable_name(name)}: {field['comment']}", f"#{variable_name(name)}={_default(name)}"]
+            lines += [
+                f"# {variable_name(name)}: {field['comment']}",
+                f"#{variable_name(name)}={_default(name)}",
+            ]
     return "\n".join(lines) + "\n"
 
 

@@ -46,13 +46,19 @@ class Shot:
 
 def main() -> None:
     """Open the app in both schemes and go through its pages."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("url", nargs="?", default="http://127.0.0.1:8501")
-    parser.add_argument("--sign-in", metavar="URL", help="an installation with a login, for the page in front of it")
+    parser.add_argument(
+        "--sign-in", metavar="URL", help="an installation with a login, for the page in front of it"
+    )
     parser.add_argument("--out", type=Path, default=OUT, help="the folder of the pictures")
     parser.add_argument("--only", nargs="*", metavar="NAME", help="these pictures alone")
     given = parser.parse_args()
-    chromium = shutil.which("chromium") or sys.exit("chromium is not installed: apt-get install chromium")
+    chromium = shutil.which("chromium") or sys.exit(
+        "chromium is not installed: apt-get install chromium"
+    )
     given.out.mkdir(parents=True, exist_ok=True)
     shots = [(given.url.rstrip("/"), shot) for shot in SHOTS]
     if given.sign_in:
@@ -62,13 +68,21 @@ def main() -> None:
         for scheme in ("light", "dark"):
             for url, shot in shots:
                 if not given.only or shot.name in given.only:
-                    take(browser, url, shot, scheme=scheme, path=given.out / f"{shot.name}-{scheme}.png")
+                    take(
+                        browser,
+                        url,
+                        shot,
+                        scheme=scheme,
+                        path=given.out / f"{shot.name}-{scheme}.png",
+                    )
         browser.close()
 
 
 def take(browser: Browser, url: str, shot: Shot, *, scheme: str, path: Path) -> None:
     """Open the page in a session of its own and save it."""
-    context = browser.new_context(color_scheme=scheme, viewport={"width": shot.width, "height": HEIGHT})  # type: ignore[arg-type]
+    context = browser.new_context(
+        color_scheme=scheme, viewport={"width": shot.width, "height": HEIGHT}
+    )  # type: ignore[arg-type]
     page = context.new_page()
     page.goto(f"{url}/{shot.path}")
     expect(page.locator("h1")).to_be_visible(timeout=60_000)
@@ -119,7 +133,9 @@ SIGN_IN: Final = Shot("sign-in", "", as_it_opens)
 def settle(page: Page) -> None:
     """Wait until the script has run through."""
     state = page.locator("[data-testid=stApp]")
-    expect(state).to_have_attribute("data-test-script-state", re.compile("notRunning"), timeout=120_000)
+    expect(state).to_have_attribute(
+        "data-test-script-state", re.compile("notRunning"), timeout=120_000
+    )
 
 
 def save(page: Page, path: Path, *, width: int) -> None:
@@ -131,7 +147,11 @@ def save(page: Page, path: Path, *, width: int) -> None:
         page.set_viewport_size({"width": width, "height": max(height, HEIGHT)})
         page.wait_for_timeout(1_000)
         settle(page)
-    image = Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    image = (
+        Image.open(io.BytesIO(page.screenshot()))
+        .convert("RGB")
+        .quantize(256, dither=Image.Dither.NONE)
+    )
     image.save(path, optimize=True)
     size = path.stat().st_size
     if size > LARGEST_BYTES:

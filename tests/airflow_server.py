@@ -33,7 +33,9 @@ def connections(store: SeaweedFS, mlflow: MLflowServer, *, bucket: str) -> dict[
         endpoint_url=store.endpoint, access_key=store.access_key, secret_key=store.secret_key, session_token="",
         region=store.region, bucket=bucket,
     )  # fmt: skip
-    http = programs.mlflow_connection(uri=mlflow.uri, username=mlflow.username, password=mlflow.password)
+    http = programs.mlflow_connection(
+        uri=mlflow.uri, username=mlflow.username, password=mlflow.password
+    )
     return {"AIRFLOW_CONN_AWS_DEFAULT": aws, "AIRFLOW_CONN_MLFLOW_DEFAULT": http}
 
 
@@ -50,7 +52,9 @@ def dags_folder(folder: Path) -> Path:
     dags.mkdir()
     lines = "# an airflow dag\nfrom medloop.dags.medloop_weekly_retrain import weekly_retrain\n"
     dags.joinpath("retrain.py").write_text(lines)
-    dags.joinpath("watch.py").write_text("# an airflow dag\nfrom medloop.dags.medloop_watch import hourly_watch\n")
+    dags.joinpath("watch.py").write_text(
+        "# an airflow dag\nfrom medloop.dags.medloop_watch import hourly_watch\n"
+    )
     return dags
 
 
@@ -73,15 +77,25 @@ class AirflowServer:
         passwords = folder / "passwords.json"
         passwords.write_text(json.dumps({self.username: self.password}))
         fernet_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-        keys = programs.AirflowSecrets(passwords, jwt_secret=secrets.token_hex(32), fernet_key=fernet_key)
-        own = programs.airflow_environment(folder=folder, port=port, roles={self.username: "admin"}, secrets=keys)
+        keys = programs.AirflowSecrets(
+            passwords, jwt_secret=secrets.token_hex(32), fernet_key=fernet_key
+        )
+        own = programs.airflow_environment(
+            folder=folder, port=port, roles={self.username: "admin"}, secrets=keys
+        )
         self.environment = {**own, **environment}
         started = programs.airflow(port=port, environment=self.environment, task_environment={})
-        self._servers = [(Server if program.health_url else Background)(program, folder) for program in started]
+        self._servers = [
+            (Server if program.health_url else Background)(program, folder) for program in started
+        ]
 
     def client(self) -> Airflow:
         """A session as the page has one."""
-        return Airflow(Settings(airflow_url=self.url, airflow_username=self.username, airflow_password=self.password))
+        return Airflow(
+            Settings(
+                airflow_url=self.url, airflow_username=self.username, airflow_password=self.password
+            )
+        )
 
     def start(self) -> None:
         migrate(self.environment)

@@ -36,7 +36,9 @@ class ChampionContract:
     def champion(self, world: World, tmp_path: Path) -> Champion:
         return Champion(world.source, tmp_path / "models", poll_s=0.05)
 
-    def test_an_empty_registry_has_no_model_and_says_what_to_do(self, world: World, tmp_path: Path) -> None:
+    def test_an_empty_registry_has_no_model_and_says_what_to_do(
+        self, world: World, tmp_path: Path
+    ) -> None:
         champion = self.champion(world, tmp_path)
         assert champion.refresh() is False
         with pytest.raises(NoModelError, match=r"no champion\. `medloop up` trains the first one"):
@@ -52,28 +54,39 @@ class ChampionContract:
         world.promote(second)
         assert champion.refresh() is True
         assert champion.current().version == second
-        assert held.predictor.metadata.labels == champion.current().predictor.metadata.labels  # a request may finish
+        assert (
+            held.predictor.metadata.labels == champion.current().predictor.metadata.labels
+        )  # a request may finish
         world.promote(first)
         assert champion.refresh() is True
         assert champion.current().version == first
         assert champion.refresh() is False
 
-    def test_a_version_that_breaks_the_contract_leaves_the_old_one_serving(self, world: World, tmp_path: Path) -> None:
+    def test_a_version_that_breaks_the_contract_leaves_the_old_one_serving(
+        self, world: World, tmp_path: Path
+    ) -> None:
         champion = self.champion(world, tmp_path)
-        good, bad = world.add(model(1)), world.add(with_constant(model(2), "head_bias", float("nan")))
+        good, bad = (
+            world.add(model(1)),
+            world.add(with_constant(model(2), "head_bias", float("nan"))),
+        )
         world.promote(good)
         champion.refresh()
         world.promote(bad)
         assert champion.refresh() is False
         served = champion.current()
         assert served.version == good
-        assert served.notice.startswith(f"Version {bad} cannot be served (the output 'probabilities' must hold finite")
+        assert served.notice.startswith(
+            f"Version {bad} cannot be served (the output 'probabilities' must hold finite"
+        )
         assert served.notice.endswith(f"version {good} goes on serving.")
         world.promote(good)
         champion.refresh()
         assert champion.current().notice == ""
 
-    def test_without_registry_it_goes_on_and_says_since_when(self, world: World, tmp_path: Path) -> None:
+    def test_without_registry_it_goes_on_and_says_since_when(
+        self, world: World, tmp_path: Path
+    ) -> None:
         champion = self.champion(world, tmp_path)
         version, newer = world.add(model(1)), world.add(model(2))
         world.promote(version)

@@ -54,7 +54,9 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
 
 
 @pytest.fixture(scope="session")
-def mlflow_server(tmp_path_factory: pytest.TempPathFactory, seaweedfs: SeaweedFS) -> Iterator[MLflowServer]:
+def mlflow_server(
+    tmp_path_factory: pytest.TempPathFactory, seaweedfs: SeaweedFS
+) -> Iterator[MLflowServer]:
     """MLflow, real, for the whole session: `.uri .username .password .environment`; artifacts on `seaweedfs`."""
     server = MLflowServer(tmp_path_factory.mktemp("mlflow"), seaweedfs)
     server.start()

@@ -51,7 +51,9 @@ class Datasets:
 class World:
     """Stores, a clock, and what people do."""
 
-    def __init__(self, objects: ObjectStore, home: Path, *, registry: Any = None, **settings: Any) -> None:
+    def __init__(
+        self, objects: ObjectStore, home: Path, *, registry: Any = None, **settings: Any
+    ) -> None:
         self.now = START
         self.objects = objects
         corrections, outbox = CorrectionStore(objects), Outbox(home / "outbox.db")
@@ -79,10 +81,14 @@ class World:
     def pass_days(self, days: int) -> None:
         self.now += timedelta(days=days)
 
-    def correct(self, seed: int, label: str | None = "Hand", *, who: str = "ada", size: int = 64) -> str:
+    def correct(
+        self, seed: int, label: str | None = "Hand", *, who: str = "ada", size: int = 64
+    ) -> str:
         """A person corrects an image and it is sent; the image's hash."""
         shown = decoded(image(seed, size=size))
-        correct(self.loop, image=shown, given_label=label, prediction=None, model_version="1", who=who)
+        correct(
+            self.loop, image=shown, given_label=label, prediction=None, model_version="1", who=who
+        )
         self.loop.sender.send_once()
         return shown.sha256
 
@@ -96,7 +102,9 @@ class World:
 
     def snapshots_bytes(self) -> dict[str, bytes]:
         """All that lies under snapshots/ but the pointer, by key."""
-        keys = sorted(info.key for info in self.objects.list("snapshots") if "latest" not in info.key)
+        keys = sorted(
+            info.key for info in self.objects.list("snapshots") if "latest" not in info.key
+        )
         return dict(zip(keys, self.objects.get_many(keys), strict=True))
 
 

@@ -39,11 +39,19 @@ def sha256_of(seed: int) -> str:
 def new_id(at: datetime = START) -> str:
     """A fresh event id; later calls give later ids for the same time or a later one."""
     serial = next(_serial)
-    return event_id(now=at + timedelta(milliseconds=serial), random=hashlib.sha256(str(serial).encode()).digest()[:10])
+    return event_id(
+        now=at + timedelta(milliseconds=serial),
+        random=hashlib.sha256(str(serial).encode()).digest()[:10],
+    )
 
 
 def correction(
-    image_sha256: str, label: str | None = "Hand", *, who: str = "ada", at: datetime = START, **changes: object
+    image_sha256: str,
+    label: str | None = "Hand",
+    *,
+    who: str = "ada",
+    at: datetime = START,
+    **changes: object,
 ) -> Correction:
     fields: dict[str, object] = {
         "id": new_id(at),
@@ -60,7 +68,13 @@ def correction(
 
 
 def review(
-    image_sha256: str, action: str, label: str | None = None, *, who: str = "rev", at: datetime = START, why: str = ""
+    image_sha256: str,
+    action: str,
+    label: str | None = None,
+    *,
+    who: str = "rev",
+    at: datetime = START,
+    why: str = "",
 ) -> Review:
     return Review(
         id=new_id(at),
@@ -73,9 +87,14 @@ def review(
     )
 
 
-def objects_at(endpoint: str, *, access_key: str, secret_key: str, bucket: str = "medloop") -> ObjectStore:
+def objects_at(
+    endpoint: str, *, access_key: str, secret_key: str, bucket: str = "medloop"
+) -> ObjectStore:
     """The store at an address, with these keys."""
     settings = Settings(
-        s3_endpoint_url=endpoint, aws_access_key_id=access_key, aws_secret_access_key=secret_key, s3_bucket=bucket
+        s3_endpoint_url=endpoint,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        s3_bucket=bucket,
     )
     return ObjectStore.from_settings(settings)

@@ -17,8 +17,12 @@ class FileServer:
     e_tag: str | None = '"1"'
     accept_ranges: bool = True
     tell_length: bool = True
-    break_after: list[int] = field(default_factory=list)  # bytes after which each next answer breaks off
-    statuses: list[int] = field(default_factory=list)  # what the next answers say instead of the file
+    break_after: list[int] = field(
+        default_factory=list
+    )  # bytes after which each next answer breaks off
+    statuses: list[int] = field(
+        default_factory=list
+    )  # what the next answers say instead of the file
     ranges: list[str | None] = field(default_factory=list)
 
     def __enter__(self) -> Self:

@@ -51,7 +51,9 @@ class _Session(socketserver.StreamRequestHandler):
         lines = []
         while (line := self.rfile.readline()) not in (b".\r\n", b""):
             lines.append(line.removeprefix(b"."))  # the client doubles a leading dot
-        self.server.messages.append(email.message_from_bytes(b"".join(lines), policy=email.policy.default))
+        self.server.messages.append(
+            email.message_from_bytes(b"".join(lines), policy=email.policy.default)
+        )
 
     def _say(self, text: str) -> None:
         self.wfile.write(f"{text}\r\n".encode())

@@ -38,7 +38,9 @@ def exported(seed: int = 0, **changes: Any) -> bytes:
 def model_file(network: Network, temperature: float, described: dict[str, Any]) -> bytes:
     """The served file of a network, made for noise images."""
     generator = torch.Generator().manual_seed(0)
-    noise = torch.randint(0, 256, (32, INPUT_SIZE, INPUT_SIZE), dtype=torch.uint8, generator=generator)
+    noise = torch.randint(
+        0, 256, (32, INPUT_SIZE, INPUT_SIZE), dtype=torch.uint8, generator=generator
+    )
     return to_onnx(network, activation_ranges(network, noise), temperature, described)
 
 

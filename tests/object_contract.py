@@ -30,7 +30,9 @@ class ObjectStoreContract:
 
     def test_of_many_creators_at_once_one_wins(self, objects: ObjectStore, folder: str) -> None:
         with ThreadPoolExecutor(16) as pool:
-            wins = list(pool.map(lambda n: objects.ensure(f"{folder}/a", str(n).encode()), range(16)))
+            wins = list(
+                pool.map(lambda n: objects.ensure(f"{folder}/a", str(n).encode()), range(16))
+            )
         assert sum(wins) == 1
         assert objects.get(f"{folder}/a") == str(wins.index(True)).encode()
 
@@ -43,7 +45,9 @@ class ObjectStoreContract:
         objects.replace(f"{folder}/a", b"four", second)
         assert (raw, objects.get(f"{folder}/a")) == (b"one", b"four")
 
-    def test_missing_objects_are_told_apart_from_trouble(self, objects: ObjectStore, folder: str) -> None:
+    def test_missing_objects_are_told_apart_from_trouble(
+        self, objects: ObjectStore, folder: str
+    ) -> None:
         with pytest.raises(NotFoundError, match="nothing-here"):
             objects.get(f"{folder}/nothing-here")
         assert objects.find(f"{folder}/nothing-here") is None
@@ -55,7 +59,9 @@ class ObjectStoreContract:
         objects.delete(f"{folder}/a")
         assert objects.head(f"{folder}/a") is None
 
-    def test_listing_goes_down_and_starts_where_told(self, objects: ObjectStore, folder: str) -> None:
+    def test_listing_goes_down_and_starts_where_told(
+        self, objects: ObjectStore, folder: str
+    ) -> None:
         keys = [f"{folder}/dt=2026-01-0{day}/{n}.json" for day in (1, 2) for n in range(3)]
         objects.ensure_many([(key, b"{}") for key in keys])
         objects.put(f"{folder}-beside/x", b"")
@@ -74,7 +80,11 @@ class ObjectStoreContract:
         keys = [f"{folder}/{n}" for n in range(100)]
         objects.ensure_many([(key, key.encode()) for key in keys])
         assert objects.get_many(keys[::-1]) == [key.encode() for key in keys[::-1]]
-        assert objects.find_many([keys[0], f"{folder}/no", keys[1]]) == [keys[0].encode(), None, keys[1].encode()]
+        assert objects.find_many([keys[0], f"{folder}/no", keys[1]]) == [
+            keys[0].encode(),
+            None,
+            keys[1].encode(),
+        ]
         with pytest.raises(NotFoundError):
             objects.get_many([*keys, f"{folder}/no"])
         assert objects.get_many([]) == []

@@ -69,11 +69,15 @@ class Server:
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
             )
-        wait_until(self._ready, what=f"{self.program.name} should answer; log: {self.log}", timeout_s=180)
+        wait_until(
+            self._ready, what=f"{self.program.name} should answer; log: {self.log}", timeout_s=180
+        )
 
     def _ready(self) -> bool:
         if self.process is not None and self.process.poll() is not None:
-            raise RuntimeError(f"{self.program.name} ended:\n{self.log.read_text('utf-8', 'replace')[-2000:]}")
+            raise RuntimeError(
+                f"{self.program.name} ended:\n{self.log.read_text('utf-8', 'replace')[-2000:]}"
+            )
         return answers(self.program.health_url)
 
     def stop(self) -> None:
@@ -85,7 +89,9 @@ class Server:
     def kill(self) -> None:
         """Pull the plug (KILL, no chance to flush); the guard goes with it."""
         assert self.process is not None
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        children = (
+            Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        )
         for pid in children:
             os.kill(int(pid), signal.SIGKILL)
         self.process.wait(30)
@@ -111,7 +117,9 @@ class SeaweedFS(Server):
             identities=self.identities,
             buckets=[self.bucket, self.mlflow_bucket],
             ports=self.ports,
-            keys=programs.SeaweedKeys(**{f.name: secrets.token_hex(32) for f in fields(programs.SeaweedKeys)}),
+            keys=programs.SeaweedKeys(
+                **{f.name: secrets.token_hex(32) for f in fields(programs.SeaweedKeys)}
+            ),
         )
         (folder / "data").mkdir()
         super().__init__(program, folder)
@@ -129,7 +137,9 @@ class SeaweedFS(Server):
 
     def _has_buckets(self) -> bool:
         try:
-            return {self.bucket, self.mlflow_bucket} <= {b["Name"] for b in self.client().list_buckets()["Buckets"]}
+            return {self.bucket, self.mlflow_bucket} <= {
+                b["Name"] for b in self.client().list_buckets()["Buckets"]
+            }
         except (BotoCoreError, ClientError):
             return False
 
@@ -141,7 +151,11 @@ class SeaweedFS(Server):
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
             region_name=self.region,
-            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
+            config=Config(
+                signature_version="s3v4",
+                s3={"addressing_style": "path"},
+                retries={"max_attempts": 1},
+            ),
         )
 
     @property
@@ -178,7 +192,9 @@ class MLflowServer(Server):
         (port,) = ports.free_ports(1)
         self.uri = f"http://127.0.0.1:{port}"
         auth = folder / "auth.ini"
-        auth.write_text(programs.mlflow_auth_config(folder, username=self.username, password=self.password))
+        auth.write_text(
+            programs.mlflow_auth_config(folder, username=self.username, password=self.password)
+        )
         program = programs.mlflow(
             folder=folder,
             port=port,

@@ -9,14 +9,18 @@ import numpy as np
 from PIL import Image
 
 
-def encoded(seed: int, *, kind: str = "JPEG", size: tuple[int, int] = (64, 64), mode: str = "L") -> bytes:
+def encoded(
+    seed: int, *, kind: str = "JPEG", size: tuple[int, int] = (64, 64), mode: str = "L"
+) -> bytes:
     buffer = io.BytesIO()
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0]), np.uint8)
     Image.fromarray(pixels).convert(mode).save(buffer, kind)
     return buffer.getvalue()
 
 
-def zipped(path: Path, files: Mapping[str, bytes], *, compression: int = zipfile.ZIP_STORED) -> Path:
+def zipped(
+    path: Path, files: Mapping[str, bytes], *, compression: int = zipfile.ZIP_STORED
+) -> Path:
     with zipfile.ZipFile(path, "w", compression) as archive:
         for name, data in files.items():
             archive.writestr(name, data)

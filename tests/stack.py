@@ -37,7 +37,13 @@ class LocalStack:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**clean_environment(), **ANY_PORTS, "MEDLOOP_HOME": str(self.home), "COLUMNS": "200", **self.settings}
+        return {
+            **clean_environment(),
+            **ANY_PORTS,
+            "MEDLOOP_HOME": str(self.home),
+            "COLUMNS": "200",
+            **self.settings,
+        }
 
     def run(self, *arguments: str, timeout_s: float = 240) -> subprocess.CompletedProcess[str]:
         """One command to its end."""
@@ -85,7 +91,10 @@ class LocalStack:
             if not entry.name.isdigit() or int(entry.name) == os.getpid():
                 continue
             try:
-                command, environment = (entry / "cmdline").read_bytes(), (entry / "environ").read_bytes()
+                command, environment = (
+                    (entry / "cmdline").read_bytes(),
+                    (entry / "environ").read_bytes(),
+                )
                 state = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]
             except OSError:
                 continue
@@ -95,7 +104,11 @@ class LocalStack:
 
     def pid_of(self, part: str) -> int:
         """The process whose command line contains `part`, the guards left out."""
-        (pid, *_) = [pid for pid, command in self.processes().items() if part in command and "guard.py" not in command]
+        (pid, *_) = [
+            pid
+            for pid, command in self.processes().items()
+            if part in command and "guard.py" not in command
+        ]
         return pid
 
     def listening(self) -> set[tuple[str, int]]:

@@ -36,9 +36,13 @@ class Authority:
         folder.mkdir()
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"authority {folder.name}")])
+        self._name = x509.Name(
+            [x509.NameAttribute(NameOID.COMMON_NAME, f"authority {folder.name}")]
+        )
         constraints = x509.BasicConstraints(ca=True, path_length=0)
-        self._certificate = _signed(self._name, self._key.public_key(), self._name, self._key, constraints)
+        self._certificate = _signed(
+            self._name, self._key.public_key(), self._name, self._key, constraints
+        )
         self.bundle = folder / "authority.pem"
         self.bundle.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
@@ -48,11 +52,15 @@ class Authority:
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server")])
         names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
         signed = _signed(name, key.public_key(), self._name, self._key, names, days=days)
-        found = Certificate(self._folder / f"{address} {days}.pem", self._folder / f"{address} {days}.key")
+        found = Certificate(
+            self._folder / f"{address} {days}.pem", self._folder / f"{address} {days}.key"
+        )
         found.chain.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
         found.key.write_bytes(
             key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
             )
         )
         return found
@@ -71,7 +79,9 @@ def _signed(
     builder = x509.CertificateBuilder(subject_name=subject, issuer_name=issuer, public_key=key)
     builder = builder.serial_number(x509.random_serial_number())
     builder = builder.not_valid_before(end - timedelta(days=30)).not_valid_after(end)
-    builder = builder.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
+    builder = builder.add_extension(
+        extension, critical=isinstance(extension, x509.BasicConstraints)
+    )
     return builder.sign(by, hashes.SHA256())
 
 
@@ -97,7 +107,9 @@ class TlsFront:
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                threading.Thread(target=self._serve, args=(self._listener.accept()[0],), daemon=True).start()
+                threading.Thread(
+                    target=self._serve, args=(self._listener.accept()[0],), daemon=True
+                ).start()
 
     def _serve(self, plain: socket.socket) -> None:
         with contextlib.suppress(OSError):  # a client that does not trust us hangs up

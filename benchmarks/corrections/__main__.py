@@ -40,14 +40,18 @@ OUT = Path(__file__).parents[1] / "out"
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.corrections", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="python -m benchmarks.corrections",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     subparsers = parser.add_subparsers(dest="command", required=True)
     for name, function in COMMANDS.items():
         command = subparsers.add_parser(name, help=(function.__doc__ or "").splitlines()[0])
         for option, parameter in inspect.signature(function).parameters.items():
             if isinstance(parameter.default, int | float):
-                command.add_argument(f"--{option}", type=type(parameter.default), default=parameter.default)
+                command.add_argument(
+                    f"--{option}", type=type(parameter.default), default=parameter.default
+                )
     options = vars(parser.parse_args())
     name = options.pop("command")
     started = time.perf_counter()

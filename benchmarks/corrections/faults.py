@@ -46,7 +46,12 @@ from medloop.stores.registry import CHAMPION
 ROOT = Path(__file__).parents[2]
 FRONT_ENDS = 2
 PAUSE_S = 0.25  # of a front end between two corrections
-SUPERVISED = {"S3": "seaweedfs", "MLflow": "mlflow", "scheduler": "airflow-scheduler", "page": "app"}
+SUPERVISED = {
+    "S3": "seaweedfs",
+    "MLflow": "mlflow",
+    "scheduler": "airflow-scheduler",
+    "page": "app",
+}
 DAG_EVERY = 12  # rounds: a DAG run takes a snapshot through the scheduler
 SETTLE_S = 180
 
@@ -79,7 +84,11 @@ class Own:
         self._said = self.out.stat().st_size if self.out.exists() else 0
         with self.out.open("ab") as out, self.out.with_suffix(".err").open("ab") as err:
             self._process = subprocess.Popen(
-                [*self._command, *arguments], stdout=out, stderr=err, env=self._environment, cwd=ROOT
+                [*self._command, *arguments],
+                stdout=out,
+                stderr=err,
+                env=self._environment,
+                cwd=ROOT,
             )
 
     def is_up(self) -> bool:
@@ -113,12 +122,16 @@ class FrontEnd(Own):
     """Takes corrections; killed only while another one can answer."""
 
     def __init__(self, number: int, environment: Mapping[str, str], folder: Path) -> None:
-        super().__init__("front end", "front_end", environment, folder / f"front-end-{number}.jsonl")
+        super().__init__(
+            "front end", "front_end", environment, folder / f"front-end-{number}.jsonl"
+        )
         self.arguments = lambda life: [str((number * 10_000 + life) * 10_000), str(PAUSE_S)]
         self.others: list[FrontEnd] = []
 
     def is_up(self) -> bool:
-        return super().is_up() and all(Own.is_up(other) and other.has_spoken() for other in self.others)
+        return super().is_up() and all(
+            Own.is_up(other) and other.has_spoken() for other in self.others
+        )
 
 
 class Supervised:
@@ -163,7 +176,9 @@ class Store:
         self._server.start()
 
 
-def faults(*, rounds: int = 200, seed: int = 11, least_s: float = 3.0, most_s: float = 6.0) -> dict[str, Any]:
+def faults(
+    *, rounds: int = 200, seed: int = 11, least_s: float = 3.0, most_s: float = 6.0
+) -> dict[str, Any]:
     """Kill -9 of front end, page, S3, MLflow, Airflow's scheduler and training at random moments.
 
     From one kill to the next it is `least_s` to `most_s`; with more, some trainings come to their end.
@@ -195,13 +210,20 @@ def store_faults(*, rounds: int = 20, seed: int = 11) -> dict[str, Any]:
         return {"rounds": rounds, "seed": seed, "killed": killed, **_verdict(loop, front_ends)}
 
 
-def _whole_stack(stack: Stack, chance: random.Random, rounds: int, *, between_s: tuple[float, float]) -> dict[str, Any]:
+def _whole_stack(
+    stack: Stack, chance: random.Random, rounds: int, *, between_s: tuple[float, float]
+) -> dict[str, Any]:
     from medloop.core.learn.recipe import TrainingConfig
 
     loop, airflow = stack.loop(), stack.airflow()
     bootstrap(loop, config=TrainingConfig.smoke())
     front_ends = _front_ends(_environment(stack, "app"), stack.folder)
-    trainer = Own("training", "trainer", _environment(stack, "airflow-scheduler"), stack.folder / "trainer.jsonl")
+    trainer = Own(
+        "training",
+        "trainer",
+        _environment(stack, "airflow-scheduler"),
+        stack.folder / "trainer.jsonl",
+    )
     trainer.start()
     supervisor = Supervisor(StateFolder(stack.home))
     supervised = [Supervised(name, component, supervisor) for name, component in SUPERVISED.items()]
@@ -212,11 +234,15 @@ def _whole_stack(stack: Stack, chance: random.Random, rounds: int, *, between_s:
             with suppress(StoreError):
                 runs.append(airflow.trigger({"min_new": 10**6}, note="fault run"))
 
-    killed = _storm([*front_ends, trainer, *supervised], chance, rounds, between_s=between_s, each=trigger)
+    killed = _storm(
+        [*front_ends, trainer, *supervised], chance, rounds, between_s=between_s, each=trigger
+    )
     for own in (trainer, *front_ends):
         own.stop()
     wait_until(lambda: _answers(loop), what="MLflow should answer again", timeout_s=SETTLE_S)
-    wait_until(lambda: _all_run(supervisor), what="every component should run again", timeout_s=SETTLE_S)
+    wait_until(
+        lambda: _all_run(supervisor), what="every component should run again", timeout_s=SETTLE_S
+    )
     until = time.monotonic() + SETTLE_S
     done = Counter(_state_of(airflow, run_id, until) for run_id in runs)
     trained = [line["version"] for line in trainer.lines() if "version" in line]
@@ -284,10 +310,14 @@ def _verdict(loop: Loop, front_ends: Sequence[FrontEnd]) -> dict[str, Any]:
         "lost": len(said.keys() - stored.keys()),
         "doubled": sum(count - 1 for count in stored.values()),
         "wrong": _wrong(loop, keys, said),
-        "not_in_the_snapshot": len(stored.keys() - {event.id for event in loop.snapshots.all_events(taken)}),
+        "not_in_the_snapshot": len(
+            stored.keys() - {event.id for event in loop.snapshots.all_events(taken)}
+        ),
         "unanswered": len(went_wrong),
         "why": sorted(set(went_wrong))[:5],
-        "longest_without_an_answer_s": _longest_gap([line["at"] for line in lines if "event" in line]),
+        "longest_without_an_answer_s": _longest_gap(
+            [line["at"] for line in lines if "event" in line]
+        ),
     }
 
 
@@ -319,7 +349,9 @@ def _answers(loop: Loop) -> bool:
 
 
 def _all_run(supervisor: Supervisor) -> bool:
-    return all(state.state in ("RUNNING", "EXITED") for state in supervisor.states())  # EXITED: was to run once
+    return all(
+        state.state in ("RUNNING", "EXITED") for state in supervisor.states()
+    )  # EXITED: was to run once
 
 
 def _champion_fits(loop: Loop) -> bool:

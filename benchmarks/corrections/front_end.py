@@ -43,7 +43,11 @@ def _serve(loop: Loop, champion: Champion, number: int) -> dict[str, object]:
     try:
         served = champion.current()
         (prediction,) = served.predictor.predict([shown.pixels])
-        return {"event": _say(loop, number, prediction, served.version), "number": number, "version": served.version}
+        return {
+            "event": _say(loop, number, prediction, served.version),
+            "number": number,
+            "version": served.version,
+        }
     except MedloopError as error:
         return {"wrong": str(error)}
 

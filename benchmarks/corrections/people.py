@@ -31,7 +31,11 @@ def latency(*, count: int = 500) -> dict[str, Any]:
             assert loop.sender.settle(event_id, 30) == "stored"
             in_s3.append((time.perf_counter() - started) * 1000)
         loop.sender.stop()
-    return {"n": count, "outbox_ms": spread(on_disk[WARM_UP:]), "stored_ms": spread(in_s3[WARM_UP:])}
+    return {
+        "n": count,
+        "outbox_ms": spread(on_disk[WARM_UP:]),
+        "stored_ms": spread(in_s3[WARM_UP:]),
+    }
 
 
 def users(*, people: int = 50, seconds: float = 300) -> dict[str, Any]:
@@ -95,7 +99,9 @@ def outage(*, seconds: float = 600, rate: float = 5) -> dict[str, Any]:
 def say(loop: Loop, number: int, *, who: str = "ada") -> str:
     """A correction of picture `number`; the event id, once it is on disk."""
     shown = picture(number)
-    receipt = correct(loop, image=shown, given_label="Hand", prediction=None, model_version="1", who=who)
+    receipt = correct(
+        loop, image=shown, given_label="Hand", prediction=None, model_version="1", who=who
+    )
     return receipt.event_id
 
 

@@ -32,8 +32,14 @@ def snapshots(*, there: int = 100_000, new: int = 1_000, repeat: int = 5) -> dic
         warm = loop_on(server, Path(home))
         warm.datasets.get(None)  # the base data set's id, which a process reads once
         _screened(warm)  # what a process imports once
-        empty = [_on(loop_on(server, Path(home)), new, 20_000_000 + n * new, _plain) for n in range(repeat)]
-        screened = [_on(loop_on(server, Path(home)), new, 30_000_000 + n * new, _screened) for n in range(repeat)]
+        empty = [
+            _on(loop_on(server, Path(home)), new, 20_000_000 + n * new, _plain)
+            for n in range(repeat)
+        ]
+        screened = [
+            _on(loop_on(server, Path(home)), new, 30_000_000 + n * new, _screened)
+            for n in range(repeat)
+        ]
         loop = loop_on(server, Path(home))
         fill(loop.objects, count=there, first=0, days=DAYS)
         started = time.perf_counter()
@@ -102,7 +108,11 @@ def _events(count: int) -> list[Event]:
             events.append(Review(identifier, at.isoformat(), sha256, action, "Hand", who))  # type: ignore[arg-type]
         else:
             event = event_for(shown, at, who=who, label=chance.choice(["Hand", "CXR", None]))
-            events.append(type(event).from_json(event.to_json().replace(shown.sha256.encode(), sha256.encode())))
+            events.append(
+                type(event).from_json(
+                    event.to_json().replace(shown.sha256.encode(), sha256.encode())
+                )
+            )
     return events
 
 
@@ -121,10 +131,17 @@ def _compared(server: SeaweedFS, home: Path, size: int, repeat: int) -> dict[str
     fill(loop.objects, count=size, first=0, days=DAYS)
     snapshot(loop)
     for number in range(size):
-        theirs.put_object(Bucket=bucket, Key=f"Hand/{number}.png", Body=encode_png(picture(number).pixels))
+        theirs.put_object(
+            Bucket=bucket, Key=f"Hand/{number}.png", Body=encode_png(picture(number).pixels)
+        )
     loop.sender.start()
-    uploads = [_timed(lambda n=n: _their_upload(theirs, bucket, n)) for n in range(50_000_000, 50_000_000 + repeat)]
-    ours = [_timed(lambda n=n: _our_upload(loop, n)) for n in range(50_000_000, 50_000_000 + repeat)]
+    uploads = [
+        _timed(lambda n=n: _their_upload(theirs, bucket, n))
+        for n in range(50_000_000, 50_000_000 + repeat)
+    ]
+    ours = [
+        _timed(lambda n=n: _our_upload(loop, n)) for n in range(50_000_000, 50_000_000 + repeat)
+    ]
     weekly = _timed(lambda: _their_week(theirs, bucket)) / 1000
     our_weekly = _timed(lambda: snapshot(loop)) / 1000
     loop.sender.stop()
@@ -139,7 +156,9 @@ def _compared(server: SeaweedFS, home: Path, size: int, repeat: int) -> dict[str
 def _their_upload(client: Any, bucket: str, number: int) -> None:
     """The key is the count of one listing, which ends at 1,000: from then on each upload overwrites the last."""
     listed = client.list_objects_v2(Bucket=bucket, Prefix="Hand/").get("KeyCount", 0)
-    client.put_object(Bucket=bucket, Key=f"Hand/{listed}.png", Body=encode_png(picture(number).pixels))
+    client.put_object(
+        Bucket=bucket, Key=f"Hand/{listed}.png", Body=encode_png(picture(number).pixels)
+    )
 
 
 def _our_upload(loop: Any, number: int) -> None:

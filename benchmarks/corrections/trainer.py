@@ -41,7 +41,13 @@ def _train(loop: Loop, seed: int) -> dict[str, object]:
     try:
         result = retrain(loop, force=True, config=TrainingConfig.smoke(seed), by="fault run")
         if result.version and not result.promoted:
-            promote(loop, version=result.version, by="fault run", reason="the champion is to move", force=True)
+            promote(
+                loop,
+                version=result.version,
+                by="fault run",
+                reason="the champion is to move",
+                force=True,
+            )
     except MedloopError as error:
         return {"wrong": str(error)}
     return {"version": result.version}

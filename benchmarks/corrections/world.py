@@ -72,7 +72,9 @@ def label_of(number: int) -> str:
     return LABELS[number % len(LABELS)]
 
 
-def event_for(shown: DecodedImage, at: datetime, *, who: str = "ada", label: str | None = "Hand") -> Correction:
+def event_for(
+    shown: DecodedImage, at: datetime, *, who: str = "ada", label: str | None = "Hand"
+) -> Correction:
     """A correction of this picture."""
     serial = next(_serial)
     return Correction(
@@ -88,7 +90,9 @@ def event_for(shown: DecodedImage, at: datetime, *, who: str = "ada", label: str
     )
 
 
-def fill(objects: ObjectStore, *, count: int, first: int, days: int, until: datetime | None = None) -> None:
+def fill(
+    objects: ObjectStore, *, count: int, first: int, days: int, until: datetime | None = None
+) -> None:
     """Put corrections straight into the bucket, spread over so many days before `until`."""
     until = until or datetime.now(UTC)
     for start in range(first, first + count, 2000):
@@ -97,5 +101,8 @@ def fill(objects: ObjectStore, *, count: int, first: int, days: int, until: date
             shown = picture(number)
             at = until - timedelta(days=days * (1 - (number - first) / count))
             event = event_for(shown, at, who=f"user {number % 50}", label=label_of(number))
-            items += [(image_key(shown.sha256), encode_png(shown.pixels)), (event_key(event), event.to_json())]
+            items += [
+                (image_key(shown.sha256), encode_png(shown.pixels)),
+                (event_key(event), event.to_json()),
+            ]
         objects.ensure_many(items)

@@ -32,20 +32,38 @@ def agreement(given: np.ndarray, computed: np.ndarray) -> tuple[float, float]:
 def nearest(test: np.ndarray, train: np.ndarray) -> np.ndarray:
     """Index into `train` of each test row's nearest row."""
     lengths = (train**2).sum(axis=1)
-    found = [(lengths - 2 * block @ train.T).argmin(axis=1) for block in np.array_split(test, len(test) // 512 + 1)]
+    found = [
+        (lengths - 2 * block @ train.T).argmin(axis=1)
+        for block in np.array_split(test, len(test) // 512 + 1)
+    ]
     return np.concatenate(found)
 
 
-def report(name: str, groups: np.ndarray, *, targets: np.ndarray, given: np.ndarray, descriptors: np.ndarray) -> None:
+def report(
+    name: str,
+    groups: np.ndarray,
+    *,
+    targets: np.ndarray,
+    given: np.ndarray,
+    descriptors: np.ndarray,
+) -> None:
     accuracy, leaks = [], []
     for seed in range(3):
         parts = split(targets, groups, seed=seed)
         twin = parts.train[nearest(descriptors[parts.test], descriptors[parts.train])]
         accuracy.append(float((targets[twin] == targets[parts.test]).mean()))
         same = given[twin] == given[parts.test]
-        leaks.append([same.mean(), *(same[targets[parts.test] == t].mean() for t in range(targets.max() + 1))])
+        leaks.append(
+            [
+                same.mean(),
+                *(same[targets[parts.test] == t].mean() for t in range(targets.max() + 1)),
+            ]
+        )
     by_class = np.mean(leaks, axis=0)
-    print(f"{name}: 1-NN {np.mean(accuracy):.4f}; nearest of the same given group {by_class.round(3)}", flush=True)
+    print(
+        f"{name}: 1-NN {np.mean(accuracy):.4f}; nearest of the same given group {by_class.round(3)}",
+        flush=True,
+    )
 
 
 def main(source: Path, groups_csv: Path) -> None:
@@ -61,7 +79,11 @@ def main(source: Path, groups_csv: Path) -> None:
         groups = f"{len(np.unique(theirs))} given, {len(counts)} computed, largest {counts.max() / len(mine):.2f}"
         print(f"{label}: {groups}, pairs precision {precision:.3f} recall {recall:.3f}")
     descriptors = shape_maps(dataset.images)
-    everything = {"by file": np.arange(len(targets)), "by computed groups": computed, "by given groups": given}
+    everything = {
+        "by file": np.arange(len(targets)),
+        "by computed groups": computed,
+        "by given groups": given,
+    }
     for name, groups in everything.items():
         report(name, groups, targets=targets, given=given, descriptors=descriptors)
 

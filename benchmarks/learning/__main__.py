@@ -43,27 +43,39 @@ def main() -> None:
                 "ablations": _ablations}  # fmt: skip
     results = commands[arguments.command](base, arguments)
     results["machine"] = _machine()
-    (CACHE / f"{arguments.command}-{arguments.preset}.json").write_text(json.dumps(results, indent=1))
+    (CACHE / f"{arguments.command}-{arguments.preset}.json").write_text(
+        json.dumps(results, indent=1)
+    )
     print(json.dumps(results, indent=1))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.learning", description=__doc__)
-    parser.add_argument("command", choices=["train", "bars", "corrections", "speed", "resnet", "ablations"])
+    parser.add_argument(
+        "command", choices=["train", "bars", "corrections", "speed", "resnet", "ablations"]
+    )
     parser.add_argument("--data", type=Path, required=True, help="the class-folder zip")
     parser.add_argument("--groups", type=Path, required=True, help="CSV of file and group")
     parser.add_argument("--external", type=Path, help="folder with manifest.csv")
-    parser.add_argument("--unknown", type=Path, help="folder of folders of images of none of the classes")
+    parser.add_argument(
+        "--unknown", type=Path, help="folder of folders of images of none of the classes"
+    )
     parser.add_argument("--preset", default="full", choices=["full", "sample"])
-    parser.add_argument("--model", help="name of a model in benchmarks/out; the preset's by default")
+    parser.add_argument(
+        "--model", help="name of a model in benchmarks/out; the preset's by default"
+    )
     parser.add_argument("--peers", action="store_true", help="measure the peers too")
     parser.add_argument("--epochs", type=int, default=3, help="of the ResNet-18")
-    parser.add_argument("--seeds", type=int, default=1, help="how often to repeat what depends on chance")
+    parser.add_argument(
+        "--seeds", type=int, default=1, help="how often to repeat what depends on chance"
+    )
     return parser.parse_args()
 
 
 def _machine() -> dict[str, Any]:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
     return {
         "cores": os.cpu_count(),
         "load": os.getloadavg()[0],
@@ -81,7 +93,9 @@ def _model_file(arguments: argparse.Namespace, suffix: str, seed: int = 0) -> Pa
 def _model(arguments: argparse.Namespace, suffix: str, seed: int = 0) -> bytes:
     path = _model_file(arguments, suffix, seed)
     if not path.exists():
-        raise SystemExit(f"{path} is missing: run `python -m benchmarks.learning train` first, with as many --seeds")
+        raise SystemExit(
+            f"{path} is missing: run `python -m benchmarks.learning train` first, with as many --seeds"
+        )
     return path.read_bytes()
 
 
@@ -103,9 +117,13 @@ def _train(base: Base, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _train_one(data: TrainingData, arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
-    config = TrainingConfig.full(seed) if arguments.preset == "full" else TrainingConfig.sample(seed)
+    config = (
+        TrainingConfig.full(seed) if arguments.preset == "full" else TrainingConfig.sample(seed)
+    )
     cpu = time.process_time()
-    model = train(data, config, progress=lambda share, phrase: print(f"{share:4.0%} {phrase}", end="\r"))
+    model = train(
+        data, config, progress=lambda share, phrase: print(f"{share:4.0%} {phrase}", end="\r")
+    )
     _model_file(arguments, "onnx", seed).write_bytes(model.onnx)
     _model_file(arguments, "safetensors", seed).write_bytes(model.safetensors)
     return {
@@ -126,7 +144,9 @@ def _bars(base: Base, arguments: argparse.Namespace) -> dict[str, Any]:
     for seed in range(arguments.seeds):
         predictor = Predictor(_model(arguments, "onnx", seed))
         results[f"medloop, seed {seed}"] = measure.accuracies(
-            lambda images, predictor=predictor: predictor.predict_arrays(images).probabilities, base, external
+            lambda images, predictor=predictor: predictor.predict_arrays(images).probabilities,
+            base,
+            external,
         ) | measure.verdicts(predictor, base, external, unknown)
     if arguments.peers:
         resnet, seconds = peers.train_resnet18(base, CACHE, arguments.epochs)
@@ -145,7 +165,9 @@ def _corrections(base: Base, arguments: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {"1,000 corrections": corrections.busy_week(base, weights, config)}
     if "faces" in unknown:  # a hundred people, each once
         faces = unknown["faces"].images
-        found["faces are none of these"] = corrections.none_of_these(base, onnx, weights, faces, config)
+        found["faces are none of these"] = corrections.none_of_these(
+            base, onnx, weights, faces, config
+        )
     return found | {
         f"seed {seed}": corrections.compare(base, external, onnx, weights, config, seed=seed)
         for seed in reversed(range(arguments.seeds))
@@ -186,7 +208,9 @@ def _resnet_speed(base: Base, jpegs: list[bytes], epochs: int) -> dict[str, Any]
 def _ablations(base: Base, arguments: argparse.Namespace) -> dict[str, Any]:
     external = load_external(arguments.external, base.labels)
     unknown = load_unknown(arguments.unknown) if arguments.unknown else {}
-    return ablations.without_each(training_data(_sample()), _unseen(base), external, unknown, arguments.seeds)
+    return ablations.without_each(
+        training_data(_sample()), _unseen(base), external, unknown, arguments.seeds
+    )
 
 
 def _resnet(base: Base, arguments: argparse.Namespace) -> dict[str, Any]:

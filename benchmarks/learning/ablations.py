@@ -40,7 +40,9 @@ ABLATIONS = {
     "without lower resolution and blur": Ablation(("coarsen", "blur")),
     "without JPEG loss": Ablation(("compress",)),
     "without noise": Ablation(("add_noise", "salt_and_pepper")),
-    "without text, borders, lines, patches": Ablation(("draw_over", "frame", "interfere", "occlude")),
+    "without text, borders, lines, patches": Ablation(
+        ("draw_over", "frame", "interfere", "occlude")
+    ),
     "without averaged weights": Ablation(config={"averaging": 0.0}),
     "without leaving out the worst views": Ablation(config={"trimmed": 0.0}),
     "without unaltered images": Ablation(config={"unaltered_at_first": 0.0, "unaltered": 0.0}),
@@ -67,7 +69,9 @@ def _left_out(ablation: Ablation) -> Iterator[None]:
         patch.object(augment, "STEPS", steps),
         patch.object(network, "two_views", two_views),
         patch.object(export, "_two_views", in_the_file),
-        patch.object(recipe, "Network", lambda n_classes: network.Network(n_classes, ablation.widths)),
+        patch.object(
+            recipe, "Network", lambda n_classes: network.Network(n_classes, ablation.widths)
+        ),
     ):
         yield
 
@@ -84,7 +88,11 @@ def without_each(
             for column in rows[0]
             for values in [[row[column] for row in rows]]
         }
-        print(name, {column: round(value["mean"], 4) for column, value in found[name].items()}, flush=True)
+        print(
+            name,
+            {column: round(value["mean"], 4) for column, value in found[name].items()},
+            flush=True,
+        )
     return found
 
 
@@ -100,7 +108,9 @@ def _measured(
     with _left_out(ablation):
         model = train(data, config)
     predictor = Predictor(model.onnx)
-    scores = measure.accuracies(lambda images: predictor.predict_arrays(images).probabilities, base, external)
+    scores = measure.accuracies(
+        lambda images: predictor.predict_arrays(images).probabilities, base, external
+    )
     said = measure.verdicts(predictor, base, external, unknown)
     n_unknown = sum(kind["n"] for kind in said["unknown"].values())
     return {
@@ -109,6 +119,7 @@ def _measured(
         "corruptions": scores["corruptions"],
         "external ECE": scores["external_ece"],
         "confident": said["external_confident"],
-        "kept": sum(kind["n"] * kind["kept_as_known"] for kind in said["unknown"].values()) / max(1, n_unknown),
+        "kept": sum(kind["n"] * kind["kept_as_known"] for kind in said["unknown"].values())
+        / max(1, n_unknown),
         "seconds": model.seconds,
     }

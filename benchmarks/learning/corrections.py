@@ -47,7 +47,9 @@ def halves(external: External, per_class: int, seed: int) -> Halves:
         first.append(rng.permutation(rows[in_first != flip])[:per_class])
         second.append(rows[in_first == flip])
     a, b = np.concatenate(first), np.concatenate(second)
-    return Halves((external.images[a], external.targets[a]), (external.images[b], external.targets[b]))
+    return Halves(
+        (external.images[a], external.targets[a]), (external.images[b], external.targets[b])
+    )
 
 
 def score(model: bytes, base: Base, test: Arrays) -> dict[str, float]:
@@ -57,17 +59,23 @@ def score(model: bytes, base: Base, test: Arrays) -> dict[str, float]:
 
 def base_accuracy(model: bytes, base: Base) -> float:
     images, targets = base.part(base.test)
-    return float((Predictor(model).predict_arrays(images).probabilities.argmax(1) == targets).mean())
+    return float(
+        (Predictor(model).predict_arrays(images).probabilities.argmax(1) == targets).mean()
+    )
 
 
 def weekly(base: Base, weights: bytes, corrections: Arrays, config: TrainingConfig) -> TrainedModel:
     return train(base.training_data(corrections), config, initial_weights=weights)
 
 
-def only_corrections(base: Base, weights: bytes, corrections: Arrays, config: TrainingConfig) -> TrainedModel:
+def only_corrections(
+    base: Base, weights: bytes, corrections: Arrays, config: TrainingConfig
+) -> TrainedModel:
     """What the published system does: the corrections are all there is to train on."""
     images, targets = corrections
-    data = replace(base.training_data(), images=images, targets=targets, groups=np.arange(len(targets)))
+    data = replace(
+        base.training_data(), images=images, targets=targets, groups=np.arange(len(targets))
+    )
     return train(data, replace(config, steps=config.steps // 3), initial_weights=weights)
 
 
@@ -76,7 +84,9 @@ def frozen_heads(champion: bytes, base: Base, halves_: Halves) -> dict[str, dict
     predictor = Predictor(champion)
     rows = base.train[np.linspace(0, len(base.train) - 1, 6000).astype(int)]
     images, targets = base.part(rows)
-    embeddings = np.concatenate([predictor.predict_arrays(i).embedding for i in (images, halves_.corrections[0])])
+    embeddings = np.concatenate(
+        [predictor.predict_arrays(i).embedding for i in (images, halves_.corrections[0])]
+    )
     labels = np.concatenate([targets, halves_.corrections[1]])
     weights = np.concatenate([np.ones(len(targets)), np.full(len(halves_.corrections[1]), 20.0)])
     head = LogisticRegression(max_iter=300).fit(embeddings, labels, weights)
@@ -87,8 +97,13 @@ def frozen_heads(champion: bytes, base: Base, halves_: Halves) -> dict[str, dict
         for name, found in queries.items()
     }
     return {
-        "linear head": {name: _score(head.predict(queries[name]), tests[name][1], name) for name in tests},
-        "5-NN": {name: _score(votes[name], tests[name][1][:: 1 + len(queries[name]) // 1500], name) for name in tests},
+        "linear head": {
+            name: _score(head.predict(queries[name]), tests[name][1], name) for name in tests
+        },
+        "5-NN": {
+            name: _score(votes[name], tests[name][1][:: 1 + len(queries[name]) // 1500], name)
+            for name in tests
+        },
     }
 
 
@@ -98,7 +113,11 @@ def _vote(query: np.ndarray, index: np.ndarray, labels: np.ndarray) -> int:
 
 
 def _score(predicted: np.ndarray, targets: np.ndarray, name: str) -> float:
-    return balanced_accuracy(predicted, targets) if name == "external" else float((predicted == targets).mean())
+    return (
+        balanced_accuracy(predicted, targets)
+        if name == "external"
+        else float((predicted == targets).mean())
+    )
 
 
 def busy_week(base: Base, weights: bytes, config: TrainingConfig) -> dict[str, float]:
@@ -106,7 +125,10 @@ def busy_week(base: Base, weights: bytes, config: TrainingConfig) -> dict[str, f
     images, targets = base.part(spread(base, base.train, 167))
     corrections = 255 - np.ascontiguousarray(images[:1000, ::-1]), targets[:1000]
     model = weekly(base, weights, corrections, config)
-    return score(model.onnx, base, corrections) | {"seconds": model.seconds, "n": len(corrections[1])}
+    return score(model.onnx, base, corrections) | {
+        "seconds": model.seconds,
+        "n": len(corrections[1]),
+    }
 
 
 def none_of_these(
@@ -131,7 +153,13 @@ def verdicts(model: bytes, images: np.ndarray) -> list[Verdict]:
 
 
 def compare(
-    base: Base, external: External, onnx: bytes, weights: bytes, config: TrainingConfig, *, seed: int
+    base: Base,
+    external: External,
+    onnx: bytes,
+    weights: bytes,
+    config: TrainingConfig,
+    *,
+    seed: int,
 ) -> dict[str, Any]:
     """Ways of learning from the same 20 corrections a class, on the same test half.
 
@@ -142,7 +170,10 @@ def compare(
     config = replace(config, seed=seed)
     clean = intake.honest(parts.corrections, seed)
     bad = intake.poisoned(parts.corrections, len(base.labels), 0.2, seed)
-    taken = {"clean": intake.accepted(clean, base, onnx), "poisoned": intake.accepted(bad, base, onnx)}
+    taken = {
+        "clean": intake.accepted(clean, base, onnx),
+        "poisoned": intake.accepted(bad, base, onnx),
+    }
 
     def learned(corrections: Arrays) -> dict[str, float]:
         model = weekly(base, weights, corrections, config)

@@ -65,7 +65,9 @@ class External:
 
 def load_base(path: Path, groups_path: Path) -> Base:
     """From the class-folder zip and the CSV of groups; decoded once, then from the cache."""
-    key = hashlib.sha256(f"{path.stat().st_size}{groups_path.stat().st_size}".encode()).hexdigest()[:12]
+    key = hashlib.sha256(f"{path.stat().st_size}{groups_path.stat().st_size}".encode()).hexdigest()[
+        :12
+    ]
     cached = CACHE / f"base-{key}.npz"
     if not cached.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
@@ -89,7 +91,9 @@ def _decode(path: Path, groups_path: Path) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(path) as archive, groups_path.open() as table:
         groups = {row["file"]: int(row["group"]) for row in csv.DictReader(table)}
         files = sorted(groups)
-        images = np.stack([np.asarray(Image.open(io.BytesIO(archive.read(file))).convert("L")) for file in files])
+        images = np.stack(
+            [np.asarray(Image.open(io.BytesIO(archive.read(file))).convert("L")) for file in files]
+        )
     classes = [file.split("/")[0] for file in files]
     labels = sorted(set(classes))
     targets = np.array([labels.index(c) for c in classes])
@@ -120,7 +124,12 @@ def corrupted(base: Base, per_class: int) -> tuple[np.ndarray, np.ndarray]:
     rows = spread(base, base.test, per_class)
     cached = CACHE / f"corrupted-{hashlib.sha256(rows.tobytes()).hexdigest()[:12]}.npy"
     if not cached.exists():
-        np.save(cached, np.stack([[corrupt(base.images[rows], name, s) for s in SEVERITIES] for name in CORRUPTIONS]))
+        np.save(
+            cached,
+            np.stack(
+                [[corrupt(base.images[rows], name, s) for s in SEVERITIES] for name in CORRUPTIONS]
+            ),
+        )
     return np.load(cached, mmap_mode="r"), base.targets[rows]
 
 
@@ -128,7 +137,10 @@ def spread(base: Base, rows: np.ndarray, per_class: int) -> np.ndarray:
     """Up to `per_class` rows of each class, taken evenly over the class's rows."""
     parts = [rows[base.targets[rows] == c] for c in range(len(base.labels))]
     return np.concatenate(
-        [part[np.linspace(0, len(part) - 1, min(per_class, len(part))).astype(int)] for part in parts]
+        [
+            part[np.linspace(0, len(part) - 1, min(per_class, len(part))).astype(int)]
+            for part in parts
+        ]
     )
 
 
@@ -144,7 +156,9 @@ def load_unknown(folder: Path) -> dict[str, Unknown]:
     """{kind: images}, one subfolder of image files a kind."""
     kinds: dict[str, Unknown] = {}
     for kind in sorted(p for p in folder.iterdir() if p.is_dir()):
-        decoded = [decode(f.read_bytes(), find_text=False) for f in sorted(kind.iterdir()) if f.is_file()]
+        decoded = [
+            decode(f.read_bytes(), find_text=False) for f in sorted(kind.iterdir()) if f.is_file()
+        ]
         images = np.stack([preprocess(image.pixels) for image in decoded])
         kinds[kind.name] = Unknown(images, [image.about for image in decoded])
     return kinds

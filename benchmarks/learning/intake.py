@@ -75,7 +75,10 @@ def accepted(given: Given, base: Base, champion: bytes) -> Arrays:
     dataset = OneDataset(_dataset(base))
     with tempfile.TemporaryDirectory() as home:
         world = World(
-            ObjectStore.in_memory(), Path(home), registry=Champion(champion), mlflow_tracking_uri="http://127.0.0.1:9"
+            ObjectStore.in_memory(),
+            Path(home),
+            registry=Champion(champion),
+            mlflow_tracking_uri="http://127.0.0.1:9",
         )
         world.loop = replace(world.loop, datasets=dataset)
         for image, target, who in zip(given.images, given.targets, given.people, strict=True):
@@ -87,7 +90,9 @@ def accepted(given: Given, base: Base, champion: bytes) -> Arrays:
             world.loop.sender.send_once()
         screen(world.loop)
         kept = world.loop.snapshots.load(snapshot(world.loop).snapshot_id)
-    return kept.images, np.array([base.labels.index(label) for label in kept.labels], dtype=np.int64)
+    return kept.images, np.array(
+        [base.labels.index(label) for label in kept.labels], dtype=np.int64
+    )
 
 
 def wrong_among(taken: Arrays, given: Given) -> int:

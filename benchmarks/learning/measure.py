@@ -28,7 +28,9 @@ def balanced_accuracy(predicted: np.ndarray, targets: np.ndarray) -> float:
     return float(((predicted == targets) * class_weights(targets)).sum())
 
 
-def by_class(predicted: np.ndarray, targets: np.ndarray, labels: tuple[str, ...]) -> dict[str, float]:
+def by_class(
+    predicted: np.ndarray, targets: np.ndarray, labels: tuple[str, ...]
+) -> dict[str, float]:
     return {labels[c]: float((predicted == c)[targets == c].mean()) for c in np.unique(targets)}
 
 
@@ -46,7 +48,14 @@ def accuracies(classify: Classifier, base: Base, external: External) -> dict[str
     predicted = external_p.argmax(1)
     views, view_targets = corrupted(base, CORRUPTED_PER_CLASS)
     by_corruption = {
-        name: float(np.mean([(classify(np.ascontiguousarray(v)).argmax(1) == view_targets).mean() for v in severities]))
+        name: float(
+            np.mean(
+                [
+                    (classify(np.ascontiguousarray(v)).argmax(1) == view_targets).mean()
+                    for v in severities
+                ]
+            )
+        )
         for name, severities in zip(CORRUPTIONS, views, strict=True)
     }
     right = base_p.argmax(1) == targets
@@ -66,11 +75,16 @@ def accuracies(classify: Classifier, base: Base, external: External) -> dict[str
     }
 
 
-def verdicts(predictor: Predictor, base: Base, external: External, unknown: dict[str, Unknown]) -> dict[str, Any]:
+def verdicts(
+    predictor: Predictor, base: Base, external: External, unknown: dict[str, Unknown]
+) -> dict[str, Any]:
     """How honest the model is: errors among confident answers, and what becomes of unknown images."""
     raw = predictor.predict_arrays(external.images)
     said = np.array(predictor.verdicts(raw))
-    wrong, weights = raw.probabilities.argmax(1) != external.targets, class_weights(external.targets)
+    wrong, weights = (
+        raw.probabilities.argmax(1) != external.targets,
+        class_weights(external.targets),
+    )
     sure = said == "confident"
     threshold = float(np.quantile(raw.ood_score, KNOWN_KEPT))
     base_said = np.array(predictor.verdicts(predictor.predict_arrays(base.images[base.test])))
@@ -80,7 +94,9 @@ def verdicts(predictor: Predictor, base: Base, external: External, unknown: dict
         "external_unknown": float(weights[said == "unknown"].sum()),
         "base_confident": float((base_said == "confident").mean()),
         "base_unknown": float((base_said == "unknown").mean()),
-        "unknown": {kind: _unknown(predictor, pictures, threshold) for kind, pictures in unknown.items()},
+        "unknown": {
+            kind: _unknown(predictor, pictures, threshold) for kind, pictures in unknown.items()
+        },
     }
 
 
@@ -91,7 +107,9 @@ def _unknown(predictor: Predictor, unknown: Unknown, threshold: float) -> dict[s
     return {
         "n": len(said),
         "in_colour": float(np.mean([about.in_colour for about in unknown.about])),
-        "kept_as_known": float((raw.ood_score < threshold).mean()),  # at the threshold that keeps 95 % of external
+        "kept_as_known": float(
+            (raw.ood_score < threshold).mean()
+        ),  # at the threshold that keeps 95 % of external
         "confident": float(np.mean([answer.verdict == "confident" for answer in answers])),
         "confident_turned_grey": float((said == "confident").mean()),
         "verdict_unknown": float((said == "unknown").mean()),

@@ -20,9 +20,15 @@ class Block(nn.Module):
 
     def __init__(self, n_in: int, n_out: int, stride: int) -> None:
         super().__init__()
-        self.first = nn.Sequential(nn.Conv2d(n_in, n_out, 3, stride, 1, bias=False), nn.BatchNorm2d(n_out))
-        self.second = nn.Sequential(nn.Conv2d(n_out, n_out, 3, 1, 1, bias=False), nn.BatchNorm2d(n_out))
-        shortcut = nn.Sequential(nn.Conv2d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm2d(n_out))
+        self.first = nn.Sequential(
+            nn.Conv2d(n_in, n_out, 3, stride, 1, bias=False), nn.BatchNorm2d(n_out)
+        )
+        self.second = nn.Sequential(
+            nn.Conv2d(n_out, n_out, 3, 1, 1, bias=False), nn.BatchNorm2d(n_out)
+        )
+        shortcut = nn.Sequential(
+            nn.Conv2d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm2d(n_out)
+        )
         self.shortcut = nn.Identity() if stride == 1 and n_in == n_out else shortcut
 
     def forward(self, x: Tensor) -> Tensor:
@@ -31,7 +37,12 @@ class Block(nn.Module):
 
 def resnet18(n_classes: int) -> nn.Module:
     """ResNet-18 for one input channel."""
-    stem = [nn.Conv2d(1, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
+    stem = [
+        nn.Conv2d(1, 64, 7, 2, 3, bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2, 1),
+    ]
     widths = [
         (64, 64, 1),
         (64, 64, 1),
@@ -43,7 +54,9 @@ def resnet18(n_classes: int) -> nn.Module:
         (512, 512, 1),
     ]
     blocks = [Block(*width) for width in widths]
-    return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, n_classes))
+    return nn.Sequential(
+        *stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, n_classes)
+    )
 
 
 def _input(images: np.ndarray | Tensor) -> Tensor:
@@ -82,7 +95,10 @@ def _classifier(network: nn.Module) -> Classifier:
     @torch.no_grad()
     def classify(images: np.ndarray) -> np.ndarray:
         return np.concatenate(
-            [network(_input(part)).softmax(1).numpy() for part in np.array_split(images, len(images) // 256 + 1)]
+            [
+                network(_input(part)).softmax(1).numpy()
+                for part in np.array_split(images, len(images) // 256 + 1)
+            ]
         )
 
     return classify
@@ -90,7 +106,9 @@ def _classifier(network: nn.Module) -> Classifier:
 
 def nearest_neighbour(base: Base, n_train: int = 20_000) -> Classifier:
     """1-NN on 16×16 block means, Euclidean, over an even sample of the training images."""
-    rows = base.train[np.linspace(0, len(base.train) - 1, min(n_train, len(base.train))).astype(int)]
+    rows = base.train[
+        np.linspace(0, len(base.train) - 1, min(n_train, len(base.train))).astype(int)
+    ]
     index, targets = _means(base.images[rows]), base.targets[rows]
     squares = (index**2).sum(1)
 
@@ -106,4 +124,9 @@ def nearest_neighbour(base: Base, n_train: int = 20_000) -> Classifier:
 
 
 def _means(images: np.ndarray) -> np.ndarray:
-    return images.reshape(len(images), 16, 4, 16, 4).mean((2, 4)).reshape(len(images), 256).astype(np.float32)
+    return (
+        images.reshape(len(images), 16, 4, 16, 4)
+        .mean((2, 4))
+        .reshape(len(images), 256)
+        .astype(np.float32)
+    )

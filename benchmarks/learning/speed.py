@@ -13,7 +13,9 @@ import numpy as np
 from medloop.core.decode import decode
 
 CHUNK = 64
-Answer = Callable[[list[np.ndarray]], object]  # grey uint8 pictures, 64×64, to anything that holds the answers
+Answer = Callable[
+    [list[np.ndarray]], object
+]  # grey uint8 pictures, 64×64, to anything that holds the answers
 
 
 def read_jpegs(path: Path, n: int) -> list[bytes]:
@@ -40,7 +42,9 @@ def one_image(answer: Answer, jpegs: list[bytes]) -> dict[str, float]:
     }
 
 
-def many_images(answer: Answer, jpegs: list[bytes], *, threads: int, repeats: int = 5) -> dict[str, float]:
+def many_images(
+    answer: Answer, jpegs: list[bytes], *, threads: int, repeats: int = 5
+) -> dict[str, float]:
     """Images a second, decoding included, `threads` threads over one shared model."""
     chunks = [jpegs[i : i + CHUNK] for i in range(0, len(jpegs), CHUNK)]
 

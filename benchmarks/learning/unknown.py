@@ -32,11 +32,21 @@ KINDS: Final = {
     "documents": ["page", "text"],
 }  # fmt: skip
 CROPS: Final = 20  # of each picture
-ULTRASOUND: Final = ("examples_ybr_color", "examples_jpeg2k", "examples_palette", "examples_rgb_color", "ExplVR_BigEnd")
+ULTRASOUND: Final = (
+    "examples_ybr_color",
+    "examples_jpeg2k",
+    "examples_palette",
+    "examples_rgb_color",
+    "ExplVR_BigEnd",
+)
 OTHER_MEDICAL: Final = ("examples_overlay", "JPEG-lossy")  # an abdomen's MR and a bone scan
 SITE_PACKAGES: Final = Path(np.__file__).parent.parent
 SCREENSHOTS: Final = Path(__file__).parents[2] / "docs" / "screenshots"
-SHOW_CLASSES: Final = ("classify", "corrections", "review")  # these pages' screenshots show pictures of the classes
+SHOW_CLASSES: Final = (
+    "classify",
+    "corrections",
+    "review",
+)  # these pages' screenshots show pictures of the classes
 
 
 def main() -> None:
@@ -70,7 +80,9 @@ def _pictures(rng: np.random.Generator) -> Iterator[tuple[str, Image.Image]]:
     samples = Path(skimage.__file__).parent / "data"
     for kind, names in KINDS.items():
         for name in names:
-            (path,) = [p for p in samples.iterdir() if p.stem == name and p.suffix in {".png", ".jpg"}]
+            (path,) = [
+                p for p in samples.iterdir() if p.stem == name and p.suffix in {".png", ".jpg"}
+            ]
             yield from ((kind, view) for view in _views(Image.open(path), rng))
     for pixels in sklearn.datasets.load_sample_images().images:
         yield from (("photographs", view) for view in _views(Image.fromarray(pixels), rng))
@@ -89,7 +101,9 @@ def _pictures(rng: np.random.Generator) -> Iterator[tuple[str, Image.Image]]:
             yield "pictures of packages", picture.convert("RGBA").convert("RGB")
 
 
-def _views(picture: Image.Image, rng: np.random.Generator, crops: int = CROPS) -> Iterator[Image.Image]:
+def _views(
+    picture: Image.Image, rng: np.random.Generator, crops: int = CROPS
+) -> Iterator[Image.Image]:
     """The whole picture and random square parts of it."""
     picture = picture.convert("RGB")
     yield picture
@@ -105,7 +119,12 @@ def _page(rng: np.random.Generator) -> Image.Image:
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(int(rng.integers(9, 18)))
     for y in range(30, 560, int(rng.integers(14, 26))):
         start = int(rng.integers(0, len(words) - 12))
-        draw.text((30, y), " ".join(words[start : start + 10])[:60], fill=int(rng.integers(0, 90)), font=font)
+        draw.text(
+            (30, y),
+            " ".join(words[start : start + 10])[:60],
+            fill=int(rng.integers(0, 90)),
+            font=font,
+        )
     return page.crop((0, 0, 420, int(rng.integers(250, 594))))
 
 
@@ -133,8 +152,12 @@ def _noise(rng: np.random.Generator) -> np.ndarray:
     level = rng.integers(0, 256)
     if kind == 0:
         return np.full((64, 64), level, np.uint8)
-    small = rng.integers(0, 256, (64, 64) if kind == 1 else (int(rng.integers(3, 16)),) * 2).astype(np.uint8)
-    return np.asarray(Image.fromarray(small).resize((64, 64), Image.Resampling.BICUBIC if kind < 3 else 0))
+    small = rng.integers(0, 256, (64, 64) if kind == 1 else (int(rng.integers(3, 16)),) * 2).astype(
+        np.uint8
+    )
+    return np.asarray(
+        Image.fromarray(small).resize((64, 64), Image.Resampling.BICUBIC if kind < 3 else 0)
+    )
 
 
 if __name__ == "__main__":

@@ -30,7 +30,9 @@ def load_champion(settings: Settings | None = None) -> Classifier:
     """
     from functools import partial
 
-    from medloop.core.decode import Limits  # imported here: `import medloop` stays free of numpy and onnxruntime
+    from medloop.core.decode import (
+        Limits,
+    )  # imported here: `import medloop` stays free of numpy and onnxruntime
     from medloop.serving import Champion, Classifier
     from medloop.settings import load_settings
     from medloop.stores.registry import Registry
@@ -47,7 +49,9 @@ def _base_dataset(settings: Settings) -> Dataset:
     from medloop.stores.datasets import DatasetStore
     from medloop.stores.objects import ObjectStore
 
-    return DatasetStore(settings.home, ObjectStore.from_settings(settings)).get(settings.base_dataset)
+    return DatasetStore(settings.home, ObjectStore.from_settings(settings)).get(
+        settings.base_dataset
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -40,7 +40,9 @@ class Guard:
         self.command = command
         self.grace_s = grace_s
         self.parent = None if outlive_parent else os.getppid()
-        self.deadlines: dict[int, float] = {}  # pid → when it gets KILL; holds everything that was told to stop
+        self.deadlines: dict[
+            int, float
+        ] = {}  # pid → when it gets KILL; holds everything that was told to stop
         self.signals = _signal_pipe()
 
     def run(self) -> int:
@@ -49,7 +51,10 @@ class Guard:
         if self.parent is not None:
             _prctl(PR_SET_PDEATHSIG, WAKE)
         child = subprocess.Popen(
-            self.command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with(os.getpid())
+            self.command,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=_die_with(os.getpid()),
         )
         while child.poll() is None:
             for number in self._wait():
@@ -96,14 +101,18 @@ class Guard:
             doomed = [pid for pid, deadline in self.deadlines.items() if deadline <= now]
             for pid in [*doomed, *descendants(doomed)]:
                 _kill(pid, signal.SIGKILL)
-            self.deadlines = {pid: deadline for pid, deadline in self.deadlines.items() if pid not in doomed}
+            self.deadlines = {
+                pid: deadline for pid, deadline in self.deadlines.items() if pid not in doomed
+            }
 
     def _leave_nothing(self, *, group: int) -> None:
         """The command has ended: TERM to whatever it left, then KILL until nothing answers."""
         until = time.monotonic() + self.grace_s
         told: set[int] = set()
         own_group = None if sys.platform == "linux" else group  # there, adoption finds all of them
-        while rest := [pid for pid in descendants([os.getpid()], group=own_group) if not _reap(pid)]:
+        while rest := [
+            pid for pid in descendants([os.getpid()], group=own_group) if not _reap(pid)
+        ]:
             late = time.monotonic() > until
             for pid in rest:
                 if late or pid not in told:
@@ -119,7 +128,9 @@ def _signal_pipe() -> int:
     os.set_blocking(write_end, False)
     signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     for number in (*STOP, WAKE, signal.SIGCHLD):
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup stays nohup
+        if (
+            number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
+        ):  # nohup stays nohup
             signal.signal(number, lambda *_: None)
     return read_end
 
@@ -145,7 +156,9 @@ def _die_with(guard: int) -> Callable[[], None]:
 def _children() -> list[int]:
     """Direct children of this process, adopted ones included, as cheaply as the system allows."""
     try:
-        return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+        return [
+            int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        ]
     except OSError:
         return [pid for pid, parent, _ in processes() if parent == os.getpid()]
 
@@ -164,13 +177,19 @@ def descendants(roots: list[int], *, group: int | None = None) -> list[int]:
 def processes() -> list[tuple[int, int, int]]:
     """(pid, parent, process group) of every process on the machine."""
     if not Path("/proc/self/stat").exists():
-        listing = subprocess.run(["ps", "-axo", "pid=,ppid=,pgid="], capture_output=True, text=True, check=True).stdout
-        return [(int(a), int(b), int(c)) for a, b, c in (line.split() for line in listing.splitlines())]
+        listing = subprocess.run(
+            ["ps", "-axo", "pid=,ppid=,pgid="], capture_output=True, text=True, check=True
+        ).stdout
+        return [
+            (int(a), int(b), int(c)) for a, b, c in (line.split() for line in listing.splitlines())
+        ]
     found = []
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             try:
-                fields = Path(entry.path, "stat").read_text(errors="replace").rpartition(")")[2].split()
+                fields = (
+                    Path(entry.path, "stat").read_text(errors="replace").rpartition(")")[2].split()
+                )
             except OSError:
                 continue  # gone meanwhile
             found.append((int(entry.name), int(fields[1]), int(fields[2])))
@@ -193,12 +212,20 @@ def _kill(pid: int, number: int) -> None:
 def main() -> int:
     """Parse the command line and guard the command."""
     parser = argparse.ArgumentParser(prog="python -m medloop.guard", description=__doc__)
-    parser.add_argument("--grace", type=float, default=10.0, metavar="SECONDS", help="from TERM to KILL")
-    parser.add_argument("--outlive-parent", action="store_true", help="go on when the parent dies (a daemon)")
-    parser.add_argument("--environment", metavar="FILE", help="JSON object of variables for the command")
+    parser.add_argument(
+        "--grace", type=float, default=10.0, metavar="SECONDS", help="from TERM to KILL"
+    )
+    parser.add_argument(
+        "--outlive-parent", action="store_true", help="go on when the parent dies (a daemon)"
+    )
+    parser.add_argument(
+        "--environment", metavar="FILE", help="JSON object of variables for the command"
+    )
     parser.add_argument("command", nargs="+", metavar="COMMAND")
     args = parser.parse_args()
-    if args.environment:  # a file keeps secrets out of what `ps` and a supervisor's configuration show
+    if (
+        args.environment
+    ):  # a file keeps secrets out of what `ps` and a supervisor's configuration show
         os.environ.update(json.loads(Path(args.environment).read_text("utf-8")))
     try:
         return Guard(args.command, grace_s=args.grace, outlive_parent=args.outlive_parent).run()

@@ -60,22 +60,40 @@ class Settings(BaseSettings):
     # S3. A bucket or an address here means an S3 of yours: then `medloop up` starts none.
     # Without keys the whole AWS credential chain is asked (profile, SSO, role, instance).
     aws_access_key_id: SecretStr | None = _named("AWS_ACCESS_KEY_ID", "aws_key")  # access key
-    aws_secret_access_key: SecretStr | None = _named("AWS_SECRET_ACCESS_KEY", "aws_secret")  # secret key
+    aws_secret_access_key: SecretStr | None = _named(
+        "AWS_SECRET_ACCESS_KEY", "aws_secret"
+    )  # secret key
     aws_session_token: SecretStr | None = _named("AWS_SESSION_TOKEN")  # for temporary keys
-    aws_region: str = _named("AWS_REGION", "AWS_DEFAULT_REGION", default="us-east-1")  # region of the bucket
-    s3_endpoint_url: str | None = _named("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # address, where it is not AWS
-    s3_bucket: str = _named("MEDLOOP_S3_BUCKET", default="medloop")  # bucket of images and corrections; none: `medloop`
-    s3_encryption: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = None  # at rest; else the bucket's default
+    aws_region: str = _named(
+        "AWS_REGION", "AWS_DEFAULT_REGION", default="us-east-1"
+    )  # region of the bucket
+    s3_endpoint_url: str | None = _named(
+        "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"
+    )  # address, where it is not AWS
+    s3_bucket: str = _named(
+        "MEDLOOP_S3_BUCKET", default="medloop"
+    )  # bucket of images and corrections; none: `medloop`
+    s3_encryption: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = (
+        None  # at rest; else the bucket's default
+    )
     s3_kms_key_id: str | None = None  # key for aws:kms
-    aws_ca_bundle: Path | None = _named("AWS_CA_BUNDLE")  # PEM file of a private certificate authority
+    aws_ca_bundle: Path | None = _named(
+        "AWS_CA_BUNDLE"
+    )  # PEM file of a private certificate authority
 
     # MLflow. An address here means a server of yours: then `medloop up` starts none.
     mlflow_tracking_uri: str | None = _named("MLFLOW_TRACKING_URI")  # address of the server
     mlflow_tracking_username: str | None = _named("MLFLOW_TRACKING_USERNAME")  # user
     mlflow_tracking_password: SecretStr | None = _named("MLFLOW_TRACKING_PASSWORD")  # password
-    mlflow_tracking_token: SecretStr | None = _named("MLFLOW_TRACKING_TOKEN")  # a bearer token, instead of a password
-    mlflow_tracking_server_cert_path: Path | None = _named("MLFLOW_TRACKING_SERVER_CERT_PATH")  # PEM, of a private CA
-    dagshub_user_token: SecretStr | None = _named("DAGSHUB_USER_TOKEN")  # of DagsHub; taken where there is no password
+    mlflow_tracking_token: SecretStr | None = _named(
+        "MLFLOW_TRACKING_TOKEN"
+    )  # a bearer token, instead of a password
+    mlflow_tracking_server_cert_path: Path | None = _named(
+        "MLFLOW_TRACKING_SERVER_CERT_PATH"
+    )  # PEM, of a private CA
+    dagshub_user_token: SecretStr | None = _named(
+        "DAGSHUB_USER_TOKEN"
+    )  # of DagsHub; taken where there is no password
     model_name: str = "medical-mnist"  # registered model
     experiment: str = "medloop"  # MLflow experiment
 
@@ -88,7 +106,9 @@ class Settings(BaseSettings):
     home: Path = Path(".medloop")  # state folder: data of the services, caches, outbox, credentials
     host: str = "127.0.0.1"  # where the page listens; the other services always stay on 127.0.0.1
     allow_remote: bool = False  # let `host` be another address without a login
-    app_port: int = Field(8501, ge=0, le=65535)  # of the page; for each port, 0 takes any that is free
+    app_port: int = Field(
+        8501, ge=0, le=65535
+    )  # of the page; for each port, 0 takes any that is free
     s3_port: int = Field(8333, ge=0, le=65535)  # of SeaweedFS
     mlflow_port: int = Field(5000, ge=0, le=65535)  # of MLflow
     airflow_port: int = Field(8080, ge=0, le=65535)  # of Airflow's API server
@@ -97,12 +117,18 @@ class Settings(BaseSettings):
     oidc_issuer: str | None = None  # address of the provider
     oidc_client_id: str | None = None  # of the page at the provider
     oidc_client_secret: SecretStr | None = None  # of the page at the provider
-    app_url: str | None = None  # address at which people reach the page, where it is not http://HOST:PORT
-    oidc_roles_claim: str = "roles"  # claim of the identity token with a person's roles or groups; dots go inside
+    app_url: str | None = (
+        None  # address at which people reach the page, where it is not http://HOST:PORT
+    )
+    oidc_roles_claim: str = (
+        "roles"  # claim of the identity token with a person's roles or groups; dots go inside
+    )
     oidc_admins: str = ""  # who may promote, roll back and retrain: verified e-mails or values of that claim, by commas
     oidc_reviewers: str = ""  # who may review, likewise
     oidc_correctors: str = ""  # who may correct, likewise
-    oidc_default_role: Literal["viewer", "corrector", "reviewer", "admin"] = "viewer"  # of everybody else who signs in
+    oidc_default_role: Literal["viewer", "corrector", "reviewer", "admin"] = (
+        "viewer"  # of everybody else who signs in
+    )
     session_hours: float = Field(12.0, gt=0)  # after which a person has to sign in again
 
     # Serving.
@@ -111,27 +137,47 @@ class Settings(BaseSettings):
 
     # Corrections.
     user: str = Field(default_factory=getpass.getuser)  # who corrects, where no login says so
-    identity: Literal["hashed", "plain"] = "hashed"  # how names of people are stored: as a keyed hash, or as they are
+    identity: Literal["hashed", "plain"] = (
+        "hashed"  # how names of people are stored: as a keyed hash, or as they are
+    )
     identity_key: SecretStr | None = None  # key of the hash; the local stack generates one
-    review: Literal["trust", "all", "suspicious"] = "suspicious"  # which corrections wait for a reviewer
-    max_per_person: int = Field(500, ge=1)  # unreviewed corrections of one person a day; more wait for a reviewer
-    honeypots: float = Field(0.0, ge=0, le=0.5)  # pictures with a known answer for each that waits for a reviewer
-    least_reliability: float = Field(0.0, ge=0, lt=1)  # who may be right less often has corrections reviewed; 0 is off
-    max_share_per_person: float = Field(0.5, gt=0, le=1)  # of what is learned, on one person's word; 1 is no limit
-    share_allowance: int = Field(100, ge=0)  # corrections that each person has free of it; 0 binds even who is alone
+    review: Literal["trust", "all", "suspicious"] = (
+        "suspicious"  # which corrections wait for a reviewer
+    )
+    max_per_person: int = Field(
+        500, ge=1
+    )  # unreviewed corrections of one person a day; more wait for a reviewer
+    honeypots: float = Field(
+        0.0, ge=0, le=0.5
+    )  # pictures with a known answer for each that waits for a reviewer
+    least_reliability: float = Field(
+        0.0, ge=0, lt=1
+    )  # who may be right less often has corrections reviewed; 0 is off
+    max_share_per_person: float = Field(
+        0.5, gt=0, le=1
+    )  # of what is learned, on one person's word; 1 is no limit
+    share_allowance: int = Field(
+        100, ge=0
+    )  # corrections that each person has free of it; 0 binds even who is alone
 
     # Learning.
-    base_dataset: str | None = None  # id of an imported data set; the bundled sample where none is named
+    base_dataset: str | None = (
+        None  # id of an imported data set; the bundled sample where none is named
+    )
     min_new_corrections: int = Field(1, ge=1)  # fewer new ones skip the weekly run
     engine: Literal["local", "ray"] = "local"  # where training runs
-    ray_workers: int = Field(2, ge=1)  # processes of the cluster that share a training; RAY_ADDRESS names the cluster
+    ray_workers: int = Field(
+        2, ge=1
+    )  # processes of the cluster that share a training; RAY_ADDRESS names the cluster
     watch_days: int = Field(7, ge=0)  # how long a promotion is watched; 0 turns the watch off
     device: str = "auto"  # auto, cpu, cuda, cuda:1 …
     seed: int = 0  # of trainings
 
     # Telling people.
     notify_webhook: SecretStr | None = None  # URL that gets a JSON POST on failure and on promotion
-    notify_email: str | None = None  # address that gets an e-mail then, over Airflow's connection smtp_default
+    notify_email: str | None = (
+        None  # address that gets an e-mail then, over Airflow's connection smtp_default
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -173,7 +219,9 @@ class _MergedSource(PydanticBaseSettingsSource):
     Left to itself, pydantic would let the order of a field's names decide over the order of the sources.
     """
 
-    def __init__(self, settings_cls: type[BaseSettings], sources: tuple[PydanticBaseSettingsSource, ...]) -> None:
+    def __init__(
+        self, settings_cls: type[BaseSettings], sources: tuple[PydanticBaseSettingsSource, ...]
+    ) -> None:
         self._sources = sources
         super().__init__(settings_cls)
 
@@ -206,12 +254,22 @@ def read_config_py(source: str) -> dict[str, Any]:
     """
     try:
         for node in ast.parse(source).body:
-            if isinstance(node, ast.Assign) and any(getattr(t, "id", "") == "config" for t in node.targets):
+            if isinstance(node, ast.Assign) and any(
+                getattr(t, "id", "") == "config" for t in node.targets
+            ):
                 value = ast.literal_eval(node.value)
                 if not isinstance(value, dict):
-                    raise SettingsError('config.py: `config` must be a dictionary such as {"aws_key": "…"}')
+                    raise SettingsError(
+                        'config.py: `config` must be a dictionary such as {"aws_key": "…"}'
+                    )
                 return {str(key): item for key, item in value.items()}
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:  # all that parsing may raise
+    except (
+        SyntaxError,
+        ValueError,
+        TypeError,
+        RecursionError,
+        MemoryError,
+    ) as error:  # all that parsing may raise
         raise SettingsError(
             "config.py must assign a plain dictionary of literals to `config`; it is read, never executed "
             f"({type(error).__name__})"
@@ -227,7 +285,9 @@ class _LocalStackSource(DotEnvSettingsSource):
     AWS keys that lie in the environment for something else. MLflow and Airflow likewise.
     """
 
-    def __init__(self, settings_cls: type[BaseSettings], named: tuple[PydanticBaseSettingsSource, ...]) -> None:
+    def __init__(
+        self, settings_cls: type[BaseSettings], named: tuple[PydanticBaseSettingsSource, ...]
+    ) -> None:
         self._named = named
         super().__init__(settings_cls, env_file=None)
 
@@ -236,7 +296,9 @@ class _LocalStackSource(DotEnvSettingsSource):
         path = Path(given.get("home", Path(".medloop"))) / LOCAL_ENV
         if not path.is_file():
             return {}
-        local = _by_field(self.settings_cls, DotEnvSettingsSource(self.settings_cls, env_file=path)())
+        local = _by_field(
+            self.settings_cls, DotEnvSettingsSource(self.settings_cls, env_file=path)()
+        )
         for locators, fields in SYSTEMS:
             if given.keys() & locators:
                 local = {name: value for name, value in local.items() if name not in fields}
@@ -249,7 +311,9 @@ def _by_field(cls: type[BaseSettings], values: dict[str, Any]) -> dict[str, Any]
     names: dict[str, str] = {}
     for field_name, field in cls.model_fields.items():
         alias = field.validation_alias
-        choices = [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else []
+        choices = (
+            [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else []
+        )
         names.update({choice.lower(): field_name for choice in (*choices, field_name)})
     return {names[key.lower()]: value for key, value in values.items() if key.lower() in names}
 

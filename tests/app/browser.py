@@ -54,10 +54,13 @@ def app_over_memory(
     ]  # fmt: skip
     log = (folder / "app.log").open("wb")
     environment = {**clean_environment(), **(settings or {})}
-    process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment, cwd=folder)
+    process = subprocess.Popen(
+        command, stdout=log, stderr=subprocess.STDOUT, env=environment, cwd=folder
+    )
     try:
         wait_until(
-            lambda: answers(f"http://127.0.0.1:{port}/_stcore/health"), what=f"the app should answer; {log.name}"
+            lambda: answers(f"http://127.0.0.1:{port}/_stcore/health"),
+            what=f"the app should answer; {log.name}",
         )
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -82,7 +85,10 @@ def settle(page: Page) -> None:
 
 def files(*levels: int) -> list[FilePayload]:
     """Pictures of these grey levels, named after them."""
-    return [{"name": f"{level}.png", "mimeType": "image/png", "buffer": encode_png(picture(level))} for level in levels]
+    return [
+        {"name": f"{level}.png", "mimeType": "image/png", "buffer": encode_png(picture(level))}
+        for level in levels
+    ]
 
 
 def give(page: Page, *given: FilePayload) -> None:

@@ -11,7 +11,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 LEVELS = {"CXR": 50.0, "ChestCT": 120.0, "Hand": 200.0}
-OTHER_LEVELS = {"CXR": 200.0, "ChestCT": 120.0, "Hand": 50.0}  # a later version that has learned the contrary
+OTHER_LEVELS = {
+    "CXR": 200.0,
+    "ChestCT": 120.0,
+    "Hand": 50.0,
+}  # a later version that has learned the contrary
 
 
 def picture(level: int, *, seed: int = 0, side: int = 64) -> np.ndarray:
@@ -58,11 +62,16 @@ def brightness_model(levels: Mapping[str, float] = LEVELS) -> bytes:
         nodes,
         "brightness",
         [helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", 64, 64])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, shape in shapes.items()
+        ],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    helper.set_model_props(model, {name: json.dumps(value) for name, value in _metadata(list(levels)).items()})
+    helper.set_model_props(
+        model, {name: json.dumps(value) for name, value in _metadata(list(levels)).items()}
+    )
     onnx.checker.check_model(model)
     return model.SerializeToString()
 

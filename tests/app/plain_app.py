@@ -22,5 +22,7 @@ for number, text in enumerate(map(plain, HOSTILE)):
     st.success(f"Stored: {text} is Hand.", icon=":material/cloud_done:")
     st.button(text, key=f"button-{number}")
     st.metric(text, text)
-    st.image(b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>".decode(), caption=text)
+    st.image(
+        b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>".decode(), caption=text
+    )
 st.title("Done")

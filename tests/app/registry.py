@@ -58,7 +58,9 @@ class MemoryRegistry:
         return self.get(self.add(run.onnx, tags=run.tags, **run.files))
 
     def find(self, run_key: str) -> ModelVersion | None:
-        return next((item for item in reversed(self.versions()) if item.tags.get(RUN_KEY) == run_key), None)
+        return next(
+            (item for item in reversed(self.versions()) if item.tags.get(RUN_KEY) == run_key), None
+        )
 
     def weights(self, version: str) -> bytes:
         return self.attachment(f"run-{version}", WEIGHTS_FILE)

@@ -21,7 +21,9 @@ def report(*, passed: bool, base_id: str = "base") -> dict[str, Any]:
         "right_before": 0.97,
     }
     checks = (
-        Check("base test against the champion", passed, "base test: 95 % right, before 97 %", numbers),
+        Check(
+            "base test against the champion", passed, "base test: 95 % right, before 97 %", numbers
+        ),
         Check("serving path", True, "the model file loads"),
     )
     found = GateReport(
@@ -48,7 +50,8 @@ def scores() -> dict[str, Any]:
         "confident_share": 0.9,
         "confident_errors": 0.0,
         "classes": [
-            {"label": label, "n": 100, "recall": 0.9, "precision": 0.9, "f1": 0.9} for label in ("CXR", "ChestCT")
+            {"label": label, "n": 100, "recall": 0.9, "precision": 0.9, "f1": 0.9}
+            for label in ("CXR", "ChestCT")
         ],
         "confusion": [[90, 10], [0, 100]],
         "reliability": [{"low": 0.9, "high": 1.0, "n": 200, "confidence": 0.95, "accuracy": 0.95}],

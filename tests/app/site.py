@@ -69,23 +69,38 @@ class Site:
         served = self.backend.champion.current()
         (prediction,) = served.predictor.predict([image.pixels])
         receipt = correct(
-            self.loop, image=image, given_label=label, prediction=prediction, model_version=served.version, who=who
+            self.loop,
+            image=image,
+            given_label=label,
+            prediction=prediction,
+            model_version=served.version,
+            who=who,
         )
         self.loop.sender.settle(receipt.event_id, 10)
         return image.sha256
 
     def add_rejected_version(self) -> str:
         """A second version, which the gate refused."""
-        tags = {"gate": "no", "gate_reasons": "worse on the base test", "corrections": "3", "accuracy": "0.95"}
+        tags = {
+            "gate": "no",
+            "gate_reasons": "worse on the base test",
+            "corrections": "3",
+            "accuracy": "0.95",
+        }
         body = report(passed=False, base_id=self.loop.datasets.get(None).id)
         files = {"gate/report.json": json.dumps(body).encode()}
         version = self.registry.add(brightness_model(OTHER_LEVELS), tags=tags, **files)
-        self.registry.run_metrics[f"run-{version}"] = {"challenger/accuracy": 0.95, "challenger/recall/CXR": 0.9}
+        self.registry.run_metrics[f"run-{version}"] = {
+            "challenger/accuracy": 0.95,
+            "challenger/recall/CXR": 0.9,
+        }
         return version
 
 
 @contextmanager
-def open_site(home: Path, *, with_model: bool = True, registry: MemoryRegistry | None = None) -> Iterator[Site]:
+def open_site(
+    home: Path, *, with_model: bool = True, registry: MemoryRegistry | None = None
+) -> Iterator[Site]:
     """The installation as the process's backend, until the block ends."""
     objects, registry = SwitchedObjects.in_memory(), registry or MemoryRegistry()
     if with_model:

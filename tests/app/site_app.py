@@ -43,7 +43,9 @@ def site(name: str) -> tuple[Site, object]:
     folder = Path(sys.argv[1])
     home = folder / name
     home.mkdir(exist_ok=True)
-    context = open_site(home, with_model=name != EMPTY, registry=SteeredRegistry(folder if name == USUAL else home))
+    context = open_site(
+        home, with_model=name != EMPTY, registry=SteeredRegistry(folder if name == USUAL else home)
+    )
     opened = context.__enter__()
     if name == USUAL:
         opened.add_rejected_version()

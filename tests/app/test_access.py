@@ -5,7 +5,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import streamlit as st
 
-from medloop.app.access import LEAST, ROLES, AccessError, Rules, SignInError, User, local_user, person
+from medloop.app.access import (
+    LEAST,
+    ROLES,
+    AccessError,
+    Rules,
+    SignInError,
+    User,
+    local_user,
+    person,
+)
 from medloop.app.sign_in import is_open_to_all
 from medloop.settings import Settings
 
@@ -22,7 +31,12 @@ RULES = Rules.of(
 
 
 def claims(**more: object) -> dict[str, object]:
-    return {"is_logged_in": True, "sub": "1f2e", "iat": (NOW - timedelta(hours=1)).timestamp(), **more}
+    return {
+        "is_logged_in": True,
+        "sub": "1f2e",
+        "iat": (NOW - timedelta(hours=1)).timestamp(),
+        **more,
+    }
 
 
 def role(**more: object) -> str:
@@ -95,7 +109,10 @@ def test_a_claim_may_lie_inside_another_or_have_dots_in_its_name():
     assert person(claims(realm_access={"roles": ["reviewer"]}), inside, now=NOW).role == "reviewer"
     assert person(claims(realm_access="odd"), inside, now=NOW).role == "viewer"
     dotted = Rules.of(Settings(oidc_roles_claim="https://medloop.example/roles"))
-    assert person(claims(**{"https://medloop.example/roles": "admin"}), dotted, now=NOW).role == "admin"
+    assert (
+        person(claims(**{"https://medloop.example/roles": "admin"}), dotted, now=NOW).role
+        == "admin"
+    )
 
 
 @pytest.mark.parametrize(

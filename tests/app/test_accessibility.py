@@ -17,7 +17,11 @@ pytestmark = pytest.mark.browser
 expect.set_options(timeout=15_000)
 Look = tuple[str, int]  # colour scheme, width
 WIDE, DARK = ("light", 1280), ("dark", 1280)
-ZOOMED, TELEPHONE, DARK_TELEPHONE = ("light", 640), ("light", 400), ("dark", 400)  # zoomed: 1280 at 200 %
+ZOOMED, TELEPHONE, DARK_TELEPHONE = (
+    ("light", 640),
+    ("light", 400),
+    ("dark", 400),
+)  # zoomed: 1280 at 200 %
 PAGES = ("", "corrections", "review", "models", "monitor", "help")
 BAD_DAYS = {  # what each page says then
     EMPTY: (
@@ -125,7 +129,11 @@ def test_the_tabs_and_dialogs_of_models(page, address):
             summary.click()
             settle(page)
         found += complaints(page, tab)
-    for key, title in (("retrain", "Retrain now"), ("roll-back", "Roll back"), ("promote", "Promote by hand")):
+    for key, title in (
+        ("retrain", "Retrain now"),
+        ("roll-back", "Roll back"),
+        ("promote", "Promote by hand"),
+    ):
         page.locator(f".st-key-{key} button").first.click()
         expect(page.get_by_role("dialog")).to_contain_text(title)
         found += complaints(page, title)

@@ -28,11 +28,15 @@ class Scene:
 
     def set(self) -> Scene:
         files = [source("a", 50), source("b", 200)]
-        self.bench.add(self.bench.sync(files), self.site.backend.champion.current(), limits=Limits())
+        self.bench.add(
+            self.bench.sync(files), self.site.backend.champion.current(), limits=Limits()
+        )
         self.bench.arrange()
         self.said = self.site.say(120, "Hand", who="ada")
         shown = self.bench.pictures["b"].sha256
-        self.bench.record(Answer(shown, "b", label="Hand", event_id=self._event(), state="stored", at=0.0))
+        self.bench.record(
+            Answer(shown, "b", label="Hand", event_id=self._event(), state="stored", at=0.0)
+        )
         self.site.say(50, "Hand", who="eve", seed=3)
         self.site.say(50, "CXR", who="mallory", seed=3)
         self.site.add_rejected_version()
@@ -42,7 +46,12 @@ class Scene:
         """All that an action could change."""
         outbox, registry = self.site.loop.outbox, self.site.registry
         everybody = [len(outbox.history(who, 100)) for who in ("ada", "eve", "mallory")]
-        return everybody, len(queue(self.site.loop)), dict(self.bench.answers), dict(registry.aliases)
+        return (
+            everybody,
+            len(queue(self.site.loop)),
+            dict(self.bench.answers),
+            dict(registry.aliases),
+        )
 
     def _event(self) -> str:
         self.site.say(200, "Hand", who="ada")
@@ -52,18 +61,37 @@ class Scene:
 ACTIONS: Mapping[str, tuple[Action, Callable[[Scene, User], object]]] = {
     "answer": (
         "correct",
-        lambda s, user: actions.answer(s.site.backend, s.bench, id_=s.bench.current_id, label="CXR", user=user),
+        lambda s, user: actions.answer(
+            s.site.backend, s.bench, id_=s.bench.current_id, label="CXR", user=user
+        ),
     ),
-    "confirm_confident": ("correct", lambda s, user: actions.confirm_confident(s.site.backend, s.bench, user=user)),
+    "confirm_confident": (
+        "correct",
+        lambda s, user: actions.confirm_confident(s.site.backend, s.bench, user=user),
+    ),
     "undo": ("correct", lambda s, user: actions.undo(s.site.backend, s.bench, user=user)),
-    "withdraw": ("correct", lambda s, user: actions.withdraw(s.site.backend, image_sha256=s.said, user=user)),
-    "decide": ("review", lambda s, user: actions.decide(s.site.backend, queue(s.site.loop), "reject", user=user)),
-    "roll_back": ("rollback", lambda s, user: operations.roll_back(s.site.backend, user=user, reason="worse", to="2")),
+    "withdraw": (
+        "correct",
+        lambda s, user: actions.withdraw(s.site.backend, image_sha256=s.said, user=user),
+    ),
+    "decide": (
+        "review",
+        lambda s, user: actions.decide(s.site.backend, queue(s.site.loop), "reject", user=user),
+    ),
+    "roll_back": (
+        "rollback",
+        lambda s, user: operations.roll_back(s.site.backend, user=user, reason="worse", to="2"),
+    ),
     "promote_by_hand": (
         "promote",
-        lambda s, user: operations.promote_by_hand(s.site.backend, user=user, version="2", reason="better"),
+        lambda s, user: operations.promote_by_hand(
+            s.site.backend, user=user, version="2", reason="better"
+        ),
     ),
-    "start_training": ("retrain", lambda s, user: operations.start_training(s.site.backend, user=user, force=False)),
+    "start_training": (
+        "retrain",
+        lambda s, user: operations.start_training(s.site.backend, user=user, force=False),
+    ),
 }
 
 
@@ -77,7 +105,8 @@ def test_no_action_is_left_out_here():
         name
         for module in (actions, operations)
         for name, function in inspect.getmembers(module, inspect.isfunction)
-        if function.__module__ == module.__name__ and "user" in inspect.signature(function).parameters
+        if function.__module__ == module.__name__
+        and "user" in inspect.signature(function).parameters
     }
     assert {name for name in acting if not name.startswith("_")} == set(ACTIONS)
 
@@ -88,7 +117,9 @@ def test_an_action_is_refused_below_its_role_and_changes_nothing(scene, name, ro
     least, act = ACTIONS[name]
     user, before = User("ada", role, local=False), scene.state()
     if ROLES.index(role) < ROLES.index(LEAST[least]):
-        with pytest.raises(AccessError, match=f"ada is a {role}; this needs the role {LEAST[least]}"):
+        with pytest.raises(
+            AccessError, match=f"ada is a {role}; this needs the role {LEAST[least]}"
+        ):
             act(scene, user)
         assert scene.state() == before
     elif name == "start_training":  # allowed, and there is no Airflow here

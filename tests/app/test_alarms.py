@@ -20,10 +20,14 @@ QUIET, LOUD = Drift(2, 100, 0.01, 0.07), Drift(50, 100, 0.4, 0.6)
 def test_a_correction_that_waits_for_long_is_an_alarm(site):
     site.store.away = True
     image = decode(encode_png(picture(50)))
-    correct(site.loop, image=image, given_label="Hand", prediction=None, model_version=None, who="ada")
+    correct(
+        site.loop, image=image, given_label="Hand", prediction=None, model_version=None, who="ada"
+    )
     assert alarms.stuck(site.backend) == ""
     later = site.loop.now() + timedelta(minutes=20)
-    backend = Backend(replace(site.loop, now=lambda: later), site.backend.champion, site.backend.recorder)
+    backend = Backend(
+        replace(site.loop, now=lambda: later), site.backend.champion, site.backend.recorder
+    )
     assert alarms.stuck(backend) == "1 correction not stored yet, the oldest from 20 minutes ago."
 
 
@@ -53,7 +57,9 @@ def test_a_promotion_that_people_correct_more_is_an_alarm_and_is_left_alone(site
         site.say(50, "CXR", seed=level)  # version 2 says something else
     found = alarms.promotion(site.backend)
     assert found.alarm
-    assert found.sentence.startswith("Version 2 does worse than version 1 did: corrected: 30 of 30 images")
+    assert found.sentence.startswith(
+        "Version 2 does worse than version 1 did: corrected: 30 of 30 images"
+    )
     assert site.registry.aliases["champion"] == "2"
 
 

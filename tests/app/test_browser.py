@@ -69,7 +69,11 @@ def test_number_keys_answer_after_a_tick_with_the_mouse(page):
 
 
 def test_arrows_on_the_slices_stay_with_the_picture(page):
-    scan: FilePayload = {"name": "a.dcm", "mimeType": "application/dicom", "buffer": ct_stack((50, 120, 200))}
+    scan: FilePayload = {
+        "name": "a.dcm",
+        "mimeType": "application/dicom",
+        "buffer": ct_stack((50, 120, 200)),
+    }
     give(page, scan, {**scan, "name": "b.dcm"})
     says(page, "summary", "2 pictures")
     settle(page)
@@ -142,14 +146,18 @@ def test_a_conflict_is_reviewed_by_keyboard(page, address):
     says(page, "review-decision", "People disagree")
     says(page, "review-classes", "None of these")
     press(page, "3")
-    expect(page.get_by_text("2 pictures wait, 2 because people disagree")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("2 pictures wait, 2 because people disagree")).to_be_visible(
+        timeout=30_000
+    )
 
 
 def test_several_pictures_are_decided_at_once_by_keyboard(page, address):
     open_page(page, f"{address}/review?site={REVIEWING}")
     waiting = page.locator(".stMain")
     expect(waiting).to_contain_text("4 pictures wait")
-    expect(page.get_by_text("Most alike among the labelled pictures")).to_be_visible(timeout=30_000)  # drawn last
+    expect(page.get_by_text("Most alike among the labelled pictures")).to_be_visible(
+        timeout=30_000
+    )  # drawn last
     settle(page)  # what is redrawn loses the focus
     page.locator(".st-key-several summary").focus()
     press(page, "Enter")

@@ -15,15 +15,27 @@ SCHEMA = Path(altair.__file__).parent / "vegalite" / "v6" / "schema" / "vega-lit
 DAY = {"day": "2026-11-02", "what": "unsure", "count": 3}
 SPREAD = {"day": "2026-11-02", "low": 0.1, "middle": 0.2, "high": 0.3, "n": 4}
 SPECS = {
-    "scores": charts.scores_over_versions([{"version": 1, "label": "1 · 2 Nov", "what": "Hand", "score": 0.9}]),
-    "champion": charts.champion_over_time([{"at": "2026-11-02T10:00:00+00:00", "version": 1, "by": "ada", "why": ""}]),
-    "confusion": charts.confusion_matrix([{"truth": "a", "answer": "b", "count": 1, "share": 0.5, "right": False}]),
-    "reliability": charts.reliability([{"model": "version 1", "confidence": 0.5, "accuracy": 0.5, "n": 2}]),
-    "gate": charts.gate_checks([{"name": "a", "result": "passed", "observed": 1, "bound": 2, "margin": 3}]),
+    "scores": charts.scores_over_versions(
+        [{"version": 1, "label": "1 · 2 Nov", "what": "Hand", "score": 0.9}]
+    ),
+    "champion": charts.champion_over_time(
+        [{"at": "2026-11-02T10:00:00+00:00", "version": 1, "by": "ada", "why": ""}]
+    ),
+    "confusion": charts.confusion_matrix(
+        [{"truth": "a", "answer": "b", "count": 1, "share": 0.5, "right": False}]
+    ),
+    "reliability": charts.reliability(
+        [{"model": "version 1", "confidence": 0.5, "accuracy": 0.5, "n": 2}]
+    ),
+    "gate": charts.gate_checks(
+        [{"name": "a", "result": "passed", "observed": 1, "bound": 2, "margin": 3}]
+    ),
     "days": charts.per_day([DAY], title="Pictures"),
     "shares": charts.per_day([DAY], title="Share", share=True),
     "spread": charts.spread([SPREAD], title="Confidence", reference=0.3, percent=True),
-    "intervals": charts.intervals([{"what": "Hand", "share": 0.2, "low": 0.1, "high": 0.3, "n": 3}], title="Corrected"),
+    "intervals": charts.intervals(
+        [{"what": "Hand", "share": 0.2, "low": 0.1, "high": 0.3, "n": 3}], title="Corrected"
+    ),
 }
 
 
@@ -43,7 +55,9 @@ def test_a_chart_holds_its_rows_on_top_where_streamlits_menu_finds_them(name):
     assert len(SPECS[name]["data"]["values"]) == 1
 
 
-@pytest.mark.parametrize("name", ["scores", "confusion", "reliability", "days", "shares", "spread", "champion"])
+@pytest.mark.parametrize(
+    "name", ["scores", "confusion", "reliability", "days", "shares", "spread", "champion"]
+)
 def test_a_chart_can_be_played_with(name):
     assert '"params"' in json.dumps(SPECS[name])
 

@@ -23,7 +23,10 @@ def upload(app, *levels, **files):
         (f"{level}-{place}.png", encode_png(picture(level, seed=place)), "image/png")
         for place, level in enumerate(levels)
     ]
-    data += [(name.replace("__", "."), content, "application/octet-stream") for name, content in files.items()]
+    data += [
+        (name.replace("__", "."), content, "application/octet-stream")
+        for name, content in files.items()
+    ]
     app.file_uploader(key="uploads").set_value(data)
     return app.run()
 
@@ -204,7 +207,10 @@ def test_a_long_batch_is_handed_over_in_parts(monkeypatch, site):
 
 
 def test_a_folder_is_classified_without_what_the_system_left_in_it(app):
-    data = [(f"ward/{name}", encode_png(picture(50)), "image/png") for name in ("a.png", ".DS_Store", "sub/b.png")]
+    data = [
+        (f"ward/{name}", encode_png(picture(50)), "image/png")
+        for name in ("a.png", ".DS_Store", "sub/b.png")
+    ]
     app.file_uploader(key="folder").set_value(data).run()
     assert "**2 pictures**" in texts(app)
     assert "ward/a.png" in texts(app)
@@ -223,7 +229,9 @@ def test_pictures_that_a_restart_took_are_told_until_new_ones_come(app):
     assert "restarted" not in texts(app)
     app.session_state["restarted"] = True
     app.run()
-    assert "This page was restarted, and the pictures that were here are gone" in app.warning[0].value
+    assert (
+        "This page was restarted, and the pictures that were here are gone" in app.warning[0].value
+    )
     assert "The answers you gave are kept" in app.warning[0].value
     upload(app, 50)
     app.file_uploader(key="uploads").set_value([]).run()

@@ -39,7 +39,9 @@ def test_a_scan_has_slices_windows_and_technical_tags_alone(app):
     assert (slices.label, slices.min, slices.max, slices.value) == ("Slice", 1, 3, 2)
     (window,) = app.segmented_control
     assert window.options == ["As the file says", "Brain", "Soft tissue", "Liver", "Lung", "Bone"]
-    (tags,) = [element.proto.body for element in app.get("html") if "Modality" in element.proto.body]
+    (tags,) = [
+        element.proto.body for element in app.get("html") if "Modality" in element.proto.body
+    ]
     assert "<td>CT</td>" in tags
     assert "Doe" not in texts(app)
     assert "4711" not in texts(app)
@@ -81,7 +83,11 @@ def test_a_volume_is_shown_by_its_largest_face_or_as_it_is_stored(app):
     stack = np.broadcast_to(picture(120, seed=0)[:20], (80, 20, 64))
     upload(app, "scan", volume(stack, Modality="CT"))
     plane, _window = app.segmented_control
-    assert (plane.label, plane.options, plane.value) == ("Plane", ["Largest face", "As stored"], "Largest face")
+    assert (plane.label, plane.options, plane.value) == (
+        "Plane",
+        ["Largest face", "As stored"],
+        "Largest face",
+    )
     assert not app.slider
     assert "80 × 64 pixels" in texts(app)
     plane.set_value("As stored").run()

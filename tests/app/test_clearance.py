@@ -23,14 +23,21 @@ pytestmark = pytest.mark.filterwarnings("ignore:::pydicom.*")
 
 def named(level: int, *, seed: int = 0) -> bytes:
     """A scan that says of itself that text is burnt in."""
-    window = {"WindowCenter": "128", "WindowWidth": "256", "RescaleSlope": "1", "RescaleIntercept": "0"}
+    window = {
+        "WindowCenter": "128",
+        "WindowWidth": "256",
+        "RescaleSlope": "1",
+        "RescaleIntercept": "0",
+    }
     return dicom(picture(level, seed=seed), Modality="OT", BurnedInAnnotation="YES", **window)
 
 
 def written(level: int) -> bytes:
     """An ordinary picture with a name in its corner."""
     image = Image.fromarray(np.full((512, 512), level, np.uint8))
-    ImageDraw.Draw(image).text((8, 8), "DOE^JANE 1957-03-02", fill=255, font=ImageFont.load_default(22))
+    ImageDraw.Draw(image).text(
+        (8, 8), "DOE^JANE 1957-03-02", fill=255, font=ImageFont.load_default(22)
+    )
     return encode_png(np.asarray(image))
 
 
@@ -93,7 +100,9 @@ def test_confirming_all_confident_leaves_out_what_nobody_has_cleared(app, site):
     assert len(app.checkbox) == 1
 
 
-def test_a_tick_lets_it_be_confirmed_with_the_others_and_is_still_there_when_one_comes_back(app, site):
+def test_a_tick_lets_it_be_confirmed_with_the_others_and_is_still_there_when_one_comes_back(
+    app, site
+):
     upload(app, scan=named(50), other=encode_png(picture(120)))
     assert len(app.checkbox) == 1
     app.checkbox[0].check().run()
@@ -106,7 +115,9 @@ def test_a_tick_lets_it_be_confirmed_with_the_others_and_is_still_there_when_one
 
 
 def test_another_picture_with_the_same_warning_has_a_tick_of_its_own(site):
-    bench = bench_with(Source("a", "a", named(50)), Source("b", "b", named(50, seed=1)), source("c", 120))
+    bench = bench_with(
+        Source("a", "a", named(50)), Source("b", "b", named(50, seed=1)), source("c", 120)
+    )
     bench.clear(bench.pictures["a"].sha256, cleared=True)
     assert {picture.source.id for picture in bench.confident_open()} == {"a", "c"}
     bench.go("b")

@@ -18,7 +18,9 @@ from medloop.jobs.snapshot import snapshot
 
 def say_without_a_model(site, level: int, label: str) -> str:
     image = decode(encode_png(picture(level)))
-    receipt = correct(site.loop, image=image, given_label=label, prediction=None, model_version=None, who="ada")
+    receipt = correct(
+        site.loop, image=image, given_label=label, prediction=None, model_version=None, who="ada"
+    )
     site.loop.sender.settle(receipt.event_id, 10)
     return image.sha256
 
@@ -30,7 +32,9 @@ def decide_by_review(site, verdict: str, label: str | None = None) -> None:
 
 def record_use(site, sha256: str, label: str, use: str) -> None:
     """As the training of version 1 would have recorded it."""
-    site.registry.files["1", "corrections.json.gz"] = gzip.compress(json.dumps([[sha256, label, use]]).encode())
+    site.registry.files["1", "corrections.json.gz"] = gzip.compress(
+        json.dumps([[sha256, label, use]]).encode()
+    )
 
 
 def test_a_conflict_is_in_review_before_any_snapshot(site, run_page):
@@ -41,7 +45,9 @@ def test_a_conflict_is_in_review_before_any_snapshot(site, run_page):
     assert "Waits for the next training" not in page
 
 
-def test_what_a_reviewer_decided_is_told_and_followed_to_the_version_that_learned_it(site, run_page):
+def test_what_a_reviewer_decided_is_told_and_followed_to_the_version_that_learned_it(
+    site, run_page
+):
     sha256 = site.say(50, "Hand")
     site.say(50, "CXR", who="eve")
     decide_by_review(site, "relabel", "ChestCT")
@@ -95,11 +101,15 @@ def test_the_registry_being_away_hides_nothing_but_what_it_knows(site, run_page)
     site.registry.away = True
     app = run_page("corrections")
     (warning,) = app.warning
-    assert warning.value == plain("Not everything is known at the moment. MLflow at http://127.0.0.1:1 does not answer")
+    assert warning.value == plain(
+        "Not everything is known at the moment. MLflow at http://127.0.0.1:1 does not answer"
+    )
     assert f"In snapshot {taken.snapshot_id[:8]}" in texts(app)
 
 
-def test_while_the_store_is_away_nothing_is_claimed_and_nothing_stored_is_taken_back(site, run_page):
+def test_while_the_store_is_away_nothing_is_claimed_and_nothing_stored_is_taken_back(
+    site, run_page
+):
     sha256 = site.say(50, "Hand")
     site.store.away = True
     app = run_page("corrections")

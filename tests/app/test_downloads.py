@@ -25,7 +25,9 @@ def test_csv_has_a_row_for_each_file_and_runs_no_formula():
 
 
 def test_json_is_one_list_with_the_fields_of_the_command_line():
-    bench = bench_with(Source("a", "a.png", encode_png(picture(255))), Source("bad", "notes.txt", b"hello"))
+    bench = bench_with(
+        Source("a", "a.png", encode_png(picture(255))), Source("bad", "notes.txt", b"hello")
+    )
     first, second = json.loads(download(bench, "json"))
     assert (first["path"], first["verdict"]) == ("a.png", "unknown")
     assert set(first["probabilities"]) == {"CXR", "ChestCT", "Hand"}

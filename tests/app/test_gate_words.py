@@ -17,8 +17,17 @@ MOVE = Promotion(
     id="1", at="2026-11-02T10:00:00+00:00", model="m", action="promote", from_version="1", to_version="2", by="ada",
     reason="the gate said yes",
 )  # fmt: skip
-BACK = replace(MOVE, id="2", at="2026-11-03T10:00:00+00:00", action="rollback", to_version="1", reason="worse on hands")
-JARGON = re.compile(r"e[+-]\d\d|calibration error|golden|serving path|contract|\(lost|challenger|CXR|ChestCT|base test")
+BACK = replace(
+    MOVE,
+    id="2",
+    at="2026-11-03T10:00:00+00:00",
+    action="rollback",
+    to_version="1",
+    reason="worse on hands",
+)
+JARGON = re.compile(
+    r"e[+-]\d\d|calibration error|golden|serving path|contract|\(lost|challenger|CXR|ChestCT|base test"
+)
 
 
 def judged(*, wrong: int) -> dict[str, object]:
@@ -40,9 +49,15 @@ def judged(*, wrong: int) -> dict[str, object]:
             calibration=Calibration(0.0041, 0.0039, 0.0 if not wrong else 0.2, 0.0, 0.0039, 0.0),
             slices=tuple(
                 part(name, reference=right)
-                for name in ("corrupted images", "unknown images kept out", "base test kept as known")
+                for name in (
+                    "corrupted images",
+                    "unknown images kept out",
+                    "base test kept as known",
+                )
             ),
-            confident=tuple(part(name, reference=right) for name in ("base test", "corrupted images")),
+            confident=tuple(
+                part(name, reference=right) for name in ("base test", "corrupted images")
+            ),
         )
     )
     return {**report(passed=True), "decision": decision.to_dict()}
@@ -73,7 +88,9 @@ def test_what_failed_comes_first_and_says_what_would_be_allowed():
     rows = gate_words.check_rows(judged(wrong=90))
     assert [row.passed for row in rows] == sorted(row.passed for row in rows)
     first = next(row for row in rows if row.name == "All test pictures")
-    assert first.sentence.startswith("All test pictures: 77.5 % right, before 100 % of 400 pictures. It may have lost ")
+    assert first.sentence.startswith(
+        "All test pictures: 77.5 % right, before 100 % of 400 pictures. It may have lost "
+    )
     assert "points; for this many pictures 1.5 are allowed." in first.sentence
     assert first.observed == 22.5
     assert gate_words.why_not(judged(wrong=90)).startswith(first.sentence)
@@ -86,12 +103,17 @@ def test_what_fell_too_low_is_said_with_what_would_be_enough():
         "Below what must be reached at the least: Chest X-ray (77.5 % right), Chest CT (77.5 % right), Test pictures, "
         "not to be called unknown (77.5 % right)." in sentences
     )
-    assert "Test pictures with faults, right and confident: 77.5 %, before 100 %; at least 85.0 % must be." in sentences
+    assert (
+        "Test pictures with faults, right and confident: 77.5 %, before 100 %; at least 85.0 % must be."
+        in sentences
+    )
 
 
 def test_a_check_that_these_words_do_not_know_is_told_in_the_gates():
     body = report(passed=True)
-    body["decision"]["checks"] = [{"name": "tomorrow's check", "passed": True, "reason": "all well", "numbers": {}}]
+    body["decision"]["checks"] = [
+        {"name": "tomorrow's check", "passed": True, "reason": "all well", "numbers": {}}
+    ]
     (row,) = gate_words.check_rows(body)
     assert (row.name, row.sentence) == ("Tomorrow's check", "All well.")
 

@@ -19,5 +19,7 @@ def test_an_ended_session_s_pictures_leave_memory_by_themselves(browser, tmp_pat
         upload(page, 50, 120)
         wait_until(lambda: held()["files"] == 2, what="the pictures should be there")
         context.close()
-        wait_until(lambda: (held()["files"], held()["gone"]) == (0, 2), what="the pictures should be gone")
+        wait_until(
+            lambda: (held()["files"], held()["gone"]) == (0, 2), what="the pictures should be gone"
+        )
         assert held()["settled"] > 50_000  # what was loaded is not looked through after each click

@@ -15,7 +15,9 @@ FORBIDDEN = ("torch", "mlflow", "sklearn", "scipy", "matplotlib", "airflow", "ra
 def loaded() -> set[str]:
     """Top-level modules after importing the entry, and with it every page."""
     code = "import sys, medloop.app.main; print(' '.join({name.partition('.')[0] for name in sys.modules}))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
     return set(done.stdout.split())
 
 

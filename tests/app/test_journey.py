@@ -34,13 +34,18 @@ def decided(verdict: str, *reasons: str) -> Decision:
     return Decision(ImageState(IMAGE, "unreviewed", label="Hand"), verdict, reasons)  # type: ignore[arg-type]
 
 
-def learned(label: str = "Hand", verdict: str = "confident", use: str | None = "trained") -> Learned:
+def learned(
+    label: str = "Hand", verdict: str = "confident", use: str | None = "trained"
+) -> Learned:
     prediction = Prediction(label, 0.9, verdict, {label: 0.9}, 0.0, np.zeros(2), None)  # type: ignore[arg-type]
     return Learned("7", use, prediction)
 
 
 def texts(said: Said = STORED, **facts) -> list[str]:
-    return [step.text for step in steps(said, **{"decision": None, "snapshot": None, "learned": None} | facts)]
+    return [
+        step.text
+        for step in steps(said, **{"decision": None, "snapshot": None, "learned": None} | facts)
+    ]
 
 
 def test_a_correction_that_waits_for_the_store_says_so():
@@ -57,13 +62,18 @@ def test_one_in_review_says_why():
 
 
 def test_one_in_review_says_so_before_any_snapshot():
-    assert texts(decision=decided("pending", "people disagree: CXR, Hand"))[2].startswith("In review")
+    assert texts(decision=decided("pending", "people disagree: CXR, Hand"))[2].startswith(
+        "In review"
+    )
 
 
 def test_what_a_reviewer_says_instead_is_what_a_version_must_get_right():
     relabelled = Decision(ImageState(IMAGE, "approved", label="CXR"), "accepted")
     assert label_of(CORRECTION, relabelled) == "CXR"
-    assert texts(decision=relabelled)[2:4] == ["A reviewer says: Chest X-ray", "Waits for the next training"]
+    assert texts(decision=relabelled)[2:4] == [
+        "A reviewer says: Chest X-ray",
+        "Waits for the next training",
+    ]
     way = texts(decision=relabelled, snapshot="s" * 16, learned=learned("CXR"))
     assert way[-1] == "Version 7 now gets this one right"
 
@@ -73,7 +83,9 @@ def test_what_cannot_be_asked_is_not_guessed():
 
 
 def test_a_rejected_one_says_why_and_ends():
-    assert texts(decision=decided("rejected", "blurred"), snapshot="s" * 16)[-1] == "Not used: blurred"
+    assert (
+        texts(decision=decided("rejected", "blurred"), snapshot="s" * 16)[-1] == "Not used: blurred"
+    )
 
 
 def test_an_accepted_one_waits_for_a_version():
@@ -93,7 +105,9 @@ def test_a_learned_one_says_whether_it_is_right_now():
 
 def test_none_of_these_is_right_when_the_model_says_unknown():
     said = replace(STORED, correction=replace(CORRECTION, given_label=None))
-    way = texts(said, decision=decided("accepted"), snapshot="s" * 16, learned=learned(verdict="unknown"))
+    way = texts(
+        said, decision=decided("accepted"), snapshot="s" * 16, learned=learned(verdict="unknown")
+    )
     assert way[-1] == "Version 7 now gets this one right"
 
 
@@ -123,8 +137,15 @@ def test_a_withdrawn_one_ends_there():
 def test_only_the_last_word_on_each_picture_counts():
     other = replace(CORRECTION, id="2", image_sha256="b" * 64)
     again = replace(CORRECTION, id="3", given_label="HeadCT")
-    back = Review(id="4", at=again.at, image_sha256="b" * 64, action="withdraw", label=None, who="ada")
-    history = [Entry(back, "stored"), Entry(again, "pending"), Entry(other, "stored"), Entry(CORRECTION, "stored")]
+    back = Review(
+        id="4", at=again.at, image_sha256="b" * 64, action="withdraw", label=None, who="ada"
+    )
+    history = [
+        Entry(back, "stored"),
+        Entry(again, "pending"),
+        Entry(other, "stored"),
+        Entry(CORRECTION, "stored"),
+    ]
     found = last_said(history)
     assert [(said.correction.id, said.withdrawn) for said in found] == [("3", False), ("2", True)]
 
@@ -134,7 +155,9 @@ def test_a_correction_can_be_taken_back_until_a_snapshot_holds_it():
     assert not may_withdraw(STORED, in_snapshot=True)
     assert not may_withdraw(replace(STORED, withdrawn=True), in_snapshot=False)
     assert not may_withdraw(STORED, in_snapshot=None), "not known"
-    assert may_withdraw(replace(STORED, state="pending"), in_snapshot=None), "what waits here is in no snapshot"
+    assert may_withdraw(replace(STORED, state="pending"), in_snapshot=None), (
+        "what waits here is in no snapshot"
+    )
 
 
 def test_what_the_model_had_said_is_told_in_words():

@@ -46,7 +46,9 @@ def test_roles_and_versions_stand_in_the_first_tab_with_the_reason_of_a_no(repor
     assert table["Version"].tolist() == ["2", "1"]
     assert table["Tests"].tolist() == ["failed", ""]
     assert table["Right on the test pictures"].tolist() == ["95.00 %", ""]
-    assert table["Why not"][0].startswith("All test pictures: 95.0 % right, before 97.0 % of 200 pictures.")
+    assert table["Why not"][0].startswith(
+        "All test pictures: 95.0 % right, before 97.0 % of 200 pictures."
+    )
 
 
 def test_the_report_shows_what_failed_and_keeps_every_check_in_a_box(reported, run_tab):
@@ -56,11 +58,15 @@ def test_the_report_shows_what_failed_and_keeps_every_check_in_a_box(reported, r
     assert "It may have lost 4.0 points; for this many pictures 1.0 are allowed." in page
     (box,) = [box for box in app.expander if box.label == "2 checks: 1 failed"]
     assert not box.proto.expanded
-    assert ":green[:material/check:] The model file opens and answers here." in [m.value for m in box.markdown]
+    assert ":green[:material/check:] The model file opens and answers here." in [
+        m.value for m in box.markdown
+    ]
     assert not app.exception
 
 
-def test_the_test_pictures_on_which_two_versions_disagree_are_shown_with_both_answers(reported, run_tab):
+def test_the_test_pictures_on_which_two_versions_disagree_are_shown_with_both_answers(
+    reported, run_tab
+):
     app = run_tab("Test report")
     captions = [caption for images in app.get("image") for caption in images.captions]
     assert captions
@@ -70,7 +76,9 @@ def test_the_test_pictures_on_which_two_versions_disagree_are_shown_with_both_an
 
 def test_versions_that_answer_alike_say_so(reported, run_tab):
     reported.registry.files["2", "model.onnx"] = brightness_model()
-    assert "Both versions give the same answer to every test picture." in texts(run_tab("Test report"))
+    assert "Both versions give the same answer to every test picture." in texts(
+        run_tab("Test report")
+    )
 
 
 def test_a_report_whose_models_are_gone_still_shows_its_checks(reported, run_tab):
@@ -92,8 +100,12 @@ def test_without_a_judged_version_there_is_no_report(site, run_tab):
 def test_the_history_says_who_moved_the_champion_and_why(site, run_tab):
     site.registry.add(brightness_model(OTHER_LEVELS))
     assert "No version was ever promoted." in texts(run_tab("History"))
-    operations.promote_by_hand(site.backend, user=ADMIN, version="2", reason="better on our scanner")
-    assert "Version 2 was promoted instead of version 1, by ada: better on our scanner" in texts(run_tab("History"))
+    operations.promote_by_hand(
+        site.backend, user=ADMIN, version="2", reason="better on our scanner"
+    )
+    assert "Version 2 was promoted instead of version 1, by ada: better on our scanner" in texts(
+        run_tab("History")
+    )
 
 
 def test_the_history_says_when_the_store_is_away(site, run_tab):
@@ -140,7 +152,9 @@ def _dialog(name: str) -> None:
 
     back = backend()
     if name == "promote":
-        levers.promote_dialog(back, [version_row(version) for version in back.loop.registry.versions()])
+        levers.promote_dialog(
+            back, [version_row(version) for version in back.loop.registry.versions()]
+        )
     else:
         getattr(levers, f"{name}_dialog")(back)
 
@@ -158,7 +172,9 @@ def press(app: AppTest, key: str, **typed: str) -> AppTest:
 
 def test_rolling_back_names_both_versions_and_asks_for_a_reason(site):
     site.registry.add(brightness_model(OTHER_LEVELS))
-    operations.promote_by_hand(site.backend, user=ADMIN, version="2", reason="better on our scanner")
+    operations.promote_by_hand(
+        site.backend, user=ADMIN, version="2", reason="better on our scanner"
+    )
     app = opened("roll_back")
     assert "**Version 1** answers again instead of version 2" in texts(app)
     assert button(app, "roll-back-sure").label == "Roll back to version 1"
@@ -207,7 +223,9 @@ def test_retraining_without_an_airflow_says_which_setting_is_missing(site):
     assert not app.exception
 
 
-@pytest.mark.parametrize(("lever", "says"), [("retrain", "Start"), ("roll-back", None), ("promote", None)])
+@pytest.mark.parametrize(
+    ("lever", "says"), [("retrain", "Start"), ("roll-back", None), ("promote", None)]
+)
 def test_each_lever_opens_its_dialog(site, run_page, lever, says):
     app = run_page("models")
     button(app, lever).click().run()
@@ -219,7 +237,11 @@ def test_each_lever_opens_its_dialog(site, run_page, lever, says):
 def test_a_run_that_cannot_be_watched_says_that_it_goes_on(site):
     with Webhook() as gone:
         pass
-    away = {"airflow_url": gone.url, "airflow_username": "ada", "airflow_password": SecretStr("secret-word")}
+    away = {
+        "airflow_url": gone.url,
+        "airflow_username": "ada",
+        "airflow_password": SecretStr("secret-word"),
+    }
     settings = site.loop.settings.model_copy(update=away)
     install(replace(site.backend, loop=replace(site.loop, settings=settings)))
     app = AppTest.from_function(_watched, args=("manual__1",), default_timeout=30).run()

@@ -84,10 +84,20 @@ def test_a_promotion_reads_as_a_sentence():
 
 
 def test_slices_are_plotted_over_versions_where_reports_hold_them():
-    old = {**report(passed=True), "version": "1", "decision": {"checks": [{"name": "base test", "numbers": {}}]}}
-    points = models_view.slice_points([row_of("1"), row_of("2"), row_of("3")], {"1": old, "2": report(passed=True)})
-    assert points == [{"version": 2, "label": "2 · 2 Nov", "what": "All test pictures", "score": 0.95}]
+    old = {
+        **report(passed=True),
+        "version": "1",
+        "decision": {"checks": [{"name": "base test", "numbers": {}}]},
+    }
+    points = models_view.slice_points(
+        [row_of("1"), row_of("2"), row_of("3")], {"1": old, "2": report(passed=True)}
+    )
+    assert points == [
+        {"version": 2, "label": "2 · 2 Nov", "what": "All test pictures", "score": 0.95}
+    ]
 
 
 def row_of(version: str, **tags: str) -> models_view.VersionRow:
-    return models_view.version_row(ModelVersion(version, f"run-{version}", (), tags, VERSION.created_at))
+    return models_view.version_row(
+        ModelVersion(version, f"run-{version}", (), tags, VERSION.created_at)
+    )

@@ -26,7 +26,9 @@ def seen(site):
         at = (now - timedelta(days=day)).isoformat()
         kinds = ("confident", "confident", "unsure", "unknown")
         lines = [
-            PredictionLine(at, f"{day}{place}" * 32, "CXR", 0.9, kinds[place % 4], 0.1, "1", "page", 0.2)
+            PredictionLine(
+                at, f"{day}{place}" * 32, "CXR", 0.9, kinds[place % 4], 0.1, "1", "page", 0.2
+            )
             for place in range(10)
         ]
         note(site, lines)
@@ -75,7 +77,22 @@ def test_without_a_model_drift_cannot_be_told(empty_site, run_page):
 
 
 def test_a_version_that_has_classified_nothing_has_no_drift_yet(site, run_page):
-    note(site, [PredictionLine(site.loop.now().isoformat(), "a" * 64, "CXR", 0.9, "confident", 0.1, "0", "page", 0.2)])
+    note(
+        site,
+        [
+            PredictionLine(
+                site.loop.now().isoformat(),
+                "a" * 64,
+                "CXR",
+                0.9,
+                "confident",
+                0.1,
+                "0",
+                "page",
+                0.2,
+            )
+        ],
+    )
     app = run_page("monitor")
     assert "Drift shows once version 1 has classified pictures." in texts(app)
     assert not app.exception
@@ -87,7 +104,10 @@ def test_a_store_that_is_away_is_told_once_and_asked_no_more(seen, run_page):
     app = run_page("monitor")
     page = texts(app)
     assert re.search(r"red-badge.* \*\*Store \(S3\)\*\*: S3 at .* does not answer", page)
-    assert "What the model saw and what people answered cannot be read: the store does not answer." in page
+    assert (
+        "What the model saw and what people answered cannot be read: the store does not answer."
+        in page
+    )
     assert not app.subheader[1:]
     assert not app.exception
 
@@ -96,7 +116,9 @@ def test_a_registry_that_is_away_leaves_what_was_seen(seen, run_page):
     seen.registry.away = True
     app = run_page("monitor")
     page = texts(app)
-    assert re.search(r"red-badge.* \*\*Model registry \(MLflow\)\*\*: MLflow at .* does not answer", page)
+    assert re.search(
+        r"red-badge.* \*\*Model registry \(MLflow\)\*\*: MLflow at .* does not answer", page
+    )
     assert "30 pictures classified" in page
     assert "The newest promotion cannot be judged." in page
     assert not app.exception
@@ -116,12 +138,16 @@ def test_an_airflow_that_is_away_is_told_and_one_that_is_not_set_is_no_fault(sit
     )
     install(replace(site.backend, loop=replace(site.loop, settings=settings)))
     page = texts(run_page("monitor"))
-    assert re.search(r"red-badge.* \*\*Training \(Airflow\)\*\*: Airflow at .* does not answer", page)
+    assert re.search(
+        r"red-badge.* \*\*Training \(Airflow\)\*\*: Airflow at .* does not answer", page
+    )
     assert "secret-word" not in page
 
 
 def test_what_waits_on_this_machine_is_told(site, run_page):
     site.store.away = True
     image = decode(encode_png(picture(50)))
-    correct(site.loop, image=image, given_label="Hand", prediction=None, model_version=None, who="ada")
+    correct(
+        site.loop, image=image, given_label="Hand", prediction=None, model_version=None, who="ada"
+    )
     assert "1 waits to be stored" in texts(run_page("monitor"))

@@ -13,9 +13,13 @@ from medloop.stores.predictions import PredictionLine
 
 CONFIRMED = replace(CORRECTION, given_label="CXR")
 UNPREDICTED = replace(CORRECTION, predicted_label=None)
-REVIEW = Review(id="r", at=CORRECTION.at, image_sha256="a" * 64, action="approve", label=None, who="eve")
+REVIEW = Review(
+    id="r", at=CORRECTION.at, image_sha256="a" * 64, action="approve", label=None, who="eve"
+)
 
-LINE = PredictionLine("2026-11-02T08:00:00+00:00", "a" * 64, "Hand", 0.9, "confident", 0.1, "1", "page", 0.2)
+LINE = PredictionLine(
+    "2026-11-02T08:00:00+00:00", "a" * 64, "Hand", 0.9, "confident", 0.1, "1", "page", 0.2
+)
 
 
 def share(successes: int, n: int) -> tuple[float, float]:
@@ -23,7 +27,10 @@ def share(successes: int, n: int) -> tuple[float, float]:
 
 
 def test_only_answers_to_predictions_count():
-    assert monitor_view.answers([CORRECTION, UNPREDICTED, REVIEW, CONFIRMED]) == [CORRECTION, CONFIRMED]
+    assert monitor_view.answers([CORRECTION, UNPREDICTED, REVIEW, CONFIRMED]) == [
+        CORRECTION,
+        CONFIRMED,
+    ]
 
 
 def test_none_of_these_agrees_with_unknown():
@@ -66,7 +73,8 @@ def test_a_days_values_are_told_by_their_middle_and_where_most_lie():
 
 def test_drift_is_told_with_its_interval_and_not_from_a_handful():
     assert (
-        monitor_view.drift_sentence("are odd", Drift(3, 10, 0.1, 0.6)) == "10 pictures so far: 50 are needed to tell."
+        monitor_view.drift_sentence("are odd", Drift(3, 10, 0.1, 0.6))
+        == "10 pictures so far: 50 are needed to tell."
     )
     told = monitor_view.drift_sentence("are odd", Drift(24, 200, 0.08, 0.17))
     assert told == (

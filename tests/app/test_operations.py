@@ -18,7 +18,9 @@ ADMIN, VIEWER = User("ada", "admin", local=True), User("bob", "viewer", local=Fa
 def promoted(site):
     """A site whose second version was promoted by hand."""
     site.registry.add(brightness_model(OTHER_LEVELS))
-    operations.promote_by_hand(site.backend, user=ADMIN, version="2", reason="better on our scanner")
+    operations.promote_by_hand(
+        site.backend, user=ADMIN, version="2", reason="better on our scanner"
+    )
     return site
 
 
@@ -73,7 +75,12 @@ def run(state: str, **tasks: str | None) -> DagRun:
 def test_progress_counts_tasks_that_are_over():
     under_way = run("running", snapshot="success", train="running", evaluate=None, promote=None)
     assert operations.progress(under_way) == 0.25
-    assert [row.word for row in operations.task_rows(under_way)] == ["done", "at work", "to come", "to come"]
+    assert [row.word for row in operations.task_rows(under_way)] == [
+        "done",
+        "at work",
+        "to come",
+        "to come",
+    ]
     assert operations.progress(run("failed", snapshot="failed")) == 1.0
 
 
@@ -105,7 +112,11 @@ class Answers:
             Answers(train_return_value="8", promote_reason="worse"),
             "but the old one stays: worse",
         ),
-        (run("success", train="skipped"), Answers(snapshot_reason="nothing new"), "Nothing was trained: nothing new"),
+        (
+            run("success", train="skipped"),
+            Answers(snapshot_reason="nothing new"),
+            "Nothing was trained: nothing new",
+        ),
         (run("failed", train="failed"), Answers(), "failed at: Train"),
     ],
 )
@@ -114,10 +125,17 @@ def test_the_outcome_is_a_sentence(found, answers, says):
 
 
 def test_links_lead_to_the_run_and_the_version(tmp_path):
-    settings = Settings(home=tmp_path, airflow_url="http://af:8080/", mlflow_tracking_uri="http://ml:5000")
+    settings = Settings(
+        home=tmp_path, airflow_url="http://af:8080/", mlflow_tracking_uri="http://ml:5000"
+    )
     assert operations.airflow_link(settings, "manual__2026+00") == (
         "http://af:8080/dags/medloop_weekly_retrain/runs/manual__2026%2B00"
     )
-    assert operations.mlflow_link(settings, "7") == "http://ml:5000/#/models/medical-mnist/versions/7"
-    assert operations.mlflow_link(Settings(home=tmp_path, mlflow_tracking_uri="sqlite:///x.db"), "7") is None
+    assert (
+        operations.mlflow_link(settings, "7") == "http://ml:5000/#/models/medical-mnist/versions/7"
+    )
+    assert (
+        operations.mlflow_link(Settings(home=tmp_path, mlflow_tracking_uri="sqlite:///x.db"), "7")
+        is None
+    )
     assert operations.airflow_link(Settings(home=tmp_path), "x") is None

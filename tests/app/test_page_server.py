@@ -47,7 +47,9 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 def status(port: int, method: str, path: str, body: str = "", **headers: str) -> int:
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=20)
     try:
-        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        connection.request(
+            method, path, body, {name.replace("_", "-"): value for name, value in headers.items()}
+        )
         return connection.getresponse().status
     finally:
         connection.close()
@@ -73,10 +75,15 @@ def test_a_site_whose_name_points_here_gets_no_session(port: int, host: str, exp
 
 @pytest.mark.parametrize("origin", ["https://other.example", "null"])
 def test_a_page_of_another_site_gets_no_session(port: int, origin: str) -> None:
-    assert status(port, "GET", "/_stcore/stream", Host=f"127.0.0.1:{port}", Origin=origin, **HANDSHAKE) == 403
+    assert (
+        status(port, "GET", "/_stcore/stream", Host=f"127.0.0.1:{port}", Origin=origin, **HANDSHAKE)
+        == 403
+    )
 
 
-@pytest.mark.parametrize("cookie", ["", "_streamlit_xsrf=2|12345678|00|1", "_streamlit_xsrf=forged"])
+@pytest.mark.parametrize(
+    "cookie", ["", "_streamlit_xsrf=2|12345678|00|1", "_streamlit_xsrf=forged"]
+)
 def test_an_upload_without_a_token_is_refused(port: int, cookie: str) -> None:
     headers = {"Content_Type": f"multipart/form-data; boundary={BOUNDARY}"}
     if cookie:

@@ -122,7 +122,11 @@ def test_a_honeypot_looks_like_anything_that_waits_and_its_answer_is_kept_apart(
     site.loop.sender.send_once()
     (key,) = [info.key for info in site.loop.objects.list("reviews")]
     answer = Review.from_json(site.loop.objects.get(key))
-    assert (answer.action, answer.image_sha256, answer.who) == ("trial", waiting[place].image_sha256, "ada")
+    assert (answer.action, answer.image_sha256, answer.who) == (
+        "trial",
+        waiting[place].image_sha256,
+        "ada",
+    )
     assert len(queue(site.loop, who="ada")) == len(waiting) - 1
 
 
@@ -141,7 +145,9 @@ def test_help_names_limits_licence_and_versions(site, run_page):
     assert "whoever uses this page has every right, and is on record as ada" in page
 
 
-@pytest.mark.parametrize("word", ["Champion", "Challenger", "Reference", "Gate", "Snapshot", "Drift"])
+@pytest.mark.parametrize(
+    "word", ["Champion", "Challenger", "Reference", "Gate", "Snapshot", "Drift"]
+)
 def test_help_explains_the_words_of_the_other_pages(site, run_page, word):
     assert f"| **{word}** |" in texts(run_page("help"))
 
@@ -151,11 +157,15 @@ def test_help_names_every_key_that_a_page_listens_to(site, run_page):
     site.say(50, "ChestCT", who="eve")
     classify = run_page("classify")
     button(classify, "examples").click().run()
-    used = {b.proto.shortcut.lower() for app in (classify, run_page("review")) for b in app.button} - {""}
+    used = {
+        b.proto.shortcut.lower() for app in (classify, run_page("review")) for b in app.button
+    } - {""}
     names = {"left": "←", "right": "→", "enter": "Enter"}
     page = texts(run_page("help"))
     assert {"left", "right", "0", "1"} <= used
-    assert [key for key in used - set("123456789") if f"`{names.get(key, key.upper())}`" not in page] == []
+    assert [
+        key for key in used - set("123456789") if f"`{names.get(key, key.upper())}`" not in page
+    ] == []
 
 
 def test_a_withdrawal_from_elsewhere_is_seen(site, run_page):

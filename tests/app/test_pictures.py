@@ -29,13 +29,18 @@ def test_a_small_picture_is_shown_as_it_is():
 
 
 def test_a_large_picture_is_reduced_and_keeps_its_shape():
-    assert opened(preview_png(np.zeros((2000, 1000), np.uint8))).shape == (PREVIEW_SIDE, PREVIEW_SIDE // 2)
+    assert opened(preview_png(np.zeros((2000, 1000), np.uint8))).shape == (
+        PREVIEW_SIDE,
+        PREVIEW_SIDE // 2,
+    )
 
 
 def test_frames_lie_around_regions_and_hide_nothing_in_them():
     pixels = np.random.default_rng(0).integers(0, 255, (1536, 1536), dtype=np.uint8)
     preview = preview_png(pixels)
-    framed = opened(framed_png(preview, [Region(top=200, left=400, height=80, width=300)], width=1536))
+    framed = opened(
+        framed_png(preview, [Region(top=200, left=400, height=80, width=300)], width=1536)
+    )
     frame = (framed == FRAME_COLOR).all(axis=2)
     rows, columns = np.nonzero(frame)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (97, 143, 197, 353)
@@ -79,5 +84,9 @@ def test_no_evidence_for_the_class_draws_nothing(cam):
 
 
 def test_a_tiny_picture_is_enlarged_under_the_map():
-    overlay = opened(overlay_png(preview_png(np.zeros((64, 64), np.uint8)), np.ones((4, 4), np.float32), strength=0.5))
+    overlay = opened(
+        overlay_png(
+            preview_png(np.zeros((64, 64), np.uint8)), np.ones((4, 4), np.float32), strength=0.5
+        )
+    )
     assert overlay.shape == (256, 256, 3)

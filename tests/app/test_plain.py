@@ -19,7 +19,10 @@ from medloop.core.decode import encode_png
 
 
 def test_an_ordinary_name_stays_as_it_is():
-    assert plain("Müller hand (2), left - 50.png: 3 × 4 mm") == "Müller hand (2), left - 50.png: 3 × 4 mm"
+    assert (
+        plain("Müller hand (2), left - 50.png: 3 × 4 mm")
+        == "Müller hand (2), left - 50.png: 3 × 4 mm"
+    )
 
 
 @pytest.mark.parametrize(
@@ -41,13 +44,23 @@ def test_it_is_one_line_without_anything_that_cannot_be_seen(text, shown):
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Page, list[str]]]:
     """The page of `plain_app.py`, and every address that the browser asked for."""
     folder = tmp_path_factory.mktemp("plain")
-    with app_over_memory(folder, entry=Path(__file__).with_name("plain_app.py")) as url, chromium() as browser:
+    with (
+        app_over_memory(folder, entry=Path(__file__).with_name("plain_app.py")) as url,
+        chromium() as browser,
+    ):
         page = browser.new_page()
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         open_page(page, url)
         expect(page.locator("h1", has_text="Done")).to_be_visible()
-        yield page, [address for address in asked if not address.startswith((url, url.replace("http", "ws"), "data:"))]
+        yield (
+            page,
+            [
+                address
+                for address in asked
+                if not address.startswith((url, url.replace("http", "ws"), "data:"))
+            ],
+        )
 
 
 @pytest.mark.browser
@@ -55,17 +68,25 @@ def test_no_picture_link_or_icon_comes_of_hostile_text_in_any_element(shown):
     page, asked_elsewhere = shown
     content = page.locator("[data-testid=stMain]")
     assert content.locator("a[href]:not([href^='#'])").count() == 0
-    assert content.locator("[data-testid=stMarkdownContainer] img, [src*='example.invalid']").count() == 0
+    assert (
+        content.locator("[data-testid=stMarkdownContainer] img, [src*='example.invalid']").count()
+        == 0
+    )
     icons = [icon.inner_text() for icon in content.locator("[data-testid=stIconMaterial]").all()]
     assert set(icons) <= {"cloud_done"}
-    assert content.locator("table, blockquote, pre, code, ol, ul, hr, .katex, em, del, input").count() == 0
+    assert (
+        content.locator("table, blockquote, pre, code, ol, ul, hr, .katex, em, del, input").count()
+        == 0
+    )
     assert asked_elsewhere == []
 
 
 @pytest.mark.browser
 def test_hostile_text_reads_as_it_was_written(shown):
     page, _ = shown
-    texts = page.locator("[class*=st-key-text-] [data-testid=stMarkdownContainer]").all_inner_texts()
+    texts = page.locator(
+        "[class*=st-key-text-] [data-testid=stMarkdownContainer]"
+    ).all_inner_texts()
     assert [text.replace(JOINER, "") for text in texts] == [text.strip() for text in HOSTILE]
 
 
@@ -77,13 +98,17 @@ def test_names_of_files_and_members_are_escaped_on_the_page(site, run_page):
         archive.writestr(f"b/{name}", b"no picture")
     app = run_page("classify")
     damaged = (f"{name}.zip", b"PK\x03\x04 and no more", "application/zip")
-    app.file_uploader(key="uploads").set_value([("a.zip", buffer.getvalue(), "application/zip"), damaged])
+    app.file_uploader(key="uploads").set_value(
+        [("a.zip", buffer.getvalue(), "application/zip"), damaged]
+    )
     app.run()
     next(b for b in app.button if b.key.startswith("right-")).click().run()
     assert not app.exception
     words = texts(app)
     assert name not in words
-    assert words.count(plain(name)) == 4  # the damaged zip, the member that is none, the picture, and its receipt
+    assert (
+        words.count(plain(name)) == 4
+    )  # the damaged zip, the member that is none, the picture, and its receipt
 
 
 def test_labels_are_escaped_where_corrections_are_listed_and_reviewed(site, run_page):

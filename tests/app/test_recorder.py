@@ -20,12 +20,17 @@ def classify(site, bench: Workbench, sources: list[Source]) -> None:
 
 
 def sources(count: int, level: int = 50) -> list[Source]:
-    return [Source(f"s{i}", f"patient {i}.png", encode_png(picture(level, seed=i))) for i in range(count)]
+    return [
+        Source(f"s{i}", f"patient {i}.png", encode_png(picture(level, seed=i)))
+        for i in range(count)
+    ]
 
 
 def noted(site) -> list[PredictionLine]:
     site.backend.recorder.stop()
-    return [line for day in site.loop.predictions.days() for line in site.loop.predictions.read(day)]
+    return [
+        line for day in site.loop.predictions.days() for line in site.loop.predictions.read(day)
+    ]
 
 
 def test_an_answer_is_noted_without_its_picture_name_and_person(site):

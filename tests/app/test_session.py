@@ -35,14 +35,18 @@ def bench_with(*sources: Source) -> Workbench:
     return bench
 
 
-def answer_to(bench: Workbench, id_: str, label: str | None, *, at: float = 0.0, state: str = "pending") -> None:
+def answer_to(
+    bench: Workbench, id_: str, label: str | None, *, at: float = 0.0, state: str = "pending"
+) -> None:
     sha256 = bench.pictures[id_].sha256
     bench.record(Answer(sha256, id_, label=label, event_id=f"event-{id_}", state=state, at=at))
 
 
 @pytest.fixture
 def bench() -> Workbench:
-    return bench_with(source("sure", 50), source("strange", 255), source("between", 85), source("sure too", 200))
+    return bench_with(
+        source("sure", 50), source("strange", 255), source("between", 85), source("sure too", 200)
+    )
 
 
 def test_unknown_comes_first_then_unsure_then_the_rest(bench):
@@ -81,7 +85,9 @@ def test_a_new_version_answers_everything_anew_and_keeps_order_and_answers(bench
     assert bench.pictures["sure"].prediction.label == "Hand"
     assert {picture.version for picture in bench.pictures.values()} == {"2"}
     assert bench.version == "2"
-    assert changed == 3  # 120 is the same class in both; nothing here is 120, and 85 leans to it anyway
+    assert (
+        changed == 3
+    )  # 120 is the same class in both; nothing here is 120, and 85 leans to it anyway
     assert bench.order == order
     assert len(bench.answers) == 1
 
@@ -144,7 +150,10 @@ def test_a_large_picture_is_kept_small(bench):
     kept = bench.pictures["big"]
     assert (kept.width, kept.height) == (1500, 1500)
     assert kept.small.shape == (64, 64)
-    assert Image.open(BytesIO(bench.preview(kept, limits=LIMITS))).size == (PREVIEW_SIDE, PREVIEW_SIDE)
+    assert Image.open(BytesIO(bench.preview(kept, limits=LIMITS))).size == (
+        PREVIEW_SIDE,
+        PREVIEW_SIDE,
+    )
 
 
 def test_previews_are_kept_of_few_pictures_and_go_with_their_files():

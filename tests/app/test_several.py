@@ -31,7 +31,10 @@ def opened(run_page) -> AppTest:
 
 def decisions(site) -> dict[str, tuple[str, str | None, str]]:
     site.loop.sender.send_once()
-    found = [Review.from_json(site.loop.objects.get(info.key)) for info in site.loop.objects.list("reviews")]
+    found = [
+        Review.from_json(site.loop.objects.get(info.key))
+        for info in site.loop.objects.list("reviews")
+    ]
     return {event.image_sha256: (event.action, event.label, event.why) for event in found}
 
 
@@ -88,7 +91,9 @@ def test_conflicts_are_left_to_a_look_of_their_own(site, run_page):
     site.say(50, "Hand", who="ada")
     site.say(50, "ChestCT", who="eve")
     alone = site.say(120, "CXR", who="eve")
-    assert [item.image_sha256 for item in offered(site.loop, queue(site.loop), who="ada")] == [alone]
+    assert [item.image_sha256 for item in offered(site.loop, queue(site.loop), who="ada")] == [
+        alone
+    ]
     app = run_page("review")
     assert not app.expander, "one picture is not several"
 

@@ -16,7 +16,10 @@ from tests.app.browser import app_over_memory, settle, upload
 from medloop.services.ports import free_ports
 from medloop.services.programs import Login
 
-pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::DeprecationWarning")]  # the provider's
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]  # the provider's
 expect.set_options(timeout=15_000)
 PEOPLE = [
     User(sub="1", claims={"name": "Ada", "email": "ada@clinic.example", "email_verified": True}),
@@ -31,9 +34,14 @@ def app_with_login(folder: Path, **settings: str) -> Iterator[str]:
     (port,) = free_ports(1)
     with run_server_in_thread(user_claims=PEOPLE) as provider:
         issuer = f"http://localhost:{provider.server_port}"
-        login = Login(issuer, "medloop", "s3cret", app_url=f"http://127.0.0.1:{port}", cookie_key="k" * 32)
+        login = Login(
+            issuer, "medloop", "s3cret", app_url=f"http://127.0.0.1:{port}", cookie_key="k" * 32
+        )
         (folder / "login.toml").write_text(login.secrets_toml())
-        own = {"MEDLOOP_OIDC_ISSUER": issuer, "MEDLOOP_OIDC_ADMINS": "ada@clinic.example"} | settings
+        own = {
+            "MEDLOOP_OIDC_ISSUER": issuer,
+            "MEDLOOP_OIDC_ADMINS": "ada@clinic.example",
+        } | settings
         options = ["--secrets.files", str(folder / "login.toml")]
         with app_over_memory(folder, port=port, options=options, settings=own) as url:
             yield url
@@ -79,7 +87,9 @@ def test_two_people_in_two_browsers_have_their_own_rights(browser, address):
 
         upload(cora, 50)
         cora.locator('[class*="st-key-class-Hand-"] button').first.click()
-        expect(cora.locator(".st-key-receipt", has_text="50.png is Hand.").first).to_be_visible(timeout=30_000)
+        expect(cora.locator(".st-key-receipt", has_text="50.png is Hand.").first).to_be_visible(
+            timeout=30_000
+        )
         for page in (cora, ada):
             page.goto(f"{address}/models")
             expect(page.locator(".st-key-promote")).to_be_visible(timeout=30_000)
@@ -99,7 +109,9 @@ def test_two_people_in_two_browsers_have_their_own_rights(browser, address):
 def test_each_sees_their_own_corrections_alone(browser, address):
     with signed_in(browser, address, "1") as ada:
         ada.goto(f"{address}/corrections")
-        expect(ada.get_by_text("You have not corrected or confirmed anything")).to_be_visible(timeout=30_000)
+        expect(ada.get_by_text("You have not corrected or confirmed anything")).to_be_visible(
+            timeout=30_000
+        )
 
 
 def test_a_viewer_looks_and_cannot_correct(browser, address):
@@ -140,5 +152,7 @@ def test_a_provider_that_is_away_is_told(browser, tmp_path):
         page = browser.new_page()
         page.goto(url)
         page.locator(".st-key-sign-in button").click()
-        expect(page.get_by_text("The login service does not answer just now.")).to_be_visible(timeout=30_000)
+        expect(page.get_by_text("The login service does not answer just now.")).to_be_visible(
+            timeout=30_000
+        )
         page.close()

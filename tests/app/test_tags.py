@@ -13,15 +13,27 @@ from medloop.app.tags import AS_STORED, disagreements, windows
         ({"Modality": "CT", "BodyPartExamined": "HEAD"}, "ChestCT", ["BodyPartExamined"]),
         ({"Modality": "DX", "BodyPartExamined": "Chest"}, "CXR", []),
         ({"Modality": "CT"}, "CXR", ["Modality"]),
-        ({"Modality": "MR", "BodyPartExamined": "HAND"}, "HeadCT", ["Modality", "BodyPartExamined"]),
-        ({"Modality": "OT", "BodyPartExamined": "WHOLEBODY"}, "ChestCT", []),  # says nothing that we know
+        (
+            {"Modality": "MR", "BodyPartExamined": "HAND"},
+            "HeadCT",
+            ["Modality", "BodyPartExamined"],
+        ),
+        (
+            {"Modality": "OT", "BodyPartExamined": "WHOLEBODY"},
+            "ChestCT",
+            [],
+        ),  # says nothing that we know
         ({"Modality": "MG", "BodyPartExamined": "BREAST"}, "BreastMRI", ["Modality"]),
         ({"Modality": "PT"}, "ChestCT", ["Modality"]),
         ({"BodyPartExamined": "KNEE"}, "Hand", ["BodyPartExamined"]),
         ({"Modality": "DX", "BodyPartExamined": "FOOT"}, "CXR", ["BodyPartExamined"]),
         ({"Modality": "CT", "BodyPartExamined": "CHESTABDPELVIS"}, "AbdomenCT", []),
         ({"BodyPartExamined": "EXTREMITY"}, "Hand", []),
-        ({"Modality": "MR", "BodyPartExamined": "KNEE"}, None, []),  # the model does not know what it is
+        (
+            {"Modality": "MR", "BodyPartExamined": "KNEE"},
+            None,
+            [],
+        ),  # the model does not know what it is
         ({"Modality": "CT"}, "Hand", []),  # the class names no modality
         ({"Modality": "CT"}, "Widget", []),
         ({}, "ChestCT", []),

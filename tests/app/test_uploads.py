@@ -39,22 +39,32 @@ def zipped(**members: bytes) -> bytes:
 
 def test_plain_files_pass_in_order():
     unpacked = unpack([File("1", "b.png", b"B"), File("2", "a.png", b"A")], max_bytes=MAX_BYTES)
-    assert [(s.id, s.name, s.read()) for s in unpacked.sources] == [("1", "b.png", b"B"), ("2", "a.png", b"A")]
+    assert [(s.id, s.name, s.read()) for s in unpacked.sources] == [
+        ("1", "b.png", b"B"),
+        ("2", "a.png", b"A"),
+    ]
 
 
 def test_a_zip_is_opened_in_memory_without_its_rubbish():
     data = zipped(one=b"1", folder__two=b"2", folder__=b"", **{".hidden": b"x"})
     unpacked = unpack([File("7", "set.zip", data)], max_bytes=MAX_BYTES)
-    assert [(s.id, s.name, s.read()) for s in unpacked.sources] == [("7/0", "one", b"1"), ("7/1", "folder/two", b"2")]
+    assert [(s.id, s.name, s.read()) for s in unpacked.sources] == [
+        ("7/0", "one", b"1"),
+        ("7/1", "folder/two", b"2"),
+    ]
 
 
 def test_two_files_of_one_name_stay_apart():
-    unpacked = unpack([File("1", "scan.png", b"A"), File("2", "scan.png", b"B")], max_bytes=MAX_BYTES)
+    unpacked = unpack(
+        [File("1", "scan.png", b"A"), File("2", "scan.png", b"B")], max_bytes=MAX_BYTES
+    )
     assert len({source.id for source in unpacked.sources}) == 2
 
 
 def test_a_broken_zip_gets_a_sentence_and_stops_nothing_else():
-    unpacked = unpack([File("1", "bad.zip", b"PK\x03\x04junk"), File("2", "a.png", b"A")], max_bytes=MAX_BYTES)
+    unpacked = unpack(
+        [File("1", "bad.zip", b"PK\x03\x04junk"), File("2", "a.png", b"A")], max_bytes=MAX_BYTES
+    )
     assert unpacked.problems == ["bad.zip: This zip archive is damaged."]
     assert [source.name for source in unpacked.sources] == ["a.png"]
 
@@ -69,7 +79,10 @@ def test_a_zip_without_files_says_so():
     ("data", "why"),
     [
         (damaged_entry("1.png", "2.png"), "This archive entry is damaged."),
-        (encrypted(packed({"1.png": PNG, "2.png": PNG})), "This archive entry is encrypted or packed in a way"),
+        (
+            encrypted(packed({"1.png": PNG, "2.png": PNG})),
+            "This archive entry is encrypted or packed in a way",
+        ),
     ],
 )
 def test_a_bad_member_gets_a_sentence_and_the_others_are_read(data, why):
@@ -80,7 +93,9 @@ def test_a_bad_member_gets_a_sentence_and_the_others_are_read(data, why):
 
 
 def test_members_are_unpacked_when_they_are_looked_at_and_let_go_again():
-    data = packed({f"{n}.bmp": b"\0" * 20_000_000 for n in range(10)} | {"x": os.urandom(2_000_000)})
+    data = packed(
+        {f"{n}.bmp": b"\0" * 20_000_000 for n in range(10)} | {"x": os.urandom(2_000_000)}
+    )
     tracemalloc.start()
     try:
         unpacked = unpack([File("1", "a.zip", data)], max_bytes=50 * 2**20)
@@ -100,12 +115,16 @@ def test_a_zip_is_not_opened_twice_in_a_session():
 
 
 def test_a_member_larger_than_the_limit_is_not_read():
-    (source,) = unpack([File("1", "set.zip", zipped(big=b"x" * 5_000))], max_bytes=MAX_BYTES).sources
+    (source,) = unpack(
+        [File("1", "set.zip", zipped(big=b"x" * 5_000))], max_bytes=MAX_BYTES
+    ).sources
     with pytest.raises(DecodeError, match="at most"):
         source.read()
 
 
-@pytest.mark.parametrize(("limit", "value"), [("MAX_MEMBERS", 1), ("MAX_UNPACKED_BYTES", 3), ("MAX_ENTRIES", 1)])
+@pytest.mark.parametrize(
+    ("limit", "value"), [("MAX_MEMBERS", 1), ("MAX_UNPACKED_BYTES", 3), ("MAX_ENTRIES", 1)]
+)
 def test_a_zip_beyond_the_limits_is_refused_whole(monkeypatch, limit, value):
     monkeypatch.setattr(uploads, limit, value)
     unpacked = unpack([File("1", "set.zip", zipped(one=b"11", two=b"22"))], max_bytes=MAX_BYTES)

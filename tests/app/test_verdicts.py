@@ -57,7 +57,13 @@ def test_a_probability_is_never_rounded_to_certainty(probability, shown):
 
 @pytest.mark.parametrize(
     ("share", "shown"),
-    [(1.0, "100 %"), (0.99996, "over 99.9 %"), (0.9984, "99.8 %"), (0.0001, "under 0.1 %"), (0.0, "0 %")],
+    [
+        (1.0, "100 %"),
+        (0.99996, "over 99.9 %"),
+        (0.9984, "99.8 %"),
+        (0.0001, "under 0.1 %"),
+        (0.0, "0 %"),
+    ],
 )
 def test_a_share_with_a_place_behind_the_point_is_not_rounded_to_certainty_either(share, shown):
     assert percent(share, places=1) == shown
@@ -87,7 +93,8 @@ def test_one_class_alone_needs_no_runner_up():
 
 
 @pytest.mark.parametrize(
-    ("doubt", "why"), [("colour", "the picture is in colour"), ("tags", "the file's own tags say otherwise")]
+    ("doubt", "why"),
+    [("colour", "the picture is in colour"), ("tags", "the file's own tags say otherwise")],
 )
 def test_what_a_file_says_against_an_answer_is_told_instead_of_a_runner_up(doubt, why):
     held_back = replace(prediction("unsure", CXR=0.9, ChestCT=0.1), doubt=doubt)
@@ -126,12 +133,16 @@ def test_the_reason_for_unknown_is_told_without_a_number():
 
 
 def test_the_reason_for_unsure_names_both_classes_that_fit():
-    assert "both Chest X-ray and Chest CT fit" in familiarity(prediction("unsure", CXR=0.6, ChestCT=0.4))
+    assert "both Chest X-ray and Chest CT fit" in familiarity(
+        prediction("unsure", CXR=0.6, ChestCT=0.4)
+    )
     assert "somewhat unlike" in familiarity(prediction("unsure", Hand=0.99, CXR=0.01))
 
 
 def test_the_number_behind_the_reason_names_its_limit():
-    assert unfamiliarity(ood_score=-4.71, limit=0.93).startswith("Unfamiliarity -4.71. From 0.93 on")
+    assert unfamiliarity(ood_score=-4.71, limit=0.93).startswith(
+        "Unfamiliarity -4.71. From 0.93 on"
+    )
 
 
 def test_counts_agree_with_their_noun():

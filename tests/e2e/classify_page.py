@@ -28,7 +28,9 @@ class ClassifyPage:
 
     def start_upload(self, files: Mapping[str, bytes]) -> None:
         """Drop files, and don't wait."""
-        given = [{"name": name, "mimeType": "image/png", "buffer": data} for name, data in files.items()]
+        given = [
+            {"name": name, "mimeType": "image/png", "buffer": data} for name, data in files.items()
+        ]
         self.page.locator(".st-key-uploads input[type=file]").set_input_files(given)
 
     def wait_for_pictures(self, count: int) -> None:
@@ -57,8 +59,12 @@ class ClassifyPage:
         kind = f"st-key-class-{labels[name]}-"
         buttons = self.page.locator(f'[class*="{kind}"]')
         expect(buttons.first).to_be_visible()
-        keys = buttons.evaluate_all(f"found => found.map(one => one.className.match(/{kind}[^ ]+/)[0])")
-        receipt = self.page.locator(".st-key-receipt", has_text=f"{name} is {class_name(labels[name])}.").first
+        keys = buttons.evaluate_all(
+            f"found => found.map(one => one.className.match(/{kind}[^ ]+/)[0])"
+        )
+        receipt = self.page.locator(
+            ".st-key-receipt", has_text=f"{name} is {class_name(labels[name])}."
+        ).first
         for key in itertools.islice(itertools.cycle(keys), PRESSES):
             button = self.page.locator(f".{key} button").first
             if button.is_visible():
@@ -73,18 +79,26 @@ class ClassifyPage:
 
     def says_version(self, version: str) -> bool:
         """Whether the page has announced that this version answers now, and shown a picture's answer by it."""
-        announced = self.page.locator(".st-key-model-state", has_text=f"Version {version} answers now.").first
-        answered = self.page.locator(".st-key-answer", has_text=f"Answered by model version {version}").first
+        announced = self.page.locator(
+            ".st-key-model-state", has_text=f"Version {version} answers now."
+        ).first
+        answered = self.page.locator(
+            ".st-key-answer", has_text=f"Answered by model version {version}"
+        ).first
         return announced.is_visible() and answered.is_visible()
 
     def answers(self, *, count: int) -> dict[str, str]:
         """What the page says about each of `count` files, by file name, in the page's words."""
         entries = self.page.locator(".st-key-gallery button[aria-label]")
         expect(entries).to_have_count(count)
-        labels = entries.evaluate_all("buttons => buttons.map(button => button.getAttribute('aria-label'))")
+        labels = entries.evaluate_all(
+            "buttons => buttons.map(button => button.getAttribute('aria-label'))"
+        )
         return {match["name"]: match["said"] for match in map(ENTRY.match, labels) if match}
 
-    def _wait(self, key: str, words: str | re.Pattern[str], *, timeout_s: float | None = None) -> str:
+    def _wait(
+        self, key: str, words: str | re.Pattern[str], *, timeout_s: float | None = None
+    ) -> str:
         """The text of the part with this key, once it says the words. While Streamlit redraws, there may be two."""
         part = self.page.locator(f".st-key-{key}", has_text=words).first
         expect(part).to_be_visible(timeout=timeout_s and timeout_s * 1000)

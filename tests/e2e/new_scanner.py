@@ -13,7 +13,9 @@ from medloop.core.decode import encode_png
 from medloop.core.predict import Predictor
 from medloop.core.splits import split
 
-CANDIDATES: Final[Mapping[str, Callable[[np.ndarray], np.ndarray]]] = {  # uint8 [64, 64] to the same
+CANDIDATES: Final[
+    Mapping[str, Callable[[np.ndarray], np.ndarray]]
+] = {  # uint8 [64, 64] to the same
     "negative, upside down": lambda image: 255 - np.flipud(image),
     "negative, a quarter turned": lambda image: 255 - np.rot90(image),
     "wrapped by half": lambda image: np.roll(image, (32, 32), axis=(0, 1)),
@@ -43,13 +45,22 @@ def scans_that_fool(predictor: Predictor, base: Dataset, *, count: int) -> list[
     fooled = {}
     for name, change in CANDIDATES.items():
         images = np.stack([np.ascontiguousarray(change(base.images[place])) for place in places])
-        answered = np.array(predictor.metadata.labels)[predictor.predict_arrays(images).probabilities.argmax(axis=1)]
+        answered = np.array(predictor.metadata.labels)[
+            predictor.predict_arrays(images).probabilities.argmax(axis=1)
+        ]
         fooled[name] = images, np.flatnonzero(answered != labels)
     images, wrong = max(fooled.values(), key=lambda found: len(found[1]))
-    assert len(wrong) >= count, f"the first model is too good: { ({n: len(w) for n, (_, w) in fooled.items()}) }"
-    turn = [list(labels[wrong][:i]).count(labels[wrong][i]) for i in range(len(wrong))]  # a class's first, second …
+    assert len(wrong) >= count, (
+        f"the first model is too good: { ({n: len(w) for n, (_, w) in fooled.items()}) }"
+    )
+    turn = [
+        list(labels[wrong][:i]).count(labels[wrong][i]) for i in range(len(wrong))
+    ]  # a class's first, second …
     chosen = wrong[np.argsort(turn, kind="stable")][:count]
-    return [Scan(f"scan-{i:02}.png", str(labels[place]), encode_png(images[place])) for i, place in enumerate(chosen)]
+    return [
+        Scan(f"scan-{i:02}.png", str(labels[place]), encode_png(images[place]))
+        for i, place in enumerate(chosen)
+    ]
 
 
 def _training_places(base: Dataset) -> np.ndarray:
@@ -57,4 +68,6 @@ def _training_places(base: Dataset) -> np.ndarray:
     training = split(base.targets, base.groups).train
     training = training[~blank(base.images[training])]
     by_class = [training[base.targets[training] == target] for target in range(len(base.labels))]
-    return np.concatenate([rows[np.linspace(0, len(rows) - 1, min(POOL, len(rows))).astype(int)] for rows in by_class])
+    return np.concatenate(
+        [rows[np.linspace(0, len(rows) - 1, min(POOL, len(rows))).astype(int)] for rows in by_class]
+    )

@@ -31,7 +31,9 @@ class Stack(LocalStack):
     def command(self, *arguments: str, timeout_s: float = 120) -> str:
         """One command that must succeed; gives what it prints."""
         done = self.run(*arguments, timeout_s=timeout_s)
-        assert done.returncode == 0, f"medloop {' '.join(arguments)}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        assert done.returncode == 0, (
+            f"medloop {' '.join(arguments)}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        )
         return done.stdout + done.stderr
 
     def up_detached(self) -> None:
@@ -58,16 +60,26 @@ class Stack(LocalStack):
         It takes the corrections that it finds, and would leave fewer for a test's own run.
         """
         operator = self.operator()
-        login = {"username": operator["MEDLOOP_AIRFLOW_USERNAME"], "password": operator["MEDLOOP_AIRFLOW_PASSWORD"]}
+        login = {
+            "username": operator["MEDLOOP_AIRFLOW_USERNAME"],
+            "password": operator["MEDLOOP_AIRFLOW_PASSWORD"],
+        }
         with httpx.Client(base_url=operator["MEDLOOP_AIRFLOW_URL"], timeout=60) as http:
             token = http.post("/auth/token", json=login).json()["access_token"]
 
             def over() -> bool:
                 path = f"/api/v2/dags/{DAG_ID}/dagRuns"
-                runs = http.get(path, headers={"Authorization": f"Bearer {token}"}).json()["dag_runs"]
+                runs = http.get(path, headers={"Authorization": f"Bearer {token}"}).json()[
+                    "dag_runs"
+                ]
                 return bool(runs) and all(run["state"] in {"success", "failed"} for run in runs)
 
-            wait_until(over, what="the run of the last weekly tick should be over", timeout_s=180, every_s=1)
+            wait_until(
+                over,
+                what="the run of the last weekly tick should be over",
+                timeout_s=180,
+                every_s=1,
+            )
 
     @contextmanager
     def frozen_s3(self) -> Iterator[None]:

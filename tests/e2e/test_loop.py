@@ -23,7 +23,9 @@ from tests.servers import wait_until
 pytestmark = [pytest.mark.browser, pytest.mark.services, pytest.mark.timeout(1800)]
 
 SCANS = 20
-HELD_AT_MOST = 2  # for a reviewer: under three of four trained models, screening excluded one of the twenty
+HELD_AT_MOST = (
+    2  # for a reviewer: under three of four trained models, screening excluded one of the twenty
+)
 SEEN_WITHIN_S = 10  # of the promotion
 RUN_WITHIN_S = 900
 
@@ -40,7 +42,12 @@ def accuracy(loop: Loop, version: str) -> float:
     test = split(base.targets, base.groups).test
     predictor = Predictor(loop.registry.model_file(version))
     answered = predictor.predict_arrays(base.images[test]).probabilities.argmax(axis=1)
-    return float(np.mean(np.array(predictor.metadata.labels)[answered] == np.array(base.labels)[base.targets[test]]))
+    return float(
+        np.mean(
+            np.array(predictor.metadata.labels)[answered]
+            == np.array(base.labels)[base.targets[test]]
+        )
+    )
 
 
 def retrain_until_seen(stack: Stack, tab: ClassifyPage, version: str) -> datetime:
@@ -63,7 +70,9 @@ def test_corrections_teach_the_open_page_and_a_rollback_takes_it_back(stack: Sta
     loop = stack.loop()
     first = loop.registry.version_of(CHAMPION)
     second = str(int(first) + 1)
-    scans = scans_that_fool(Predictor(loop.registry.model_file(first)), loop.datasets.get(None), count=SCANS)
+    scans = scans_that_fool(
+        Predictor(loop.registry.model_file(first)), loop.datasets.get(None), count=SCANS
+    )
     label_of = {scan.name: scan.label for scan in scans}
 
     tab = ClassifyPage(page)
@@ -80,11 +89,23 @@ def test_corrections_teach_the_open_page_and_a_rollback_takes_it_back(stack: Sta
     (promotion,) = [move for move in loop.ledger.entries() if move.action == "promote"]
     assert (promotion.from_version, promotion.to_version) == (first, second)
     assert (seen_at - datetime.fromisoformat(promotion.at)).total_seconds() < SEEN_WITHIN_S
-    wait_until(lambda: right(tab, scans) > SCANS / 2, what="most of the scans should be right", timeout_s=SEEN_WITHIN_S)
+    wait_until(
+        lambda: right(tab, scans) > SCANS / 2,
+        what="most of the scans should be right",
+        timeout_s=SEEN_WITHIN_S,
+    )
     assert accuracy(loop, second) >= accuracy(loop, first) - BASE_MOST
 
     stack.command("rollback", "--reason", "the end of a test")
 
-    wait_until(lambda: tab.says_version(first), what="the old version should answer", timeout_s=SEEN_WITHIN_S)
+    wait_until(
+        lambda: tab.says_version(first),
+        what="the old version should answer",
+        timeout_s=SEEN_WITHIN_S,
+    )
     assert loop.registry.version_of(CHAMPION) == first
-    wait_until(lambda: right(tab, scans) == 0, what="the old answers should return", timeout_s=SEEN_WITHIN_S)
+    wait_until(
+        lambda: right(tab, scans) == 0,
+        what="the old answers should return",
+        timeout_s=SEEN_WITHIN_S,
+    )

@@ -54,7 +54,10 @@ def test_many_files_are_classified_at_once(stack: Stack, page: Page):
     tab = ClassifyPage(page)
     tab.open(stack.url)
     tab.upload(
-        {name: encode_png(example(stack, label, place=int(name[:-4].split("-")[1]))) for name, label in shown.items()}
+        {
+            name: encode_png(example(stack, label, place=int(name[:-4].split("-")[1])))
+            for name, label in shown.items()
+        }
     )
     answers = tab.answers(count=60)
     assert sum(answers[name] == class_name(label) for name, label in shown.items()) >= 57
@@ -63,7 +66,9 @@ def test_many_files_are_classified_at_once(stack: Stack, page: Page):
 def test_pictures_are_answered_by_keyboard_alone(stack: Stack, page: Page):
     registry = stack.loop().registry
     classes = Predictor(registry.model_file(registry.version_of(CHAMPION))).metadata.labels
-    names = {f"{label}.png": encode_png(example(stack, label, place=11)) for label in ("Hand", "HeadCT")}
+    names = {
+        f"{label}.png": encode_png(example(stack, label, place=11)) for label in ("Hand", "HeadCT")
+    }
     tab = ClassifyPage(page)
     tab.open(stack.url)
     tab.upload(names)
@@ -80,18 +85,26 @@ def test_pictures_are_answered_by_keyboard_alone(stack: Stack, page: Page):
     tab.wait_for_receipt(f"Stored: {second} is ")
 
     assert label_of(stack, names[second]) == second.removesuffix(".png")
-    said = [e.given_label for e in stored_corrections(stack) if e.image_sha256 == decode(names[first]).sha256]
+    said = [
+        e.given_label
+        for e in stored_corrections(stack)
+        if e.image_sha256 == decode(names[first]).sha256
+    ]
     assert said == ["CXR", None]
 
 
-def test_two_people_with_files_of_one_name_each_get_their_own_answer(stack: Stack, browser: Browser):
+def test_two_people_with_files_of_one_name_each_get_their_own_answer(
+    stack: Stack, browser: Browser
+):
     hand, head = (encode_png(example(stack, label)) for label in ("Hand", "HeadCT"))
     contexts = [browser.new_context() for _ in range(2)]
     one, other = tabs = [ClassifyPage(context.new_page()) for context in contexts]
     for tab in tabs:
         tab.open(stack.url)
 
-    for tab, png in zip(tabs, (hand, head), strict=True):  # both are under way before either is looked at
+    for tab, png in zip(
+        tabs, (hand, head), strict=True
+    ):  # both are under way before either is looked at
         tab.start_upload({"image.png": png})
     for tab in tabs:
         tab.wait_for_pictures(1)
@@ -114,7 +127,10 @@ def test_a_colour_picture_is_read_like_its_grey_one(stack: Stack, page: Page):
 def test_a_file_that_is_no_picture_gets_a_sentence_and_the_page_goes_on(stack: Stack, page: Page):
     tab = ClassifyPage(page)
     tab.open(stack.url)
-    tab.upload({"broken.png": b"not a picture", "hand.png": encode_png(example(stack, "Hand"))}, unreadable=1)
+    tab.upload(
+        {"broken.png": b"not a picture", "hand.png": encode_png(example(stack, "Hand"))},
+        unreadable=1,
+    )
     assert "broken.png" in page.locator(".st-key-unreadable").inner_text()
     assert class_name("Hand") in tab.headline
 

@@ -44,17 +44,23 @@ def test_the_page_retrains_promotes_and_rolls_back(stack: Stack, page: Page):
     loop = stack.loop()
     known = len(loop.registry.versions())
     page.goto(f"{stack.url}/models")
-    page.locator(".st-key-retrain button").click(timeout=120_000)  # the first page of a process takes its time
+    page.locator(".st-key-retrain button").click(
+        timeout=120_000
+    )  # the first page of a process takes its time
     page.locator(".st-key-retrain-force label").click()
     page.locator(".st-key-retrain-start button").click()
     run = page.locator(".st-key-training-run")
     expect(run).to_contain_text("Collect the corrections", timeout=60_000)
-    expect(run).to_contain_text(re.compile(r"Version \d+ (passed its tests|was tested)"), timeout=TRAINED_WITHIN_MS)
+    expect(run).to_contain_text(
+        re.compile(r"Version \d+ (passed its tests|was tested)"), timeout=TRAINED_WITHIN_MS
+    )
     assert len(loop.registry.versions()) == known + 1
 
     before = loop.registry.version_of(CHAMPION)
     press_with_reason(page, "promote", "a test of the lever")
-    expect(page.get_by_text(re.compile(r"Version \d+ answers from now on\."))).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(re.compile(r"Version \d+ answers from now on\."))).to_be_visible(
+        timeout=60_000
+    )
     promoted = loop.registry.version_of(CHAMPION)
     assert promoted != before
     press_with_reason(page, "roll-back", "the end of a test")
@@ -72,5 +78,7 @@ def test_the_monitor_finds_all_well(stack: Stack, page: Page):
     page.goto(f"{stack.url}/monitor")
     health = page.locator(".st-key-health")
     for part in ("Store (S3)", "Model registry (MLflow)", "Training (Airflow)"):
-        expect(health).to_contain_text(re.compile(re.escape(part) + r": answers in \d+ ms"), timeout=60_000)
+        expect(health).to_contain_text(
+            re.compile(re.escape(part) + r": answers in \d+ ms"), timeout=60_000
+        )
     expect(health).not_to_contain_text("not set")

@@ -21,13 +21,21 @@ pytestmark = [pytest.mark.browser, pytest.mark.services, pytest.mark.timeout(180
 def stored_decisions(stack: Stack, image_sha256: str) -> list[Review]:
     """What reviewers decided about a picture, as it lies in the bucket."""
     store = stack.loop().corrections
-    found = [Review.from_json(raw) for day in store.days("reviews") for raw in store.read(store.keys("reviews", day))]
-    return [event for event in found if event.image_sha256 == image_sha256 and event.action == "relabel"]
+    found = [
+        Review.from_json(raw)
+        for day in store.days("reviews")
+        for raw in store.read(store.keys("reviews", day))
+    ]
+    return [
+        event for event in found if event.image_sha256 == image_sha256 and event.action == "relabel"
+    ]
 
 
 def test_a_conflict_between_two_people_is_decided_by_keyboard(stack: Stack, page: Page):
     sample = stack.loop().datasets.get(None)
-    png = encode_png(np.flipud(sample.images[np.flatnonzero(sample.targets == sample.labels.index("Hand"))[33]]))
+    png = encode_png(
+        np.flipud(sample.images[np.flatnonzero(sample.targets == sample.labels.index("Hand"))[33]])
+    )
     (stack.folder / "scan.png").write_bytes(png)
     stack.command("correct", "scan.png", "--label", "CXR", "--as", "bob", "--yes")
     tab = ClassifyPage(page)
@@ -47,7 +55,11 @@ def test_a_conflict_between_two_people_is_decided_by_keyboard(stack: Stack, page
     buttons = page.locator(".st-key-review-classes button").all_inner_texts()
     press(page, str([class_name("Hand") in text for text in buttons].index(True) + 1))
 
-    wait_until(lambda: stored_decisions(stack, image_sha256), what="the decision should be stored", timeout_s=60)
+    wait_until(
+        lambda: stored_decisions(stack, image_sha256),
+        what="the decision should be stored",
+        timeout_s=60,
+    )
     assert [event.label for event in stored_decisions(stack, image_sha256)] == ["Hand"]
     expect(page.locator(".st-key-review-decision", has_text="People disagree")).to_have_count(0)
     assert image_sha256 not in [item.image_sha256 for item in queue(stack.loop())]

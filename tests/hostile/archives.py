@@ -57,12 +57,18 @@ def damaged_entry(name: str = "1.png", *others: str) -> bytes:
 
 def table_of(entries: int, *, name_length: int = 1, zip64: bool = False) -> bytes:
     """An archive that is all table of contents; with `zip64`, its usual end says that this is empty."""
-    one = struct.pack("<4s6H3I5H2I", b"PK\x01\x02", 20, 20, 0, 0, 0, 0, 0, 0, 0, name_length, 0, 0, 0, 0, 0, 0)
+    one = struct.pack(
+        "<4s6H3I5H2I", b"PK\x01\x02", 20, 20, 0, 0, 0, 0, 0, 0, 0, name_length, 0, 0, 0, 0, 0, 0
+    )
     table = (one + b"a" * name_length) * entries
     size, told = len(table), 0 if zip64 else len(table)
-    end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, entries & 0xFFFF, entries & 0xFFFF, told, 0, 0)
+    end = struct.pack(
+        "<4s4H2IH", b"PK\x05\x06", 0, 0, entries & 0xFFFF, entries & 0xFFFF, told, 0, 0
+    )
     if zip64:
-        record = struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, entries, entries, size, 0)
+        record = struct.pack(
+            "<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, entries, entries, size, 0
+        )
         end = record + struct.pack("<4sIQI", b"PK\x06\x07", 0, size, 1) + end
     return b"PK\x03\x04" + table + end
 

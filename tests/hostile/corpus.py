@@ -34,7 +34,9 @@ def photo(side: int = 96, seed: int = 0) -> np.ndarray:
     """Something like a picture: uint8 [side, side]."""
     y, x = np.mgrid[:side, :side] / side
     noise = np.random.default_rng(seed).integers(0, 20, (side, side))
-    return (100 + 100 * np.sin(6 * x) * np.cos(5 * y)).clip(0, 235).astype(np.uint8) + noise.astype(np.uint8)
+    return (100 + 100 * np.sin(6 * x) * np.cos(5 * y)).clip(0, 235).astype(np.uint8) + noise.astype(
+        np.uint8
+    )
 
 
 def saved(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -78,10 +80,14 @@ def dicom(
     return written(dataset, syntax=syntax, preamble=preamble)
 
 
-def written(dataset: Dataset, *, syntax: UID = ExplicitVRLittleEndian, preamble: bytes = b"\0" * 128) -> bytes:
+def written(
+    dataset: Dataset, *, syntax: UID = ExplicitVRLittleEndian, preamble: bytes = b"\0" * 128
+) -> bytes:
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = syntax
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.get("SOPClassUID", "1.2.840.10008.5.1.4.1.1.2")
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.get(
+        "SOPClassUID", "1.2.840.10008.5.1.4.1.1.2"
+    )
     dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"
     dataset.preamble = preamble
     buffer = io.BytesIO()
@@ -114,9 +120,15 @@ def volume(
     each = []
     for place in places:
         position, plane = Dataset(), Dataset()
-        position.ImagePositionPatient, plane.ImageOrientationPatient = list(place), [*columns_to, *rows_to]
+        position.ImagePositionPatient, plane.ImageOrientationPatient = (
+            list(place),
+            [*columns_to, *rows_to],
+        )
         each.append(Dataset())
-        each[-1].PlanePositionSequence, each[-1].PlaneOrientationSequence = Sequence([position]), Sequence([plane])
+        each[-1].PlanePositionSequence, each[-1].PlaneOrientationSequence = (
+            Sequence([position]),
+            Sequence([plane]),
+        )
     if each:
         tags["PerFrameFunctionalGroupsSequence"] = Sequence(each)
     if spacing is not None:
@@ -125,7 +137,11 @@ def volume(
         shared.PixelMeasuresSequence = Sequence([measures])
         tags["SharedFunctionalGroupsSequence"] = Sequence([shared])
     pixels = stack.tobytes() if streams is None else encapsulate(streams)
-    tags = {"NumberOfFrames": len(stack), "PixelData": pixels, "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2.1"} | tags
+    tags = {
+        "NumberOfFrames": len(stack),
+        "PixelData": pixels,
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2.1",
+    } | tags
     return dicom(stack[0], stream=None if streams is None else streams[0], **tags)  # type: ignore[arg-type]
 
 
@@ -133,7 +149,9 @@ def png_chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def png(width: int, height: int, *extra: bytes, data: bytes | None = None, colour: int = 0) -> bytes:
+def png(
+    width: int, height: int, *extra: bytes, data: bytes | None = None, colour: int = 0
+) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
     body = zlib.compress(b"\0" * 1_000_000, 9) if data is None else data
     chunks = (png_chunk(b"IHDR", header), *extra, png_chunk(b"IDAT", body), png_chunk(b"IEND", b""))
@@ -142,11 +160,15 @@ def png(width: int, height: int, *extra: bytes, data: bytes | None = None, colou
 
 def tiff(*entries: tuple[int, int, int, int], after: int = 0, body: bytes = b"\0" * 4096) -> bytes:
     """A little-endian TIFF: one directory at 8, then `body`; `after` is the offset of the next directory."""
-    directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    directory = struct.pack("<H", len(entries)) + b"".join(
+        struct.pack("<HHII", *entry) for entry in entries
+    )
     return b"II*\0" + struct.pack("<I", 8) + directory + struct.pack("<I", after) + body
 
 
-def plain_tiff_entries(width: int = 64, height: int = 64, **changes: int) -> list[tuple[int, int, int, int]]:
+def plain_tiff_entries(
+    width: int = 64, height: int = 64, **changes: int
+) -> list[tuple[int, int, int, int]]:
     return [
         (256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, 8), (259, 3, 1, changes.get("compression", 1)),
         (262, 3, 1, 1), (273, 4, 1, 200), (277, 3, 1, 1), (278, 4, 1, height), (279, 4, 1, 4096),
@@ -162,7 +184,13 @@ def jpeg_resized(width: int, height: int, **options: object) -> bytes:
 
 
 def nothing_and_noise() -> dict[str, bytes]:
-    files = {"empty": b"", "one zero": b"\0", "zeros": b"\0" * 5000, "ones": b"\xff" * 5000, "newlines": b"\n" * 3000}
+    files = {
+        "empty": b"",
+        "one zero": b"\0",
+        "zeros": b"\0" * 5000,
+        "ones": b"\xff" * 5000,
+        "newlines": b"\n" * 3000,
+    }
     return files | {f"random {seed}": random.Random(seed).randbytes(2000) for seed in range(8)}
 
 
@@ -170,9 +198,7 @@ def other_kinds() -> dict[str, bytes]:
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.png", b"\0" * 30_000_000)
-    entities = (
-        b'<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]><svg>&b;</svg>'
-    )
+    entities = b'<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]><svg>&b;</svg>'
     return {
         "pdf": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj", "html": b"<!DOCTYPE html><html><script>alert(1)</script>",
         "svg": b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>', "svg entities": entities,
@@ -202,7 +228,9 @@ def pixel_bombs() -> dict[str, bytes]:
     bmp = bytearray(saved(Image.fromarray(photo()), "BMP"))
     runs = bytearray(bmp[:1078])
     struct.pack_into("<ii", runs, 18, 4000, 4000)
-    struct.pack_into("<I", runs, 30, 1)  # run-length encoded: one pixel a run, each a step of Python
+    struct.pack_into(
+        "<I", runs, 30, 1
+    )  # run-length encoded: one pixel a run, each a step of Python
     struct.pack_into("<ii", bmp, 18, 60_000, 60_000)
     gif = bytearray(saved(Image.fromarray(photo()), "GIF"))
     struct.pack_into("<HH", gif, 6, 65_535, 65_535)
@@ -226,8 +254,16 @@ def pixel_bombs() -> dict[str, bytes]:
 
 
 def tiff_traps() -> dict[str, bytes]:
-    tiles = [*plain_tiff_entries(), (322, 4, 1, 60_000), (323, 4, 1, 60_000), (324, 4, 1, 200), (325, 4, 1, 4096)]
-    chain = b"II*\0\x08\0\0\0" + b"".join(b"\0\0" + struct.pack("<I", 8 + 6 * (i + 1)) for i in range(500_000))
+    tiles = [
+        *plain_tiff_entries(),
+        (322, 4, 1, 60_000),
+        (323, 4, 1, 60_000),
+        (324, 4, 1, 200),
+        (325, 4, 1, 4096),
+    ]
+    chain = b"II*\0\x08\0\0\0" + b"".join(
+        b"\0\0" + struct.pack("<I", 8 + 6 * (i + 1)) for i in range(500_000)
+    )
     overlap = b"II*\0\x08\0\0\0" + struct.pack("<H", 65_535) + b"\x01" * 12 * 65_535 + b"\x08\0\0\0"
     return {
         "tiff in a circle": tiff(*plain_tiff_entries(), after=8), "tiff of 500,000 pages": chain, "tiff of 65,535 entries": overlap,
@@ -267,7 +303,9 @@ def polyglots() -> dict[str, bytes]:
     exif = Image.Exif()
     exif[0x0112] = 99
     turned = saved(Image.fromarray(photo()), "JPEG", exif=exif)
-    damaged = b"\xff\xd8\xff\xe1\x00\x20Exif\0\0II*\0\xff\xff\xff\x7f" + b"\xff" * 16 + files["JPEG"][2:]
+    damaged = (
+        b"\xff\xd8\xff\xe1\x00\x20Exif\0\0II*\0\xff\xff\xff\x7f" + b"\xff" * 16 + files["JPEG"][2:]
+    )
     return {
         "jpeg and zip": files["JPEG"] + archive.getvalue(), "png and html": files["PNG"] + b"<script>alert(1)</script>",
         "gif and script": b"GIF89a/*" + files["GIF"][8:] + b"*/=1;alert(1)", "jpeg turned to 99": turned, "jpeg with broken exif": damaged,
@@ -350,7 +388,10 @@ def dicom_traps() -> dict[str, bytes]:
 
 def dicom_volumes() -> dict[str, bytes]:
     """Volumes that are to be cut across: with numbers that cannot be, and with more work than there is time for."""
-    small, noise = np.zeros((64, 20, 60), np.uint8), np.random.default_rng(0).integers(0, 4096, (256, 256), np.uint16)
+    small, noise = (
+        np.zeros((64, 20, 60), np.uint8),
+        np.random.default_rng(0).integers(0, 4096, (256, 256), np.uint16),
+    )
     j2k = imagecodecs.jpeg2k_encode(noise, codecformat="j2k", level=0)
     tiles = bytearray(j2k)
     struct.pack_into(">II", tiles, 24, 4, 4)
@@ -386,7 +427,12 @@ def long_nested_window() -> bytes:
         + endless
     )
     window = (
-        b"\x28\0\x50\x10" + struct.pack("<I", len(values)) + values + b"\x28\0\x51\x10" + struct.pack("<I", 2) + b"1 "
+        b"\x28\0\x50\x10"
+        + struct.pack("<I", len(values))
+        + values
+        + b"\x28\0\x51\x10"
+        + struct.pack("<I", 2)
+        + b"1 "
     )
     closed = (b"\xfe\xff\x0d\xe0\0\0\0\0" + b"\xfe\xff\xdd\xe0\0\0\0\0") * 2
     data = dicom(syntax=ImplicitVRLittleEndian)
@@ -402,7 +448,9 @@ def mutants(content: bytes, seed: int, *, count: int) -> list[bytes]:
         for _ in range(rng.choice((1, 1, 2, 4, 16))):
             span = len(mutant) if rng.random() < 0.5 else min(len(mutant), 700)
             mutant[rng.randrange(span)] = rng.randrange(256)
-        found.append(bytes(mutant[: rng.randrange(1, len(mutant))] if rng.random() < 0.2 else mutant))
+        found.append(
+            bytes(mutant[: rng.randrange(1, len(mutant))] if rng.random() < 0.2 else mutant)
+        )
     return found
 
 

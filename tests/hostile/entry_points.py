@@ -55,7 +55,9 @@ class Upload:
 class EntryPoints:
     """All of them, over a home folder with a model in its cache, and neither registry nor S3 that answers."""
 
-    def __init__(self, home: Path, *, set_environment: Callable[[str, str], object] = os.environ.__setitem__) -> None:
+    def __init__(
+        self, home: Path, *, set_environment: Callable[[str, str], object] = os.environ.__setitem__
+    ) -> None:
         self.home = home
         model = brightness_model()
         ModelCache(home / "models").write(CachedModel("1", model))
@@ -90,7 +92,9 @@ class EntryPoints:
         return self._look(Upload("1", "scan", data))
 
     def page_zip(self, data: bytes) -> str:
-        return self._look(Upload("1", "scans.zip", packed({"Hand/scan.png": data, "good.png": honest()["PNG"]})))
+        return self._look(
+            Upload("1", "scans.zip", packed({"Hand/scan.png": data, "good.png": honest()["PNG"]}))
+        )
 
     def _look(self, upload: Upload) -> str:
         bench = Workbench()
@@ -133,7 +137,9 @@ class EntryPoints:
 
     def _accept(self, data: bytes) -> str:
         path = self._file(data, "set.zip")
-        return _refusable(lambda: acceptance.add(self._world.loop, name="ours", path=path, by="ada"))
+        return _refusable(
+            lambda: acceptance.add(self._world.loop, name="ours", path=path, by="ada")
+        )
 
     def _file(self, data: bytes, name: str = "scan") -> Path:
         path = self.home / "in" / str(next(self._numbers)) / name

@@ -37,9 +37,13 @@ EVERY = {  # how many files the sample passes over, by way: the slow ones more
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--sampled", action="store_true", help="leave files out where they take long")
+    parser.add_argument(
+        "--sampled", action="store_true", help="leave files out where they take long"
+    )
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     files = sorted(options.folder.iterdir())
@@ -62,7 +66,10 @@ def write_all(folder: Path, *, mutants_each: int = 0) -> int:
         mutants_each: How many damaged copies of each kind of real file, and of a zip of them, there are besides.
     """
     files = {**corpus(), **{f"zip, {name}": data for name, data in archives().items()}}
-    whole = {**honest(), "zip": packed({"Hand/1.png": honest()["PNG"], "CXR/2.dcm": honest()["DICOM"]})}
+    whole = {
+        **honest(),
+        "zip": packed({"Hand/1.png": honest()["PNG"], "CXR/2.dcm": honest()["DICOM"]}),
+    }
     for kind, content in whole.items():
         found = mutants(content, seed=0, count=mutants_each)
         files |= {f"mutant {number} of {kind}": mutant for number, mutant in enumerate(found)}
@@ -82,7 +89,8 @@ def measured(enter: EntryPoint, files: Iterable[Path], *, base_mib: float) -> di
             defects.append(f"{path.name}: {defect}")
         took = {"cpu_s": time.process_time() - cpu, "clock_s": time.perf_counter() - clock}
         worst = {
-            what: max(worst[what], (path.name, seconds), key=lambda pair: pair[1]) for what, seconds in took.items()
+            what: max(worst[what], (path.name, seconds), key=lambda pair: pair[1])
+            for what, seconds in took.items()
         }
     return {"n": n, "defects": defects, **worst, "mib": _peak_mib() - base_mib}
 

@@ -57,10 +57,15 @@ def test_ends_in_a_picture_or_a_sentence_in_time(name: str) -> None:
         assert cause is None
 
 
-@pytest.mark.parametrize("start", ["pdf", "html", "svg", "zip", "gzip", "elf", "heic", "mp4", "jp2", "sqlite", "nifti"])
+@pytest.mark.parametrize(
+    "start", ["pdf", "html", "svg", "zip", "gzip", "elf", "heic", "mp4", "jp2", "sqlite", "nifti"]
+)
 def test_what_is_no_image_is_called_by_its_name(start: str) -> None:
     for name in [name for name in corpus() if name.split()[0] == start]:
-        with pytest.raises(DecodeError, match=r"This is an? .+, not an image that medloop reads\. It reads JPEG, PNG"):
+        with pytest.raises(
+            DecodeError,
+            match=r"This is an? .+, not an image that medloop reads\. It reads JPEG, PNG",
+        ):
             decode(corpus()[name])
 
 
@@ -68,6 +73,8 @@ def test_memory_stays_under_the_bound(tmp_path: Path) -> None:
     """Measured over the whole corpus in a process of its own; `decode`'s docstring names the bound."""
     for number, (name, data) in enumerate(corpus().items()):
         (tmp_path / f"{number:03} {name}").write_bytes(data)
-    done = subprocess.run([sys.executable, "-c", MEASURE, str(tmp_path)], capture_output=True, check=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(tmp_path)], capture_output=True, check=True, text=True
+    )
     name, mebibytes = json.loads(done.stdout)
     assert mebibytes < MAX_MEMORY_MIB, name

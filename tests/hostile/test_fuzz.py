@@ -52,7 +52,9 @@ def test_any_bytes_behind_a_real_start_are_read_or_refused(start: bytes, rest: b
 def test_a_real_file_with_changed_bytes_is_read_or_refused(kind: str, data: st.DataObject) -> None:
     content = bytearray(honest()[kind])
     places = st.integers(0, len(content) - 1)
-    for at, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=8)):
+    for at, value in data.draw(
+        st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=8)
+    ):
         content[at] = value
     assert outcome(bytes(content[: data.draw(st.integers(1, len(content)))])) in ("read", "refused")
 

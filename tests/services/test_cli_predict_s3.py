@@ -42,7 +42,9 @@ def test_objects_under_a_prefix_are_predicted(seaweedfs: SeaweedFS, home: Path) 
         client.put_object(Bucket=seaweedfs.bucket, Key=f"predict-test/{kind}", Body=data)
     lines = [
         json.loads(x)
-        for x in run("predict", f"s3://{seaweedfs.bucket}/predict-test/", "--format", "jsonl").splitlines()
+        for x in run(
+            "predict", f"s3://{seaweedfs.bucket}/predict-test/", "--format", "jsonl"
+        ).splitlines()
     ]
     assert [line["path"].rpartition("/")[2] for line in lines] == sorted(honest())
     assert {line["status"] for line in lines} == {"ok"}
@@ -51,16 +53,22 @@ def test_objects_under_a_prefix_are_predicted(seaweedfs: SeaweedFS, home: Path) 
 def test_stored_is_said_when_it_is(seaweedfs: SeaweedFS, home: Path) -> None:
     (home / "1.png").write_bytes(honest()["PNG"])
     assert run("correct", str(home / "1.png"), "--label", "Hand") == "stored\n"
-    stored = seaweedfs.client().get_object(Bucket=seaweedfs.bucket, Key=image_key(decode(honest()["PNG"]).sha256))
+    stored = seaweedfs.client().get_object(
+        Bucket=seaweedfs.bucket, Key=image_key(decode(honest()["PNG"]).sha256)
+    )
     assert decode(stored["Body"].read()).sha256 == decode(honest()["PNG"]).sha256
 
 
-def test_stored_is_not_said_while_s3_is_away(seaweedfs: SeaweedFS, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stored_is_not_said_while_s3_is_away(
+    seaweedfs: SeaweedFS, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("medloop.cli.classify.STORED_WITHIN_S", 1.0)
     (home / "2.jpg").write_bytes(honest()["JPEG"])
     seaweedfs.stop()
     try:
-        assert run("correct", str(home / "2.jpg"), "--label", "CXR") == "saved here, will be stored\n"
+        assert (
+            run("correct", str(home / "2.jpg"), "--label", "CXR") == "saved here, will be stored\n"
+        )
     finally:
         seaweedfs.start()
     monkeypatch.setattr("medloop.cli.classify.STORED_WITHIN_S", 30.0)

@@ -38,7 +38,9 @@ Run = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def loop(seaweedfs: SeaweedFS, mlflow_server: MLflowServer, tmp_path_factory: pytest.TempPathFactory) -> Loop:
+def loop(
+    seaweedfs: SeaweedFS, mlflow_server: MLflowServer, tmp_path_factory: pytest.TempPathFactory
+) -> Loop:
     """A bucket and a registered model of this file's own, both empty."""
     seaweedfs.client().create_bucket(Bucket=BUCKET)
     home = tmp_path_factory.mktemp("home")
@@ -95,7 +97,9 @@ def correct(loop: Loop, *places: int) -> None:
     sample = bundled_sample()
     for place in places:
         pixels = np.ascontiguousarray(np.rot90(255 - sample.images[place] // 2))
-        event = correction(content_sha256(pixels), sample.labels[sample.targets[place]], at=loop.now())
+        event = correction(
+            content_sha256(pixels), sample.labels[sample.targets[place]], at=loop.now()
+        )
         loop.corrections.put(event, encode_png(pixels), day=event.at[:10])
 
 
@@ -118,7 +122,9 @@ def test_a_snapshot_and_a_training_done_twice_are_the_same(loop: Loop, run: Run)
     assert loop.registry.version_of(CHAMPION) == "1"
 
 
-def test_an_acceptance_set_is_declared_listed_and_withdrawn(loop: Loop, run: Run, tmp_path: Path) -> None:
+def test_an_acceptance_set_is_declared_listed_and_withdrawn(
+    loop: Loop, run: Run, tmp_path: Path
+) -> None:
     (tmp_path / "Hand").mkdir()
     (tmp_path / "Hand" / "1.png").write_bytes(encode_png(bundled_sample().images[4001]))
     assert run("acceptance", "add", "site-a", str(tmp_path), "--floor", "0.9") == (
@@ -129,7 +135,9 @@ def test_an_acceptance_set_is_declared_listed_and_withdrawn(loop: Loop, run: Run
     assert json.loads(run("acceptance", "list", "--json")) == []
 
 
-def test_a_no_is_kept_as_challenger_with_its_reasons_and_a_person_may_overrule_it(loop: Loop, run: Run) -> None:
+def test_a_no_is_kept_as_challenger_with_its_reasons_and_a_person_may_overrule_it(
+    loop: Loop, run: Run
+) -> None:
     latest = loop.snapshots.latest()
     assert latest is not None
     version = train(loop, snapshot_id=latest.snapshot_id, config=FORGETS).version
@@ -150,7 +158,9 @@ def test_a_no_is_kept_as_challenger_with_its_reasons_and_a_person_may_overrule_i
     assert loop.registry.version_of(CHAMPION) == "1"
 
 
-def test_retrain_goes_all_the_way_and_a_second_time_there_is_nothing_to_do(loop: Loop, run: Run) -> None:
+def test_retrain_goes_all_the_way_and_a_second_time_there_is_nothing_to_do(
+    loop: Loop, run: Run
+) -> None:
     correct(loop, 17, 2017, 4017)
     first = json.loads(run("retrain", "--json"))
     assert not first["reused"]
@@ -158,7 +168,9 @@ def test_retrain_goes_all_the_way_and_a_second_time_there_is_nothing_to_do(loop:
     assert loop.registry.version_of(CHAMPION) == (first["version"] if first["promoted"] else "1")
     assert run("retrain").startswith("No training: nothing new")
     forced = run("retrain", "--force")
-    assert forced.startswith(f"No training: version {first['version']} had learned exactly this before.")
+    assert forced.startswith(
+        f"No training: version {first['version']} had learned exactly this before."
+    )
     assert ("is the champion" in forced) == first["promoted"]
 
 

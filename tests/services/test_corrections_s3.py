@@ -57,7 +57,9 @@ def bucket(server: SeaweedFS) -> str:
 
 @pytest.fixture
 def objects(server: SeaweedFS, bucket: str) -> ObjectStore:
-    return objects_at(server.endpoint, access_key=server.access_key, secret_key=server.secret_key, bucket=bucket)
+    return objects_at(
+        server.endpoint, access_key=server.access_key, secret_key=server.secret_key, bucket=bucket
+    )
 
 
 @pytest.fixture
@@ -121,7 +123,9 @@ def test_an_outage_delays_corrections_and_loses_none(server: SeaweedFS, world: W
     assert stored_ids(world.objects) == Counter([before, *during])
 
 
-def test_killing_the_store_while_corrections_flow_loses_and_doubles_none(server: SeaweedFS, world: World) -> None:
+def test_killing_the_store_while_corrections_flow_loses_and_doubles_none(
+    server: SeaweedFS, world: World
+) -> None:
     """`kill -9` of SeaweedFS, three times, with corrections from four threads."""
     world.loop.sender.start()
     acknowledged: list[str] = []
@@ -159,7 +163,10 @@ def test_killing_the_store_while_corrections_flow_loses_and_doubles_none(server:
 
 def test_a_lease_keeps_two_schedulers_apart(objects: ObjectStore) -> None:
     with Lease(objects, "leases/retrain.json").hold("scheduler a") as held:
-        with pytest.raises(LeaseHeldError, match="scheduler a"), Lease(objects, "leases/retrain.json").hold("b"):
+        with (
+            pytest.raises(LeaseHeldError, match="scheduler a"),
+            Lease(objects, "leases/retrain.json").hold("b"),
+        ):
             pass
         held.check()
     with Lease(objects, "leases/retrain.json").hold("b") as second:
@@ -181,10 +188,15 @@ def as_role(server: SeaweedFS, bucket: str):
         name = f"{role}-{bucket}"
         iam.create_user(UserName=name)
         key = iam.create_access_key(UserName=name)["AccessKey"]
-        policy = (ROOT / "docs" / f"iam-{role}.json").read_text().replace(":::medloop", f":::{bucket}")
+        policy = (
+            (ROOT / "docs" / f"iam-{role}.json").read_text().replace(":::medloop", f":::{bucket}")
+        )
         iam.put_user_policy(UserName=name, PolicyName=role, PolicyDocument=policy)
         role_objects = objects_at(
-            server.endpoint, access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"], bucket=bucket
+            server.endpoint,
+            access_key=key["AccessKeyId"],
+            secret_key=key["SecretAccessKey"],
+            bucket=bucket,
         )
         until = time.monotonic() + 15
         while time.monotonic() < until:  # SeaweedFS takes a moment to hear of a new policy
@@ -198,7 +210,9 @@ def as_role(server: SeaweedFS, bucket: str):
     return make
 
 
-def test_the_front_ends_policy_lets_it_append_and_nothing_else(as_role, objects: ObjectStore, tmp_path: Path) -> None:
+def test_the_front_ends_policy_lets_it_append_and_nothing_else(
+    as_role, objects: ObjectStore, tmp_path: Path
+) -> None:
     objects.put("promotions/dt=2026-11-02/a.json", b"{}")
     world = World(as_role("frontend"), tmp_path)
     sha256 = world.correct(1)
@@ -219,7 +233,9 @@ def test_the_front_ends_policy_lets_it_append_and_nothing_else(as_role, objects:
             forbidden()
 
 
-def test_seaweedfs_cannot_refuse_the_front_end_an_overwrite(as_role, objects: ObjectStore, tmp_path: Path) -> None:
+def test_seaweedfs_cannot_refuse_the_front_end_an_overwrite(
+    as_role, objects: ObjectStore, tmp_path: Path
+) -> None:
     """It knows no right to create without the right to overwrite; only medloop's own writes are conditional.
 
     docs/s3-layout.md says so. Where this test fails, a new SeaweedFS can, and the page should be denied it.
@@ -233,14 +249,20 @@ def test_seaweedfs_cannot_refuse_the_front_end_an_overwrite(as_role, objects: Ob
         world.objects.put(key, b"forged")
         assert objects.get(key) == b"forged"
     world_of_all = World(objects, tmp_path / "all")
-    assert len(world_of_all.loop.snapshots.load(snapshot(world_of_all.loop).snapshot_id).images) == 0, "not believed"
+    assert (
+        len(world_of_all.loop.snapshots.load(snapshot(world_of_all.loop).snapshot_id).images) == 0
+    ), "not believed"
 
 
-def test_of_the_bucket_policy_seaweedfs_keeps_the_part_about_deleting(server: SeaweedFS, bucket: str) -> None:
+def test_of_the_bucket_policy_seaweedfs_keeps_the_part_about_deleting(
+    server: SeaweedFS, bucket: str
+) -> None:
     """It takes the part about overwriting, too, and lets everybody overwrite all the same."""
     client, key = server.client(), "corrections/dt=2026-11-02/a.json"
     document = json.loads(
-        (ROOT / "docs" / "iam-bucket-append-only.json").read_text().replace(":::medloop", f":::{bucket}")
+        (ROOT / "docs" / "iam-bucket-append-only.json")
+        .read_text()
+        .replace(":::medloop", f":::{bucket}")
     )
     document["Statement"] = [
         part for part in document["Statement"] if part["Sid"] != "OnlyOverTLS"
@@ -261,7 +283,9 @@ def test_of_the_bucket_policy_seaweedfs_keeps_the_part_about_deleting(server: Se
     assert client.get_object(Bucket=bucket, Key=key)["Body"].read() == b"forged"
 
 
-def test_the_trainers_policy_is_enough_for_snapshots_and_no_more(as_role, world: World, tmp_path: Path) -> None:
+def test_the_trainers_policy_is_enough_for_snapshots_and_no_more(
+    as_role, world: World, tmp_path: Path
+) -> None:
     world.correct(1)
     gone = world.correct(2)
     erase(world.loop, image_sha256=gone, who="dpo")
@@ -298,7 +322,9 @@ def test_the_operators_policy_is_enough_to_erase(as_role, world: World, tmp_path
             operator.objects.delete(key)
 
 
-def test_a_store_that_may_not_be_written_keeps_corrections_pending_and_says_why(as_role, tmp_path: Path) -> None:
+def test_a_store_that_may_not_be_written_keeps_corrections_pending_and_says_why(
+    as_role, tmp_path: Path
+) -> None:
     world = World(as_role("trainer"), tmp_path)  # may not write corrections
     event_id = say(world, 1)
     assert world.loop.sender.send_once().sent == 0
@@ -339,7 +365,9 @@ def test_the_commands(medloop, objects: ObjectStore, tmp_path: Path) -> None:
     (waiting,) = map(json.loads, medloop("review", "list", "--json").splitlines())
     assert (waiting["image_sha256"], waiting["status"]) == (disputed, "conflict")
     assert disputed[:12] in medloop("review", "list")
-    assert "1 decided" in medloop("review", "relabel", disputed[:12], "--label", "none", "--why", "looked")
+    assert "1 decided" in medloop(
+        "review", "relabel", disputed[:12], "--label", "none", "--why", "looked"
+    )
     assert "nothing waits" in medloop("review", "list")
     judged = {
         line["who"]: (line["judged"], line["right"])
@@ -361,7 +389,9 @@ def test_many_are_decided_at_once_and_each_once(
     monkeypatch.setenv("MEDLOOP_REVIEW", "all")
     first, second, third = (world.correct(n, "Hand") for n in range(3))
     medloop("review", "approve", first[:12], "0123456789ab", error=NotFoundError)
-    assert len(medloop("review", "list", "--json").splitlines()) == 3, "one that is not there, and nothing is decided"
+    assert len(medloop("review", "list", "--json").splitlines()) == 3, (
+        "one that is not there, and nothing is decided"
+    )
     assert "2 decided" in medloop("review", "approve", first[:12], second, first)
     (left,) = map(json.loads, medloop("review", "list", "--json").splitlines())
     assert left["image_sha256"] == third
@@ -394,7 +424,9 @@ def test_the_list_shows_remarks_without_what_would_steer_a_terminal(
     assert [correction["note"] for correction in remark["corrections"]] == [note]
 
 
-def test_honeypots_on_the_command_line(medloop, objects: ObjectStore, tmp_path: Path, monkeypatch) -> None:
+def test_honeypots_on_the_command_line(
+    medloop, objects: ObjectStore, tmp_path: Path, monkeypatch
+) -> None:
     world = World(objects, tmp_path / "home")
     real = {world.correct(n, "Hand") for n in range(12)}
     monkeypatch.setenv("MEDLOOP_HONEYPOTS", "0.5")
@@ -403,12 +435,16 @@ def test_honeypots_on_the_command_line(medloop, objects: ObjectStore, tmp_path: 
     (honeypot, *_) = [item["image_sha256"] for item in waiting if item["image_sha256"] not in real]
     assert len({tuple(item) for item in waiting}) == 1, "one looks like another"
     assert "1 decided" in medloop("review", "approve", honeypot)
-    (tried,) = [line for line in medloop("review", "people", "--json").splitlines() if '"rev"' in line]
+    (tried,) = [
+        line for line in medloop("review", "people", "--json").splitlines() if '"rev"' in line
+    ]
     assert json.loads(tried)["judged"] == 1
     assert honeypot not in medloop("review", "list", "--json")
 
 
-def test_the_outbox_command_tells_what_waits_and_sends_it(medloop, objects: ObjectStore, tmp_path: Path) -> None:
+def test_the_outbox_command_tells_what_waits_and_sends_it(
+    medloop, objects: ObjectStore, tmp_path: Path
+) -> None:
     world = World(objects, tmp_path / "home")
     assert "nothing waits" in medloop("outbox")
     event_id = say(world, 1)
@@ -418,10 +454,14 @@ def test_the_outbox_command_tells_what_waits_and_sends_it(medloop, objects: Obje
     assert set(stored_ids(objects)) == {event_id}
 
 
-def test_the_last_word_counts_whichever_machine_it_was_said_on(objects: ObjectStore, tmp_path: Path) -> None:
+def test_the_last_word_counts_whichever_machine_it_was_said_on(
+    objects: ObjectStore, tmp_path: Path
+) -> None:
     """Hand here, CXR there, Hand here again within seconds; and a double click is one event."""
     here, there = World(objects, tmp_path / "here"), World(objects, tmp_path / "there")
-    for seconds, (machine, label) in enumerate([(here, "Hand"), (here, "Hand"), (there, "CXR"), (here, "Hand")]):
+    for seconds, (machine, label) in enumerate(
+        [(here, "Hand"), (here, "Hand"), (there, "CXR"), (here, "Hand")]
+    ):
         machine.now = START + timedelta(seconds=3 * seconds)
         sha256 = machine.correct(1, label)
     stored = [

@@ -49,7 +49,9 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, seaweedfs: SeaweedFS, mlflow_server: MLflowServer) -> Iterator[Site]:
+def site(
+    tmp_path_factory: pytest.TempPathFactory, seaweedfs: SeaweedFS, mlflow_server: MLflowServer
+) -> Iterator[Site]:
     """A bucket and a registered model of this file's own, with a first champion that has hardly learned."""
     seaweedfs.client().create_bucket(Bucket=BUCKET)
     own = {"model_name": "dag", "experiment": "dag", "identity": "plain"}
@@ -67,7 +69,11 @@ def site(tmp_path_factory: pytest.TempPathFactory, seaweedfs: SeaweedFS, mlflow_
     loop = connect(settings)
     install_beginner(loop)
     with Webhook() as hook:
-        variable = {**own, "home": str(tmp_path_factory.mktemp("worker")), "notify_webhook": hook.url}
+        variable = {
+            **own,
+            "home": str(tmp_path_factory.mktemp("worker")),
+            "notify_webhook": hook.url,
+        }
         environment = connections(seaweedfs, mlflow_server, bucket=BUCKET)
         yield Site(loop, {**environment, "AIRFLOW_VAR_MEDLOOP": json.dumps(variable)}, hook)
 
@@ -77,7 +83,9 @@ def install_beginner(loop: Loop) -> None:
     from medloop.core.learn.recipe import TrainingConfig
 
     base = gather(loop, snapshot_id="", base_id=None, champion_labels=())
-    first = learn(loop, base, snapshot_id="", parent=None, config=TrainingConfig.smoke(), progress=silent)
+    first = learn(
+        loop, base, snapshot_id="", parent=None, config=TrainingConfig.smoke(), progress=silent
+    )
     for alias in (CHAMPION, REFERENCE):
         loop.registry.move_alias(alias, first.version, expected=None)
 
@@ -123,7 +131,11 @@ def test_a_paused_dag_is_said_instead_of_waiting_for_ever(airflow: Airflow):
 
 def test_a_wrong_password_is_refused_with_the_settings_to_check(airflow: Airflow):
     wrong = Airflow(
-        Settings(airflow_url=airflow.url, airflow_username="admin", airflow_password=SecretStr("wrong-password"))
+        Settings(
+            airflow_url=airflow.url,
+            airflow_username="admin",
+            airflow_password=SecretStr("wrong-password"),
+        )
     )
     with pytest.raises(StoreError, match=r"refuses admin.*MEDLOOP_AIRFLOW_PASSWORD") as caught:
         wrong.dag()
@@ -150,7 +162,14 @@ def retrained(site: Site, airflow: Airflow, first_run: DagRun) -> DagRun:
     for place in np.linspace(0, len(sample.images) - 1, 40).astype(int):
         picture = decode(encode_png(np.flipud(sample.images[place])))
         label = sample.labels[sample.targets[place]]
-        correct(site.loop, image=picture, given_label=label, prediction=None, model_version="1", who="radiologist")
+        correct(
+            site.loop,
+            image=picture,
+            given_label=label,
+            prediction=None,
+            model_version="1",
+            who="radiologist",
+        )
     assert site.loop.sender.send_once().sent == 40
     return finished(airflow, airflow.trigger({"min_new": 40}))
 
@@ -158,7 +177,11 @@ def retrained(site: Site, airflow: Airflow, first_run: DagRun) -> DagRun:
 @pytest.mark.slow
 def test_good_corrections_move_the_champion(site: Site, airflow: Airflow, retrained: DagRun):
     assert (retrained.state, retrained.tasks) == ("success", DONE)
-    assert airflow.result(retrained.run_id, "train") == airflow.result(retrained.run_id, "promote") == "2"
+    assert (
+        airflow.result(retrained.run_id, "train")
+        == airflow.result(retrained.run_id, "promote")
+        == "2"
+    )
     assert site.loop.registry.version_of(CHAMPION) == "2"
     (move,) = moves(site.loop)
     assert (move.from_version, move.to_version) == ("1", "2")
@@ -168,7 +191,9 @@ def test_good_corrections_move_the_champion(site: Site, airflow: Airflow, retrai
 
 @pytest.mark.slow
 def test_people_hear_of_the_promotion(site: Site, retrained: DagRun):
-    wait_until(lambda: site.hook.received, what="a notice should come", timeout_s=30)  # callbacks follow the end
+    wait_until(
+        lambda: site.hook.received, what="a notice should come", timeout_s=30
+    )  # callbacks follow the end
     (notice,) = [notice for notice in site.hook.received if notice["event"] == "promoted"]
     assert notice["text"] == "medloop: version 2 of dag is the champion now, in place of version 1"
     assert notice["run_id"] == retrained.run_id
@@ -181,7 +206,9 @@ def test_too_few_new_corrections_end_the_next_run(airflow: Airflow, retrained: D
 
 
 @pytest.mark.slow
-def test_an_old_run_done_again_finds_its_own_work_and_changes_nothing(site: Site, airflow: Airflow, retrained: DagRun):
+def test_an_old_run_done_again_finds_its_own_work_and_changes_nothing(
+    site: Site, airflow: Airflow, retrained: DagRun
+):
     ledger, heard = site.loop.ledger.entries(), len(site.hook.received)
     airflow.clear(retrained.run_id, ["train", "evaluate", "promote"])
     assert finished(airflow, retrained.run_id).tasks == DONE

@@ -29,10 +29,16 @@ def test_what_one_machine_publishes_another_can_get(
     assert np.array_equal(found.images, dataset.images)
 
 
-def test_the_sample_can_be_published_too(seaweedfs: SeaweedFS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sample_can_be_published_too(
+    seaweedfs: SeaweedFS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in seaweedfs.environment.items():
         monkeypatch.setenv(name, value)
     objects = ObjectStore.from_settings(Settings())
     DatasetStore(tmp_path, objects).publish(bundled_sample())
-    parts = [info for info in objects.list(f"datasets/{bundled_sample().id}/") if info.key.endswith(".npy")]
+    parts = [
+        info
+        for info in objects.list(f"datasets/{bundled_sample().id}/")
+        if info.key.endswith(".npy")
+    ]
     assert sum(part.size_bytes for part in parts) == pytest.approx(6000 * 64 * 64, rel=0.01)

@@ -66,14 +66,21 @@ def _family_command(script: Path) -> list[str]:
 
 def _start(script: Path, prefix: list[str] = GUARD, **options: object) -> subprocess.Popen[bytes]:
     process = subprocess.Popen([*prefix, "--", *_family_command(script)], **options)  # type: ignore[call-overload]
-    wait_until(lambda: all(_pid(script.parent, role) for role in FAMILY_ROLES), what="the family should be there")
+    wait_until(
+        lambda: all(_pid(script.parent, role) for role in FAMILY_ROLES),
+        what="the family should be there",
+    )
     return process
 
 
 def _nobody_left(folder: Path, *, within_s: float = 8.0) -> None:
     pids = {role: pid for role in FAMILY_ROLES if (pid := _pid(folder, role))}
     assert len(pids) >= 2
-    wait_until(lambda: not any(map(_alive, pids.values())), what=f"all of {pids} should be gone", timeout_s=within_s)
+    wait_until(
+        lambda: not any(map(_alive, pids.values())),
+        what=f"all of {pids} should be gone",
+        timeout_s=within_s,
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -135,7 +142,20 @@ def test_without_prctl_it_polls_its_parent_and_stops_the_process_group(tmp_path:
     launcher = "import subprocess, sys; subprocess.Popen(sys.argv[1:]).wait()"
     script = f"sleep 300 & echo $! > {tmp_path}/child; echo $$ > {tmp_path}/parent; wait"
     shell = subprocess.Popen(
-        [sys.executable, "-c", launcher, sys.executable, "-c", guard, "--grace", "1", "--", "sh", "-c", script]
+        [
+            sys.executable,
+            "-c",
+            launcher,
+            sys.executable,
+            "-c",
+            guard,
+            "--grace",
+            "1",
+            "--",
+            "sh",
+            "-c",
+            script,
+        ]
     )
     wait_until(lambda: _pid(tmp_path, "parent"), what="the command should run")
     shell.kill()
@@ -143,13 +163,17 @@ def test_without_prctl_it_polls_its_parent_and_stops_the_process_group(tmp_path:
     _nobody_left(tmp_path)
 
 
-@pytest.mark.parametrize(("script", "status"), [("exit 7", 7), ("exit 0", 0), ("kill -TERM $$", 143)])
+@pytest.mark.parametrize(
+    ("script", "status"), [("exit 7", 7), ("exit 0", 0), ("kill -TERM $$", 143)]
+)
 def test_exits_with_the_status_of_the_command(script: str, status: int) -> None:
     assert subprocess.run([*GUARD, "--", "sh", "-c", script], check=False).returncode == status
 
 
 def test_a_command_that_is_not_there_is_said_in_a_sentence() -> None:
-    result = subprocess.run([*GUARD, "--", "/no/such/program"], check=False, capture_output=True, text=True)
+    result = subprocess.run(
+        [*GUARD, "--", "/no/such/program"], check=False, capture_output=True, text=True
+    )
     assert (result.returncode, result.stderr) == (
         127,
         "guard: cannot run /no/such/program: No such file or directory\n",
@@ -158,8 +182,19 @@ def test_a_command_that_is_not_there_is_said_in_a_sentence() -> None:
 
 def test_gives_the_command_the_environment_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "environment.json").write_text(json.dumps({"SECRET": 'a "quoted" %value'}))
-    command = [*GUARD, "--environment", str(tmp_path / "environment.json"), "--", "sh", "-c", 'printf %s "$SECRET"']
-    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == 'a "quoted" %value'
+    command = [
+        *GUARD,
+        "--environment",
+        str(tmp_path / "environment.json"),
+        "--",
+        "sh",
+        "-c",
+        'printf %s "$SECRET"',
+    ]
+    assert (
+        subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        == 'a "quoted" %value'
+    )
 
 
 def test_loads_nothing_but_some_of_the_standard_library() -> None:
@@ -172,6 +207,10 @@ atexit.register(lambda: print(*{{name.partition(".")[0] for name in sys.modules}
 sys.argv = ["guard", "--", "true"]
 runpy.run_path({script!r}, run_name="__main__")
 """
-    loaded = subprocess.run([python, *options, "-c", look], check=True, capture_output=True, text=True).stdout.split()
+    loaded = subprocess.run(
+        [python, *options, "-c", look], check=True, capture_output=True, text=True
+    ).stdout.split()
     assert set(loaded) - {"__main__"} <= sys.stdlib_module_names
-    assert not {"asyncio", "logging", "ssl", "http", "email", "inspect", "multiprocessing"} & set(loaded)
+    assert not {"asyncio", "logging", "ssl", "http", "email", "inspect", "multiprocessing"} & set(
+        loaded
+    )

@@ -39,7 +39,11 @@ from medloop.stores.lease import LeaseHeldError
 from medloop.stores.registry import CHALLENGER, CHAMPION, REFERENCE
 from medloop.wiring import connect
 
-pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900)]  # the first test trains and imports
+pytestmark = [
+    pytest.mark.services,
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+]  # the first test trains and imports
 
 FIRST = replace(TrainingConfig.smoke(), steps=60)
 # As good as the champion: next to no learning, and its running means and variances move by a single batch.
@@ -100,7 +104,10 @@ def test_the_first_model_is_champion_and_reference_and_is_trained_once(loop: Loo
     assert loop.registry.version_of(CHAMPION) == loop.registry.version_of(REFERENCE) == "1"
     assert bootstrap(loop, config=FIRST) is None
     assert float(loop.registry.get("1").tags["accuracy"]) > 0.5
-    made = [(move.alias, move.action, move.from_version, move.to_version) for move in loop.ledger.entries()]
+    made = [
+        (move.alias, move.action, move.from_version, move.to_version)
+        for move in loop.ledger.entries()
+    ]
     assert made[:2] == [(REFERENCE, "bootstrap", None, "1"), (CHAMPION, "bootstrap", None, "1")]
 
 
@@ -130,10 +137,14 @@ def test_a_snapshot_leaves_the_corrections_where_they_are(loop: Loop, snapshot_i
     """The published system deleted corrections after training."""
     train(loop, snapshot_id=snapshot_id, config=STILL)
     assert len(loop.snapshots.load(snapshot_id).images) == 40
-    assert len([info for info in loop.objects.list("corrections") if info.key.endswith(".json")]) == 40
+    assert (
+        len([info for info in loop.objects.list("corrections") if info.key.endswith(".json")]) == 40
+    )
 
 
-def test_a_challenger_as_good_as_the_champion_goes_through_the_whole_loop_and_back(loop: Loop, snapshot_id: str):
+def test_a_challenger_as_good_as_the_champion_goes_through_the_whole_loop_and_back(
+    loop: Loop, snapshot_id: str
+):
     version = train(loop, snapshot_id=snapshot_id, config=STILL).version
     report = evaluate(loop, version=version)
     assert report.passed, report.reasons
@@ -150,11 +161,15 @@ def test_a_challenger_as_good_as_the_champion_goes_through_the_whole_loop_and_ba
     assert made[-1].gate_report["decision"]["passed"] is True
     assert made[-1].snapshot_id == snapshot_id
     of_others = [
-        (move.action, move.from_version, move.to_version) for move in all_moves(loop) if move.alias == CHALLENGER
+        (move.action, move.from_version, move.to_version)
+        for move in all_moves(loop)
+        if move.alias == CHALLENGER
     ]
     assert of_others == [("judge", None, version), ("drop", version, "")]
 
-    assert evaluate(loop, version=version).key == report.key  # judged once: what it was promoted on stands
+    assert (
+        evaluate(loop, version=version).key == report.key
+    )  # judged once: what it was promoted on stands
     assert train(loop, snapshot_id=snapshot_id, config=STILL).version == version  # and trained once
 
     back = rollback(loop, by="a test", reason="users complain")
@@ -165,7 +180,9 @@ def test_a_challenger_as_good_as_the_champion_goes_through_the_whole_loop_and_ba
         rollback(loop, by="a test", reason="further")
 
 
-def test_a_worse_challenger_is_recorded_with_its_reasons_and_not_promoted(loop: Loop, snapshot_id: str):
+def test_a_worse_challenger_is_recorded_with_its_reasons_and_not_promoted(
+    loop: Loop, snapshot_id: str
+):
     version = train(loop, snapshot_id=snapshot_id, config=WILD).version
     report = evaluate(loop, version=version)
     assert not report.passed
@@ -185,14 +202,19 @@ def test_a_report_is_kept_with_the_run_and_in_s3(loop: Loop, snapshot_id: str, s
     version = loop.registry.get(train(loop, snapshot_id=snapshot_id, config=WILD).version)
     report = evaluate(loop, version=version.version)
     assert recorded_report(loop, version) == report
-    stored = json.loads(loop.objects.get(f"reports/loop-test/version={version.version}/{report.key}.json"))
+    stored = json.loads(
+        loop.objects.get(f"reports/loop-test/version={version.version}/{report.key}.json")
+    )
     assert stored["decision"]["passed"] is False
     for plot in ("confusion.png", "reliability.png", "gate.png"):
         assert loop.registry.attachment(version.run_id, f"plots/{plot}").startswith(b"\x89PNG")
     card = loop.registry.attachment(version.run_id, "model_card.md").decode()
     place = f"reports/loop-test/version={version.version}/{report.key}"
     assert loop.objects.get(f"{place}/model_card.md").decode() == card
-    for name, kind in (("plots/gate.png", "image/png"), ("model_card.md", "text/markdown; charset=utf-8")):
+    for name, kind in (
+        ("plots/gate.png", "image/png"),
+        ("model_card.md", "text/markdown; charset=utf-8"),
+    ):
         head = seaweedfs.client().head_object(Bucket=seaweedfs.bucket, Key=f"{place}/{name}")
         assert head["ContentType"] == kind
     assert "The gate said no" in card
@@ -202,7 +224,9 @@ def test_a_report_is_kept_with_the_run_and_in_s3(loop: Loop, snapshot_id: str, s
     assert "challenger/recall/Hand" in metrics
 
 
-def test_a_person_may_overrule_the_gate_with_a_reason_that_stands_in_the_ledger(loop: Loop, snapshot_id: str):
+def test_a_person_may_overrule_the_gate_with_a_reason_that_stands_in_the_ledger(
+    loop: Loop, snapshot_id: str
+):
     version = train(loop, snapshot_id=snapshot_id, config=WILD).version
     evaluate(loop, version=version)
     outcome = promote(loop, version=version, by="grace", reason="a demonstration", force=True)
@@ -230,7 +254,9 @@ def test_a_version_that_was_never_judged_is_not_promoted(loop: Loop, snapshot_id
         promote(loop, version=version, by="a test")
 
 
-def test_a_move_that_a_crash_cut_off_is_finished_and_not_written_twice(loop: Loop, snapshot_id: str, monkeypatch):
+def test_a_move_that_a_crash_cut_off_is_finished_and_not_written_twice(
+    loop: Loop, snapshot_id: str, monkeypatch
+):
     version = train(loop, snapshot_id=snapshot_id, config=still(7)).version
     evaluate(loop, version=version)
     before = len(moves(loop))
@@ -251,7 +277,10 @@ def test_a_move_that_a_crash_cut_off_is_finished_and_not_written_twice(loop: Loo
 
 
 def test_two_trainings_cannot_run_at_once(loop: Loop, snapshot_id: str):
-    with loop.lease.hold("somebody else"), pytest.raises(LeaseHeldError, match="somebody else is at work"):
+    with (
+        loop.lease.hold("somebody else"),
+        pytest.raises(LeaseHeldError, match="somebody else is at work"),
+    ):
         train(loop, snapshot_id=snapshot_id, config=still(8))
 
 
@@ -270,12 +299,16 @@ def test_a_training_can_be_reproduced_to_the_bit(loop: Loop, snapshot_id: str):
     assert result.note == ""
 
 
-def test_a_difference_in_reproducing_is_explained_by_what_was_recorded(loop: Loop, snapshot_id: str):
+def test_a_difference_in_reproducing_is_explained_by_what_was_recorded(
+    loop: Loop, snapshot_id: str
+):
     version = loop.registry.get(train(loop, snapshot_id=snapshot_id, config=STILL).version)
     recorded = json.loads(loop.registry.attachment(version.run_id, ENVIRONMENT_FILE))
     assert set(recorded) == {"medloop", "torch", "numpy", "Python", "processor", "cores", "GPU"}
     loop.registry.set_tags(version.version, {"weights_sha256": "another"})
-    loop.registry.attach(version.run_id, {ENVIRONMENT_FILE: json.dumps({**recorded, "torch": "1.0"}).encode()})
+    loop.registry.attach(
+        version.run_id, {ENVIRONMENT_FILE: json.dumps({**recorded, "torch": "1.0"}).encode()}
+    )
     result = reproduce(loop, version=version.version)
     loop.registry.set_tags(version.version, {"weights_sha256": version.tags["weights_sha256"]})
     assert not result.same
@@ -287,7 +320,9 @@ def test_a_training_from_scratch_takes_nothing_of_the_champion(loop: Loop, snaps
     trained = train(loop, snapshot_id=snapshot_id, from_scratch=True, config=config)
     recipe = read_recipe(loop, loop.registry.get(trained.version))
     assert (recipe.parent_version, recipe.parent_weights_sha256) == (None, "")
-    data = training_data(gather(loop, snapshot_id=snapshot_id, base_id=None, champion_labels=recipe.labels))
+    data = training_data(
+        gather(loop, snapshot_id=snapshot_id, base_id=None, champion_labels=recipe.labels)
+    )
     alone = run_training(
         loop,
         data,
@@ -298,7 +333,9 @@ def test_a_training_from_scratch_takes_nothing_of_the_champion(loop: Loop, snaps
         progress=silent,
     )
     assert alone.weights_sha256 == trained.weights_sha256
-    assert train(loop, snapshot_id=snapshot_id, config=config).weights_sha256 != trained.weights_sha256
+    assert (
+        train(loop, snapshot_id=snapshot_id, config=config).weights_sha256 != trained.weights_sha256
+    )
 
 
 def test_retraining_says_when_nothing_is_new(loop: Loop, snapshot_id: str):
@@ -312,7 +349,9 @@ def test_retraining_says_when_nothing_is_new(loop: Loop, snapshot_id: str):
     assert "nothing new" in result.reason
 
 
-def test_one_new_correction_is_reason_enough_unless_more_are_asked_for(loop: Loop, snapshot_id: str):
+def test_one_new_correction_is_reason_enough_unless_more_are_asked_for(
+    loop: Loop, snapshot_id: str
+):
     train(loop, snapshot_id=snapshot_id, config=STILL)
     pixels = loop.datasets.get(None).images[7]
     correct(loop, np.ascontiguousarray(pixels[::-1] // 3), "Hand", who="bob")
@@ -331,7 +370,11 @@ def test_an_acceptance_set_is_never_trained_on_and_holds_the_gate(loop: Loop, tm
     corrected = np.ascontiguousarray(sample.images[100].T)
     correct(loop, corrected, "Hand", who="eve")
     known = np.minimum(sample.images[split(sample.targets, sample.groups).train[3]], 254) + 1
-    for label, pixels in (("CXR", known), ("Hand", corrected), ("none", np.zeros((80, 80), np.uint8))):
+    for label, pixels in (
+        ("CXR", known),
+        ("Hand", corrected),
+        ("none", np.zeros((80, 80), np.uint8)),
+    ):
         (tmp_path / "site" / label).mkdir(parents=True)
         Image.fromarray(pixels).save(tmp_path / "site" / label / "1.png")
     added = add_acceptance_set(loop, name="site-a", path=tmp_path / "site", by="a test", floor=1.0)
@@ -346,7 +389,9 @@ def test_an_acceptance_set_is_never_trained_on_and_holds_the_gate(loop: Loop, tm
     assert loop.acceptance_sets.declarations() == []
 
 
-def test_a_model_is_not_judged_by_images_that_its_champion_learned_from(loop: Loop, snapshot_id: str, tmp_path):
+def test_a_model_is_not_judged_by_images_that_its_champion_learned_from(
+    loop: Loop, snapshot_id: str, tmp_path
+):
     """Champion and challenger have different base data sets: a part of the first, split differently, is the second."""
     sample = loop.datasets.get(None)
     for i in range(0, len(sample.images), 5):
@@ -358,7 +403,9 @@ def test_a_model_is_not_judged_by_images_that_its_champion_learned_from(loop: Lo
     challenger = train(moved, snapshot_id=snapshot(moved).snapshot_id, config=still(31))
     report = evaluate(moved, version=challenger.version)
     test = split(other.targets, other.groups).test
-    trained = {image.tobytes() for image in sample.images[split(sample.targets, sample.groups).train]}
+    trained = {
+        image.tobytes() for image in sample.images[split(sample.targets, sample.groups).train]
+    }
     fresh = sum(image.tobytes() not in trained for image in other.images[test])
     assert report.base_id == other.id
     assert 0 < report.scores["challenger"]["n"] <= fresh < len(test)
@@ -372,7 +419,10 @@ def test_the_watch_goes_back_when_people_correct_the_new_champion(loop: Loop, sn
         pixels = np.full((64, 64), i, np.uint8)
         old = i < 25
         event = correction(
-            content_sha256(pixels), "CXR" if old else "Hand", at=loop.now(), model_version="1" if old else version
+            content_sha256(pixels),
+            "CXR" if old else "Hand",
+            at=loop.now(),
+            model_version="1" if old else version,
         )
         loop.corrections.put(event, encode_png(pixels), day=event.at[:10])
     seen = watch(loop, dry_run=True)
@@ -388,7 +438,9 @@ def test_the_watch_goes_back_when_people_correct_the_new_champion(loop: Loop, sn
     assert not watch(loop).watching  # a rollback is not watched
 
 
-def test_the_commands_show_versions_history_and_what_a_version_learned(loop: Loop, snapshot_id: str, run):
+def test_the_commands_show_versions_history_and_what_a_version_learned(
+    loop: Loop, snapshot_id: str, run
+):
     version = train(loop, snapshot_id=snapshot_id, config=STILL).version
     listed = {item["version"]: item for item in json.loads(run("models", "--json"))}
     assert set(listed["1"]["aliases"]) >= {"champion", "reference"}
@@ -399,7 +451,9 @@ def test_the_commands_show_versions_history_and_what_a_version_learned(loop: Loo
     assert "bootstrap" in run("history")
     audited = json.loads(run("audit", version, "--json"))
     assert {row["use"] for row in audited["corrections"]} == {"trained"}
-    assert "held out" in {row["use"] for row in json.loads(run("audit", version, "--all", "--json"))["corrections"]}
+    assert "held out" in {
+        row["use"] for row in json.loads(run("audit", version, "--all", "--json"))["corrections"]
+    }
     assert json.loads(run("evaluate", version, "--json"))["version"] == version
     assert "The gate says" in run("evaluate", version)
 

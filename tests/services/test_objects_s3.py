@@ -15,7 +15,9 @@ pytestmark = pytest.mark.services
 
 @pytest.fixture
 def objects(seaweedfs: SeaweedFS) -> ObjectStore:
-    return objects_at(seaweedfs.endpoint, access_key=seaweedfs.access_key, secret_key=seaweedfs.secret_key)
+    return objects_at(
+        seaweedfs.endpoint, access_key=seaweedfs.access_key, secret_key=seaweedfs.secret_key
+    )
 
 
 class TestSeaweedFS(ObjectStoreContract):
@@ -25,9 +27,13 @@ class TestSeaweedFS(ObjectStoreContract):
 
 
 @pytest.mark.parametrize(("key", "secret"), [("wrong", None), (None, "wrong")])
-def test_wrong_credentials_are_named_in_every_call(seaweedfs: SeaweedFS, key: str | None, secret: str | None) -> None:
+def test_wrong_credentials_are_named_in_every_call(
+    seaweedfs: SeaweedFS, key: str | None, secret: str | None
+) -> None:
     objects = objects_at(
-        seaweedfs.endpoint, access_key=key or seaweedfs.access_key, secret_key=secret or seaweedfs.secret_key
+        seaweedfs.endpoint,
+        access_key=key or seaweedfs.access_key,
+        secret_key=secret or seaweedfs.secret_key,
     )
     for call in (
         lambda: objects.get("a"),

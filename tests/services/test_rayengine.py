@@ -14,7 +14,11 @@ from medloop.jobs.train import training_data
 from medloop.stores.datasets import bundled_sample
 from medloop.stores.rayengine import train
 
-pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900)]  # a busy machine starts Ray slowly
+pytestmark = [
+    pytest.mark.services,
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+]  # a busy machine starts Ray slowly
 
 
 def test_two_workers_train_one_model_that_serves():
@@ -33,6 +37,8 @@ def test_two_workers_train_one_model_that_serves():
     predicted = predictor.predict_arrays(training_set.base.images[test]).probabilities.argmax(1)
     assert predictor.metadata.labels == training_set.labels
     assert predictor.metadata.snapshot_id == "s1"
-    assert np.mean(predicted == training_set.base_targets[test]) > 0.4  # six classes; the workers learned together
+    assert (
+        np.mean(predicted == training_set.base_targets[test]) > 0.4
+    )  # six classes; the workers learned together
     assert said
     assert [share for share, _ in said] == sorted(share for share, _ in said)

@@ -18,7 +18,14 @@ import pytest
 from onnx import TensorProto, helper
 from tests.servers import wait_until
 
-from medloop.errors import ModelError, NotFoundError, SettingsError, StaleError, StoreError, StoreUnavailableError
+from medloop.errors import (
+    ModelError,
+    NotFoundError,
+    SettingsError,
+    StaleError,
+    StoreError,
+    StoreUnavailableError,
+)
 from medloop.services.ports import free_ports
 from medloop.settings import Settings, load_settings
 from medloop.stores.mlflow_rest import MlflowRest
@@ -155,7 +162,9 @@ def test_a_model_file_that_was_changed_in_the_store_is_refused(registry, seaweed
 
 
 def test_wrong_credentials_name_the_setting_and_never_the_password(settings):
-    wrong = Registry(load_settings(**_connection(settings) | {"mlflow_tracking_password": "not-the-password"}))
+    wrong = Registry(
+        load_settings(**_connection(settings) | {"mlflow_tracking_password": "not-the-password"})
+    )
     with pytest.raises(StoreError, match="MLFLOW_TRACKING_PASSWORD") as caught:
         wrong.versions()
     assert "not-the-password" not in str(caught.value)
@@ -180,7 +189,9 @@ def test_a_server_that_is_not_mlflow_is_told_apart(seaweedfs):
         Registry(load_settings(mlflow_tracking_uri=seaweedfs.endpoint)).versions()
 
 
-def test_the_front_end_reads_with_a_read_only_user_and_cannot_move_the_champion(mlflow_server, settings, version):
+def test_the_front_end_reads_with_a_read_only_user_and_cannot_move_the_champion(
+    mlflow_server, settings, version
+):
     user = {"username": "frontend-test", "password": "a-long-enough-password"}
     rest = MlflowRest(settings)
     rest._send("POST", "/api/2.0/mlflow/users/create", json=user)
@@ -203,7 +214,11 @@ def test_reading_does_not_import_mlflow(settings, mlflow_server, version):
         "import sys; from medloop.settings import load_settings; from medloop.stores.registry import Registry\n"
         f"assert Registry(load_settings()).model_file({version!r}); assert 'mlflow' not in sys.modules"
     )
-    environment = {**mlflow_server.environment, "MEDLOOP_MODEL_NAME": "registry-test", "PATH": "/usr/bin:/bin"}
+    environment = {
+        **mlflow_server.environment,
+        "MEDLOOP_MODEL_NAME": "registry-test",
+        "PATH": "/usr/bin:/bin",
+    }
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
 
 
@@ -213,10 +228,22 @@ def test_the_registered_model_serves_through_mlflow(registry, mlflow_server):
     served = registry.register(training(0.5)).version
     registry.move_alias(CHAMPION, served, expected=None)
     port = free_ports(1)[0]
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/registry-test@champion"]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        "models:/registry-test@champion",
+    ]
     process = subprocess.Popen(
         [*command, "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)],
-        env={**_path(), **mlflow_server.environment, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"},
+        env={
+            **_path(),
+            **mlflow_server.environment,
+            "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -225,7 +252,11 @@ def test_the_registered_model_serves_through_mlflow(registry, mlflow_server):
         images = np.arange(2 * 64 * 64, dtype=np.uint64).reshape(2, 64, 64) % 256
         url = f"http://127.0.0.1:{port}/invocations"
         body = json.dumps({"inputs": {"images": images.tolist()}}).encode()
-        wait_until(lambda: _post(url, body) is not None, what="mlflow models serve should answer", timeout_s=90)
+        wait_until(
+            lambda: _post(url, body) is not None,
+            what="mlflow models serve should answer",
+            timeout_s=90,
+        )
         answer = _post(url, body)["predictions"]
     finally:
         _end(process)

@@ -32,7 +32,9 @@ class RealWorld:
         self.source = Registry(self.settings)
 
     def add(self, onnx: bytes) -> str:
-        return self.source.register(TrainingRun(name="serving", onnx=onnx, params={}, metrics={}, tags={})).version
+        return self.source.register(
+            TrainingRun(name="serving", onnx=onnx, params={}, metrics={}, tags={})
+        ).version
 
     def promote(self, version: str) -> None:
         self.source.move_alias(CHAMPION, version, expected=self.source.version_of(CHAMPION))

@@ -61,7 +61,11 @@ def _s3(environment: dict[str, str]):
 
 
 def test_every_address_answers(stack: LocalStack) -> None:
-    for name, path in (("page", "/_stcore/health"), ("MLflow", "/health"), ("Airflow", "/api/v2/monitor/health")):
+    for name, path in (
+        ("page", "/_stcore/health"),
+        ("MLflow", "/health"),
+        ("Airflow", "/api/v2/monitor/health"),
+    ):
         assert answers(stack.address(name) + path), name
     assert answers(stack.address("S3") + "/healthz")
 
@@ -74,17 +78,23 @@ def test_nothing_listens_beyond_this_machine(stack: LocalStack) -> None:
 
 def test_only_the_owner_can_read_the_state_folder(stack: LocalStack) -> None:
     assert stat.S_IMODE(stack.home.stat().st_mode) == 0o700
-    ours = [stack.home / name for name in ("operator.env", "credentials.json", "stack.json", "up.lock")]
+    ours = [
+        stack.home / name for name in ("operator.env", "credentials.json", "stack.json", "up.lock")
+    ]
     ours += [
         *(stack.home / "config").iterdir(),
         *(stack.home / "logs").iterdir(),
         *(stack.home / "mlflow").glob("*.db"),
     ]
-    assert {path: oct(path.stat().st_mode & 0o077) for path in ours if path.stat().st_mode & 0o077} == {}
+    assert {
+        path: oct(path.stat().st_mode & 0o077) for path in ours if path.stat().st_mode & 0o077
+    } == {}
 
 
 def test_no_secret_stands_on_a_command_line(stack: LocalStack) -> None:
-    secrets = [value for name, value in stack.operator().items() if "KEY" in name or "PASSWORD" in name]
+    secrets = [
+        value for name, value in stack.operator().items() if "KEY" in name or "PASSWORD" in name
+    ]
     assert len(secrets) >= 5
     commands = " ".join(stack.processes().values())
     assert [secret for secret in secrets if secret in commands] == []
@@ -92,7 +102,11 @@ def test_no_secret_stands_on_a_command_line(stack: LocalStack) -> None:
 
 def test_the_page_appends_to_its_bucket_and_can_do_nothing_else_in_s3(stack: LocalStack) -> None:
     client = _s3(_frontend(stack))
-    for key in ("corrections/dt=2026-11-23/page.json", "promotions/dt=2026-11-23/page.json", "leases/promotion.json"):
+    for key in (
+        "corrections/dt=2026-11-23/page.json",
+        "promotions/dt=2026-11-23/page.json",
+        "leases/promotion.json",
+    ):
         client.put_object(Bucket="medloop", Key=key, Body=b"x")
         assert client.get_object(Bucket="medloop", Key=key)["Body"].read() == b"x"
         with pytest.raises(ClientError, match="AccessDenied"):
@@ -110,31 +124,47 @@ def test_the_page_appends_to_its_bucket_and_can_do_nothing_else_in_s3(stack: Loc
 def _mlflow(environment: dict[str, str], method: str, path: str, **body: object) -> httpx.Response:
     user = (environment["MLFLOW_TRACKING_USERNAME"], environment["MLFLOW_TRACKING_PASSWORD"])
     url = f"{environment['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/{path}"
-    return httpx.request(method, url, auth=user, timeout=60, **{"params" if method == "GET" else "json": body})
+    return httpx.request(
+        method, url, auth=user, timeout=60, **{"params" if method == "GET" else "json": body}
+    )
 
 
 def _register(stack: LocalStack, name: str) -> None:
     """A model with one version that nobody can load."""
     operator = stack.operator()
-    experiment = _mlflow(operator, "POST", "experiments/create", name=f"of {name}").json()["experiment_id"]
+    experiment = _mlflow(operator, "POST", "experiments/create", name=f"of {name}").json()[
+        "experiment_id"
+    ]
     run = _mlflow(operator, "POST", "runs/create", experiment_id=experiment).json()["run"]["info"]
     assert _mlflow(operator, "POST", "registered-models/create", name=name).status_code == 200
     version = {"name": name, "run_id": run["run_id"], "source": f"{run['artifact_uri']}/model"}
     assert _mlflow(operator, "POST", "model-versions/create", **version).status_code == 200
 
 
-def test_the_page_moves_the_aliases_of_its_model_and_writes_nothing_else_in_the_registry(stack: LocalStack) -> None:
+def test_the_page_moves_the_aliases_of_its_model_and_writes_nothing_else_in_the_registry(
+    stack: LocalStack,
+) -> None:
     page, own, other = _frontend(stack), "medical-mnist", "of-the-operator"
     for name in (own, other):
         _register(stack, name)
         assert _mlflow(page, "GET", "registered-models/get", name=name).status_code == 200
-        moved = _mlflow(page, "POST", "registered-models/alias", name=name, alias="tried", version="1")
+        moved = _mlflow(
+            page, "POST", "registered-models/alias", name=name, alias="tried", version="1"
+        )
         assert moved.status_code == (200 if name == own else 403)
-        for method, path in (("DELETE", "model-versions/delete"), ("DELETE", "registered-models/delete")):
+        for method, path in (
+            ("DELETE", "model-versions/delete"),
+            ("DELETE", "registered-models/delete"),
+        ):
             assert _mlflow(page, method, path, name=name, version="1").status_code == 403, path
-    experiment = _mlflow(page, "GET", "experiments/get-by-name", experiment_name=f"of {own}").json()["experiment"]
+    experiment = _mlflow(
+        page, "GET", "experiments/get-by-name", experiment_name=f"of {own}"
+    ).json()["experiment"]
     for path in ("experiments/delete", "runs/create"):
-        assert _mlflow(page, "POST", path, experiment_id=experiment["experiment_id"]).status_code == 403, path
+        assert (
+            _mlflow(page, "POST", path, experiment_id=experiment["experiment_id"]).status_code
+            == 403
+        ), path
     for name in (own, other):
         _mlflow(stack.operator(), "DELETE", "registered-models/delete", name=name)
 
@@ -148,19 +178,33 @@ def test_the_page_starts_a_training_and_may_not_touch_airflows_secrets(stack: Lo
     )
     airflow = Airflow(settings)
     run_id = airflow.trigger({"force": False}, note="started by a test")
-    wait_until(lambda: airflow.run(run_id).finished, what="the run should end", timeout_s=180, every_s=1)
-    login = {"username": settings.airflow_username, "password": environment["MEDLOOP_AIRFLOW_PASSWORD"]}
-    token = httpx.post(f"{settings.airflow_url}/auth/token", json=login, timeout=60).json()["access_token"]
+    wait_until(
+        lambda: airflow.run(run_id).finished, what="the run should end", timeout_s=180, every_s=1
+    )
+    login = {
+        "username": settings.airflow_username,
+        "password": environment["MEDLOOP_AIRFLOW_PASSWORD"],
+    }
+    token = httpx.post(f"{settings.airflow_url}/auth/token", json=login, timeout=60).json()[
+        "access_token"
+    ]
     header = {"Authorization": f"Bearer {token}"}
     for path in ("connections", "variables"):
-        assert httpx.get(f"{settings.airflow_url}/api/v2/{path}", headers=header, timeout=60).status_code == 403, path
+        assert (
+            httpx.get(
+                f"{settings.airflow_url}/api/v2/{path}", headers=header, timeout=60
+            ).status_code
+            == 403
+        ), path
 
 
 def test_the_filer_refuses_strangers(stack: LocalStack) -> None:
     """Without signing keys, SeaweedFS' own port reads and writes every bucket."""
     _s3(stack.operator()).put_object(Bucket="medloop", Key="secret", Body=b"x")
     command = stack.processes()[stack.pid_of("weed mini")]
-    port = next(part for part in command.split() if part.startswith("-filer.port=")).partition("=")[2]
+    port = next(part for part in command.split() if part.startswith("-filer.port=")).partition("=")[
+        2
+    ]
     url = f"http://127.0.0.1:{port}/buckets/medloop/secret"
     assert httpx.get(url).status_code == 401
     assert httpx.put(url, content=b"y").status_code == 401
@@ -174,10 +218,15 @@ def test_the_page_is_given_neither_the_operators_nor_airflows_secrets(stack: Loc
 
 def _airflow(stack: LocalStack) -> httpx.Client:
     operator = stack.operator()
-    login = {"username": operator["MEDLOOP_AIRFLOW_USERNAME"], "password": operator["MEDLOOP_AIRFLOW_PASSWORD"]}
+    login = {
+        "username": operator["MEDLOOP_AIRFLOW_USERNAME"],
+        "password": operator["MEDLOOP_AIRFLOW_PASSWORD"],
+    }
     url = operator["MEDLOOP_AIRFLOW_URL"]
     token = httpx.post(f"{url}/auth/token", json=login, timeout=60).json()["access_token"]
-    return httpx.Client(base_url=f"{url}/api/v2", headers={"Authorization": f"Bearer {token}"}, timeout=60)
+    return httpx.Client(
+        base_url=f"{url}/api/v2", headers={"Authorization": f"Bearer {token}"}, timeout=60
+    )
 
 
 @pytest.mark.parametrize("dag_id", ["medloop_weekly_retrain", "medloop_watch"])
@@ -203,14 +252,25 @@ def test_airflow_wants_a_password(stack: LocalStack) -> None:
 def test_status_names_every_component_and_what_serves(stack: LocalStack) -> None:
     result = stack.run("status")
     assert result.returncode == 0, result.stdout + result.stderr
-    for name in ("seaweedfs", "mlflow", "app", "airflow-api-server", "airflow-scheduler", "airflow-dag-processor"):
-        assert any(line.split()[:2] == [name, "running"] for line in result.stdout.splitlines()), name
+    for name in (
+        "seaweedfs",
+        "mlflow",
+        "app",
+        "airflow-api-server",
+        "airflow-scheduler",
+        "airflow-dag-processor",
+    ):
+        assert any(line.split()[:2] == [name, "running"] for line in result.stdout.splitlines()), (
+            name
+        )
     assert "champion  none yet" in result.stdout
     assert "outbox    empty" in result.stdout
 
 
 def test_all_services_idle_take_less_than_two_gibibytes(stack: LocalStack) -> None:
-    together = next(line for line in stack.run("status").stdout.splitlines() if line.startswith("together"))
+    together = next(
+        line for line in stack.run("status").stdout.splitlines() if line.startswith("together")
+    )
     assert 300 < int(together.split()[1]) < 2048
 
 
@@ -225,7 +285,11 @@ def test_doctor_finds_what_is_missing_and_nothing_else(stack: LocalStack) -> Non
 
 def test_logs_show_one_component_or_all(stack: LocalStack) -> None:
     assert "SeaweedFS Mini" in stack.run("logs", "seaweedfs").stdout
-    prefixes = {line.split("|")[0].strip() for line in stack.run("logs").stdout.splitlines() if "|" in line[:30]}
+    prefixes = {
+        line.split("|")[0].strip()
+        for line in stack.run("logs").stdout.splitlines()
+        if "|" in line[:30]
+    }
     assert {"seaweedfs", "airflow-scheduler", "mlflow"} <= prefixes
     refused = stack.run("logs", "nobody")
     assert refused.returncode == 1
@@ -247,9 +311,15 @@ def test_a_killed_component_comes_back_and_the_user_is_told(stack: LocalStack) -
         what="the user should be told",
         timeout_s=120,
     )
-    wait_until(lambda: answers(stack.address("MLflow") + "/health"), what="MLflow should be back", timeout_s=120)
+    wait_until(
+        lambda: answers(stack.address("MLflow") + "/health"),
+        what="MLflow should be back",
+        timeout_s=120,
+    )
     assert stack.pid_of("mlflow server") != before
-    (line,) = [line for line in stack.run("status").stdout.splitlines() if line.startswith("mlflow ")]
+    (line,) = [
+        line for line in stack.run("status").stdout.splitlines() if line.startswith("mlflow ")
+    ]
     assert line.split()[-1] == "1"
 
 
@@ -266,7 +336,11 @@ def _read(stack: LocalStack, key: str) -> bytes | None:
 def test_objects_survive_a_killed_store(stack: LocalStack) -> None:
     _s3(stack.operator()).put_object(Bucket="medloop", Key="kept", Body=b"still here")
     os.kill(stack.pid_of("weed mini"), signal.SIGKILL)
-    wait_until(lambda: not answers(stack.address("S3") + "/healthz"), what="S3 should be away", timeout_s=10)
+    wait_until(
+        lambda: not answers(stack.address("S3") + "/healthz"),
+        what="S3 should be away",
+        timeout_s=10,
+    )
     wait_until(lambda: answers(stack.address("S3") + "/healthz"), what="S3 should be back")
     # It says that it is healthy before its volumes are there: until then reading is an InternalError, not a loss.
     wait_until(lambda: _read(stack, "kept") is not None, what="S3 should read again", timeout_s=30)
@@ -281,14 +355,31 @@ def test_no_log_holds_a_secret(stack: LocalStack) -> None:
         if not name.endswith("_access_key")  # a name, which S3 servers may log
     }
     assert len(secrets) >= 15
-    for user, password in (("admin", "mlflow_admin_password"), ("frontend", "mlflow_frontend_password")):
-        secrets[f"{password}, as basic auth"] = b64encode(f"{user}:{secrets[password]}".encode()).decode()
-    logs = [path for folder in ("logs", "airflow/logs") for path in (stack.home / folder).rglob("*") if path.is_file()]
-    assert {"seaweedfs.log", "mlflow.log", "app.log", "airflow-scheduler.log"} <= {path.name for path in logs}
+    for user, password in (
+        ("admin", "mlflow_admin_password"),
+        ("frontend", "mlflow_frontend_password"),
+    ):
+        secrets[f"{password}, as basic auth"] = b64encode(
+            f"{user}:{secrets[password]}".encode()
+        ).decode()
+    logs = [
+        path
+        for folder in ("logs", "airflow/logs")
+        for path in (stack.home / folder).rglob("*")
+        if path.is_file()
+    ]
+    assert {"seaweedfs.log", "mlflow.log", "app.log", "airflow-scheduler.log"} <= {
+        path.name for path in logs
+    }
     assert any("task_id=" in str(path) for path in logs), "a task's own log is among them"
     texts = {path: path.read_text("utf-8", "replace") for path in logs}
     assert sum(map(len, texts.values())) > 2_000  # they say little while all is well
-    assert [(str(p), name) for p, text in texts.items() for name, value in secrets.items() if value in text] == []
+    assert [
+        (str(p), name)
+        for p, text in texts.items()
+        for name, value in secrets.items()
+        if value in text
+    ] == []
 
 
 def test_a_stack_in_the_background_outlives_its_command_and_goes_down(small: LocalStack) -> None:
@@ -313,7 +404,11 @@ def test_nothing_is_left_of_a_stack_in_the_background_when_its_supervisor_or_its
     assert started.returncode == 0, started.stderr
     guard = next(pid for pid, command in small.processes().items() if "--outlive-parent" in command)
     os.kill(guard if victim == "guard" else small.pid_of("supervisord"), signal.SIGKILL)
-    wait_until(lambda: not small.processes(), what=f"all of {small.processes()} should be gone", timeout_s=60)
+    wait_until(
+        lambda: not small.processes(),
+        what=f"all of {small.processes()} should be gone",
+        timeout_s=60,
+    )
     assert "Nothing runs" in small.run("down").stderr
 
 
@@ -321,12 +416,18 @@ def test_nothing_is_left_of_a_stack_in_the_background_when_its_supervisor_or_its
 def test_nothing_is_left_when_somebody_is_killed(small: LocalStack, victim: str) -> None:
     small.up("--no-airflow", "--no-training")
     os.kill(small.pid_of(victim), signal.SIGKILL)
-    wait_until(lambda: not small.processes(), what=f"all of {small.processes()} should be gone", timeout_s=60)
+    wait_until(
+        lambda: not small.processes(),
+        what=f"all of {small.processes()} should be gone",
+        timeout_s=60,
+    )
     if victim == "supervisord":
         assert "The supervisor ended (killed by SIGKILL)" in small.output
 
 
-def test_two_stacks_run_side_by_side_and_ctrl_c_stops_one(stack: LocalStack, small: LocalStack) -> None:
+def test_two_stacks_run_side_by_side_and_ctrl_c_stops_one(
+    stack: LocalStack, small: LocalStack
+) -> None:
     small.up("--no-airflow", "--no-training")
     assert small.listening() & stack.listening() == set()
     assert small.operator()["AWS_SECRET_ACCESS_KEY"] != stack.operator()["AWS_SECRET_ACCESS_KEY"]
@@ -366,7 +467,10 @@ def test_a_taken_port_is_said_in_a_sentence(small: LocalStack) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         small.settings |= {"MEDLOOP_APP_PORT": str(port)}
-        assert f"Port {port} for app is taken: stop what listens there, or set MEDLOOP_APP_PORT" in _refusal(small)
+        assert (
+            f"Port {port} for app is taken: stop what listens there, or set MEDLOOP_APP_PORT"
+            in _refusal(small)
+        )
 
 
 def test_an_address_for_everybody_is_refused_while_there_is_no_login(small: LocalStack) -> None:

@@ -37,12 +37,16 @@ def port_of(url: str) -> int:
 
 class TestS3:
     @pytest.fixture
-    def environment(self, seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    def environment(
+        self, seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch
+    ) -> pytest.MonkeyPatch:
         for name, value in seaweedfs.environment.items():
             monkeypatch.setenv(name, value)
         return monkeypatch
 
-    def store(self, environment: pytest.MonkeyPatch, front: TlsFront, bundle: Path | None) -> ObjectStore:
+    def store(
+        self, environment: pytest.MonkeyPatch, front: TlsFront, bundle: Path | None
+    ) -> ObjectStore:
         """As the settings of a user make it."""
         environment.setenv("AWS_ENDPOINT_URL_S3", front.url)
         if bundle:
@@ -56,7 +60,10 @@ class TestS3:
             objects = self.store(environment, front, authority.bundle)
             objects.put("tls/a", b"over TLS")
             assert objects.get("tls/a") == b"over TLS"
-        assert seaweedfs.client().get_object(Bucket=seaweedfs.bucket, Key="tls/a")["Body"].read() == b"over TLS"
+        assert (
+            seaweedfs.client().get_object(Bucket=seaweedfs.bucket, Key="tls/a")["Body"].read()
+            == b"over TLS"
+        )
 
     @pytest.mark.parametrize("trusted", ["nobody", "another", "ours"])
     def test_a_server_that_nobody_vouches_for_gets_nothing(
@@ -75,7 +82,9 @@ class TestS3:
                 objects = self.store(environment, front, bundle)
                 with pytest.raises(StoreUnavailableError):
                     objects.put(f"tls/{trusted}", b"x")
-        assert "Contents" not in seaweedfs.client().list_objects_v2(Bucket=seaweedfs.bucket, Prefix=f"tls/{trusted}")
+        assert "Contents" not in seaweedfs.client().list_objects_v2(
+            Bucket=seaweedfs.bucket, Prefix=f"tls/{trusted}"
+        )
 
     def test_encryption_at_rest_is_asked_for_with_each_object(self, seaweedfs: SeaweedFS) -> None:
         settings = Settings(

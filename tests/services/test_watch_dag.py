@@ -43,7 +43,9 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, seaweedfs: SeaweedFS, mlflow_server: MLflowServer) -> Site:
+def site(
+    tmp_path_factory: pytest.TempPathFactory, seaweedfs: SeaweedFS, mlflow_server: MLflowServer
+) -> Site:
     seaweedfs.client().create_bucket(Bucket=BUCKET)
     settings = Settings(
         home=tmp_path_factory.mktemp("home"),
@@ -60,7 +62,14 @@ def site(tmp_path_factory: pytest.TempPathFactory, seaweedfs: SeaweedFS, mlflow_
     bootstrap(loop, config=TrainingConfig.smoke())
     data = gather(loop, snapshot_id="", base_id=None, champion_labels=())
     parent = loop.registry.get("1")
-    learn(loop, data, snapshot_id="", parent=parent, config=TrainingConfig.smoke(seed=1), progress=silent)
+    learn(
+        loop,
+        data,
+        snapshot_id="",
+        parent=parent,
+        config=TrainingConfig.smoke(seed=1),
+        progress=silent,
+    )
     return Site(loop, connections(seaweedfs, mlflow_server, bucket=BUCKET))
 
 
@@ -91,8 +100,16 @@ def test_a_version_that_knows_less_is_rolled_back_by_what_the_page_logged(promot
     assert not watch(promoted).alarm
     log_predictions(promoted, "2", unknown=95, n=100, first=2000)
     found = watch(promoted)
-    assert (found.alarm, found.rolled_back, found.champion, found.previous) == (True, True, "2", "1")
-    assert "called unknown: 100 of 200 images (50.0 %), before the promotion 10 of 200 (5.0 %)" in found.reasons[1]
+    assert (found.alarm, found.rolled_back, found.champion, found.previous) == (
+        True,
+        True,
+        "2",
+        "1",
+    )
+    assert (
+        "called unknown: 100 of 200 images (50.0 %), before the promotion 10 of 200 (5.0 %)"
+        in found.reasons[1]
+    )
     assert "watch" in promoted.ledger.entries()[-1].by
 
 
@@ -104,7 +121,9 @@ print(json.dumps({"state": run.state, "rolled_back": run.get_task_instance("watc
 """
 
 
-def test_the_hourly_dag_rolls_back_and_tells_people(tmp_path: Path, site: Site, promoted: Loop) -> None:
+def test_the_hourly_dag_rolls_back_and_tells_people(
+    tmp_path: Path, site: Site, promoted: Loop
+) -> None:
     for number in range(40):
         wrong = correction(
             sha256_of(5000 + number), "Hand", model_version="2" if number < 20 else "1", at=promoted.now(),

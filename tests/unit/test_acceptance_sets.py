@@ -121,7 +121,14 @@ def test_a_misspelt_class_folder_is_refused_with_the_labels_and_the_closest_one(
     if champion:
         site.train()
     with pytest.raises(DatasetError) as refused:
-        accept({"Hnad/1.png": image(1), "CXR/2.png": image(2), "Zebra/3.png": image(3), "non/4.png": image(4)})
+        accept(
+            {
+                "Hnad/1.png": image(1),
+                "CXR/2.png": image(2),
+                "Zebra/3.png": image(3),
+                "non/4.png": image(4),
+            }
+        )
     message = str(refused.value)
     assert "'Hnad' (did you mean 'Hand'?), 'Zebra', 'non' (did you mean 'none'?)." in message
     assert "Its labels are CXR, ChestCT, Hand; `none` is for images of no class" in message
@@ -136,9 +143,14 @@ def test_labels_are_the_champions_and_not_the_base_data_sets(site: Site, accept:
         accept({"ChestCT/1.png": image(1)})
 
 
-def test_a_class_that_the_model_is_yet_to_learn_is_let_in_by_name_and_none_always(site: Site, accept: Add) -> None:
+def test_a_class_that_the_model_is_yet_to_learn_is_let_in_by_name_and_none_always(
+    site: Site, accept: Add
+) -> None:
     site.train()
-    accept({"Knee/1.png": image(1), "None/2.png": image(2), "train/Hand/3.png": image(3)}, new_classes=["Knee"])
+    accept(
+        {"Knee/1.png": image(1), "None/2.png": image(2), "train/Hand/3.png": image(3)},
+        new_classes=["Knee"],
+    )
     assert sorted(stored(site).classes) == ["", "Hand", "Knee"]
 
 
@@ -151,16 +163,22 @@ def test_many_wrong_folders_with_wild_names_make_one_sentence(accept: Add) -> No
 
 
 @pytest.mark.parametrize("changed", [np.asarray, brighter, as_jpeg])
-def test_pictures_that_were_corrected_and_learned_are_left_out(site: Site, accept: Add, changed) -> None:
+def test_pictures_that_were_corrected_and_learned_are_left_out(
+    site: Site, accept: Add, changed
+) -> None:
     """Correcting pictures and declaring the same ones as a set would show how well the model remembers."""
     site.train()
     site.train(*[site.correct(seed) for seed in range(20)], parent="1")
     result = accept({f"Hand/{seed}.png": changed(image(seed)) for seed in range(23)})
     assert (result.images, result.learned, result.unchecked) == (3, 20, ())
-    assert np.array_equal(stored(site).images, [changed(image(20)), changed(image(21)), changed(image(22))])
+    assert np.array_equal(
+        stored(site).images, [changed(image(20)), changed(image(21)), changed(image(22))]
+    )
 
 
-def test_what_a_withdrawn_correction_or_an_erased_one_taught_is_still_known(site: Site, accept: Add) -> None:
+def test_what_a_withdrawn_correction_or_an_erased_one_taught_is_still_known(
+    site: Site, accept: Add
+) -> None:
     erased, taken_back = site.correct(1), site.correct(2)
     site.train(erased, taken_back)
     erase(site.loop, image_sha256=erased, who="dpo")
@@ -169,7 +187,9 @@ def test_what_a_withdrawn_correction_or_an_erased_one_taught_is_still_known(site
     assert accept({f"Hand/{seed}.png": image(seed) for seed in (1, 2, 3)}).learned == 2
 
 
-def test_corrections_that_no_version_was_trained_on_stay_in_the_set(site: Site, accept: Add) -> None:
+def test_corrections_that_no_version_was_trained_on_stay_in_the_set(
+    site: Site, accept: Add
+) -> None:
     held_out, _ = site.correct(1), site.correct(2)
     site.train(held_out=(held_out,))
     assert accept({"Hand/1.png": image(1), "Hand/2.png": image(2)}) == AcceptanceResult(
@@ -181,8 +201,14 @@ def test_base_images_that_weights_or_thresholds_were_fitted_to_are_left_out_and_
     site: Site, accept: Add
 ) -> None:
     site.train()
-    train, validation, test = site.part("train")[0], site.part("validation")[0], site.part("test")[0]
-    result = accept({"CXR/1.png": brighter(train), "CXR/2.png": as_jpeg(validation), "CXR/3.png": test})
+    train, validation, test = (
+        site.part("train")[0],
+        site.part("validation")[0],
+        site.part("test")[0],
+    )
+    result = accept(
+        {"CXR/1.png": brighter(train), "CXR/2.png": as_jpeg(validation), "CXR/3.png": test}
+    )
     assert (result.images, result.learned) == (1, 2)
     assert np.array_equal(stored(site).images, [test])
 
@@ -192,7 +218,9 @@ def test_before_the_first_model_nothing_was_learned(site: Site, accept: Add) -> 
     assert accept({"CXR/1.png": site.part("train")[0], "Hand/1.png": image(1)}).images == 2
 
 
-def test_a_set_that_was_kept_out_of_every_training_can_be_given_again(site: Site, accept: Add) -> None:
+def test_a_set_that_was_kept_out_of_every_training_can_be_given_again(
+    site: Site, accept: Add
+) -> None:
     """With another floor, say: its images were never learned, though the base data set holds them."""
     files = {"CXR/1.png": site.part("train")[0], "Hand/1.png": image(1)}
     site.correct(1)
@@ -203,7 +231,9 @@ def test_a_set_that_was_kept_out_of_every_training_can_be_given_again(site: Site
     assert accept(files).learned == 1
 
 
-def test_a_set_of_nothing_but_learned_pictures_is_refused_unless_they_are_to_be_kept(site: Site, accept: Add) -> None:
+def test_a_set_of_nothing_but_learned_pictures_is_refused_unless_they_are_to_be_kept(
+    site: Site, accept: Add
+) -> None:
     site.train(site.correct(1), site.correct(2))
     files = {"Hand/1.png": image(1), "Hand/2.png": image(2)}
     with pytest.raises(DatasetError, match=r"every one of the 2 images .* --keep-learned"):
@@ -212,9 +242,16 @@ def test_a_set_of_nothing_but_learned_pictures_is_refused_unless_they_are_to_be_
     assert accept(files, keep_learned=True).images == len(stored(site).images) == 2
 
 
-def test_a_set_stays_as_it_is_whatever_is_learned_later_and_older_ones_can_be_read(site: Site) -> None:
+def test_a_set_stays_as_it_is_whatever_is_learned_later_and_older_ones_can_be_read(
+    site: Site,
+) -> None:
     old = AcceptanceSet(
-        name="older", set_id="0" * 16, floor=0.9, images=image(1)[None], classes=np.array(["Hnad"]), groups=np.arange(1)
+        name="older",
+        set_id="0" * 16,
+        floor=0.9,
+        images=image(1)[None],
+        classes=np.array(["Hnad"]),
+        groups=np.arange(1),
     )
     declared = Declaration("1", "2026-01-01T00:00:00", "older", old.set_id, 0.9, 1, "ada")
     site.loop.acceptance_sets.declare(declared, old)
@@ -242,6 +279,9 @@ def test_the_command_says_how_many_were_left_out(site: Site, tmp_path: Path, mon
     assert isinstance(run().exception, DatasetError)
     said = run("--new-class", "Knee").stdout
     assert "Acceptance set ours: 1 images" in said
-    assert "1 more were left out: a version was trained on them, or on near copies. --keep-learned keeps them." in said
+    assert (
+        "1 more were left out: a version was trained on them, or on near copies. --keep-learned keeps them."
+        in said
+    )
     assert "Among them are 1 that flatter it" in run("--new-class", "Knee", "--keep-learned").stdout
     assert json.loads(run("--new-class", "Knee", "--json").stdout)["learned"] == 1

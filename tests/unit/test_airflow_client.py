@@ -19,7 +19,9 @@ def test_nothing_set_is_said_with_the_names_of_the_settings():
 def test_an_airflow_that_is_away_is_unavailable_and_named():
     with Webhook() as gone:
         pass
-    settings = Settings(airflow_url=gone.url, airflow_username="ada", airflow_password=SecretStr("secret-word"))
+    settings = Settings(
+        airflow_url=gone.url, airflow_username="ada", airflow_password=SecretStr("secret-word")
+    )
     with pytest.raises(StoreUnavailableError, match="does not answer") as caught:
         Airflow(settings).dag()
     assert "secret-word" not in str(caught.value)

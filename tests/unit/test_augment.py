@@ -53,7 +53,9 @@ def test_rerendering_separates_air_lung_and_tissue(slices: torch.Tensor) -> None
     assert len(air.round().unique()) > 10
 
 
-def test_behind_a_black_background_no_window_is_applied_but_other_greys_are(slices: torch.Tensor) -> None:
+def test_behind_a_black_background_no_window_is_applied_but_other_greys_are(
+    slices: torch.Tensor,
+) -> None:
     black = (slices - 101).clamp(min=0)
     shown = rerender(black.clone(), generator())
     background, tissue = shown[:, 2, 2], shown[:, 32, 32]

@@ -55,7 +55,9 @@ def test_thresholds_keep_most_known_images_and_few_confident_unknowns() -> None:
     unknown = np.eye(4)[np.full(1000, 3)] * 7 + rng.normal(0, 2, (1000, 4))
     stranger = known + np.array([0, 0, 0, 2])  # as altered views are
     fitted = calibrate(known, np.stack([stranger, known]), targets, unknown)
-    assert (ood_scores(np.concatenate([stranger, known])) < fitted.ood_threshold).mean() == pytest.approx(0.9, abs=0.01)
+    assert (
+        ood_scores(np.concatenate([stranger, known])) < fitted.ood_threshold
+    ).mean() == pytest.approx(0.9, abs=0.01)
     assert (ood_scores(known) < fitted.ood_threshold).mean() > 0.95
     assert fitted.confident_ood_threshold <= fitted.ood_threshold
     sure = (softmax(unknown[:, :3] / fitted.temperature).max(1) >= fitted.confident_threshold) & (

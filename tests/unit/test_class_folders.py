@@ -24,7 +24,11 @@ def test_the_folders_around_the_classes_are_cut_off(paths: list[str], names: lis
 
 def test_a_named_folder_leaves_out_what_lies_beside_it() -> None:
     """GitHub's archive has other pictures beside the class folders."""
-    paths = ["repo-a8942ee/images/logo.png", "repo-a8942ee/resized/Hand/1.jpeg", "repo-a8942ee/resized/CXR/1.jpeg"]
+    paths = [
+        "repo-a8942ee/images/logo.png",
+        "repo-a8942ee/resized/Hand/1.jpeg",
+        "repo-a8942ee/resized/CXR/1.jpeg",
+    ]
     assert set(image_paths(paths, folder="resized").values()) == {"Hand/1.jpeg", "CXR/1.jpeg"}
     assert image_paths(paths, folder="nowhere") == {}
 
@@ -37,7 +41,9 @@ def test_the_class_is_the_first_folder_that_is_no_split(name: str, label: str) -
 
 
 def test_groups_may_be_numbers_or_names() -> None:
-    table = read_groups("\ufefffile,group,note\nHand/1.png,7,x\n./Hand\\2.png,patient A,\nHand/3.png, patient A ,\n")
+    table = read_groups(
+        "\ufefffile,group,note\nHand/1.png,7,x\n./Hand\\2.png,patient A,\nHand/3.png, patient A ,\n"
+    )
     assert table["Hand/1.png"] == 7
     assert table["Hand/2.png"] == table["Hand/3.png"] == group_number("patient A")
     assert 0 <= group_number("patient A") < 2**62

@@ -55,7 +55,9 @@ atexit.register(lambda: print([name for name in {HEAVY!r} if name in sys.modules
 sys.argv = ["medloop", "--help"]
 main()
 """
-    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout
     assert "Start everything with" in shown
     assert shown.splitlines()[-1] == "[]"
 

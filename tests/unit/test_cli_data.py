@@ -60,8 +60,14 @@ def test_a_picture_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 
 def test_fetch_verifies_by_checksum_and_imports_the_folder_of_the_images(tmp_path: Path) -> None:
-    inside = {f"Repo/resized/{label}/{i}.jpeg": encoded(i, kind="JPEG") for label in ("CXR", "Hand") for i in range(3)}
-    content = zipped(tmp_path / "a.zip", {**inside, "Repo/images/logo.png": encoded(9)}).read_bytes()
+    inside = {
+        f"Repo/resized/{label}/{i}.jpeg": encoded(i, kind="JPEG")
+        for label in ("CXR", "Hand")
+        for i in range(3)
+    }
+    content = zipped(
+        tmp_path / "a.zip", {**inside, "Repo/images/logo.png": encoded(9)}
+    ).read_bytes()
     with FileServer(content, break_after=[1000]) as server:
         result = run("fetch", "--url", server.url, "--sha256", hashlib.sha256(content).hexdigest())
     about = json.loads(run("info", result.stdout.strip(), "--json").stdout)
@@ -80,12 +86,16 @@ def test_fetch_refuses_another_checksum_and_another_content(tmp_path: Path) -> N
     assert "a.zip" not in run("list").stdout
 
 
-def test_fetch_verifies_the_content_against_the_sample_and_github(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_verifies_the_content_against_the_sample_and_github(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The sample stands for the full set, in the layout of GitHub's archive; a local server for GitHub."""
     with sample_file() as path, zipfile.ZipFile(path) as archive:
         images = {name: archive.read(name) for name in archive.namelist() if name != "groups.csv"}
     tree = tree_hash({name: (False, blob_hash(data)) for name, data in images.items()})
-    content = zipped(Path("full.zip"), {f"Repo/resized/{name}": data for name, data in images.items()}).read_bytes()
+    content = zipped(
+        Path("full.zip"), {f"Repo/resized/{name}": data for name, data in images.items()}
+    ).read_bytes()
     monkeypatch.setattr(public_set, "COUNTS", dict.fromkeys(bundled_sample().labels, 1000))
     listing = json.dumps({"tree": [{"path": "resized", "sha": tree}]}).encode()
     with FileServer(content) as archives, FileServer(listing) as api:

@@ -59,7 +59,9 @@ def records(result: Result) -> list[dict[str, object]]:
 
 class TestPredict:
     def test_prints_the_lines_of_the_design_in_order(self, home: Path, tmp_path: Path) -> None:
-        folder = unpacked(tmp_path / "in", {"1.png": PNG, "2.jpg": b"%PDF-1.7", "3": honest()["DICOM"]})
+        folder = unpacked(
+            tmp_path / "in", {"1.png": PNG, "2.jpg": b"%PDF-1.7", "3": honest()["DICOM"]}
+        )
         lines = records(run("predict", folder, "--format", "jsonl"))
         fields = [
             "path",
@@ -89,13 +91,17 @@ class TestPredict:
         ModelCache(home / "models").write(CachedModel("8", sure))
         grey = Image.fromarray(photo())
         coloured = Image.merge("RGB", (grey, grey.transpose(Image.Transpose.FLIP_TOP_BOTTOM), grey))
-        folder = unpacked(tmp_path / "in", {"1.jpg": saved(grey, "JPEG"), "2.jpg": saved(coloured, "JPEG")})
+        folder = unpacked(
+            tmp_path / "in", {"1.jpg": saved(grey, "JPEG"), "2.jpg": saved(coloured, "JPEG")}
+        )
         lines = records(run("predict", folder, "--format", "jsonl"))
         assert [line["verdict"] for line in lines] == ["confident", "unsure"]
 
     def test_is_not_confident_against_the_tags_of_a_file(self, home: Path, tmp_path: Path) -> None:
         scans = ["AbdomenCT", "ChestCT", "HeadCT"]
-        sure = exported(labels=scans, confident_threshold=0.0, confident_ood_threshold=99.0, ood_threshold=99.0)
+        sure = exported(
+            labels=scans, confident_threshold=0.0, confident_ood_threshold=99.0, ood_threshold=99.0
+        )
         ModelCache(home / "models").write(CachedModel("8", sure))
         folder = unpacked(tmp_path / "in", {"1": dicom(Modality="CT"), "2": dicom(Modality="MR")})
         lines = records(run("predict", folder, "--format", "jsonl"))
@@ -108,7 +114,9 @@ class TestPredict:
     def test_an_archive_a_glob_and_a_list_on_stdin(self, home: Path, tmp_path: Path) -> None:
         unpacked(tmp_path, {"a/1.png": PNG, "a/2.png": PNG})
         zipped(tmp_path / "b.zip", {"3.png": PNG})
-        lines = records(run("predict", tmp_path / "b.zip", f"{tmp_path}/a/*.png", "--format", "jsonl"))
+        lines = records(
+            run("predict", tmp_path / "b.zip", f"{tmp_path}/a/*.png", "--format", "jsonl")
+        )
         assert [Path(str(line["path"])).name for line in lines] == ["3.png", "1.png", "2.png"]
         listed = f"{tmp_path}/a/2.png\n\n{tmp_path}/a/1.png\n"
         assert [
@@ -117,14 +125,19 @@ class TestPredict:
 
     def test_the_whole_hostile_corpus_gives_a_line_each(self, home: Path, tmp_path: Path) -> None:
         small = {name: data for name, data in corpus().items() if len(data) < 1_000_000}
-        folder = unpacked(tmp_path / "in", {f"{i:03} {name}": data for i, (name, data) in enumerate(small.items())})
+        folder = unpacked(
+            tmp_path / "in",
+            {f"{i:03} {name}": data for i, (name, data) in enumerate(small.items())},
+        )
         lines = records(run("predict", folder, "--format", "jsonl"))
         # An archive in a folder is opened only where its name ends in .zip.
         assert len(lines) == len(small)
         assert {line["status"] for line in lines} == {"ok", "error"}
 
     def test_a_path_to_nothing_fails_and_leaves_no_file(self, home: Path, tmp_path: Path) -> None:
-        result = run("predict", "nowhere.png", "--output", tmp_path / "out.csv", error=NotFoundError)
+        result = run(
+            "predict", "nowhere.png", "--output", tmp_path / "out.csv", error=NotFoundError
+        )
         assert "'nowhere.png'" in str(result.exception)
         assert not (tmp_path / "out.csv").exists()
 
@@ -135,7 +148,9 @@ class TestPredict:
     def test_no_model_fails(self, home: Path, tmp_path: Path) -> None:
         unpacked(tmp_path, {"1.png": PNG})
         (home / "models" / "champion.json").unlink()
-        assert "none is cached" in str(run("predict", tmp_path / "1.png", error=NoModelError).exception)
+        assert "none is cached" in str(
+            run("predict", tmp_path / "1.png", error=NoModelError).exception
+        )
 
     def test_an_output_file_that_cannot_be_written_fails(self, home: Path, tmp_path: Path) -> None:
         unpacked(tmp_path, {"1.png": PNG})
@@ -143,17 +158,21 @@ class TestPredict:
             run("predict", tmp_path / "1.png", "--output", tmp_path, error=MedloopError).exception
         )
 
-    def test_a_bad_file_alone_is_no_failure_of_the_command(self, home: Path, tmp_path: Path) -> None:
+    def test_a_bad_file_alone_is_no_failure_of_the_command(
+        self, home: Path, tmp_path: Path
+    ) -> None:
         unpacked(tmp_path, {"1.png": b"rubbish"})
         assert "error" in run("predict", tmp_path / "1.png").stdout
 
     def test_a_reader_that_has_seen_enough_is_no_failure(self, home: Path, tmp_path: Path) -> None:
         unpacked(tmp_path, {f"in/{i:05}.png": PNG for i in range(3000)})
-        command = (
-            f"{sys.executable} -m medloop.cli predict {tmp_path}/in --format jsonl | head -1; exit ${{PIPESTATUS[0]}}"
-        )
+        command = f"{sys.executable} -m medloop.cli predict {tmp_path}/in --format jsonl | head -1; exit ${{PIPESTATUS[0]}}"
         done = subprocess.run(
-            ["bash", "-c", command], capture_output=True, text=True, check=False, env=dict(os.environ)
+            ["bash", "-c", command],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=dict(os.environ),
         )
         assert done.returncode == 0, done.stderr
         assert len(done.stdout.splitlines()) == 1
@@ -174,10 +193,14 @@ class TestOutput:
 
         return Answer(path, Predictor(exported(**metadata)).predict([photo()])[0])
 
-    @pytest.mark.parametrize("name", ["=cmd|'/C calc'!A0", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1"])
+    @pytest.mark.parametrize(
+        "name", ["=cmd|'/C calc'!A0", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1"]
+    )
     def test_csv_runs_no_formula(self, name: str) -> None:
         labels = (name, "b")
-        text = self.printed(Format.CSV, self.answer(name, labels=labels), Answer(name, None, name), labels=labels)
+        text = self.printed(
+            Format.CSV, self.answer(name, labels=labels), Answer(name, None, name), labels=labels
+        )
         assert text.count("\n") == 3
         header, good, bad = csv.reader(io.StringIO(text, newline=""))
         assert header[-1] == "p(b)"
@@ -214,7 +237,8 @@ class TestCorrect:
     def test_without_s3_it_is_saved_here(self, home: Path, tmp_path: Path) -> None:
         unpacked(tmp_path, {"1.png": PNG})
         assert (
-            run("correct", tmp_path / "1.png", "--label", "Hand", "--no-wait").stdout == "saved here, will be stored\n"
+            run("correct", tmp_path / "1.png", "--label", "Hand", "--no-wait").stdout
+            == "saved here, will be stored\n"
         )
         assert Outbox(home / OUTBOX_FILE).status().pending == 1
         again = run("correct", tmp_path / "1.png", "--label", "Hand", "--no-wait")
@@ -223,25 +247,47 @@ class TestCorrect:
 
     def test_none_of_these_is_a_correction(self, home: Path, tmp_path: Path) -> None:
         unpacked(tmp_path, {"1.png": PNG})
-        run("correct", tmp_path / "1.png", "--label", "none", "--note", "a cat", "--as", "eve", "--no-wait")
+        run(
+            "correct",
+            tmp_path / "1.png",
+            "--label",
+            "none",
+            "--note",
+            "a cat",
+            "--as",
+            "eve",
+            "--no-wait",
+        )
         assert Outbox(home / OUTBOX_FILE).status().pending == 1
 
     @pytest.mark.parametrize("label", ["hand", "Hnad", "", "None"])
-    def test_a_label_that_is_no_class_is_refused(self, home: Path, tmp_path: Path, label: str) -> None:
+    def test_a_label_that_is_no_class_is_refused(
+        self, home: Path, tmp_path: Path, label: str
+    ) -> None:
         unpacked(tmp_path, {"1.png": PNG})
-        result = run("correct", tmp_path / "1.png", "--label", label, "--no-wait", error=MedloopError)
-        assert "give one of AbdomenCT, BreastMRI, CXR, ChestCT, Hand, HeadCT, or none" in str(result.exception)
+        result = run(
+            "correct", tmp_path / "1.png", "--label", label, "--no-wait", error=MedloopError
+        )
+        assert "give one of AbdomenCT, BreastMRI, CXR, ChestCT, Hand, HeadCT, or none" in str(
+            result.exception
+        )
         assert Outbox(home / OUTBOX_FILE).status().pending == 0
 
-    def test_without_a_model_the_data_set_knows_the_classes(self, home: Path, tmp_path: Path) -> None:
+    def test_without_a_model_the_data_set_knows_the_classes(
+        self, home: Path, tmp_path: Path
+    ) -> None:
         unpacked(tmp_path, {"1.png": PNG})
         (home / "models" / "champion.json").unlink()
         run("correct", tmp_path / "1.png", "--label", "Hand", "--no-wait")
         run("correct", tmp_path / "1.png", "--label", "Knee", "--no-wait", error=MedloopError)
 
-    def test_a_picture_that_may_name_a_patient_needs_a_person(self, home: Path, tmp_path: Path) -> None:
+    def test_a_picture_that_may_name_a_patient_needs_a_person(
+        self, home: Path, tmp_path: Path
+    ) -> None:
         unpacked(tmp_path, {"1.dcm": dicom(photo(), BurnedInAnnotation="YES")})
-        result = run("correct", tmp_path / "1.dcm", "--label", "Hand", "--no-wait", error=MedloopError)
+        result = run(
+            "correct", tmp_path / "1.dcm", "--label", "Hand", "--no-wait", error=MedloopError
+        )
         assert "add --yes" in str(result.exception)
         assert "names no patient" in result.stderr
         run("correct", tmp_path / "1.dcm", "--label", "Hand", "--no-wait", "--yes")

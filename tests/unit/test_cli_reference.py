@@ -10,7 +10,9 @@ SCRIPT = Path(__file__).parents[2] / "scripts/cli_reference.py"
 
 
 def check(*page: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(SCRIPT), "--check", *page], capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), "--check", *page], capture_output=True, text=True, timeout=60
+    )
 
 
 def test_the_reference_in_the_repository_is_up_to_date():

@@ -25,7 +25,9 @@ def hues() -> Image.Image:
 
 
 def tinted(red: float, green: float, blue: float) -> Image.Image:
-    return Image.merge("RGB", [GREY.point(lambda v, f=factor: int(v * f)) for factor in (red, green, blue)])
+    return Image.merge(
+        "RGB", [GREY.point(lambda v, f=factor: int(v * f)) for factor in (red, green, blue)]
+    )
 
 
 def with_marks() -> Image.Image:
@@ -60,7 +62,9 @@ def test_a_grey_picture_is_not_however_it_is_stored(kind: str, mode: str) -> Non
     assert WARNING not in image.warnings
 
 
-@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"exif": upright()}])
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"subsampling": 0}, {"exif": upright()}]
+)
 @pytest.mark.parametrize("mode", ["RGB", "CMYK"])
 def test_no_way_through_a_jpeg_misses_it(mode: str, options: dict[str, object]) -> None:
     assert decode(saved(hues().convert(mode), "JPEG", **options)).in_colour
@@ -68,10 +72,14 @@ def test_no_way_through_a_jpeg_misses_it(mode: str, options: dict[str, object]) 
 
 
 @pytest.mark.parametrize(
-    ("name", "coloured"), [("SC_rgb_rle.dcm", True), ("SC_rgb_rle_16bit.dcm", True), ("CT_small.dcm", False)]
+    ("name", "coloured"),
+    [("SC_rgb_rle.dcm", True), ("SC_rgb_rle_16bit.dcm", True), ("CT_small.dcm", False)],
 )
 def test_a_dicom_file_is_by_its_pixels(name: str, coloured: bool) -> None:
-    assert decode(Path(get_testdata_file(name, download=False) or "").read_bytes()).in_colour is coloured
+    assert (
+        decode(Path(get_testdata_file(name, download=False) or "").read_bytes()).in_colour
+        is coloured
+    )
 
 
 @pytest.mark.parametrize("tint", [(1.0, 0.95, 0.85), (0.85, 0.93, 1.0), (0.92, 1.0, 0.94)])

@@ -30,7 +30,8 @@ def test_there_are_at_least_forty() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["jpeg", "gaussian_noise", "gaussian_blur", "darker", "rotate", "occlusion", "low_resolution"]
+    "name",
+    ["jpeg", "gaussian_noise", "gaussian_blur", "darker", "rotate", "occlusion", "low_resolution"],
 )
 def test_severity_means_further_from_the_original(name: str, images: np.ndarray) -> None:
     errors = [np.abs(corrupt(images, name, s).astype(float) - images).mean() for s in SEVERITIES]

@@ -37,9 +37,26 @@ def test_connections_win_over_the_environment(connection, monkeypatch: pytest.Mo
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "environment-key")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://environment:5000")
     s3 = {"bucket_name": "corrections"}
-    extra = {"endpoint_url": "http://s3:8333", "region_name": "eu-central-1", "service_config": {"s3": s3}}
-    connection("aws_default", conn_type="aws", login="connection-key", password="connection-secret", extra=extra)
-    connection("mlflow_default", conn_type="http", host="mlflow", port=5001, login="me", password="mlflow-secret")
+    extra = {
+        "endpoint_url": "http://s3:8333",
+        "region_name": "eu-central-1",
+        "service_config": {"s3": s3},
+    }
+    connection(
+        "aws_default",
+        conn_type="aws",
+        login="connection-key",
+        password="connection-secret",
+        extra=extra,
+    )
+    connection(
+        "mlflow_default",
+        conn_type="http",
+        host="mlflow",
+        port=5001,
+        login="me",
+        password="mlflow-secret",
+    )
 
     found = settings()
 
@@ -62,13 +79,17 @@ def test_without_connections_the_environment_counts(monkeypatch: pytest.MonkeyPa
     assert found.mlflow_tracking_uri == "http://environment:5000"
 
 
-def test_airflows_own_empty_aws_connection_changes_nothing(connection, monkeypatch: pytest.MonkeyPatch):
+def test_airflows_own_empty_aws_connection_changes_nothing(
+    connection, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "environment-key")
     connection("aws_default", conn_type="aws")
     assert settings().aws_access_key_id.get_secret_value() == "environment-key"
 
 
-def test_a_connection_without_bucket_takes_the_one_that_is_set(connection, monkeypatch: pytest.MonkeyPatch):
+def test_a_connection_without_bucket_takes_the_one_that_is_set(
+    connection, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("MEDLOOP_S3_BUCKET", "from-environment")
     connection("aws_default", conn_type="aws", login="connection-key", password="connection-secret")
     assert settings().s3_bucket == "from-environment"
@@ -78,7 +99,10 @@ def test_a_connection_without_bucket_takes_the_one_that_is_set(connection, monke
     ("fields", "address"),
     [
         ({"host": "mlflow.example", "schema": "https"}, "https://mlflow.example"),
-        ({"host": "https://dagshub.com/me/project.mlflow/"}, "https://dagshub.com/me/project.mlflow"),
+        (
+            {"host": "https://dagshub.com/me/project.mlflow/"},
+            "https://dagshub.com/me/project.mlflow",
+        ),
         ({"host": "http://10.0.0.1", "port": 5000}, "http://10.0.0.1:5000"),
     ],
 )
@@ -88,17 +112,36 @@ def test_mlflow_addresses_in_their_usual_shapes(connection, fields, address):
 
 
 def test_a_password_alone_is_a_token(connection):
-    connection("mlflow_default", conn_type="http", host="https://dagshub.com/me/p.mlflow", password="dagshub-token")
+    connection(
+        "mlflow_default",
+        conn_type="http",
+        host="https://dagshub.com/me/p.mlflow",
+        password="dagshub-token",
+    )
     found = settings()
-    assert (found.mlflow_username, found.mlflow_password.get_secret_value()) == ("token", "dagshub-token")
+    assert (found.mlflow_username, found.mlflow_password.get_secret_value()) == (
+        "token",
+        "dagshub-token",
+    )
 
 
-def test_secrets_for_another_server_are_not_sent_to_the_connection(connection, monkeypatch: pytest.MonkeyPatch):
-    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "DAGSHUB_USER_TOKEN"):
+def test_secrets_for_another_server_are_not_sent_to_the_connection(
+    connection, monkeypatch: pytest.MonkeyPatch
+):
+    for name in (
+        "MLFLOW_TRACKING_USERNAME",
+        "MLFLOW_TRACKING_PASSWORD",
+        "MLFLOW_TRACKING_TOKEN",
+        "DAGSHUB_USER_TOKEN",
+    ):
         monkeypatch.setenv(name, "for-another-server")
     connection("mlflow_default", conn_type="http", host="http://mlflow:5000")
     found = settings()
-    assert (found.mlflow_username, found.mlflow_password, found.mlflow_tracking_token) == (None, None, None)
+    assert (found.mlflow_username, found.mlflow_password, found.mlflow_tracking_token) == (
+        None,
+        None,
+        None,
+    )
 
 
 def test_an_mlflow_connection_without_host_is_named(connection):
@@ -117,7 +160,9 @@ def test_the_variable_holds_other_settings(monkeypatch: pytest.MonkeyPatch):
     ("value", "complaint"),
     [("{broken", "JSON"), ("[1]", "is a list"), ('{"mim_new": 1}', "called mim_new")],
 )
-def test_a_broken_variable_is_said_and_not_ignored(monkeypatch: pytest.MonkeyPatch, value: str, complaint: str):
+def test_a_broken_variable_is_said_and_not_ignored(
+    monkeypatch: pytest.MonkeyPatch, value: str, complaint: str
+):
     monkeypatch.setenv("AIRFLOW_VAR_MEDLOOP", value)
     with pytest.raises(SettingsError, match=f"Variable medloop .*{complaint}"):
         settings()

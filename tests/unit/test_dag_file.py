@@ -70,13 +70,27 @@ def watch(parsed: dict[str, Any]) -> dict[str, Any]:
 
 def test_it_parses_and_so_does_nothing_beside_it(parsed):
     assert parsed["errors"] == {}
-    assert [Path(file).name for file in parsed["files"]] == ["medloop_watch.py", "medloop_weekly_retrain.py"]
+    assert [Path(file).name for file in parsed["files"]] == [
+        "medloop_watch.py",
+        "medloop_weekly_retrain.py",
+    ]
 
 
 def test_parsing_loads_next_to_nothing_of_medloop_and_no_heavy_library(parsed):
     """What makes it quick: the DAG processor does it every few seconds."""
     assert parsed["own"] == ["medloop", "medloop.dags", "medloop.dags.failures", "medloop.errors"]
-    heavy = {"torch", "mlflow", "obstore", "onnxruntime", "boto3", "botocore", "pandas", "scipy", "PIL", "pyarrow"}
+    heavy = {
+        "torch",
+        "mlflow",
+        "obstore",
+        "onnxruntime",
+        "boto3",
+        "botocore",
+        "pandas",
+        "scipy",
+        "PIL",
+        "pyarrow",
+    }
     assert not heavy & set(parsed["imported"])
 
 
@@ -100,7 +114,9 @@ def test_people_find_documentation_owner_and_tags(weekly):
 
 def test_every_parameter_is_explained_in_the_form(weekly):
     assert weekly["params"].keys() == {"force", "min_new", "engine"}
-    assert all(param["schema"]["title"] and param["description"] for param in weekly["params"].values())
+    assert all(
+        param["schema"]["title"] and param["description"] for param in weekly["params"].values()
+    )
 
 
 def test_people_are_told_of_any_failure_and_of_a_promotion(weekly):

@@ -56,7 +56,10 @@ def test_a_promotion_comes_by_e_mail(mailbox: Mailbox) -> None:
     (message,) = mailbox.messages
     assert mailbox.recipients == [ADDRESS]
     assert (message["To"], message["From"]) == (ADDRESS, "medloop@clinic.example")
-    assert message["Subject"] == "medloop: version 4 of medical-mnist is the champion now, in place of version 3"
+    assert (
+        message["Subject"]
+        == "medloop: version 4 of medical-mnist is the champion now, in place of version 3"
+    )
     body = message.get_body().get_content()
     assert "scheduled__2026-11-23" in body
     assert "http://airflow.example/log?a=1&amp;b=2" in body
@@ -65,7 +68,9 @@ def test_a_promotion_comes_by_e_mail(mailbox: Mailbox) -> None:
 def test_a_failure_of_several_lines_has_one_subject_line_and_runs_nothing(mailbox: Mailbox) -> None:
     notify(end_of_task("train", exception="S3 says:\n<b>no</b>\n" + "x" * 500))
     (message,) = mailbox.messages
-    assert message["Subject"].startswith("medloop: train failed in scheduled__2026-11-23: S3 says: <b>no</b> xxx")
+    assert message["Subject"].startswith(
+        "medloop: train failed in scheduled__2026-11-23: S3 says: <b>no</b> xxx"
+    )
     assert len(message["Subject"]) <= 200
     assert "&lt;b&gt;no&lt;/b&gt;" in message.get_body().get_content()
 
@@ -81,7 +86,9 @@ def test_a_webhook_that_refuses_does_not_keep_the_e_mail_back(
     with Webhook() as hook:
         hook.status = 500
         monkeypatch.setenv("MEDLOOP_NOTIFY_WEBHOOK", hook.url)
-        notify(end_of_task("medloop_watch", rolled_back=("4", "3"), reason="people correct it more"))
+        notify(
+            end_of_task("medloop_watch", rolled_back=("4", "3"), reason="people correct it more")
+        )
     assert len(hook.received) == 1
     (message,) = mailbox.messages
     assert message["Subject"] == (

@@ -63,7 +63,12 @@ def test_groups_come_from_the_option_then_from_inside_then_from_the_pixels(tmp_p
     table = tmp_path / "mine.csv"
     table.write_text("file,group\nHand/1.JPEG,10\nHand/2.png,20\nCXR/1.tif,30\nCXR/2.BMP,30\n")
     assert read_dataset(path).dataset.groups.tolist() == [2, 3, 1, 1]
-    assert read_dataset(path, options=ImportOptions(groups=table)).dataset.groups.tolist() == [30, 30, 10, 20]
+    assert read_dataset(path, options=ImportOptions(groups=table)).dataset.groups.tolist() == [
+        30,
+        30,
+        10,
+        20,
+    ]
     computed = read_dataset(zipped(tmp_path / "b.zip", FILES))
     assert computed.groups_from == "computed"
     assert len(set(computed.dataset.groups)) == 4
@@ -72,7 +77,11 @@ def test_groups_come_from_the_option_then_from_inside_then_from_the_pixels(tmp_p
 def test_progress_reaches_the_end_of_each_stage(tmp_path: Path) -> None:
     seen: list[tuple[str, int, int]] = []
     read_dataset(zipped(tmp_path / "a.zip", FILES), progress=lambda *step: seen.append(step))
-    assert seen == [("Reading images", 4, 4), ("Finding near-duplicates", 1, 2), ("Finding near-duplicates", 2, 2)]
+    assert seen == [
+        ("Reading images", 4, 4),
+        ("Finding near-duplicates", 1, 2),
+        ("Finding near-duplicates", 2, 2),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +94,11 @@ def test_paths_that_lead_out_of_a_zip_are_refused(tmp_path: Path, name: str, sen
 
 
 def test_zip_bombs_are_refused_before_anything_is_unpacked(tmp_path: Path) -> None:
-    bomb = zipped(tmp_path / "bomb.zip", {**FILES, "Hand/b.png": bytes(50 * 2**20)}, compression=zipfile.ZIP_DEFLATED)
+    bomb = zipped(
+        tmp_path / "bomb.zip",
+        {**FILES, "Hand/b.png": bytes(50 * 2**20)},
+        compression=zipfile.ZIP_DEFLATED,
+    )
     with pytest.raises(DatasetError, match="bomb"):
         read_dataset(bomb)
     many = {f"Hand/{i}.png": bytes(2**20 - 1) for i in range(20)}
@@ -165,7 +178,11 @@ def test_a_medmnist_file_is_read_whole_and_named(tmp_path: Path, colour: bool) -
 def test_colour_becomes_grey_as_pil_does_it(tmp_path: Path) -> None:
     path = medmnist(tmp_path / "set.npz", colour=True)
     with np.load(path) as arrays:
-        expected = Image.fromarray(arrays["train_images"][0]).convert("L").resize((64, 64), Image.Resampling.BILINEAR)
+        expected = (
+            Image.fromarray(arrays["train_images"][0])
+            .convert("L")
+            .resize((64, 64), Image.Resampling.BILINEAR)
+        )
     dataset = read_dataset(path).dataset
     assert np.array_equal(dataset.images[dataset.names.index("train/000000")], np.asarray(expected))
 
@@ -185,7 +202,9 @@ def test_what_is_no_single_label_set_of_pictures_is_refused(
     tmp_path: Path, changes: dict[str, np.ndarray], labels: tuple[str, ...], sentence: str
 ) -> None:
     with pytest.raises(DatasetError, match=sentence):
-        read_dataset(medmnist(tmp_path / "set.npz", **changes), options=ImportOptions(labels=labels))
+        read_dataset(
+            medmnist(tmp_path / "set.npz", **changes), options=ImportOptions(labels=labels)
+        )
 
 
 def test_an_npz_with_a_pickle_is_refused_and_not_executed(tmp_path: Path) -> None:
@@ -197,7 +216,9 @@ def test_an_npz_with_a_pickle_is_refused_and_not_executed(tmp_path: Path) -> Non
             return (Path.touch, (ran,))
 
     path = tmp_path / "evil.npz"
-    np.savez(path, train_images=np.array([Evil()], dtype=object), train_labels=np.zeros((1, 1), np.uint8))
+    np.savez(
+        path, train_images=np.array([Evil()], dtype=object), train_labels=np.zeros((1, 1), np.uint8)
+    )
     with pytest.raises(DatasetError, match="without pickles"):
         read_dataset(path)
     assert not ran.exists()

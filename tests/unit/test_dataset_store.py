@@ -16,11 +16,16 @@ from medloop.stores.objects import ObjectStore
 @pytest.fixture
 def imported(tmp_path: Path) -> tuple[DatasetStore, Dataset]:
     store = DatasetStore(tmp_path / "home", ObjectStore.in_memory())
-    return store, store.import_path(zipped(tmp_path / "archive.zip", FILES), note="from the archive").dataset
+    return store, store.import_path(
+        zipped(tmp_path / "archive.zip", FILES), note="from the archive"
+    ).dataset
 
 
 def same(a: Dataset, b: Dataset) -> bool:
-    arrays = all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ("images", "targets", "groups"))
+    arrays = all(
+        np.array_equal(getattr(a, name), getattr(b, name))
+        for name in ("images", "targets", "groups")
+    )
     return arrays and (a.id, a.labels, a.names) == (b.id, b.labels, b.names)
 
 
@@ -51,7 +56,9 @@ def test_importing_twice_keeps_one(imported: tuple[DatasetStore, Dataset], tmp_p
     assert not list((tmp_path / "home" / "datasets").glob("*.part"))
 
 
-def test_another_machine_gets_what_was_published(imported: tuple[DatasetStore, Dataset], tmp_path: Path) -> None:
+def test_another_machine_gets_what_was_published(
+    imported: tuple[DatasetStore, Dataset], tmp_path: Path
+) -> None:
     store, dataset = imported
     assert store.publish(dataset) is True
     assert store.publish(dataset) is False
@@ -78,10 +85,14 @@ def test_a_publication_that_broke_off_is_completed(imported: tuple[DatasetStore,
     store._objects.delete(f"datasets/{dataset.id}/manifest.json")
     store._objects.delete(f"datasets/{dataset.id}/table.npz")
     assert store.publish(dataset) is True
-    assert json.loads(store._objects.get(f"datasets/{dataset.id}/manifest.json"))["id"] == dataset.id
+    assert (
+        json.loads(store._objects.get(f"datasets/{dataset.id}/manifest.json"))["id"] == dataset.id
+    )
 
 
-def test_damage_is_noticed_here_and_on_s3(imported: tuple[DatasetStore, Dataset], tmp_path: Path) -> None:
+def test_damage_is_noticed_here_and_on_s3(
+    imported: tuple[DatasetStore, Dataset], tmp_path: Path
+) -> None:
     store, dataset = imported
     store.publish(dataset)
     file = tmp_path / "home" / "datasets" / f"{dataset.id}.npz"

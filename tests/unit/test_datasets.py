@@ -16,7 +16,10 @@ from medloop.stores.datasets import SAMPLE, bundled_sample, sample_file
 
 
 def build(names: list[str], *, seed: int = 0, groups: list[int] | None = None) -> Dataset:
-    by_name = {n: np.random.default_rng([seed, *n.encode()]).integers(0, 256, (64, 64), np.uint8) for n in names}
+    by_name = {
+        n: np.random.default_rng([seed, *n.encode()]).integers(0, 256, (64, 64), np.uint8)
+        for n in names
+    }
     return Dataset.build(
         images=np.stack([by_name[name] for name in names]),
         classes=[name.split("/")[0] for name in names],
@@ -32,19 +35,27 @@ def test_labels_have_one_order_whatever_order_the_files_come_in() -> None:
     """The published system numbered CXR and ChestCT one way in training and the other way in serving."""
     dataset, shuffled = build(NAMES), build(NAMES[::-1])
     assert dataset.labels == ("CXR", "ChestCT", "Hand")
-    assert [dataset.labels[target] for target in dataset.targets] == [name.split("/")[0] for name in dataset.names]
+    assert [dataset.labels[target] for target in dataset.targets] == [
+        name.split("/")[0] for name in dataset.names
+    ]
     assert shuffled.id == dataset.id
     assert np.array_equal(shuffled.images, dataset.images)
 
 
 def test_any_change_of_content_changes_the_id() -> None:
-    ids = {build(NAMES).id, build(NAMES, seed=1).id, build(NAMES, groups=[1, 2, 3, 4]).id, build(NAMES[:3]).id}
+    ids = {
+        build(NAMES).id,
+        build(NAMES, seed=1).id,
+        build(NAMES, groups=[1, 2, 3, 4]).id,
+        build(NAMES[:3]).id,
+    }
     ids.add(build([*NAMES[:3], "Hand/3"]).id)
     assert len(ids) == 5
 
 
 @pytest.mark.parametrize(
-    ("names", "sentence"), [(["Hand/1", "Hand/2"], "two classes or more"), (["Hand/1", "CXR/1", "CXR/1"], "same name")]
+    ("names", "sentence"),
+    [(["Hand/1", "Hand/2"], "two classes or more"), (["Hand/1", "CXR/1", "CXR/1"], "same name")],
 )
 def test_a_data_set_of_no_use_is_refused(names: list[str], sentence: str) -> None:
     with pytest.raises(DatasetError, match=sentence):
@@ -71,7 +82,9 @@ def test_only_the_first_of_exact_duplicates_is_scored() -> None:
 
 def test_the_quick_jpeg_path_gives_what_decode_gives_and_leaves_it_the_rest() -> None:
     with sample_file() as path, zipfile.ZipFile(path) as archive:
-        data = archive.read("Hand/000005.jpeg") if "Hand/000005.jpeg" in archive.namelist() else None
+        data = (
+            archive.read("Hand/000005.jpeg") if "Hand/000005.jpeg" in archive.namelist() else None
+        )
         data = data or archive.read(archive.namelist()[0])
     pixels = plain_jpeg(data)
     assert pixels is not None
@@ -102,7 +115,10 @@ def test_the_sample_cannot_be_changed_by_accident() -> None:
 
 
 def test_the_summary_counts_each_image_once() -> None:
-    dataset = build([f"{label}/{i}" for label in ("a", "b") for i in range(30)], groups=[i // 2 for i in range(60)])
+    dataset = build(
+        [f"{label}/{i}" for label in ("a", "b") for i in range(30)],
+        groups=[i // 2 for i in range(60)],
+    )
     for summary in summarise(dataset):
         assert (summary.images, summary.groups) == (30, 15)
         assert summary.train + summary.validation + summary.test == 30

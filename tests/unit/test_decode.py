@@ -31,7 +31,9 @@ def test_a_lossless_file_gives_back_its_pixels(kind: str) -> None:
     assert image.sha256 == content_sha256(GREY)
 
 
-@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 95}, {"subsampling": 0}])
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"quality": 95}, {"subsampling": 0}]
+)
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
 def test_a_jpeg_looks_as_it_did(mode: str, options: dict[str, object]) -> None:
     image = decode(saved(Image.fromarray(GREY).convert(mode), "JPEG", **options))
@@ -85,7 +87,11 @@ def test_a_picture_stands_as_exif_says(kind: str, orientation: int) -> None:
     upright = np.zeros((32, 64), np.uint8)
     upright[:8, :8] = 255
     undo = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]  # what the camera did
-    stored = Image.fromarray(upright) if undo is None else Image.fromarray(upright).transpose(Image.Transpose(undo))
+    stored = (
+        Image.fromarray(upright)
+        if undo is None
+        else Image.fromarray(upright).transpose(Image.Transpose(undo))
+    )
     exif = Image.Exif()
     exif[0x0112] = orientation
     pixels = decode(saved(stored.convert("RGB"), kind, exif=exif, quality=100)).pixels
@@ -96,10 +102,14 @@ def test_a_picture_stands_as_exif_says(kind: str, orientation: int) -> None:
 
 class TestSixteenBits:
     def test_eight_bits_that_were_widened_are_narrowed_exactly(self) -> None:
-        np.testing.assert_array_equal(decode(saved(Image.fromarray(GREY.astype(np.uint16) * 257), "PNG")).pixels, GREY)
+        np.testing.assert_array_equal(
+            decode(saved(Image.fromarray(GREY.astype(np.uint16) * 257), "PNG")).pixels, GREY
+        )
 
     def test_eight_bits_in_a_wide_file_are_taken_as_they_are(self) -> None:
-        np.testing.assert_array_equal(decode(saved(Image.fromarray(GREY.astype(np.uint16)), "TIFF")).pixels, GREY)
+        np.testing.assert_array_equal(
+            decode(saved(Image.fromarray(GREY.astype(np.uint16)), "TIFF")).pixels, GREY
+        )
 
     def test_twelve_bits_fill_the_range_whatever_a_dead_pixel_says(self) -> None:
         deep = GREY.astype(np.uint16) * 16
@@ -215,7 +225,11 @@ def test_decoding_an_ordinary_picture_imports_neither_pydicom_nor_torch() -> Non
         "print(json.dumps([m for m in ('pydicom', 'torch', 'mlflow') if m in sys.modules]))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], input=honest()["PNG"], capture_output=True, check=True, env=dict(os.environ)
+        [sys.executable, "-c", code],
+        input=honest()["PNG"],
+        capture_output=True,
+        check=True,
+        env=dict(os.environ),
     )
     assert json.loads(done.stdout) == []
 
@@ -223,7 +237,9 @@ def test_decoding_an_ordinary_picture_imports_neither_pydicom_nor_torch() -> Non
 def test_no_warning_of_a_library_reaches_the_user() -> None:
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("default")
-        raster_quiet = __import__("medloop.core.raster", fromlist=["_quieten_pillow"])._quieten_pillow
+        raster_quiet = __import__(
+            "medloop.core.raster", fromlist=["_quieten_pillow"]
+        )._quieten_pillow
         raster_quiet.cache_clear()
         with pytest.raises(DecodeError):
             decode(png(10_000, 10_000))
@@ -235,7 +251,9 @@ class TestBurntIn:
         from PIL import ImageDraw, ImageFont
 
         y, x = np.mgrid[:512, :512]
-        body = np.where((x - 256) ** 2 + (y - 256) ** 2 < 200**2, 90 + 40 * np.sin(x / 40), 8).astype(np.uint8)
+        body = np.where(
+            (x - 256) ** 2 + (y - 256) ** 2 < 200**2, 90 + 40 * np.sin(x / 40), 8
+        ).astype(np.uint8)
         image = Image.fromarray(body)
         ImageDraw.Draw(image).text(at, text, fill=255, font=ImageFont.load_default(size))
         return np.asarray(image)
@@ -244,7 +262,10 @@ class TestBurntIn:
     def test_a_name_in_a_corner_is_pointed_out(self, at: tuple[int, int]) -> None:
         pixels = self.written("DOE^JANE 1957-03-02", at)
         regions = burnt_in.text_regions(pixels)
-        assert any(abs(r.top - at[1]) < 24 and r.left < at[0] + 150 and r.left + r.width > at[0] for r in regions)
+        assert any(
+            abs(r.top - at[1]) < 24 and r.left < at[0] + 150 and r.left + r.width > at[0]
+            for r in regions
+        )
         image = decode(saved(Image.fromarray(pixels), "PNG"))
         assert "text near the border" in image.warnings[0]
         assert (image.needs_clearance, image.text_regions) == (True, regions)
@@ -257,7 +278,9 @@ class TestBurntIn:
         assert burnt_in.text_regions(np.zeros((512, 512), np.uint8)) == ()
 
     def test_large_pictures_are_measured_in_their_own_pixels(self) -> None:
-        large = np.asarray(Image.fromarray(self.written("DOE^JANE 1957-03-02", (300, 480))).resize((2048, 2048)))
+        large = np.asarray(
+            Image.fromarray(self.written("DOE^JANE 1957-03-02", (300, 480))).resize((2048, 2048))
+        )
         regions = burnt_in.text_regions(large)
         assert any(1880 < r.top < 2000 and 1100 < r.left < 1500 for r in regions)
 

@@ -12,7 +12,14 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 from pydicom.sequence import Sequence
-from pydicom.uid import JPEG2000Lossless, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
+from pydicom.uid import (
+    JPEG2000Lossless,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 from tests.hostile.corpus import PATIENT, dicom, honest, photo
 
 from medloop.core.decode import decode
@@ -46,7 +53,9 @@ SAME_PICTURE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "twin"), [(name, twin) for name, twins in SAME_PICTURE.items() for twin in twins])
+@pytest.mark.parametrize(
+    ("name", "twin"), [(name, twin) for name, twins in SAME_PICTURE.items() for twin in twins]
+)
 def test_a_picture_is_the_same_however_it_is_packed(name: str, twin: str) -> None:
     np.testing.assert_array_equal(decode(shipped(name)).pixels, decode(shipped(twin)).pixels)
 
@@ -63,7 +72,14 @@ def test_colours_look_the_same_however_they_are_coded(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["JPGExtended.dcm", "JPEG2000.dcm", "693_J2KI.dcm", "J2K_pixelrep_mismatch.dcm", "image_dfl.dcm"]
+    "name",
+    [
+        "JPGExtended.dcm",
+        "JPEG2000.dcm",
+        "693_J2KI.dcm",
+        "J2K_pixelrep_mismatch.dcm",
+        "image_dfl.dcm",
+    ],
 )
 def test_other_syntaxes_give_a_picture(name: str) -> None:
     pixels = decode(shipped(name)).pixels
@@ -72,13 +88,19 @@ def test_other_syntaxes_give_a_picture(name: str) -> None:
 
 
 @pytest.mark.parametrize("bits", [8, 12, 16])
-@pytest.mark.parametrize("syntax", [JPEGLosslessSV1, JPEGLossless, JPEGLSLossless, JPEG2000Lossless, RLELossless])
+@pytest.mark.parametrize(
+    "syntax", [JPEGLosslessSV1, JPEGLossless, JPEGLSLossless, JPEG2000Lossless, RLELossless]
+)
 @pytest.mark.parametrize("signed", [False, True])
 def test_lossless_compression_loses_nothing(syntax: str, bits: int, signed: bool) -> None:
-    stored = (GREY.astype(np.int32) * (1 << (bits - 8))).astype(np.uint8 if bits == 8 else np.uint16)
+    stored = (GREY.astype(np.int32) * (1 << (bits - 8))).astype(
+        np.uint8 if bits == 8 else np.uint16
+    )
     if syntax in (JPEGLosslessSV1, JPEGLossless):
         predictor = 1 if syntax == JPEGLosslessSV1 else 4
-        stream = imagecodecs.jpeg8_encode(stored, lossless=True, bitspersample=bits, predictor=predictor)
+        stream = imagecodecs.jpeg8_encode(
+            stored, lossless=True, bitspersample=bits, predictor=predictor
+        )
     elif syntax == JPEGLSLossless:
         stream = imagecodecs.jpegls_encode(stored)
     elif syntax == JPEG2000Lossless:
@@ -95,36 +117,69 @@ def test_lossless_compression_loses_nothing(syntax: str, bits: int, signed: bool
 
 
 def rle(stored: np.ndarray) -> bytes:
-    planes = [plane.tobytes() for plane in np.moveaxis(stored.view(np.uint8).reshape(*stored.shape, -1), -1, 0)[::-1]]
+    planes = [
+        plane.tobytes()
+        for plane in np.moveaxis(stored.view(np.uint8).reshape(*stored.shape, -1), -1, 0)[::-1]
+    ]
     segments = [
-        b"".join(bytes([len(part) - 1]) + part for part in (plane[i : i + 128] for i in range(0, len(plane), 128)))
+        b"".join(
+            bytes([len(part) - 1]) + part
+            for part in (plane[i : i + 128] for i in range(0, len(plane), 128))
+        )
         for plane in planes
     ]
     segments = [segment + b"\0" * (len(segment) % 2) for segment in segments]
     starts = [64 + sum(map(len, segments[:i])) for i in range(len(segments))]
-    return np.array([len(segments), *starts, *[0] * (15 - len(starts))], "<u4").tobytes() + b"".join(segments)
+    return np.array(
+        [len(segments), *starts, *[0] * (15 - len(starts))], "<u4"
+    ).tobytes() + b"".join(segments)
 
 
 def test_twelve_bit_jpeg_is_read() -> None:
     stored = GREY.astype(np.uint16) * 16
     stream = imagecodecs.jpeg8_encode(stored, bitspersample=12, level=95)
-    pixels = decode(dicom(stored, syntax=JPEGExtended12Bit, stream=stream, BitsStored=12, HighBit=11)).pixels
-    assert np.abs(pixels.astype(int) - decode(dicom(stored, BitsStored=12, HighBit=11)).pixels).mean() < 3
+    pixels = decode(
+        dicom(stored, syntax=JPEGExtended12Bit, stream=stream, BitsStored=12, HighBit=11)
+    ).pixels
+    assert (
+        np.abs(pixels.astype(int) - decode(dicom(stored, BitsStored=12, HighBit=11)).pixels).mean()
+        < 3
+    )
 
 
 class TestWindows:
     def test_agree_with_pydicom(self) -> None:
         """Against the library's own transforms, which are slower and say no to much that is met in practice."""
-        for function, centre, width in (("LINEAR", 1500, 900), ("LINEAR_EXACT", 1500, 900), ("SIGMOID", 1500, 900)):
+        for function, centre, width in (
+            ("LINEAR", 1500, 900),
+            ("LINEAR_EXACT", 1500, 900),
+            ("SIGMOID", 1500, 900),
+        ):
             data = dicom(
-                DEEP, BitsStored=12, HighBit=11, WindowCenter=centre, WindowWidth=width, VOILUTFunction=function
+                DEEP,
+                BitsStored=12,
+                HighBit=11,
+                WindowCenter=centre,
+                WindowWidth=width,
+                VOILUTFunction=function,
             )
             dataset = dcmread(io.BytesIO(data))
-            expected = apply_voi_lut(apply_modality_lut(dataset.pixel_array, dataset), dataset) / 4095 * 255
+            expected = (
+                apply_voi_lut(apply_modality_lut(dataset.pixel_array, dataset), dataset)
+                / 4095
+                * 255
+            )
             assert np.abs(decode(data).pixels - expected).max() <= 0.51
 
     def test_rescale_comes_first(self) -> None:
-        raw = dicom(DEEP, Modality="CT", RescaleSlope=2, RescaleIntercept=-1024, WindowCenter=1000, WindowWidth=2000)
+        raw = dicom(
+            DEEP,
+            Modality="CT",
+            RescaleSlope=2,
+            RescaleIntercept=-1024,
+            WindowCenter=1000,
+            WindowWidth=2000,
+        )
         direct = dicom(DEEP, WindowCenter=1012, WindowWidth=1000, VOILUTFunction="LINEAR_EXACT")
         assert np.abs(decode(raw).pixels.astype(int) - decode(direct).pixels).max() <= 1
 
@@ -144,7 +199,9 @@ class TestWindows:
         data = dicom(hounsfield + 1024, Modality="CT", RescaleSlope=1, RescaleIntercept=-1024)
         assert decode(data).pixels[0].tolist()[::4] == [0, 255]
         assert abs(int(decode(data).pixels[0, 2]) - 128) < 3
-        stored_so = dicom(hounsfield, Modality="CT", PixelRepresentation=1, RescaleSlope=1, RescaleIntercept=0)
+        stored_so = dicom(
+            hounsfield, Modality="CT", PixelRepresentation=1, RescaleSlope=1, RescaleIntercept=0
+        )
         np.testing.assert_array_equal(decode(stored_so).pixels, decode(data).pixels)
 
     def test_anything_else_goes_by_percentiles_without_padding(self) -> None:
@@ -169,8 +226,12 @@ class TestWindows:
 
     def test_a_modality_table_is_followed(self) -> None:
         inverse = lut(0, 16, np.arange(65_535, -1, -1))
-        table = dicom(DEEP, ModalityLUTSequence=Sequence([inverse]), WindowCenter=63_000, WindowWidth=2_000)
-        slope = dicom(DEEP, RescaleSlope=-1, RescaleIntercept=65_535, WindowCenter=63_000, WindowWidth=2_000)
+        table = dicom(
+            DEEP, ModalityLUTSequence=Sequence([inverse]), WindowCenter=63_000, WindowWidth=2_000
+        )
+        slope = dicom(
+            DEEP, RescaleSlope=-1, RescaleIntercept=65_535, WindowCenter=63_000, WindowWidth=2_000
+        )
         np.testing.assert_array_equal(decode(table).pixels, decode(slope).pixels)
 
     def test_an_enhanced_file_may_have_one_for_each_frame(self) -> None:
@@ -193,7 +254,9 @@ class TestWindows:
 
 
 def test_monochrome1_is_inverted() -> None:
-    np.testing.assert_array_equal(decode(dicom(GREY, PhotometricInterpretation="MONOCHROME1")).pixels, 255 - GREY)
+    np.testing.assert_array_equal(
+        decode(dicom(GREY, PhotometricInterpretation="MONOCHROME1")).pixels, 255 - GREY
+    )
 
 
 def test_a_palette_is_seen_through() -> None:
@@ -225,7 +288,9 @@ class TestFrames:
         assert decode(shipped("examples_ybr_color.dcm"), frame=0).sha256 != image.sha256
 
 
-@pytest.mark.parametrize("name", ["rtplan.dcm", "test-SR.dcm", "rtstruct.dcm", "waveform_ecg.dcm", "reportsi.dcm"])
+@pytest.mark.parametrize(
+    "name", ["rtplan.dcm", "test-SR.dcm", "rtstruct.dcm", "waveform_ecg.dcm", "reportsi.dcm"]
+)
 def test_a_file_without_picture_says_what_it_is(name: str) -> None:
     with pytest.raises(DecodeError, match=r"holds no picture \(.+ Storage\)"):
         decode(shipped(name))
@@ -255,14 +320,23 @@ class TestPrivacy:
             "BitsStored",
         }
         assert "JANE" not in repr(image)
-        assert decode(dicom(GREY, BodyPartExamined="CHEST")).technical["BodyPartExamined"] == "CHEST"
+        assert (
+            decode(dicom(GREY, BodyPartExamined="CHEST")).technical["BodyPartExamined"] == "CHEST"
+        )
 
     def test_neither_messages_nor_logs_hold_values_of_the_file(
         self, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
     ) -> None:
         caplog.set_level(logging.DEBUG)
-        odd_class = dicom(GREY, PixelData=None).replace(b"1.2.840.10008.5.1.4.1.1.2\0", b"1.2.DOE^JANE.5.1.4.1.1.2.3")
-        for data in (dicom(GREY, Rows=0), dicom(GREY, PixelData=b""), dicom(GREY, NumberOfFrames=-3), odd_class):
+        odd_class = dicom(GREY, PixelData=None).replace(
+            b"1.2.840.10008.5.1.4.1.1.2\0", b"1.2.DOE^JANE.5.1.4.1.1.2.3"
+        )
+        for data in (
+            dicom(GREY, Rows=0),
+            dicom(GREY, PixelData=b""),
+            dicom(GREY, NumberOfFrames=-3),
+            odd_class,
+        ):
             with pytest.raises(DecodeError) as caught:
                 decode(data)
             assert "JANE" not in str(caught.value)

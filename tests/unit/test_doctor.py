@@ -54,7 +54,11 @@ def private(tmp_path: Path) -> Iterator[PrivateS3]:
 def _certificate(key_file: Path) -> bytes:
     key = ec.generate_private_key(ec.SECP256R1())
     key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
     )
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a clinic's own")])
     now = datetime.datetime.now(datetime.UTC)
@@ -71,13 +75,17 @@ def clock(tmp_path: Path, **settings: object) -> Check:
     return found["clock"]
 
 
-def test_the_clock_is_compared_with_an_s3_behind_a_private_authority(tmp_path: Path, private: PrivateS3) -> None:
+def test_the_clock_is_compared_with_an_s3_behind_a_private_authority(
+    tmp_path: Path, private: PrivateS3
+) -> None:
     found = clock(tmp_path, s3_endpoint_url=private.url, aws_ca_bundle=private.certificate)
     assert found.outcome == "ok"
     assert found.says.endswith(f" s from the clock of {private.url}")
 
 
-def test_a_clock_that_nobody_tells_is_no_failure_of_this_one(tmp_path: Path, private: PrivateS3) -> None:
+def test_a_clock_that_nobody_tells_is_no_failure_of_this_one(
+    tmp_path: Path, private: PrivateS3
+) -> None:
     """Why S3 cannot be reached stands in its own line."""
     found = clock(tmp_path, s3_endpoint_url=private.url)
     assert found.outcome == "warning"

@@ -19,7 +19,9 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 def test_a_download_arrives_whole_with_progress(tmp_path: Path) -> None:
     seen: list[tuple[int, int | None]] = []
     with FileServer(CONTENT) as server:
-        found = download(server.url, tmp_path / "new" / "a.zip", progress=lambda *step: seen.append(step))
+        found = download(
+            server.url, tmp_path / "new" / "a.zip", progress=lambda *step: seen.append(step)
+        )
     assert found == SHA256
     assert (tmp_path / "new" / "a.zip").read_bytes() == CONTENT
     assert seen[0] == (0, len(CONTENT))
@@ -46,7 +48,9 @@ def test_an_interrupted_download_goes_on_in_the_next_run(tmp_path: Path) -> None
 def test_two_files_are_never_joined(tmp_path: Path, how: str) -> None:
     first = os.urandom(len(CONTENT))
     e_tag = None if how == "no validator" else '"1"'
-    with FileServer(first, e_tag=e_tag, break_after=[700_000], statuses=[200, 503, 503, 503]) as server:
+    with FileServer(
+        first, e_tag=e_tag, break_after=[700_000], statuses=[200, 503, 503, 503]
+    ) as server:
         with pytest.raises(StoreUnavailableError):
             download(server.url, tmp_path / "a.zip", pause_s=0)
         server.content = CONTENT
@@ -63,7 +67,10 @@ def test_more_bytes_than_the_server_has_start_anew(tmp_path: Path) -> None:
 
 
 def test_a_wrong_checksum_throws_the_download_away(tmp_path: Path) -> None:
-    with FileServer(CONTENT) as server, pytest.raises(DatasetError, match=f"{SHA256}, expected {'0' * 64}"):
+    with (
+        FileServer(CONTENT) as server,
+        pytest.raises(DatasetError, match=f"{SHA256}, expected {'0' * 64}"),
+    ):
         download(server.url, tmp_path / "a.zip", sha256="0" * 64)
     assert list(tmp_path.iterdir()) == []
 
@@ -71,7 +78,12 @@ def test_a_wrong_checksum_throws_the_download_away(tmp_path: Path) -> None:
 def test_a_server_without_lengths_is_good_enough(tmp_path: Path) -> None:
     seen: list[int | None] = []
     with FileServer(CONTENT, tell_length=False) as server:
-        download(server.url, tmp_path / "a.zip", sha256=SHA256, progress=lambda done, total: seen.append(total))
+        download(
+            server.url,
+            tmp_path / "a.zip",
+            sha256=SHA256,
+            progress=lambda done, total: seen.append(total),
+        )
     assert set(seen) == {None}
 
 
@@ -88,7 +100,9 @@ def test_nobody_there_is_told_with_what_is_kept(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(StoreUnavailableError, match=r"refused.*0 bytes are kept"):
-            download(f"http://127.0.0.1:{taken.getsockname()[1]}/a.zip", tmp_path / "a.zip", pause_s=0)
+            download(
+                f"http://127.0.0.1:{taken.getsockname()[1]}/a.zip", tmp_path / "a.zip", pause_s=0
+            )
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.org/a.zip", "a.zip", ""])
@@ -102,5 +116,8 @@ def test_a_full_disk_is_no_network_error(tmp_path: Path) -> None:
     def full(done: int, total: int | None) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with FileServer(CONTENT) as server, pytest.raises(DatasetError, match="No space left on device"):
+    with (
+        FileServer(CONTENT) as server,
+        pytest.raises(DatasetError, match="No space left on device"),
+    ):
         download(server.url, tmp_path / "b.zip", progress=full)

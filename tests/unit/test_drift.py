@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from tests.app.models import brightness_model
 
-from medloop.core.drift import EXPECTED, LEAST, Drift, build_reference, distances, odd_confidence, odd_distance
+from medloop.core.drift import (
+    EXPECTED,
+    LEAST,
+    Drift,
+    build_reference,
+    distances,
+    odd_confidence,
+    odd_distance,
+)
 from medloop.core.predict import Predictor
 from medloop.stores.datasets import bundled_sample
 

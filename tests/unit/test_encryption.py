@@ -44,11 +44,17 @@ class _Handler(BaseHTTPRequestHandler):
         ({"MEDLOOP_S3_ENCRYPTION": "AES256"}, {"x-amz-server-side-encryption": "AES256"}),
         (
             {"MEDLOOP_S3_ENCRYPTION": "aws:kms", "MEDLOOP_S3_KMS_KEY_ID": KMS},
-            {"x-amz-server-side-encryption": "aws:kms", "x-amz-server-side-encryption-aws-kms-key-id": KMS},
+            {
+                "x-amz-server-side-encryption": "aws:kms",
+                "x-amz-server-side-encryption-aws-kms-key-id": KMS,
+            },
         ),
         (
             {"MEDLOOP_S3_ENCRYPTION": "aws:kms:dsse", "MEDLOOP_S3_KMS_KEY_ID": KMS},
-            {"x-amz-server-side-encryption": "aws:kms:dsse", "x-amz-server-side-encryption-aws-kms-key-id": KMS},
+            {
+                "x-amz-server-side-encryption": "aws:kms:dsse",
+                "x-amz-server-side-encryption-aws-kms-key-id": KMS,
+            },
         ),
     ],
 )
@@ -57,7 +63,11 @@ def test_each_write_says_how_it_is_to_be_encrypted(
 ) -> None:
     with Recording() as server:
         address = f"http://127.0.0.1:{server.server_port}"
-        keys = {"AWS_ENDPOINT_URL_S3": address, "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
+        keys = {
+            "AWS_ENDPOINT_URL_S3": address,
+            "AWS_ACCESS_KEY_ID": "k",
+            "AWS_SECRET_ACCESS_KEY": "s",
+        }
         for name, value in {**keys, **settings}.items():
             monkeypatch.setenv(name, value)
         objects = ObjectStore.from_settings(load_settings())
@@ -65,5 +75,8 @@ def test_each_write_says_how_it_is_to_be_encrypted(
         objects.create("b", b"x")
         objects.replace("c", b"x", '"0"')
         server.shutdown()
-    found = [{name: value for name, value in headers.items() if "encryption" in name} for headers in server.headers]
+    found = [
+        {name: value for name, value in headers.items() if "encryption" in name}
+        for headers in server.headers
+    ]
     assert found == [expected] * 3

@@ -27,7 +27,11 @@ def test_it_lists_every_setting_with_a_comment() -> None:
 
 def test_with_every_line_taken_in_it_changes_nothing() -> None:
     before, started = load_settings(), local_systems()
-    lines = [line.removeprefix("#") for line in EXAMPLE.read_text("utf-8").splitlines() if not line.startswith("# ")]
+    lines = [
+        line.removeprefix("#")
+        for line in EXAMPLE.read_text("utf-8").splitlines()
+        if not line.startswith("# ")
+    ]
     Path(".env").write_text("\n".join(line for line in lines if not line.startswith("#")))
     assert load_settings() == before
     assert local_systems() == started == Locals(s3=True, mlflow=True, airflow=True)

@@ -38,7 +38,14 @@ class Site(World):
         super().__init__(ObjectStore.in_memory(), home, registry=self.registry)
         self.loop = replace(self.loop, datasets=DatasetStore(home / "here", self.objects))
 
-    def train(self, uses: dict[str, str | None], *, parent: str = "", snapshot_id: str = "", base_id: str = "b") -> str:
+    def train(
+        self,
+        uses: dict[str, str | None],
+        *,
+        parent: str = "",
+        snapshot_id: str = "",
+        base_id: str = "b",
+    ) -> str:
         """A version that was trained on these images with these labels."""
         recipe = {
             "snapshot_id": snapshot_id, "base_id": base_id, "parent_version": parent or None,
@@ -92,16 +99,24 @@ def test_a_version_that_is_gone_leaves_it_open_what_its_heirs_know(site: Site) -
 
 
 @pytest.mark.parametrize("size", [64, 200])
-def test_acceptance_sets_and_imported_data_sets_that_hold_it_are_named(site: Site, tmp_path: Path, size: int) -> None:
+def test_acceptance_sets_and_imported_data_sets_that_hold_it_are_named(
+    site: Site, tmp_path: Path, size: int
+) -> None:
     gone = site.correct(GONE, size=size)
-    add_acceptance_set(site.loop, name="site-a", path=folder(tmp_path / "a", 1, GONE, size=size), by="ada")
-    add_acceptance_set(site.loop, name="site-b", path=folder(tmp_path / "b", 1, size=size), by="ada")
+    add_acceptance_set(
+        site.loop, name="site-a", path=folder(tmp_path / "a", 1, GONE, size=size), by="ada"
+    )
+    add_acceptance_set(
+        site.loop, name="site-b", path=folder(tmp_path / "b", 1, size=size), by="ada"
+    )
     withdraw(site.loop, name="site-a", by="ada")
     holding = site.loop.datasets.import_path(folder(tmp_path / "c", 3, GONE, size=size)).dataset
     site.loop.datasets.import_path(folder(tmp_path / "d", 3, 4, size=size))
     site.loop.datasets.publish(holding)
     version = site.train({}, base_id=holding.id)
-    elsewhere = replace(site.loop, datasets=DatasetStore(tmp_path / "another machine", site.objects))
+    elsewhere = replace(
+        site.loop, datasets=DatasetStore(tmp_path / "another machine", site.objects)
+    )
     done = erase(elsewhere, image_sha256=gone, who="dpo")
     assert [name for name, _ in done.acceptance_sets] == ["site-a"]
     assert done.datasets == (holding.id,)
@@ -111,7 +126,9 @@ def test_acceptance_sets_and_imported_data_sets_that_hold_it_are_named(site: Sit
     assert (again.searched, again.datasets) == (False, (holding.id,) if size == 64 else ())
 
 
-def test_the_command_says_what_is_left_and_what_to_do(site: Site, tmp_path: Path, monkeypatch) -> None:
+def test_the_command_says_what_is_left_and_what_to_do(
+    site: Site, tmp_path: Path, monkeypatch
+) -> None:
     gone = site.correct(GONE)
     add_acceptance_set(site.loop, name="site-a", path=folder(tmp_path / "a", GONE), by="ada")
     learned = site.train({gone: "Hand"}, snapshot_id=snapshot(site.loop).snapshot_id)
@@ -130,8 +147,12 @@ def test_the_command_says_what_is_left_and_what_to_do(site: Site, tmp_path: Path
 def test_not_even_the_outbox_files_keep_the_pixels(site: Site, tmp_path: Path) -> None:
     """SQLite's log holds a page's earlier content until it is written over."""
     rng = np.random.default_rng(GONE)
-    shown = decoded(rng.integers(0, 256, (64, 64), np.uint8))  # noise: its PNG holds bytes that nothing else does
-    correct(site.loop, image=shown, given_label="Hand", prediction=None, model_version=None, who="ada")
+    shown = decoded(
+        rng.integers(0, 256, (64, 64), np.uint8)
+    )  # noise: its PNG holds bytes that nothing else does
+    correct(
+        site.loop, image=shown, given_label="Hand", prediction=None, model_version=None, who="ada"
+    )
     part = site.loop.outbox.pending(1)[0].png[200:260]
     files = lambda: b"".join(path.read_bytes() for path in tmp_path.glob("outbox.db*"))  # noqa: E731
     assert part in files()
@@ -149,10 +170,15 @@ def test_an_audit_shows_what_only_a_forebear_learned(site: Site) -> None:
         (kept, "Hand", "", ("ada",)),
         (taken_back, "CXR", first, ("bob",)),
     ]
-    event = Correction.from_json(site.objects.get(f"corrections/dt=2026-11-02/{rows[1].event_ids[0]}.json"))
+    event = Correction.from_json(
+        site.objects.get(f"corrections/dt=2026-11-02/{rows[1].event_ids[0]}.json")
+    )
     assert event.given_label == "CXR"
     assert audit(site.loop, version=first).unknown == ""
 
 
 def test_an_audit_says_when_a_forebear_is_gone(site: Site) -> None:
-    assert "version 77, whose record is gone" in audit(site.loop, version=site.train({}, parent="77")).unknown
+    assert (
+        "version 77, whose record is gone"
+        in audit(site.loop, version=site.train({}, parent="77")).unknown
+    )

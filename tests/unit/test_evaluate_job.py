@@ -51,8 +51,22 @@ class Untrained(World):
     def add(self, onnx: bytes, *, snapshot_id: str = "") -> str:
         """Register a version with all that a training records."""
         recipe = Recipe(snapshot_id, self.base_id, None, "", {"seed": 0}, LABELS)
-        origin = Origin("medical-mnist", LABELS, self.base_id, 9, snapshot_id, {}, None, "0" * 64, {"seed": 0}, 1.0)
-        files = {name: json.dumps(asdict(it)).encode() for name, it in (("training", recipe), ("origin", origin))}
+        origin = Origin(
+            "medical-mnist",
+            LABELS,
+            self.base_id,
+            9,
+            snapshot_id,
+            {},
+            None,
+            "0" * 64,
+            {"seed": 0},
+            1.0,
+        )
+        files = {
+            name: json.dumps(asdict(it)).encode()
+            for name, it in (("training", recipe), ("origin", origin))
+        }
         tags = {"base_id": self.base_id, "labels": json.dumps(LABELS)}
         named = {f"{name}.json": raw for name, raw in files.items()}
         return self.registry.add(onnx, tags=tags, **named, **{"golden.npz": golden()})
@@ -69,7 +83,9 @@ def golden() -> bytes:
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Untrained:
-    monkeypatch.setattr("medloop.core.evaluation.N_CORRUPTED", 60)  # they take their time, and are not what is tested
+    monkeypatch.setattr(
+        "medloop.core.evaluation.N_CORRUPTED", 60
+    )  # they take their time, and are not what is tested
     monkeypatch.setattr("medloop.jobs.evaluate.N_UNKNOWN", 20)
     return Untrained(tmp_path)
 
@@ -81,7 +97,9 @@ def test_a_version_that_does_not_load_gets_a_no_with_its_reason(
     found = evaluate(world.loop, version=version)
     assert not found.passed
     assert len(found.reasons) == 1
-    assert found.reasons[0].startswith("the model file does not serve: the model file does not load (")
+    assert found.reasons[0].startswith(
+        "the model file does not serve: the model file does not load ("
+    )
     assert found.summary == f"the gate said no: {found.reasons[0]}"
 
     assert GateReport.from_json(world.registry.files[version, "gate/report.json"]) == found
@@ -90,7 +108,9 @@ def test_a_version_that_does_not_load_gets_a_no_with_its_reason(
     assert (tags["gate"], tags["gate_reasons"]) == ("no", found.reasons[0])
     assert "accuracy" not in tags
     assert world.registry.version_of(CHALLENGER) == version
-    assert [(move.action, move.reason) for move in all_moves(world.loop)] == [("judge", found.summary)]
+    assert [(move.action, move.reason) for move in all_moves(world.loop)] == [
+        ("judge", found.summary)
+    ]
 
     outcome = promote(world.loop, version=version, by="ada")
     assert (outcome.promoted, outcome.reasons) == (False, found.reasons)
@@ -113,7 +133,9 @@ def test_the_page_shows_the_report_of_a_version_that_does_not_load(world: Untrai
     assert models_view.score_points([row], {version: report}) == []
     assert models_view.slice_points([row], {version: report}) == []
     assert models_view.reliability_points(report) == []
-    assert gate_words.verdict(report).startswith(f"The gate said no to version {version}, against version 1: 1 of 1")
+    assert gate_words.verdict(report).startswith(
+        f"The gate said no to version {version}, against version 1: 1 of 1"
+    )
     assert gate_words.why_not(report).startswith("The model file does not serve: ")
 
 
@@ -125,14 +147,18 @@ def test_a_version_whose_file_is_gone_gets_a_no_with_its_reason(world: Untrained
 
 
 @pytest.mark.parametrize("raw", [None, b"", b"no archive"])
-def test_without_readable_golden_answers_there_is_no_yes(world: Untrained, raw: bytes | None) -> None:
+def test_without_readable_golden_answers_there_is_no_yes(
+    world: Untrained, raw: bytes | None
+) -> None:
     version = world.add(model())
     if raw is None:
         del world.registry.files[version, "golden.npz"]
     else:
         world.registry.files[version, "golden.npz"] = raw
     found = evaluate(world.loop, version=version)
-    assert "golden predictions" in [check.name for check in found.decision.checks if not check.passed]
+    assert "golden predictions" in [
+        check.name for check in found.decision.checks if not check.passed
+    ]
 
 
 def test_near_copies_among_held_out_corrections_stand_or_fall_together(
@@ -144,11 +170,21 @@ def test_near_copies_among_held_out_corrections_stand_or_fall_together(
     for shade in (0, 5, 10, 15):
         for pixels in scans:
             shown = decoded(pixels + np.uint8(shade))
-            correct(world.loop, image=shown, given_label="Hand", prediction=None, model_version="1", who="ada")
+            correct(
+                world.loop,
+                image=shown,
+                given_label="Hand",
+                prediction=None,
+                model_version="1",
+                who="ada",
+            )
     world.loop.sender.send_once()
     version = world.add(model(), snapshot_id=snapshot(world.loop).snapshot_id)
     seen: list[Evidence] = []
-    monkeypatch.setattr("medloop.jobs.evaluate.decide", lambda evidence: (seen.append(evidence), decide(evidence))[1])
+    monkeypatch.setattr(
+        "medloop.jobs.evaluate.decide",
+        lambda evidence: (seen.append(evidence), decide(evidence))[1],
+    )
     evaluate(world.loop, version=version)
     assert seen[0].corrections is not None
     assert np.unique(seen[0].corrections.groups, return_counts=True)[1].tolist() == [4, 4, 4]
@@ -158,14 +194,22 @@ def test_card_and_plots_lie_beside_the_report_with_their_types(world: Untrained)
     version = world.add(model())
     found = evaluate(world.loop, version=version)
     place = f"reports/medical-mnist/version={version}/{found.key}"
-    stored = {info.key.removeprefix(place): world.objects.get(info.key) for info in world.objects.list("reports")}
+    stored = {
+        info.key.removeprefix(place): world.objects.get(info.key)
+        for info in world.objects.list("reports")
+    }
     plots = [f"/plots/{name}.png" for name in ("confusion", "gate", "reliability")]
     assert sorted(stored) == [".json", "/model_card.md", *plots]
     assert json.loads(stored[".json"])["key"] == found.key
     assert all(stored[name].startswith(b"\x89PNG") for name in plots)
     card = stored["/model_card.md"].decode()
-    assert all(f"]({name.removeprefix('/')})" in card for name in plots)  # they show where the card is opened
-    types = {name: obstore.get(world.objects._backend, place + name).attributes["Content-Type"] for name in stored}
+    assert all(
+        f"]({name.removeprefix('/')})" in card for name in plots
+    )  # they show where the card is opened
+    types = {
+        name: obstore.get(world.objects._backend, place + name).attributes["Content-Type"]
+        for name in stored
+    }
     assert types == {
         ".json": "application/json", "/model_card.md": "text/markdown; charset=utf-8", **dict.fromkeys(plots, "image/png")
     }  # fmt: skip

@@ -33,7 +33,9 @@ def network() -> Network:
     """Untrained, but with normalisations that let images differ."""
     torch.manual_seed(0)
     network = Network(3)
-    network(torch.randint(0, 256, (32, 64, 64), dtype=torch.uint8))  # moves the running statistics off their defaults
+    network(
+        torch.randint(0, 256, (32, 64, 64), dtype=torch.uint8)
+    )  # moves the running statistics off their defaults
     with torch.no_grad():
         for unit in network.conv_units():
             unit.norm.weight.uniform_(1.0, 3.0)
@@ -65,10 +67,19 @@ def test_scales_of_whole_tensors_are_scalars(network: Network) -> None:
 def test_outputs_are_those_of_the_network(network: Network, images: np.ndarray) -> None:
     raw = Predictor(model_file(network, 1.7, METADATA)).predict_arrays(images)
     with torch.no_grad():
-        logits, embedding = network(torch.from_numpy(images)).numpy(), network.embed(torch.from_numpy(images)).numpy()
+        logits, embedding = (
+            network(torch.from_numpy(images)).numpy(),
+            network.embed(torch.from_numpy(images)).numpy(),
+        )
     probabilities, score = softmax(logits[:, :-1] / 1.7), ood_scores(logits)
-    for served, own in ((raw.probabilities, probabilities), (raw.ood_score, score), (raw.embedding, embedding)):
-        assert abs(served - own).max() <= 0.05 * np.ptp(own, axis=0).max(), "a twentieth of what images differ by"
+    for served, own in (
+        (raw.probabilities, probabilities),
+        (raw.ood_score, score),
+        (raw.embedding, embedding),
+    ):
+        assert abs(served - own).max() <= 0.05 * np.ptp(own, axis=0).max(), (
+            "a twentieth of what images differ by"
+        )
 
 
 def test_the_activation_map_averages_to_the_logit(network: Network, images: np.ndarray) -> None:
@@ -80,7 +91,10 @@ def test_the_activation_map_averages_to_the_logit(network: Network, images: np.n
 
 
 def test_all_convolutions_but_the_first_and_the_map_are_kept_in_integers(network: Network) -> None:
-    constants = {c.name: c for c in onnx.load_from_string(model_file(network, 1.7, METADATA)).graph.initializer}
+    constants = {
+        c.name: c
+        for c in onnx.load_from_string(model_file(network, 1.7, METADATA)).graph.initializer
+    }
     kinds = [constants[f"unit{i}_weight"].data_type for i in range(len(network.conv_units()))]
     assert kinds == [onnx.TensorProto.FLOAT] + [onnx.TensorProto.INT8] * (len(kinds) - 1)
 
@@ -88,7 +102,9 @@ def test_all_convolutions_but_the_first_and_the_map_are_kept_in_integers(network
 def test_equal_weights_give_equal_bytes_with_everything_inside(network: Network) -> None:
     first, second = model_file(network, 1.7, METADATA), model_file(network, 1.7, METADATA)
     assert first == second
-    assert all(not tensor.external_data for tensor in onnx.load_from_string(first).graph.initializer)
+    assert all(
+        not tensor.external_data for tensor in onnx.load_from_string(first).graph.initializer
+    )
 
 
 def test_the_label_map_digest_depends_on_order() -> None:

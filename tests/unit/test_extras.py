@@ -15,11 +15,15 @@ from medloop.extras import LIBRARIES, what_is_missing
 from medloop.services.programs import Program
 from medloop.services.stack import check_program
 
-WITHOUT = "import sys; sys.modules |= dict.fromkeys({names!r}); from medloop.cli import main; main()"
+WITHOUT = (
+    "import sys; sys.modules |= dict.fromkeys({names!r}); from medloop.cli import main; main()"
+)
 SERVICES, TRAIN, APP = LIBRARIES["services"], LIBRARIES["train"], LIBRARIES["app"]
 
 
-def run_without(names: tuple[str, ...], home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_without(
+    names: tuple[str, ...], home: Path, *arguments: str
+) -> subprocess.CompletedProcess[str]:
     """`medloop …` where these libraries cannot be imported."""
     own = {"MEDLOOP_HOME": str(home), "COLUMNS": "200", "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}
     return subprocess.run(
@@ -38,7 +42,9 @@ def run_without(names: tuple[str, ...], home: Path, *arguments: str) -> subproce
         ("retrain", "scipy", "train"),
     ],
 )
-def test_a_missing_extra_is_named_in_one_sentence(tmp_path: Path, command: str, library: str, extra: str) -> None:
+def test_a_missing_extra_is_named_in_one_sentence(
+    tmp_path: Path, command: str, library: str, extra: str
+) -> None:
     done = run_without((*SERVICES, *TRAIN), tmp_path, command)
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
@@ -61,7 +67,11 @@ def test_a_defect_of_medloops_own_is_no_missing_extra() -> None:
 
 
 def test_every_extra_that_is_named_exists() -> None:
-    known = {line.rpartition("extra == ")[2].strip("'\"") for line in requires("medloop") or [] if "extra ==" in line}
+    known = {
+        line.rpartition("extra == ")[2].strip("'\"")
+        for line in requires("medloop") or []
+        if "extra ==" in line
+    }
     assert LIBRARIES.keys() <= known
 
 
@@ -73,9 +83,13 @@ def test_every_extra_that_is_named_exists() -> None:
         ("airflow-scheduler", "airflow", "`medloop up --no-airflow` does without"),
     ],
 )
-def test_a_missing_program_is_said_with_what_to_do(tmp_path: Path, program: str, file: str, remedy: str) -> None:
+def test_a_missing_program_is_said_with_what_to_do(
+    tmp_path: Path, program: str, file: str, remedy: str
+) -> None:
     missing = Program(program, (str(tmp_path / file),), {})
-    with pytest.raises(ServiceError, match=rf"^{file} is missing beside this Python .*`make setup`") as caught:
+    with pytest.raises(
+        ServiceError, match=rf"^{file} is missing beside this Python .*`make setup`"
+    ) as caught:
         check_program(missing)
     assert remedy in str(caught.value)
 

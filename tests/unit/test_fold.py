@@ -54,7 +54,9 @@ ROWS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("events", "status", "label"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
+@pytest.mark.parametrize(
+    ("events", "status", "label"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS]
+)
 def test_the_table(events: list[Event], status: str, label: str | None) -> None:
     state = fold_image(IMAGE, events)
     assert (state.status, state.label) == (status, label)
@@ -67,8 +69,13 @@ def test_a_state_says_who_why_and_by_which_events() -> None:
         IMAGE, "approved", label="CXR", who=("bob",), answers=(("ada", "Hand"), ("bob", "CXR")),
         event_ids=(first.id, second.id), decided_by="eve", why="looked twice",
     )  # fmt: skip
-    assert fold_image(IMAGE, [first, did("flag", why="b"), did("flag", why="a")]).flags == ("a", "b")
-    assert "disputed since by 1" in fold_image(IMAGE, [first, did("approve"), said("bob", "CXR")]).why
+    assert fold_image(IMAGE, [first, did("flag", why="b"), did("flag", why="a")]).flags == (
+        "a",
+        "b",
+    )
+    assert (
+        "disputed since by 1" in fold_image(IMAGE, [first, did("approve"), said("bob", "CXR")]).why
+    )
 
 
 def test_a_flag_stands_against_what_was_said_after_a_rejection_and_an_older_one_does_not() -> None:
@@ -76,7 +83,9 @@ def test_a_flag_stands_against_what_was_said_after_a_rejection_and_an_older_one_
     assert fold_image(IMAGE, events).flags == ()
     flagged = [*events, did("flag", why="unlike its neighbours")]
     assert fold_image(IMAGE, flagged).flags == ("unlike its neighbours",)
-    assert verdicts(flagged, Policy("suspicious")) == {IMAGE: ("pending", ("unlike its neighbours",))}
+    assert verdicts(flagged, Policy("suspicious")) == {
+        IMAGE: ("pending", ("unlike its neighbours",))
+    }
 
 
 PEOPLE, LABELS = st.sampled_from("abc"), st.sampled_from(["Hand", "CXR", None])
@@ -88,16 +97,24 @@ ACTS = st.one_of(
 
 
 @given(st.lists(ACTS, max_size=30), st.randoms(use_true_random=False))
-def test_any_order_of_arrival_and_any_repetition_give_the_same_state(acts, chance: random.Random) -> None:
+def test_any_order_of_arrival_and_any_repetition_give_the_same_state(
+    acts, chance: random.Random
+) -> None:
     events: list[Event] = [
-        correction(sha256_of(n), label, who=who) if act == "said" else review(sha256_of(n), act, label, who=who)
+        correction(sha256_of(n), label, who=who)
+        if act == "said"
+        else review(sha256_of(n), act, label, who=who)
         for act, who, label, n in acts
     ]
     arrived = events + [chance.choice(events) for _ in range(len(events))] if events else []
     chance.shuffle(arrived)
     states = fold(events)
     assert fold(arrived) == states
-    assert all(state.status in ("conflict", "unreviewed", "approved") for state in states.values() if state.who)
+    assert all(
+        state.status in ("conflict", "unreviewed", "approved")
+        for state in states.values()
+        if state.who
+    )
     for policy in (
         Policy("trust"),
         Policy("all"),
@@ -108,28 +125,36 @@ def test_any_order_of_arrival_and_any_repetition_give_the_same_state(acts, chanc
         assert decide(reversed(list(states.values())), policy) == decisions
         assert not any(d.state.status == "erased" for d in decisions)
         assert not any(
-            d.verdict == "accepted" for d in decisions if d.state.status in ("conflict", "rejected", "withdrawn")
+            d.verdict == "accepted"
+            for d in decisions
+            if d.state.status in ("conflict", "rejected", "withdrawn")
         )
 
 
 @given(st.lists(ACTS, max_size=30))
 def test_whatever_happened_before_the_newest_flag_of_an_undecided_image_makes_it_wait(acts) -> None:
     events: list[Event] = [
-        said(who, label) if act == "said" else did(act, label, who=who) for act, who, label, _ in acts
+        said(who, label) if act == "said" else did(act, label, who=who)
+        for act, who, label, _ in acts
     ]
     before = fold_image(IMAGE, events)
     after = fold_image(IMAGE, [*events, did("flag", who="screening", why="newest")])
     if before.status in ("unreviewed", "conflict"):
         assert "newest" in after.flags
         assert (
-            verdicts([*events, did("flag", who="screening", why="newest")], Policy("suspicious"))[IMAGE][0] == "pending"
+            verdicts([*events, did("flag", who="screening", why="newest")], Policy("suspicious"))[
+                IMAGE
+            ][0]
+            == "pending"
         )
     else:
         assert (after.status, after.label) == (before.status, before.label)
 
 
 def verdicts(events: list[Event], policy: Policy) -> dict[str, tuple[str, tuple[str, ...]]]:
-    return {d.state.image_sha256: (d.verdict, d.reasons) for d in decide(fold(events).values(), policy)}
+    return {
+        d.state.image_sha256: (d.verdict, d.reasons) for d in decide(fold(events).values(), policy)
+    }
 
 
 def test_the_modes_differ_in_what_waits_for_a_reviewer() -> None:
@@ -138,11 +163,15 @@ def test_the_modes_differ_in_what_waits_for_a_reviewer() -> None:
     assert verdicts([plain], Policy("suspicious")) == {IMAGE: ("accepted", ())}
     assert verdicts([plain], Policy("all"))[IMAGE][0] == "pending"
     assert verdicts([plain, flagged], Policy("trust"))[IMAGE][0] == "accepted"
-    assert verdicts([plain, flagged], Policy("suspicious")) == {IMAGE: ("pending", ("unlike its neighbours",))}
+    assert verdicts([plain, flagged], Policy("suspicious")) == {
+        IMAGE: ("pending", ("unlike its neighbours",))
+    }
     for mode in ("trust", "all", "suspicious"):
         assert verdicts([plain, flagged, did("approve")], Policy(mode))[IMAGE][0] == "accepted"
         assert verdicts([plain, said("bob", "CXR")], Policy(mode))[IMAGE][0] == "pending"
-        assert verdicts([plain, did("reject", why="blurred")], Policy(mode)) == {IMAGE: ("rejected", ("blurred",))}
+        assert verdicts([plain, did("reject", why="blurred")], Policy(mode)) == {
+            IMAGE: ("rejected", ("blurred",))
+        }
         assert verdicts([plain, did("erase")], Policy(mode)) == {}
 
 
@@ -156,7 +185,9 @@ def test_beyond_a_persons_daily_limit_corrections_wait() -> None:
     waiting = {sha256 for sha256, (verdict, _) in found.items() if verdict == "pending"}
     assert waiting == {sha256_of(2)}, "the third of ada's; the fourth is seconded by bob"
     assert found[sha256_of(2)][1] == ("more than 2 unreviewed corrections of one person that day",)
-    assert {v for v, _ in verdicts(today, Policy("trust", max_per_person=2)).values()} == {"accepted"}
+    assert {v for v, _ in verdicts(today, Policy("trust", max_per_person=2)).values()} == {
+        "accepted"
+    }
 
 
 def test_beyond_a_persons_share_of_what_is_learned_the_latest_corrections_wait() -> None:
@@ -164,10 +195,14 @@ def test_beyond_a_persons_share_of_what_is_learned_the_latest_corrections_wait()
     others = [correction(sha256_of(10 + n), who=f"person {n}") for n in range(3)]
     seconded = [correction(sha256_of(20), who=who) for who in ("ada", "bob")]
     found = verdicts([*ada, *others, *seconded], Policy("suspicious", max_share=0.5))
-    waiting = {sha256: reasons for sha256, (verdict, reasons) in found.items() if verdict == "pending"}
+    waiting = {
+        sha256: reasons for sha256, (verdict, reasons) in found.items() if verdict == "pending"
+    }
     reason = "more than 50% of what is learned would rest on one person's word"
     assert waiting == {sha256_of(4): (reason,), sha256_of(5): (reason,)}
-    assert {v for v, _ in verdicts(ada, Policy("suspicious")).values()} == {"accepted"}, "1 is no limit"
+    assert {v for v, _ in verdicts(ada, Policy("suspicious")).values()} == {"accepted"}, (
+        "1 is no limit"
+    )
     assert {v for v, _ in verdicts(ada, Policy("trust", max_share=0.5)).values()} == {"accepted"}
 
 
@@ -179,31 +214,48 @@ def gave(who: str, numbers: range) -> list[Event]:
 
 
 def waiting_of(events: list[Event], policy: Policy = SHARED) -> set[str]:
-    return {sha256 for sha256, (verdict, _) in verdicts(events, policy).items() if verdict == "pending"}
-
-
-def test_one_person_among_several_has_an_allowance_and_then_as_much_as_all_the_others_together() -> None:
-    few, many = [*gave("bob", range(100, 102))], [*gave("bob", range(100, 104)), *gave("cid", range(200, 202))]
-    assert waiting_of([*few, *gave("eve", range(10))]) == {sha256_of(n) for n in range(3, 10)}
-    assert waiting_of([*many, *gave("eve", range(10))]) == {sha256_of(n) for n in range(6, 10)}
-    assert {why for _, reasons in verdicts([*few, *gave("eve", range(10))], SHARED).values() for why in reasons} == {
-        "more than 3 corrections and 50% of what is learned would rest on one person's word"
+    return {
+        sha256 for sha256, (verdict, _) in verdicts(events, policy).items() if verdict == "pending"
     }
 
 
-def test_who_is_alone_has_no_share_and_what_they_gave_then_stays_when_a_second_person_comes() -> None:
+def test_one_person_among_several_has_an_allowance_and_then_as_much_as_all_the_others_together() -> (
+    None
+):
+    few, many = (
+        [*gave("bob", range(100, 102))],
+        [*gave("bob", range(100, 104)), *gave("cid", range(200, 202))],
+    )
+    assert waiting_of([*few, *gave("eve", range(10))]) == {sha256_of(n) for n in range(3, 10)}
+    assert waiting_of([*many, *gave("eve", range(10))]) == {sha256_of(n) for n in range(6, 10)}
+    assert {
+        why
+        for _, reasons in verdicts([*few, *gave("eve", range(10))], SHARED).values()
+        for why in reasons
+    } == {"more than 3 corrections and 50% of what is learned would rest on one person's word"}
+
+
+def test_who_is_alone_has_no_share_and_what_they_gave_then_stays_when_a_second_person_comes() -> (
+    None
+):
     alone = gave("ada", range(50))
     approved = [review(sha256_of(n), "approve") for n in range(5)]
     assert not waiting_of(alone)
     assert not waiting_of([*alone, *approved]), "a reviewer corrects nothing"
     second = gave("bob", range(100, 101))
     assert not waiting_of([*alone, *second])
-    assert waiting_of([*alone, *second, *gave("ada", range(50, 60))]) == {sha256_of(n) for n in range(53, 60)}
-    assert waiting_of(alone, Policy("suspicious", max_share=0.5)) == {sha256_of(n) for n in range(50)}, "no allowance"
+    assert waiting_of([*alone, *second, *gave("ada", range(50, 60))]) == {
+        sha256_of(n) for n in range(53, 60)
+    }
+    assert waiting_of(alone, Policy("suspicious", max_share=0.5)) == {
+        sha256_of(n) for n in range(50)
+    }, "no allowance"
 
 
 def test_what_a_reviewer_approves_of_a_persons_corrections_makes_room_for_more() -> None:
     events = [*gave("bob", range(100, 101)), *gave("ada", range(10))]
     assert waiting_of(events) == {sha256_of(n) for n in range(3, 10)}
     approved = [review(sha256_of(n), "approve") for n in range(6, 10)]
-    assert waiting_of([*events, *approved]) == {sha256_of(5)}, "four approved and one of bob's: room for five of six"
+    assert waiting_of([*events, *approved]) == {sha256_of(5)}, (
+        "four approved and one of bob's: room for five of six"
+    )

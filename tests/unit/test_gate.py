@@ -18,7 +18,9 @@ LABELS = ("AbdomenCT", "CXR", "ChestCT")
 CALIBRATED = Calibration(0.01, 0.01, 0.001, 0.001, 0.01, 0.001)
 
 
-def paired(name: str, n: int = 600, *, right: float = 0.99, floor: float | None = None, **changes) -> Paired:
+def paired(
+    name: str, n: int = 600, *, right: float = 0.99, floor: float | None = None, **changes
+) -> Paired:
     """A comparison in which all three models answer alike."""
     answers = np.arange(n) % 100 < right * 100
     part = Paired(
@@ -69,7 +71,10 @@ def test_an_equally_good_challenger_passes_with_reasons_in_words():
     decision = decide(evidence())
     assert decision.passed
     assert not failed(decision)
-    assert any("of 600 images" in reason and "allowed for this many images" in reason for reason in decision.reasons)
+    assert any(
+        "of 600 images" in reason and "allowed for this many images" in reason
+        for reason in decision.reasons
+    )
 
 
 def test_a_worse_base_test_is_refused():
@@ -92,13 +97,19 @@ def test_a_class_that_erodes_a_little_each_week_is_caught_by_the_frozen_referenc
     base = paired("base test", 1800, right=0.97)
     eroded = lose(base, 30, of_class="CXR")
     wrong_before = ~base.champion & (base.classes != "CXR")
-    gained = replace(base, challenger=eroded.challenger | wrong_before, champion=eroded.challenger | wrong_before)
+    gained = replace(
+        base, challenger=eroded.challenger | wrong_before, champion=eroded.challenger | wrong_before
+    )
     assert failed(decide(evidence(base=gained))) == ["class CXR, against the reference"]
 
 
 @pytest.mark.parametrize(("lost", "passes"), [(3, True), (5, True), (6, False)])
-def test_a_class_may_lose_by_chance_what_a_reference_without_errors_has_not_shown(lost: int, passes: bool):
-    decision = decide(evidence(base=lose(paired("base test", 600, right=1.0), lost, of_class="CXR")))
+def test_a_class_may_lose_by_chance_what_a_reference_without_errors_has_not_shown(
+    lost: int, passes: bool
+):
+    decision = decide(
+        evidence(base=lose(paired("base test", 600, right=1.0), lost, of_class="CXR"))
+    )
     assert "class CXR" in failed(decision)  # against the champion, which is another one soon
     assert ("class CXR, against the reference" not in failed(decision)) == passes
 
@@ -125,7 +136,10 @@ def test_a_floor_that_neither_champion_nor_reference_reach_refuses_nobody():
     hard = paired("base test", 600, right=0.8)
     decision = decide(evidence(base=hard))
     assert decision.passed
-    assert any("not so class AbdomenCT, class CXR, class ChestCT, as before" in reason for reason in decision.reasons)
+    assert any(
+        "not so class AbdomenCT, class CXR, class ChestCT, as before" in reason
+        for reason in decision.reasons
+    )
 
 
 def test_collapse_of_one_class_is_refused():
@@ -169,7 +183,9 @@ def held_out(n: int, *, lost: int, gained: int) -> Paired:
         (1000, 25, 0, False),
     ],
 )
-def test_few_held_out_corrections_come_out_better_or_equal_and_many_not_worse(n, lost, gained, passes):
+def test_few_held_out_corrections_come_out_better_or_equal_and_many_not_worse(
+    n, lost, gained, passes
+):
     decision = decide(evidence(corrections=held_out(n, lost=lost, gained=gained)))
     assert failed(decision) == ([] if passes else ["held-out corrections"])
 
@@ -184,12 +200,18 @@ def test_why_held_out_corrections_were_refused_is_said_in_words():
 
 
 def corrections_reason(part: Paired) -> str:
-    (check,) = [check for check in decide(evidence(corrections=part)).checks if check.name == "held-out corrections"]
+    (check,) = [
+        check
+        for check in decide(evidence(corrections=part)).checks
+        if check.name == "held-out corrections"
+    ]
     return check.reason
 
 
 def test_corruption_slice_and_acceptance_floor_are_held():
-    refused = failed(decide(evidence(slices=slices(corrupted=lose(paired("corrupted images"), 60)))))
+    refused = failed(
+        decide(evidence(slices=slices(corrupted=lose(paired("corrupted images"), 60))))
+    )
     assert refused == ["corrupted images", "corrupted images, against the reference"]
     site = lose(paired("site-a", 100, right=0.97, floor=0.95), 5)
     assert failed(decide(evidence(acceptance=(site,)))) == ["acceptance set site-a"]
@@ -253,7 +275,9 @@ def test_a_model_that_is_sure_of_nothing_is_refused(part: int):
 
 
 @pytest.mark.parametrize(("lost", "passes"), [(60, True), (61, False)])
-def test_ten_points_of_confident_answers_may_be_lost_and_not_ten_more_each_week(lost: int, passes: bool):
+def test_ten_points_of_confident_answers_may_be_lost_and_not_ten_more_each_week(
+    lost: int, passes: bool
+):
     base, corrupted = evidence().confident
     fewer = lose(base, lost)
     assert decide(evidence(confident=(fewer, corrupted))).passed == passes
@@ -286,7 +310,10 @@ def test_swapped_labels_are_refused_and_an_added_class_is_not():
         ({"base": paired("base test", 0)}, "base test against the champion"),
         ({"base": paired("base test", reference=None)}, "base test against the reference"),
         ({"base": paired("base test", classes=None)}, "each class"),
-        ({"base": paired("base test", champion=np.ones(3, bool))}, "base test against the champion"),
+        (
+            {"base": paired("base test", champion=np.ones(3, bool))},
+            "base test against the champion",
+        ),
         ({"slices": slices(corrupted=paired("corrupted images", 0))}, "corrupted images"),
         ({"slices": slices(corrupted=paired("corrupted images", 0))}, "floors"),
         (
@@ -334,7 +361,9 @@ def test_the_gate_never_likes_a_worse_challenger_better(data: st.DataObject):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     given_evidence = evidence(
         base=_noisy(paired("base test", 300), rng),
-        corrections=_noisy(paired("held-out corrections", data.draw(st.sampled_from([30, 400])), right=0.5), rng),
+        corrections=_noisy(
+            paired("held-out corrections", data.draw(st.sampled_from([30, 400])), right=0.5), rng
+        ),
         slices=tuple(_noisy(paired(name, 200, right=0.9), rng) for name in SLICE_FLOORS),
         confident=tuple(_noisy(part, rng) for part in evidence().confident),
         acceptance=(_noisy(paired("site-a", 50, right=0.96, floor=0.95), rng),),

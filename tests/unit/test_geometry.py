@@ -17,8 +17,12 @@ from medloop.core.dicom_frames import MAX_EFFORT
 pytestmark = pytest.mark.filterwarnings("ignore:::pydicom.*")
 
 # A slab of a body [z, y, x]: 20 mm from the feet (first) to the head, 60 from front to back, 64 from right to left.
-BODY = np.stack([np.asarray(Image.fromarray(photo(96, seed=z)).resize((64, 60))) for z in range(20)])
-SAGITTAL = BODY[::-1].transpose(2, 0, 1)  # frames from right to left; rows from the head down, columns from the front
+BODY = np.stack(
+    [np.asarray(Image.fromarray(photo(96, seed=z)).resize((64, 60))) for z in range(20)]
+)
+SAGITTAL = BODY[::-1].transpose(
+    2, 0, 1
+)  # frames from right to left; rows from the head down, columns from the front
 MIDDLE = BODY[9]  # the largest face at row 10, of 20 from the head
 
 
@@ -54,7 +58,9 @@ class TestTheLargestFace:
         """However long the scan: models know such slices."""
         long = BODY.transpose(2, 0, 1)  # [z, y, x] of 64, 20, 60
         places = [[0, 0, z] for z in range(64)]
-        assert as_stored(decode(volume(long, rows_to=(0, 1, 0), columns_to=(1, 0, 0), positions=places)), long)
+        assert as_stored(
+            decode(volume(long, rows_to=(0, 1, 0), columns_to=(1, 0, 0), positions=places)), long
+        )
 
     def test_may_be_the_side(self) -> None:
         """Of a volume stored in coronal frames from the back, rows from the feet up: shown head up, the front on the left."""
@@ -81,14 +87,20 @@ class TestTheLargestFace:
         ):
             image = decode(volume(SAGITTAL, positions=[], Modality="CT", **tags))
             np.testing.assert_array_equal(image.pixels, SAGITTAL[:, 10], err_msg=str(tags))
-            assert as_stored(decode(volume(SAGITTAL, positions=[], Modality="US", **tags)), SAGITTAL)
+            assert as_stored(
+                decode(volume(SAGITTAL, positions=[], Modality="US", **tags)), SAGITTAL
+            )
 
     def test_takes_each_frame_by_its_own_rescaling(self) -> None:
         """PET: what is stored means something else in every frame."""
         slopes = [1 + x % 3 for x in range(64)]
         groups = [rescaled(float(x), slope) for x, slope in enumerate(slopes)]
         stored = (SAGITTAL.astype(np.uint16) * 6) // np.array(slopes, np.uint16)[:, None, None]
-        tags = {"PerFrameFunctionalGroupsSequence": Sequence(groups), "WindowCenter": 768, "WindowWidth": 1536}
+        tags = {
+            "PerFrameFunctionalGroupsSequence": Sequence(groups),
+            "WindowCenter": 768,
+            "WindowWidth": 1536,
+        }
         image = decode(volume(stored, positions=[], Modality="PT", **tags))
         assert image.resliced
         assert np.abs(image.pixels.astype(int) - MIDDLE).max() <= 1
@@ -96,12 +108,16 @@ class TestTheLargestFace:
     @pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGLSLossless, RLELossless])
     def test_is_the_same_however_the_frames_are_packed(self, syntax: str) -> None:
         encode = {
-            JPEG2000Lossless: lambda frame: imagecodecs.jpeg2k_encode(frame, codecformat="j2k", level=0),
+            JPEG2000Lossless: lambda frame: imagecodecs.jpeg2k_encode(
+                frame, codecformat="j2k", level=0
+            ),
             JPEGLSLossless: imagecodecs.jpegls_encode,
             RLELossless: rle,
         }[syntax]
         streams = [encode(np.ascontiguousarray(frame)) for frame in SAGITTAL]
-        np.testing.assert_array_equal(decode(volume(SAGITTAL, syntax=syntax, streams=streams)).pixels, MIDDLE)
+        np.testing.assert_array_equal(
+            decode(volume(SAGITTAL, syntax=syntax, streams=streams)).pixels, MIDDLE
+        )
 
     def test_takes_the_callers_window(self) -> None:
         assert set(decode(volume(SAGITTAL), window=(128, 1)).pixels.ravel()) == {0, 255}
@@ -109,7 +125,10 @@ class TestTheLargestFace:
 
 def rle(frame: np.ndarray) -> bytes:
     flat = frame.tobytes()
-    runs = b"".join(bytes([len(part) - 1]) + part for part in (flat[i : i + 128] for i in range(0, len(flat), 128)))
+    runs = b"".join(
+        bytes([len(part) - 1]) + part
+        for part in (flat[i : i + 128] for i in range(0, len(flat), 128))
+    )
     return np.array([1, 64, *[0] * 14], "<u4").tobytes() + runs + b"\0" * (len(runs) % 2)
 
 
@@ -118,7 +137,10 @@ def rescaled(x: float, slope: float) -> Dataset:
     position, plane, values, item = Dataset(), Dataset(), Dataset(), Dataset()
     position.ImagePositionPatient, plane.ImageOrientationPatient = [x, 0, 0], [0, 1, 0, 0, 0, -1]
     values.RescaleSlope, values.RescaleIntercept = slope, 0
-    item.PlanePositionSequence, item.PlaneOrientationSequence = Sequence([position]), Sequence([plane])
+    item.PlanePositionSequence, item.PlaneOrientationSequence = (
+        Sequence([position]),
+        Sequence([plane]),
+    )
     item.PixelValueTransformationSequence = Sequence([values])
     return item
 
@@ -126,7 +148,9 @@ def rescaled(x: float, slope: float) -> Dataset:
 class TestTheStoredPlaneStays:
     def test_without_spacing(self) -> None:
         assert as_stored(decode(volume(SAGITTAL, spacing=None)), SAGITTAL)
-        assert as_stored(decode(dicom(SAGITTAL[0], PixelData=SAGITTAL.tobytes(), NumberOfFrames=64)), SAGITTAL)
+        assert as_stored(
+            decode(dicom(SAGITTAL[0], PixelData=SAGITTAL.tobytes(), NumberOfFrames=64)), SAGITTAL
+        )
 
     def test_where_a_frame_is_asked_for(self) -> None:
         image = decode(volume(SAGITTAL), frame=7)
@@ -135,7 +159,12 @@ class TestTheStoredPlaneStays:
 
     @pytest.mark.parametrize(
         "place",
-        [lambda x: [x % 32, 0, 0], lambda x: [x + 9 * (x > 40), 0, 0], lambda x: [x, x, 0], lambda x: [0, 0, 0]],
+        [
+            lambda x: [x % 32, 0, 0],
+            lambda x: [x + 9 * (x > 40), 0, 0],
+            lambda x: [x, x, 0],
+            lambda x: [0, 0, 0],
+        ],
         ids=["repeated in time", "with a gap", "leaning over", "all in one place"],
     )
     def test_where_the_frames_are_no_even_stack(self, place) -> None:
@@ -154,8 +183,16 @@ class TestTheStoredPlaneStays:
             volume(SAGITTAL, spacing=[1, value]),
             volume(SAGITTAL, spacing=[1]),
             volume(SAGITTAL, positions=[[value, 0, 0]] * 64),
-            volume(SAGITTAL, rows_to=(0, 0, value)) if value != -1 else volume(SAGITTAL, rows_to=(0, 0, -2)),
-            volume(SAGITTAL, positions=[], Modality="CT", SpacingBetweenSlices=value, SliceThickness=value),
+            volume(SAGITTAL, rows_to=(0, 0, value))
+            if value != -1
+            else volume(SAGITTAL, rows_to=(0, 0, -2)),
+            volume(
+                SAGITTAL,
+                positions=[],
+                Modality="CT",
+                SpacingBetweenSlices=value,
+                SliceThickness=value,
+            ),
         ):
             assert as_stored(decode(data), SAGITTAL)
 
@@ -194,7 +231,9 @@ class TestSquarePixels:
             ({"PixelSpacing": [1, 1], "PixelAspectRatio": [4, 3]}, (96, 96)),
         ],
     )
-    def test_come_from_the_files_spacing(self, tags: dict[str, object], shape: tuple[int, int]) -> None:
+    def test_come_from_the_files_spacing(
+        self, tags: dict[str, object], shape: tuple[int, int]
+    ) -> None:
         image = decode(dicom(self.GREY, **tags))
         assert similar(image.pixels, np.asarray(Image.fromarray(self.GREY).resize(shape[::-1])))
         assert (image.technical["Rows"], image.technical["Columns"]) == ("96", "96")
@@ -213,11 +252,15 @@ class TestSquarePixels:
             {"PixelAspectRatio": [1, 2, 3]},
         ],
     )
-    def test_are_left_where_the_difference_is_nothing_or_nonsense(self, tags: dict[str, object]) -> None:
+    def test_are_left_where_the_difference_is_nothing_or_nonsense(
+        self, tags: dict[str, object]
+    ) -> None:
         np.testing.assert_array_equal(decode(dicom(self.GREY, **tags)).pixels, self.GREY)
 
     def test_colours_too(self) -> None:
-        assert decode(dicom(np.stack([self.GREY] * 3, axis=2), PixelSpacing=[2, 1])).pixels.shape == (192, 96)
+        assert decode(
+            dicom(np.stack([self.GREY] * 3, axis=2), PixelSpacing=[2, 1])
+        ).pixels.shape == (192, 96)
 
     def test_a_large_picture_is_made_smaller_not_larger(self) -> None:
         large = np.zeros((2_000, 4_000), np.uint8)

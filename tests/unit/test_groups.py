@@ -68,7 +68,9 @@ def test_the_order_of_the_images_and_other_classes_change_nothing() -> None:
 
 def test_exact_duplicates_share_a_group_even_across_classes_and_in_any_number() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (40, 64, 64), np.uint8)
-    images = np.concatenate([noise, np.repeat(noise[:1], 30, axis=0), np.zeros((30, 64, 64), np.uint8)])
+    images = np.concatenate(
+        [noise, np.repeat(noise[:1], 30, axis=0), np.zeros((30, 64, 64), np.uint8)]
+    )
     groups = near_duplicate_groups(images, targets=np.arange(100) % 2)
     assert len(set(groups[[0, *range(40, 70)]])) == 1
     assert len(set(groups[70:])) == 1

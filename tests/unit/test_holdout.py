@@ -23,7 +23,9 @@ def test_it_never_changes() -> None:
 
 def test_a_brighter_copy_looks_the_same() -> None:
     dimmed = (IMAGES.astype(np.float32) * 0.9 + 20).astype(np.uint8)
-    same = [bin(int(a) ^ int(b)).count("1") for a, b in zip(look(IMAGES), look(dimmed), strict=True)]
+    same = [
+        bin(int(a) ^ int(b)).count("1") for a, b in zip(look(IMAGES), look(dimmed), strict=True)
+    ]
     assert np.mean(same) < 2
 
 
@@ -64,7 +66,9 @@ def test_copies_are_equal_or_near_and_flat_ones_only_equal() -> None:
 def test_near_copies_stand_or_fall_together() -> None:
     """Slices of one scan are near copies of their neighbours: what hangs together is one group."""
     scans = IMAGES[:5].astype(np.float32)
-    slices = np.stack([scans + 4 * depth * np.roll(scans, 20, axis=1) / 100 for depth in range(8)])  # [depth, scan]
+    slices = np.stack(
+        [scans + 4 * depth * np.roll(scans, 20, axis=1) / 100 for depth in range(8)]
+    )  # [depth, scan]
     pixels = np.clip(slices * 0.8, 0, 255).astype(np.uint8).reshape(40, 64, 64)
     assert twin_groups(pixels).tolist() == [0, 1, 2, 3, 4] * 8
     assert twin_groups(IMAGES[:100]).tolist() == list(range(100))

@@ -25,7 +25,10 @@ class Datasets:
     def get(self, dataset_id: str | None = None) -> BaseDataset:
         images = np.stack([image(5000 + n) for n in range(60)])
         return BaseDataset(
-            labels=("CXR", "Hand", "HeadCT"), images=images, targets=np.arange(60) % 3, groups=np.arange(60)
+            labels=("CXR", "Hand", "HeadCT"),
+            images=images,
+            targets=np.arange(60) % 3,
+            groups=np.arange(60),
         )
 
 
@@ -38,7 +41,9 @@ def world_with(folder: Path, **settings: object) -> World:
 def split_queue(world: World, who: str = "rev") -> tuple[list[Waiting], list[Waiting]]:
     """(what really waits, honeypots)."""
     items = queue(world.loop, who=who)
-    return [i for i in items if i.known_label is None], [i for i in items if i.known_label is not None]
+    return [i for i in items if i.known_label is None], [
+        i for i in items if i.known_label is not None
+    ]
 
 
 @pytest.fixture
@@ -59,7 +64,9 @@ def test_they_are_mixed_in_as_often_as_set_and_look_like_anything_that_waits(wor
     real, honeypots = split_queue(world)
     assert len(real) == 24
     assert 5 <= len(honeypots) <= 19
-    assert queue(world.loop, who="rev") == queue(world.loop, who="rev"), "a page that is drawn again shows the same"
+    assert queue(world.loop, who="rev") == queue(world.loop, who="rev"), (
+        "a page that is drawn again shows the same"
+    )
     assert len(queue(world.loop)) == 24, "whoever only counts sees what really waits"
     for item in honeypots:
         assert item.decision.verdict == "pending"
@@ -68,7 +75,9 @@ def test_they_are_mixed_in_as_often_as_set_and_look_like_anything_that_waits(wor
     assert {item.decision.state.label == item.known_label for item in honeypots} == {True, False}
 
 
-def test_they_come_from_people_who_are_there_and_never_from_a_reviewer_who_signed_in(world: World) -> None:
+def test_they_come_from_people_who_are_there_and_never_from_a_reviewer_who_signed_in(
+    world: World,
+) -> None:
     _, honeypots = split_queue(world)
     assert {item.corrections[0].who for item in honeypots} == {world.loop.identify("ada")}
     settings = world.loop.settings.model_copy(update={"oidc_issuer": "https://login.example"})
@@ -86,11 +95,15 @@ def test_answers_count_for_the_reviewer_and_are_never_learned_from(world: World)
     world.loop.sender.send_once()
     (found,) = [person for person in people(world.loop) if person.who == "rev"]
     assert (found.answers, found.judged, found.right) == (0, 2, 1)
-    assert {item.image_sha256 for item in split_queue(world)[1]} == {item.image_sha256 for item in honeypots[3:]}
+    assert {item.image_sha256 for item in split_queue(world)[1]} == {
+        item.image_sha256 for item in honeypots[3:]
+    }
     assert len(split_queue(world, who="another")[1]) == len(honeypots), "who has not been asked yet"
     data = world.loop.snapshots.load(snapshot(world.loop).snapshot_id)
     assert len(data.images) == 0
-    assert not {item.image_sha256 for item in honeypots} & {d.state.image_sha256 for d in data.decisions}
+    assert not {item.image_sha256 for item in honeypots} & {
+        d.state.image_sha256 for d in data.decisions
+    }
 
 
 def test_approving_is_an_answer_too(world: World) -> None:
@@ -114,7 +127,11 @@ def test_trials_do_not_touch_what_is_known_of_an_image() -> None:
 def test_corrections_of_who_is_often_wrong_wait_and_others_do_not(tmp_path: Path) -> None:
     world = World(ObjectStore.in_memory(), tmp_path, least_reliability=0.5)
     for n in range(12):
-        for who, outcome in (("bad", "wrong" if n % 2 else "right"), ("good", "right"), ("new", "wrong")):
+        for who, outcome in (
+            ("bad", "wrong" if n % 2 else "right"),
+            ("good", "right"),
+            ("new", "wrong"),
+        ):
             if who != "new" or n < 3:
                 world.store(review(sha256_of(n), "trial", "CXR", who=who, why=outcome))
     wrong = world.correct(1, who="bad")

@@ -33,7 +33,15 @@ def refusal(item: Input) -> str:
 
 def test_paths_keep_their_order_and_folders_that_of_names(tmp_path: Path) -> None:
     unpacked(
-        tmp_path, {"b/2.png": PNG, "b/1.png": PNG, "b/a/9.png": PNG, "a.dcm": PNG, "b/.hidden": b"", "b/.git/x": b""}
+        tmp_path,
+        {
+            "b/2.png": PNG,
+            "b/1.png": PNG,
+            "b/a/9.png": PNG,
+            "a.dcm": PNG,
+            "b/.hidden": b"",
+            "b/.git/x": b"",
+        },
     )
     folder = str(tmp_path)
     assert names(tmp_path / "b", tmp_path / "a.dcm") == [
@@ -105,7 +113,8 @@ class TestFiles:
 class TestArchives:
     def test_entries_are_inputs_and_folders_and_rubbish_are_not(self, tmp_path: Path) -> None:
         path = zipped(
-            tmp_path / "a.zip", {"Hand/1.png": PNG, "Hand/": b"", "__MACOSX/._1.png": b"x", ".DS_Store": b"x"}
+            tmp_path / "a.zip",
+            {"Hand/1.png": PNG, "Hand/": b"", "__MACOSX/._1.png": b"x", ".DS_Store": b"x"},
         )
         (item,) = iter_inputs([str(path)])
         assert (item.path, item.read()) == (f"{path}/Hand/1.png", PNG)
@@ -124,7 +133,9 @@ class TestArchives:
         outer = zipped(tmp_path / "outer.zip", {"inner.zip": inner.read_bytes()})
         assert names(outer) == [f"{outer}/inner.zip"]
 
-    @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "..\\..\\evil.png", "a/../../b.png"])
+    @pytest.mark.parametrize(
+        "name", ["../../etc/passwd", "/etc/passwd", "..\\..\\evil.png", "a/../../b.png"]
+    )
     def test_a_name_cannot_lead_anywhere(self, name: str, tmp_path: Path) -> None:
         folder = tmp_path / "one" / "two"  # two levels for the name to climb
         folder.mkdir(parents=True)
@@ -201,7 +212,10 @@ class TestArchives:
     def test_what_only_rare_tools_pack_is_refused_unread(self, kind: str, tmp_path: Path) -> None:
         (tmp_path / "a.zip").write_bytes(archives()[kind])
         item, *_ = iter_inputs([str(tmp_path / "a.zip")])
-        assert refusal(item) == "This archive entry is encrypted or packed in a way that cannot be read."
+        assert (
+            refusal(item)
+            == "This archive entry is encrypted or packed in a way that cannot be read."
+        )
 
 
 class TestS3:
@@ -214,18 +228,26 @@ class TestS3:
 
     def test_a_prefix_gives_its_objects(self, store: ObjectStore) -> None:
         opened = []
-        inputs = list(iter_inputs(["s3://scans/in/"], open_s3=lambda bucket: opened.append(bucket) or store))  # type: ignore[func-returns-value]
+        inputs = list(
+            iter_inputs(["s3://scans/in/"], open_s3=lambda bucket: opened.append(bucket) or store)
+        )  # type: ignore[func-returns-value]
         assert sorted(item.path for item in inputs) == [
             "s3://scans/in/a.png",
             "s3://scans/in/b.png",
             "s3://scans/in/sub/c.png",
         ]
-        assert sorted(bytes(item.read()) for item in inputs) == [b"in/a.png", b"in/b.png", b"in/sub/c.png"]
+        assert sorted(bytes(item.read()) for item in inputs) == [
+            b"in/a.png",
+            b"in/b.png",
+            b"in/sub/c.png",
+        ]
         assert opened == ["scans"]
 
     def test_a_large_object_is_not_fetched(self, store: ObjectStore) -> None:
         store.put("big/1", b"x" * 101)
-        (item,) = iter_inputs(["s3://scans/big/"], open_s3=lambda _: store, limits=Limits(max_bytes=100))
+        (item,) = iter_inputs(
+            ["s3://scans/big/"], open_s3=lambda _: store, limits=Limits(max_bytes=100)
+        )
         assert "are accepted" in refusal(item)
 
     def test_an_empty_prefix_and_a_missing_bucket_are_errors(self, store: ObjectStore) -> None:

@@ -123,6 +123,8 @@ def test_nobody_ever_held_it(lease: Lease) -> None:
     assert lease.state() is None
 
 
-def test_the_holder_and_its_renewing_thread_do_not_take_each_other_for_a_thief(objects: ObjectStore) -> None:
+def test_the_holder_and_its_renewing_thread_do_not_take_each_other_for_a_thief(
+    objects: ObjectStore,
+) -> None:
     with Lease(objects, KEY).hold("run a") as held, ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: held.check(), range(200)))

@@ -32,7 +32,12 @@ def test_rolling_back_twice_goes_back_two_champions():
 
 
 def test_a_promotion_after_a_rollback_goes_back_to_what_it_replaced():
-    ledger = moves(("bootstrap", None, "1"), ("promote", "1", "2"), ("rollback", "2", "1"), ("promote", "1", "3"))
+    ledger = moves(
+        ("bootstrap", None, "1"),
+        ("promote", "1", "2"),
+        ("rollback", "2", "1"),
+        ("promote", "1", "3"),
+    )
     assert champions(ledger) == ["1", "3"]
     assert previous_champion(ledger, "3") == "1"
 

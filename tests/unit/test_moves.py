@@ -83,7 +83,9 @@ def models(tmp_path: Path) -> Models:
     return Models(tmp_path)
 
 
-def test_what_the_gate_refused_is_not_promoted_and_the_reasons_are_handed_on(models: Models) -> None:
+def test_what_the_gate_refused_is_not_promoted_and_the_reasons_are_handed_on(
+    models: Models,
+) -> None:
     """The published system moved the alias after every training, with no gate."""
     version = models.judged(champion="1", passed=False)
     outcome = promote(models.loop, version=version, by="airflow")
@@ -94,7 +96,9 @@ def test_what_the_gate_refused_is_not_promoted_and_the_reasons_are_handed_on(mod
 
 def test_what_was_never_judged_is_not_promoted(models: Models) -> None:
     version = models.registry.add(b"")
-    with pytest.raises(PromotionError, match=f"never judged: run `medloop evaluate {version}` first"):
+    with pytest.raises(
+        PromotionError, match=f"never judged: run `medloop evaluate {version}` first"
+    ):
         promote(models.loop, version=version, by="ada")
     assert models.registry.version_of(CHAMPION) == "1"
 
@@ -102,7 +106,9 @@ def test_what_was_never_judged_is_not_promoted(models: Models) -> None:
 def test_what_was_judged_against_another_champion_is_judged_again_first(models: Models) -> None:
     first, second = models.judged(champion="1"), models.judged(champion="1")
     promote(models.loop, version=first, by="ada")
-    with pytest.raises(StaleError, match=rf"judged against version 1, and the champion is {first} by now"):
+    with pytest.raises(
+        StaleError, match=rf"judged against version 1, and the champion is {first} by now"
+    ):
         promote(models.loop, version=second, by="ada")
     assert models.registry.version_of(CHAMPION) == first
 
@@ -114,7 +120,9 @@ def test_what_was_judged_against_another_reference_is_judged_again_first(models:
     with pytest.raises(StaleError, match=words):
         promote(models.loop, version=version, by="ada")
     assert models.registry.version_of(CHAMPION) == "1"
-    assert promote(models.loop, version=version, by="ada", reason="a demonstration", force=True).promoted
+    assert promote(
+        models.loop, version=version, by="ada", reason="a demonstration", force=True
+    ).promoted
 
 
 @pytest.mark.parametrize("act", ["add", "withdraw"])
@@ -142,7 +150,9 @@ def test_what_was_judged_by_other_acceptance_sets_is_judged_again_first(
     assert promote(models.loop, version=version, by="ada").promoted
 
 
-def test_what_was_judged_by_older_rules_is_judged_again_first(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_judged_by_older_rules_is_judged_again_first(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
     version = models.judged(champion="1")
     monkeypatch.setattr("medloop.jobs.comparison.GATE_RULES", "newer")
     with pytest.raises(StaleError, match="the gate's rules"):
@@ -153,13 +163,19 @@ def test_what_was_judged_by_older_rules_is_judged_again_first(models: Models, mo
 def test_a_promotion_and_a_rollback_done_twice_are_written_once(models: Models) -> None:
     version = models.judged(champion="1")
     assert promote(models.loop, version=version, by="ada").promoted
-    assert promote(models.loop, version=version, by="ada").reasons == ("it is the champion already",)
+    assert promote(models.loop, version=version, by="ada").reasons == (
+        "it is the champion already",
+    )
     rollback(models.loop, by="ada", reason="worse", to="1")
-    assert rollback(models.loop, by="ada", reason="worse", to="1").reasons == ("it is the champion already",)
+    assert rollback(models.loop, by="ada", reason="worse", to="1").reasons == (
+        "it is the champion already",
+    )
     assert [move.action for move in moves(models.loop)] == ["promote", "rollback"]
 
 
-def test_the_command_says_who_stays_and_why(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_says_who_stays_and_why(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
     version = models.judged(champion="1", passed=False)
     monkeypatch.setattr("medloop.wiring.connect", lambda: models.loop)
     refused = CliRunner().invoke(build_app(), ["promote", version])
@@ -168,7 +184,10 @@ def test_the_command_says_who_stays_and_why(models: Models, monkeypatch: pytest.
         build_app(), ["promote", version, "--force", "--reason", "the new scanner", "--by", "eve"]
     )
     assert forced.exit_code == 0
-    assert forced.stdout == f"Version {version} is the champion, before it version 1.\n- the new scanner\n"
+    assert (
+        forced.stdout
+        == f"Version {version} is the champion, before it version 1.\n- the new scanner\n"
+    )
     assert [(move.by, move.reason) for move in moves(models.loop)] == [("eve", "the new scanner")]
 
 
@@ -201,7 +220,9 @@ def test_a_holder_that_slept_and_lost_nothing_goes_on(models: Models) -> None:
     def sleep() -> None:
         models.now += timedelta(seconds=61)
 
-    assert promote(replace(models.loop, ledger=Interrupted(models.objects, sleep)), version=version, by="ada").promoted
+    assert promote(
+        replace(models.loop, ledger=Interrupted(models.objects, sleep)), version=version, by="ada"
+    ).promoted
 
 
 def test_the_fencing_token_stands_in_the_ledger_and_on_the_version(models: Models) -> None:
@@ -220,7 +241,10 @@ def test_a_version_that_was_rolled_back_needs_a_new_judgement(models: Models) ->
     rollback(models.loop, by="medloop watch", reason="9 of 12 images")
     again = promote(models.loop, version=version, by="airflow manual__1")
     assert not again.promoted
-    assert "was rolled back after the gate had judged it, by medloop watch: 9 of 12 images" in again.reasons[0]
+    assert (
+        "was rolled back after the gate had judged it, by medloop watch: 9 of 12 images"
+        in again.reasons[0]
+    )
     assert models.registry.version_of(CHAMPION) == "1"
     models.judge(version, champion="1")
     assert promote(models.loop, version=version, by="ada").promoted
@@ -230,7 +254,9 @@ def test_a_person_may_bring_a_rolled_back_version_back(models: Models) -> None:
     version = models.judged(champion="1")
     promote(models.loop, version=version, by="ada")
     rollback(models.loop, by="medloop watch", reason="worse")
-    assert promote(models.loop, version=version, by="ada", reason="it was the scanner", force=True).promoted
+    assert promote(
+        models.loop, version=version, by="ada", reason="it was the scanner", force=True
+    ).promoted
 
 
 def test_a_rollback_over_several_champions_takes_all_of_them_back(models: Models) -> None:
@@ -242,14 +268,20 @@ def test_a_rollback_over_several_champions_takes_all_of_them_back(models: Models
     assert not promote(models.loop, version=second, by="airflow").promoted
 
 
-def test_a_rollback_names_report_and_snapshot_of_the_version_it_goes_back_to(models: Models) -> None:
+def test_a_rollback_names_report_and_snapshot_of_the_version_it_goes_back_to(
+    models: Models,
+) -> None:
     second = models.judged(champion="1")
     promote(models.loop, version=second, by="ada")
     third = models.judged(champion=second)
     promote(models.loop, version=third, by="ada")
     rollback(models.loop, by="ada", reason="worse")
     entry = moves(models.loop)[-1]
-    assert (entry.action, entry.to_version, entry.snapshot_id) == ("rollback", second, f"snapshot{second}")
+    assert (entry.action, entry.to_version, entry.snapshot_id) == (
+        "rollback",
+        second,
+        f"snapshot{second}",
+    )
     assert entry.gate_report is not None
     assert entry.gate_report["version"] == second
 
@@ -266,12 +298,17 @@ def test_the_challengers_name_ends_in_the_ledger_when_it_is_the_champion(models:
     models.registry.aliases[CHALLENGER] = version
     promote(models.loop, version=version, by="ada")
     assert models.registry.version_of(CHALLENGER) is None
-    found = [(move.alias, move.action, move.from_version, move.to_version) for move in all_moves(models.loop)]
+    found = [
+        (move.alias, move.action, move.from_version, move.to_version)
+        for move in all_moves(models.loop)
+    ]
     assert found == [(CHAMPION, "promote", "1", version), (CHALLENGER, "drop", version, "")]
     assert [move.alias for move in moves(models.loop)] == [CHAMPION]
 
 
-def test_the_history_shows_every_alias_with_gate_and_snapshot(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_history_shows_every_alias_with_gate_and_snapshot(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
     version = models.judged(champion="1")
     models.registry.aliases[CHALLENGER] = version
     promote(models.loop, version=version, by="ada")
@@ -279,7 +316,11 @@ def test_the_history_shows_every_alias_with_gate_and_snapshot(models: Models, mo
     monkeypatch.setattr("medloop.wiring.connect", lambda: models.loop)
     table = CliRunner().invoke(build_app(), ["history"], env={"COLUMNS": "200"})
     assert table.exit_code == 0, table.output
-    rows = [[cell.strip() for cell in line.split("│")] for line in table.stdout.splitlines() if "2026" in line]
+    rows = [
+        [cell.strip() for cell in line.split("│")]
+        for line in table.stdout.splitlines()
+        if "2026" in line
+    ]
     assert [row[2:8] for row in rows] == [
         ["champion", "promote", "1", version, "yes", "snapshot"],
         ["challenger", "drop", version, "–", "–", "–"],
@@ -293,8 +334,15 @@ def test_a_person_chooses_another_reference_and_it_is_on_record(models: Models) 
     version = models.judged(champion="1")
     with pytest.raises(PromotionError, match="needs a reason"):
         choose_reference(models.loop, version=version, by="ada", reason=" ")
-    assert choose_reference(models.loop, version=version, by="ada", reason="the full data set") == "1"
+    assert (
+        choose_reference(models.loop, version=version, by="ada", reason="the full data set") == "1"
+    )
     assert choose_reference(models.loop, version=version, by="ada", reason="again") == version
     assert models.registry.version_of(REFERENCE) == version
     (move,) = all_moves(models.loop)
-    assert (move.alias, move.action, move.from_version, move.to_version) == (REFERENCE, "choose", "1", version)
+    assert (move.alias, move.action, move.from_version, move.to_version) == (
+        REFERENCE,
+        "choose",
+        "1",
+        version,
+    )

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import torch
 
-from medloop.core.learn.network import Network, saved_labels, to_safetensors, two_views, warm_start, weights_sha256
+from medloop.core.learn.network import (
+    Network,
+    saved_labels,
+    to_safetensors,
+    two_views,
+    warm_start,
+    weights_sha256,
+)
 
 
 def test_standardised_images_forget_brightness_and_contrast() -> None:
     image = torch.randint(60, 120, (1, 64, 64), generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(two_views(image)[:, 0], two_views(image * 2 - 60)[:, 0], atol=0.05, rtol=0.05)
+    torch.testing.assert_close(
+        two_views(image)[:, 0], two_views(image * 2 - 60)[:, 0], atol=0.05, rtol=0.05
+    )
 
 
 def test_a_blank_image_standardises_to_zeros() -> None:

@@ -23,14 +23,22 @@ def hook() -> Iterator[Webhook]:
 def test_a_webhook_gets_text_for_chat_services_and_fields_for_programs(hook: Webhook):
     post_webhook(SecretStr(hook.url), NOTICE)
     assert hook.received == [
-        {"text": "medloop: version 4 is the champion now", "event": "promoted", "source": "medloop", "version": "4"}
+        {
+            "text": "medloop: version 4 is the champion now",
+            "event": "promoted",
+            "source": "medloop",
+            "version": "4",
+        }
     ]
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(503, StoreUnavailableError), (429, StoreUnavailableError), (404, StoreError)]
+    ("status", "error"),
+    [(503, StoreUnavailableError), (429, StoreUnavailableError), (404, StoreError)],
 )
-def test_a_refusal_names_the_setting_and_never_the_address(hook: Webhook, status: int, error: type[Exception]):
+def test_a_refusal_names_the_setting_and_never_the_address(
+    hook: Webhook, status: int, error: type[Exception]
+):
     hook.status = status
     with pytest.raises(error, match=f"MEDLOOP_NOTIFY_WEBHOOK.*{status}") as caught:
         post_webhook(SecretStr(hook.url), NOTICE)

@@ -34,9 +34,17 @@ class TestInMemory(ObjectStoreContract):
         ("status code: 400 Bad Request: <Error><Code>ExpiredToken</Code>", "expired", False),
         ("status code: 403 Forbidden: ", "rights", False),
         ("status code: 403 Forbidden: <Error><Code>AccessDenied</Code>", "rights", False),
-        ("DeleteObjects request failed for key a: Access Denied. (code: AccessDenied)", "rights", False),
+        (
+            "DeleteObjects request failed for key a: Access Denied. (code: AccessDenied)",
+            "rights",
+            False,
+        ),
         ("status code: 403 Forbidden: <Error><Code>RequestTimeTooSkewed</Code>", "clock", False),
-        ("status code: 404 Not Found: <Error><Code>NoSuchBucket</Code>", "create the bucket", False),
+        (
+            "status code: 404 Not Found: <Error><Code>NoSuchBucket</Code>",
+            "create the bucket",
+            False,
+        ),
         ("status code: 301 Moved: <Error><Code>PermanentRedirect</Code>", "region", False),
         ("status code: 418 I'm a teapot", "418", False),
         ("", "no reason given", False),
@@ -83,7 +91,9 @@ class Answering(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def store(self) -> ObjectStore:
-        return objects_at(f"http://127.0.0.1:{self.server_port}", access_key="AKIASECRET", secret_key="s")
+        return objects_at(
+            f"http://127.0.0.1:{self.server_port}", access_key="AKIASECRET", secret_key="s"
+        )
 
 
 @pytest.mark.parametrize(
@@ -97,7 +107,9 @@ class Answering(ThreadingHTTPServer):
         (404, "NoSuchBucket", "create the bucket or correct MEDLOOP_S3_BUCKET", 1),
     ],
 )
-def test_what_a_server_answers_becomes_a_sentence(status: int, code: str, words: str, asked: int) -> None:
+def test_what_a_server_answers_becomes_a_sentence(
+    status: int, code: str, words: str, asked: int
+) -> None:
     server = Answering(status, code)
     with pytest.raises(StoreError, match=words) as caught:
         server.store().ensure("a", b"x")

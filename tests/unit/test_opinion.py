@@ -38,7 +38,12 @@ def brightness_model() -> bytes:
         helper.make_node("Neg", ["mean"], ["ood_score"]),
         helper.make_node("Unsqueeze", ["logits", "map"], ["cam"]),
     ]
-    shapes = {"probabilities": ["n", 2], "embedding": ["n", 2], "ood_score": ["n"], "cam": ["n", 2, 1, 1]}
+    shapes = {
+        "probabilities": ["n", 2],
+        "embedding": ["n", 2],
+        "ood_score": ["n"],
+        "cam": ["n", 2, 1, 1],
+    }
     graph = helper.make_graph(
         nodes, "brightness",
         [helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", 64, 64])],
@@ -71,17 +76,26 @@ def grey(level: int, seed: int) -> np.ndarray:
 class Datasets:
     def get(self, dataset_id: str | None = None) -> BaseDataset:
         images = np.stack([grey(level, seed) for level in (60, 200) for seed in range(100, 140)])
-        return BaseDataset(labels=LABELS, images=images, targets=np.repeat([0, 1], 40), groups=np.arange(80))
+        return BaseDataset(
+            labels=LABELS, images=images, targets=np.repeat([0, 1], 40), groups=np.arange(80)
+        )
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    made = World(ObjectStore.in_memory(), tmp_path, registry=Registry(), mlflow_tracking_uri="http://127.0.0.1:9")
+    made = World(
+        ObjectStore.in_memory(),
+        tmp_path,
+        registry=Registry(),
+        mlflow_tracking_uri="http://127.0.0.1:9",
+    )
     made.loop = replace(made.loop, datasets=Datasets())
     return made
 
 
-def say(world: World, level: int, seed: int, label: str | None, *, who: str = "ada", aside: int = 0) -> str:
+def say(
+    world: World, level: int, seed: int, label: str | None, *, who: str = "ada", aside: int = 0
+) -> str:
     pixels = np.roll(grey(level, seed), aside, axis=1)
     shown = DecodedImage(pixels=pixels, sha256=content_sha256(pixels), kind="PNG")
     correct(world.loop, image=shown, given_label=label, prediction=None, model_version="1", who=who)
@@ -94,11 +108,15 @@ def test_a_label_that_the_champion_excludes_waits_and_others_do_not(world: World
     say(world, 60, 2, "dark")
     say(world, 200, 3, None)
     assert screen(world.loop).flagged == {
-        wrong: ("the champion excludes bright, and 10 of the 10 pictures most like this one are dark",)
+        wrong: (
+            "the champion excludes bright, and 10 of the 10 pictures most like this one are dark",
+        )
     }
 
 
-def test_several_corrections_of_one_kind_vouch_for_each_other_also_across_snapshots(world: World) -> None:
+def test_several_corrections_of_one_kind_vouch_for_each_other_also_across_snapshots(
+    world: World,
+) -> None:
     for seed in range(4):
         say(world, 60, seed, "bright")
     assert screen(world.loop).flagged == {}
@@ -108,7 +126,9 @@ def test_several_corrections_of_one_kind_vouch_for_each_other_also_across_snapsh
 
 
 @pytest.mark.parametrize("a_week_later", [False, True])
-def test_a_picture_given_twice_a_pixel_apart_is_no_witness_for_itself(world: World, a_week_later: bool) -> None:
+def test_a_picture_given_twice_a_pixel_apart_is_no_witness_for_itself(
+    world: World, a_week_later: bool
+) -> None:
     wrong = [say(world, 60, 1, "bright")]
     if a_week_later:
         screened_snapshot(world.loop)
@@ -135,13 +155,24 @@ def test_what_the_champion_may_have_learned_it_cannot_contradict(world: World) -
     assert screen(world.loop).flagged == {}
 
 
-def test_all_that_somebody_says_waits_where_it_does_not_fit_what_everybody_else_says(world: World) -> None:
+def test_all_that_somebody_says_waits_where_it_does_not_fit_what_everybody_else_says(
+    world: World,
+) -> None:
     for seed in range(40):
-        say(world, 60 if seed % 2 else 200, seed, "dark" if seed % 2 else "bright", who=f"person {seed % 4}")
+        say(
+            world,
+            60 if seed % 2 else 200,
+            seed,
+            "dark" if seed % 2 else "bright",
+            who=f"person {seed % 4}",
+        )
     wrong = [say(world, 60, seed, "bright", who="eve") for seed in range(50, 60)]
     right = say(world, 200, 60, "bright", who="eve")
     outvoted = "other people say dark of 10 of the pictures most like this one"
-    assert screen(world.loop).flagged == {**dict.fromkeys(wrong, (outvoted, CARELESS)), right: (CARELESS,)}
+    assert screen(world.loop).flagged == {
+        **dict.fromkeys(wrong, (outvoted, CARELESS)),
+        right: (CARELESS,),
+    }
 
 
 def test_without_a_champion_it_is_not_asked(world: World) -> None:

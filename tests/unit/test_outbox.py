@@ -30,11 +30,15 @@ def test_what_is_added_survives_the_process(outbox: Outbox, tmp_path: Path) -> N
     receipt = outbox.add(event, PNG)
     assert (receipt.event_id, receipt.state, receipt.duplicate) == (event.id, "pending", False)
     reopened = Outbox(tmp_path / "home" / "outbox.db")
-    assert [(item.event, item.png, item.day) for item in reopened.pending(10)] == [(event, PNG, "2026-11-02")]
+    assert [(item.event, item.png, item.day) for item in reopened.pending(10)] == [
+        (event, PNG, "2026-11-02")
+    ]
     assert reopened.status() == OutboxStatus(pending=1, oldest_at=event.at, last_error=None)
 
 
-def test_an_outbox_that_was_never_used_is_empty_and_leaves_no_file(outbox: Outbox, tmp_path: Path) -> None:
+def test_an_outbox_that_was_never_used_is_empty_and_leaves_no_file(
+    outbox: Outbox, tmp_path: Path
+) -> None:
     assert outbox.status() == OutboxStatus(pending=0, oldest_at=None, last_error=None)
     assert outbox.history("ada") == []
     assert not (tmp_path / "home").exists()
@@ -69,7 +73,9 @@ def test_another_answer_image_or_person_is_another_event(outbox: Outbox, other) 
 
 def test_an_answer_given_again_after_another_one_is_a_new_event(outbox: Outbox) -> None:
     """Hand, CXR, Hand: the person changed their mind twice."""
-    receipts = [outbox.add(correction(sha256_of(1), label), PNG) for label in ("Hand", "CXR", "Hand")]
+    receipts = [
+        outbox.add(correction(sha256_of(1), label), PNG) for label in ("Hand", "CXR", "Hand")
+    ]
     assert not any(receipt.duplicate for receipt in receipts)
 
 
@@ -96,7 +102,9 @@ def test_an_answer_given_again_later_is_a_new_event(outbox: Outbox) -> None:
 @pytest.mark.parametrize("seconds", [-4, 0, 4])
 def test_the_same_click_is_known_by_a_clock_that_was_set_back(outbox: Outbox, seconds: int) -> None:
     outbox.add(correction(sha256_of(1)), PNG)
-    assert outbox.add(correction(sha256_of(1), at=START + timedelta(seconds=seconds)), PNG).duplicate
+    assert outbox.add(
+        correction(sha256_of(1), at=START + timedelta(seconds=seconds)), PNG
+    ).duplicate
 
 
 def test_the_same_answer_to_a_later_version_is_a_new_event(outbox: Outbox) -> None:
@@ -109,7 +117,9 @@ def test_the_same_answer_to_a_later_version_is_a_new_event(outbox: Outbox) -> No
 def test_the_same_verdict_on_a_new_answer_is_a_new_decision(outbox: Outbox) -> None:
     outbox.add_review(review(sha256_of(1), "reject"), about=["first"])
     assert outbox.add_review(review(sha256_of(1), "reject"), about=["first"]).duplicate
-    assert not outbox.add_review(review(sha256_of(1), "reject"), about=["first", "second"]).duplicate
+    assert not outbox.add_review(
+        review(sha256_of(1), "reject"), about=["first", "second"]
+    ).duplicate
 
 
 def test_only_the_owner_can_read_it(outbox: Outbox, tmp_path: Path) -> None:
@@ -124,13 +134,17 @@ def test_only_the_owner_can_read_it(outbox: Outbox, tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
 
 
-def test_an_image_is_wiped_once_every_event_about_it_is_stored(outbox: Outbox, tmp_path: Path) -> None:
+def test_an_image_is_wiped_once_every_event_about_it_is_stored(
+    outbox: Outbox, tmp_path: Path
+) -> None:
     outbox.add(correction(sha256_of(1), "Hand"), PNG)
     outbox.add(correction(sha256_of(1), "CXR"), PNG)
     outbox.mark_stored([1])
     assert outbox.pending(10)[0].png == PNG
     outbox.mark_stored([2])
-    assert sqlite3.connect(tmp_path / "home" / "outbox.db").execute("SELECT count(*) FROM images").fetchone() == (0,)
+    assert sqlite3.connect(tmp_path / "home" / "outbox.db").execute(
+        "SELECT count(*) FROM images"
+    ).fetchone() == (0,)
 
 
 def test_a_failing_event_makes_way_for_the_others(outbox: Outbox) -> None:
@@ -161,7 +175,10 @@ def test_an_event_it_does_not_know_is_said_so(outbox: Outbox) -> None:
 
 def test_sessions_at_once_never_double_or_lose(outbox: Outbox) -> None:
     def session(number: int) -> list[bool]:
-        return [outbox.add(correction(sha256_of(n), who=f"user {number % 4}"), PNG).duplicate for n in range(10)]
+        return [
+            outbox.add(correction(sha256_of(n), who=f"user {number % 4}"), PNG).duplicate
+            for n in range(10)
+        ]
 
     with ThreadPoolExecutor(16) as pool:
         duplicates = list(pool.map(session, range(16)))
@@ -198,7 +215,9 @@ def test_a_forked_child_uses_a_connection_of_its_own(outbox: Outbox) -> None:
     assert outbox.status().pending == 2
 
 
-def test_a_file_moved_away_under_a_running_process_is_made_anew(outbox: Outbox, tmp_path: Path) -> None:
+def test_a_file_moved_away_under_a_running_process_is_made_anew(
+    outbox: Outbox, tmp_path: Path
+) -> None:
     """Writes to a deleted file would look like success and be lost."""
     outbox.add(correction(sha256_of(1)), PNG)
     for path in (tmp_path / "home").iterdir():
@@ -217,7 +236,9 @@ def no_space_left(outbox: Outbox) -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_full_disk_is_a_clear_refusal_and_leaves_no_trace(outbox: Outbox, no_space_left: None) -> None:
+def test_a_full_disk_is_a_clear_refusal_and_leaves_no_trace(
+    outbox: Outbox, no_space_left: None
+) -> None:
     with pytest.raises(StoreError, match="nothing was saved"):
         outbox.add(correction(sha256_of(1)), PNG)
     soft, hard = resource.RLIM_INFINITY, resource.getrlimit(resource.RLIMIT_FSIZE)[1]

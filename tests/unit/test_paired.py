@@ -35,13 +35,19 @@ def test_bound_covers_the_true_loss_nineteen_times_in_twenty(lost: float, gained
     chance = {pair: poisson.pmf(pair[0], lost) * poisson.pmf(pair[1], gained) for pair in likely}
     groups = np.arange(200)
     covered = sum(
-        p for (b, c), p in chance.items() if p > 1e-7 and loss_bound(losses(b, c, 200), groups) * 200 >= lost - gained
+        p
+        for (b, c), p in chance.items()
+        if p > 1e-7 and loss_bound(losses(b, c, 200), groups) * 200 >= lost - gained
     )
     assert covered > 0.95
 
 
 def _plausible(mean: float) -> range:
-    return range(int(poisson.ppf(1e-5, mean)), int(poisson.ppf(1 - 1e-5, mean)) + 1) if mean else range(1)
+    return (
+        range(int(poisson.ppf(1e-5, mean)), int(poisson.ppf(1 - 1e-5, mean)) + 1)
+        if mean
+        else range(1)
+    )
 
 
 def test_losses_of_one_examination_count_as_one_accident():

@@ -45,21 +45,27 @@ def test_each_identity_of_s3_has_no_more_rights_than_it_needs(tmp_path: Path) ->
     assert "Admin" in actions.pop("operator")
     assert {action.partition(":")[2] for action in actions.pop("mlflow")} == {"mlflow"}
     assert actions == {"frontend": [], "trainer": []}
-    assert {entry["name"]: entry["policyNames"] for entry in s3["identities"] if "policyNames" in entry} == {
-        "frontend": ["frontend"],
-        "trainer": ["trainer"],
-    }
+    assert {
+        entry["name"]: entry["policyNames"] for entry in s3["identities"] if "policyNames" in entry
+    } == {"frontend": ["frontend"], "trainer": ["trainer"]}
     for document in s3["policies"]:
         written = (ROOT / "docs" / f"iam-{document['name']}.json").read_text()
-        assert json.loads(document["content"]) == json.loads(written), "docs/iam-*.json and services.rights differ"
+        assert json.loads(document["content"]) == json.loads(written), (
+            "docs/iam-*.json and services.rights differ"
+        )
 
 
 def test_the_page_has_a_user_of_its_own_in_airflow(tmp_path: Path) -> None:
     plan = _plan(tmp_path)
     environment = _program(plan, "app").environment
-    user, password = environment["MEDLOOP_AIRFLOW_USERNAME"], environment["MEDLOOP_AIRFLOW_PASSWORD"]
+    user, password = (
+        environment["MEDLOOP_AIRFLOW_USERNAME"],
+        environment["MEDLOOP_AIRFLOW_PASSWORD"],
+    )
     assert _file(plan, "airflow-passwords.json")[user] == password
-    roles = _program(plan, "airflow-api-server").environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"]
+    roles = _program(plan, "airflow-api-server").environment[
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"
+    ]
     assert roles == "admin:admin,frontend:user"
 
 
@@ -74,13 +80,21 @@ LOGIN = {
 def test_the_login_lies_in_a_file_for_the_page_alone(tmp_path: Path) -> None:
     plan = _plan(tmp_path, **LOGIN)
     auth = tomllib.loads(_login_text(plan))["auth"]
-    assert auth["server_metadata_url"] == "https://login.clinic.example/.well-known/openid-configuration"
+    assert (
+        auth["server_metadata_url"]
+        == "https://login.clinic.example/.well-known/openid-configuration"
+    )
     assert auth["redirect_uri"] == f"http://127.0.0.1:{_port(plan, 'page')}/oauth2callback"
-    assert (auth["client_secret"], auth["cookie_secret"]) == (LOGIN["oidc_client_secret"], CREDENTIALS.cookie_key)
+    assert (auth["client_secret"], auth["cookie_secret"]) == (
+        LOGIN["oidc_client_secret"],
+        CREDENTIALS.cookie_key,
+    )
     environment = _program(plan, "app").environment
     assert environment["MEDLOOP_OIDC_ADMINS"] == "ada@clinic.example"
     for program in plan.programs:
-        assert LOGIN["oidc_client_secret"] not in " ".join([*program.command, *program.environment.values()])
+        assert LOGIN["oidc_client_secret"] not in " ".join(
+            [*program.command, *program.environment.values()]
+        )
 
 
 def test_without_a_login_there_is_an_empty_file_and_not_somebody_elses(tmp_path: Path) -> None:
@@ -97,10 +111,16 @@ def _login_text(plan: Plan) -> str:
 def test_the_page_answers_under_its_own_names_alone(tmp_path: Path) -> None:
     def names(**settings: str) -> set[str]:
         command = _program(_plan(tmp_path, **settings), "app").command
-        return {part.partition("=")[2] for part in command if part.startswith("--server.allowedHosts=")}
+        return {
+            part.partition("=")[2] for part in command if part.startswith("--server.allowedHosts=")
+        }
 
     assert names() == {"127.0.0.1", "localhost"}
-    assert names(app_url="https://medloop.clinic.example/") == {"127.0.0.1", "localhost", "medloop.clinic.example"}
+    assert names(app_url="https://medloop.clinic.example/") == {
+        "127.0.0.1",
+        "localhost",
+        "medloop.clinic.example",
+    }
     assert names(host="192.168.1.5") == {"127.0.0.1", "localhost", "192.168.1.5"}
     everywhere = {"host": "0.0.0.0"}  # noqa: S104
     assert names(**everywhere) == set(), "nobody said what it is called"
@@ -143,21 +163,28 @@ def test_each_component_holds_only_its_own_keys(tmp_path: Path) -> None:
     }
     for secret, expected in holders.items():
         value = getattr(CREDENTIALS, secret)
-        found = {p.name for p in plan.programs if any(value in text for text in p.environment.values())}
+        found = {
+            p.name for p in plan.programs if any(value in text for text in p.environment.values())
+        }
         assert found == expected, secret
 
 
-def test_no_secret_stands_on_a_command_line_or_in_the_supervisors_configuration(tmp_path: Path) -> None:
+def test_no_secret_stands_on_a_command_line_or_in_the_supervisors_configuration(
+    tmp_path: Path,
+) -> None:
     plan = _plan(tmp_path)
     shown = configuration(StateFolder(tmp_path), plan.programs) + repr(plan.programs)
     shown += " ".join(" ".join(program.command) for program in plan.programs)
     assert [name for name in Credentials.__slots__ if getattr(CREDENTIALS, name) in shown] == []
 
 
-def test_the_operators_settings_point_at_the_local_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_operators_settings_point_at_the_local_systems(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan = _plan(tmp_path)
     write_private(
-        StateFolder(tmp_path).operator_env, "".join(f"{name}={value}\n" for name, value in plan.operator_env.items())
+        StateFolder(tmp_path).operator_env,
+        "".join(f"{name}={value}\n" for name, value in plan.operator_env.items()),
     )
     settings = load_settings(home=tmp_path)
     assert settings.s3_endpoint_url == f"http://127.0.0.1:{_port(plan, 'S3')}"
@@ -173,7 +200,9 @@ def _port(plan: Plan, name: str) -> str:
 
 
 def test_settings_of_medloop_reach_the_components_with_their_names(tmp_path: Path) -> None:
-    plan = _plan(tmp_path, model_name="hands", poll_s=0.5, notify_webhook="https://hook.example/geheim")
+    plan = _plan(
+        tmp_path, model_name="hands", poll_s=0.5, notify_webhook="https://hook.example/geheim"
+    )
     for name in ("app", "first-model", "airflow-scheduler"):
         environment = _program(plan, name).environment
         assert environment["MEDLOOP_MODEL_NAME"] == "hands"
@@ -203,7 +232,10 @@ def test_airflow_gets_its_connections(tmp_path: Path) -> None:
     assert aws["extra"]["service_config"] == {"s3": {"bucket_name": "medloop"}}
     mlflow = json.loads(environment["AIRFLOW_CONN_MLFLOW_DEFAULT"])
     assert (mlflow["conn_type"], mlflow["host"]) == ("http", environment["MLFLOW_TRACKING_URI"])
-    assert "AIRFLOW_CONN_AWS_DEFAULT" not in _program(_plan(tmp_path), "airflow-api-server").environment
+    assert (
+        "AIRFLOW_CONN_AWS_DEFAULT"
+        not in _program(_plan(tmp_path), "airflow-api-server").environment
+    )
 
 
 def test_the_callers_mail_connection_reaches_those_that_run_tasks_and_callbacks(
@@ -213,15 +245,24 @@ def test_the_callers_mail_connection_reaches_those_that_run_tasks_and_callbacks(
     holders = [
         program.name
         for program in _plan(tmp_path).programs
-        if program.environment.get("AIRFLOW_CONN_SMTP_DEFAULT") == "smtp://me:geheim@mail.example:465"
+        if program.environment.get("AIRFLOW_CONN_SMTP_DEFAULT")
+        == "smtp://me:geheim@mail.example:465"
     ]
     assert holders == ["airflow-scheduler", "airflow-dag-processor"]
-    assert "AIRFLOW_CONN_SMTP_DEFAULT" not in inherited_environment({"AIRFLOW_CONN_SMTP_DEFAULT": "x"})
+    assert "AIRFLOW_CONN_SMTP_DEFAULT" not in inherited_environment(
+        {"AIRFLOW_CONN_SMTP_DEFAULT": "x"}
+    )
 
 
 class TestExternalSystems:
     def test_s3_of_the_user_with_keys(self, tmp_path: Path) -> None:
-        plan = _plan(tmp_path, s3_bucket="clinic", aws_access_key_id="k", aws_secret_access_key="s", aws_region="eu-1")
+        plan = _plan(
+            tmp_path,
+            s3_bucket="clinic",
+            aws_access_key_id="k",
+            aws_secret_access_key="s",
+            aws_region="eu-1",
+        )
         environment = _program(plan, "app").environment
         assert "seaweedfs" not in {program.name for program in plan.programs}
         assert (environment["AWS_ACCESS_KEY_ID"], environment["AWS_REGION"]) == ("k", "eu-1")
@@ -230,11 +271,15 @@ class TestExternalSystems:
         assert "AWS_ACCESS_KEY_ID" not in plan.operator_env
         artifacts = _program(plan, "mlflow").command
         assert f"{tmp_path}/mlflow/artifacts" in artifacts
-        connection = json.loads(_program(plan, "airflow-scheduler").environment["AIRFLOW_CONN_AWS_DEFAULT"])
+        connection = json.loads(
+            _program(plan, "airflow-scheduler").environment["AIRFLOW_CONN_AWS_DEFAULT"]
+        )
         assert connection["login"] == "k"
         assert "endpoint_url" not in connection["extra"]
 
-    def test_s3_of_the_user_with_a_profile(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_s3_of_the_user_with_a_profile(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("AWS_PROFILE", "clinic")
         plan = _plan(tmp_path, s3_bucket="clinic")
         environment = _program(plan, "airflow-scheduler").environment
@@ -249,7 +294,11 @@ class TestExternalSystems:
         assert all("AWS_PROFILE" not in program.environment for program in plan.programs)
 
     def test_mlflow_on_dagshub(self, tmp_path: Path) -> None:
-        plan = _plan(tmp_path, mlflow_tracking_uri="https://dagshub.com/a/b.mlflow", dagshub_user_token="token")
+        plan = _plan(
+            tmp_path,
+            mlflow_tracking_uri="https://dagshub.com/a/b.mlflow",
+            dagshub_user_token="token",
+        )
         assert "mlflow" not in {program.name for program in plan.programs}
         for name in ("app", "first-model", "airflow-scheduler"):
             environment = _program(plan, name).environment
@@ -259,7 +308,12 @@ class TestExternalSystems:
 
     def test_an_airflow_of_the_user(self, tmp_path: Path) -> None:
         plan = _plan(tmp_path, airflow_url="https://airflow.example", airflow_password="geheim")
-        assert [program.name for program in plan.programs] == ["seaweedfs", "mlflow", "app", "first-model"]
+        assert [program.name for program in plan.programs] == [
+            "seaweedfs",
+            "mlflow",
+            "app",
+            "first-model",
+        ]
         environment = _program(plan, "app").environment
         assert environment["MEDLOOP_AIRFLOW_URL"] == "https://airflow.example"
         assert environment["MEDLOOP_AIRFLOW_PASSWORD"] == "geheim"
@@ -267,7 +321,12 @@ class TestExternalSystems:
 
     def test_without_airflow(self, tmp_path: Path) -> None:
         plan = _plan(tmp_path, with_airflow=False)
-        assert [program.name for program in plan.programs] == ["seaweedfs", "mlflow", "app", "first-model"]
+        assert [program.name for program in plan.programs] == [
+            "seaweedfs",
+            "mlflow",
+            "app",
+            "first-model",
+        ]
         assert "MEDLOOP_AIRFLOW_URL" not in plan.operator_env
 
 
@@ -314,7 +373,9 @@ class TestPorts:
     def test_all_are_different_and_a_wish_is_kept(self) -> None:
         names = programs.seaweed_port_names()
         (wish,) = ports.free_ports(1)
-        assigned = ports.assign({**dict.fromkeys(names, 0), "app": wish}, before={}, room=programs.SEAWEED_ROOM)
+        assigned = ports.assign(
+            {**dict.fromkeys(names, 0), "app": wish}, before={}, room=programs.SEAWEED_ROOM
+        )
         assert assigned["app"] == wish
         assert len(set(assigned.values())) == len(names) + 1
 

@@ -23,7 +23,9 @@ def model() -> bytes:
     return model_file(Network(3).eval(), 1.0, METADATA)
 
 
-def with_thresholds(confident: float, confident_ood: float, ood: float, **others: object) -> Predictor:
+def with_thresholds(
+    confident: float, confident_ood: float, ood: float, **others: object
+) -> Predictor:
     changed = {
         "confident_threshold": confident,
         "confident_ood_threshold": confident_ood,
@@ -36,13 +38,17 @@ def with_thresholds(confident: float, confident_ood: float, ood: float, **others
 def test_images_of_any_size_get_an_answer_in_order(model: bytes) -> None:
     rng = np.random.default_rng(0)
     images = [
-        rng.integers(0, 256, shape, dtype=np.uint8) for shape in [(64, 64), (1, 1), (512, 300), (3, 700), (64, 64)]
+        rng.integers(0, 256, shape, dtype=np.uint8)
+        for shape in [(64, 64), (1, 1), (512, 300), (3, 700), (64, 64)]
     ]
     predictor = Predictor(model, threads=1)
     answers = predictor.predict(images)
     alone = [predictor.predict([image])[0] for image in images]
     assert [a.label for a in answers] == [a.label for a in alone]
-    assert all(a.label in ("a", "b", "c") and a.confidence == max(a.probabilities.values()) for a in answers)
+    assert all(
+        a.label in ("a", "b", "c") and a.confidence == max(a.probabilities.values())
+        for a in answers
+    )
     assert all(a.cam is not None and a.cam.shape == (8, 8) for a in answers)
 
 
@@ -56,7 +62,9 @@ def test_batches_agree_with_single_images(model: bytes) -> None:
     images = np.random.default_rng(1).integers(0, 256, (150, 64, 64), dtype=np.uint8)
     predictor = Predictor(model)
     together = predictor.predict_arrays(images)
-    single = np.concatenate([predictor.predict_arrays(images[i : i + 1]).probabilities for i in range(150)])
+    single = np.concatenate(
+        [predictor.predict_arrays(images[i : i + 1]).probabilities for i in range(150)]
+    )
     np.testing.assert_allclose(together.probabilities, single, atol=1e-5)
 
 
@@ -69,7 +77,9 @@ def test_batches_agree_with_single_images(model: bytes) -> None:
         ((0.0, -99.0, -99.0), "unknown"),
     ],
 )
-def test_verdicts_follow_the_thresholds(thresholds: tuple[float, float, float], verdict: str) -> None:
+def test_verdicts_follow_the_thresholds(
+    thresholds: tuple[float, float, float], verdict: str
+) -> None:
     predictor = with_thresholds(*thresholds)
     image = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
     assert predictor.predict([image])[0].verdict == verdict
@@ -78,26 +88,43 @@ def test_verdicts_follow_the_thresholds(thresholds: tuple[float, float, float], 
 
 @pytest.mark.parametrize(
     ("thresholds", "verdict"),
-    [((0.0, 99.0, 99.0), "unsure"), ((1.1, 99.0, 99.0), "unsure"), ((0.0, -99.0, -99.0), "unknown")],
+    [
+        ((0.0, 99.0, 99.0), "unsure"),
+        ((1.1, 99.0, 99.0), "unsure"),
+        ((0.0, -99.0, -99.0), "unknown"),
+    ],
 )
-def test_of_a_picture_in_colour_no_answer_is_confident(thresholds: tuple[float, float, float], verdict: str) -> None:
+def test_of_a_picture_in_colour_no_answer_is_confident(
+    thresholds: tuple[float, float, float], verdict: str
+) -> None:
     predictor = with_thresholds(*thresholds)
     image = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
     grey, coloured = predictor.predict([image, image], about=[About(), About(in_colour=True)])
     assert coloured.verdict == verdict
     assert coloured.doubt == ("colour" if grey.verdict == "confident" else "")
     assert grey.verdict == predictor.predict([image])[0].verdict
-    assert (coloured.label, coloured.confidence, coloured.ood_score) == (grey.label, grey.confidence, grey.ood_score)
+    assert (coloured.label, coloured.confidence, coloured.ood_score) == (
+        grey.label,
+        grey.confidence,
+        grey.ood_score,
+    )
 
 
-@pytest.mark.parametrize("tags", [{"Modality": "MR"}, {"Modality": "CT", "BodyPartExamined": "HAND"}])
+@pytest.mark.parametrize(
+    "tags", [{"Modality": "MR"}, {"Modality": "CT", "BodyPartExamined": "HAND"}]
+)
 def test_of_a_dicom_whose_tags_contradict_it_no_answer_is_confident(tags: dict[str, str]) -> None:
     predictor = with_thresholds(0.0, 99.0, 99.0, labels=["AbdomenCT", "ChestCT", "HeadCT"])
     image = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
     fitting, other = predictor.predict(
         [image, image], about=[About(technical={"Modality": "CT"}), About(technical=tags)]
     )
-    assert (fitting.verdict, fitting.doubt, other.verdict, other.doubt) == ("confident", "", "unsure", "tags")
+    assert (fitting.verdict, fitting.doubt, other.verdict, other.doubt) == (
+        "confident",
+        "",
+        "unsure",
+        "tags",
+    )
     assert (other.label, other.confidence) == (fitting.label, fitting.confidence)
 
 

@@ -46,7 +46,9 @@ def test_an_outage_keeps_the_lines_in_order_and_memory_bounded(
     log = make(objects)
     log.add(lines(3))
     with monkeypatch.context() as away:
-        away.setattr(ObjectStore, "create", lambda *_: (_ for _ in ()).throw(StoreUnavailableError("away")))
+        away.setattr(
+            ObjectStore, "create", lambda *_: (_ for _ in ()).throw(StoreUnavailableError("away"))
+        )
         with pytest.raises(StoreUnavailableError):
             log.flush()
     log.add(lines(2, start=3))

@@ -28,7 +28,17 @@ def test_a_picture_keeps_its_proportions_on_its_own_background() -> None:
 
 @pytest.mark.parametrize(
     ("side", "left"),
-    [(96, 65), (100, 55), (112, 40), (140, 40), (150, 40), (200, 25), (300, 25), (640, 8), (1000, 8)],
+    [
+        (96, 65),
+        (100, 55),
+        (112, 40),
+        (140, 40),
+        (150, 40),
+        (200, 25),
+        (300, 25),
+        (640, 8),
+        (1000, 8),
+    ],
 )
 def test_fine_stripes_average_out_instead_of_aliasing(side: int, left: int) -> None:
     """Also at ratios that are no whole numbers; near one a smooth filter cannot take out all."""
@@ -38,7 +48,8 @@ def test_fine_stripes_average_out_instead_of_aliasing(side: int, left: int) -> N
 
 
 @pytest.mark.parametrize(
-    "image", [np.zeros((64, 64), np.float32), np.zeros((64, 64, 3), np.uint8), np.zeros((0, 64), np.uint8)]
+    "image",
+    [np.zeros((64, 64), np.float32), np.zeros((64, 64, 3), np.uint8), np.zeros((0, 64), np.uint8)],
 )
 def test_what_is_no_grey_image_is_refused(image: np.ndarray) -> None:
     with pytest.raises(ValueError, match="grey uint8"):

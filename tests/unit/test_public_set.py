@@ -11,7 +11,9 @@ from medloop.core.git_tree import blob_hash, tree_hash
 from medloop.errors import DatasetError
 from medloop.stores.public_set import Expected, medical_mnist, published_tree, verify
 
-IMAGES = {f"{label}/{i}.jpeg": encoded(10 * i + len(label)) for label in ("CXR", "Hand") for i in range(3)}
+IMAGES = {
+    f"{label}/{i}.jpeg": encoded(10 * i + len(label)) for label in ("CXR", "Hand") for i in range(3)
+}
 TREE = tree_hash({name: (False, blob_hash(data)) for name, data in IMAGES.items()})
 EXPECTED = Expected({"CXR": 3, "Hand": 3}, {"CXR/0.jpeg": blob_hash(IMAGES["CXR/0.jpeg"])})
 
@@ -39,7 +41,9 @@ def test_the_right_archive_gives_the_git_hash_of_its_folder(tmp_path: Path) -> N
         ({"notes.txt": b"not there on GitHub"}, "GitHub names"),
     ],
 )
-def test_any_other_content_is_refused(tmp_path: Path, change: dict[str, bytes], sentence: str) -> None:
+def test_any_other_content_is_refused(
+    tmp_path: Path, change: dict[str, bytes], sentence: str
+) -> None:
     with pytest.raises(DatasetError, match=sentence):
         verify(archive(tmp_path / "a.zip", {**IMAGES, **change}), EXPECTED, tree=TREE)
 

@@ -15,8 +15,12 @@ def unit_of(seed: int = 0) -> ConvUnit:
     return ConvUnit(4, 8, 3).eval()
 
 
-@pytest.mark.parametrize("seen", [Range(0.0, 7.3), Range(-3.1, 0.0), Range(-2.0, 5.5), Range(0.0, 0.0)])
-def test_zero_has_a_level_of_its_own_and_no_value_is_off_by_more_than_one_level(seen: Range) -> None:
+@pytest.mark.parametrize(
+    "seen", [Range(0.0, 7.3), Range(-3.1, 0.0), Range(-2.0, 5.5), Range(0.0, 0.0)]
+)
+def test_zero_has_a_level_of_its_own_and_no_value_is_off_by_more_than_one_level(
+    seen: Range,
+) -> None:
     assert 0 <= seen.zero_point <= 255
     values = np.linspace(seen.low, seen.high, 1001)
     levels = np.clip(np.round(values / seen.scale) + seen.zero_point, 0, 255)
@@ -25,7 +29,9 @@ def test_zero_has_a_level_of_its_own_and_no_value_is_off_by_more_than_one_level(
 
 def test_ranges_hold_all_that_was_seen_and_leave_the_network_as_it_was() -> None:
     network = Network(3).eval()
-    images = torch.randint(0, 256, (20, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images = torch.randint(
+        0, 256, (20, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
     with torch.no_grad():
         before = network(images)
     ranges = activation_ranges(network, images, batch=7)
@@ -35,7 +41,9 @@ def test_ranges_hold_all_that_was_seen_and_leave_the_network_as_it_was() -> None
     assert ranges == activation_ranges(network, images), "in batches or at once"
     with torch.no_grad():
         assert torch.equal(network(images), before)
-    assert all(not unit._forward_hooks and not unit.norm._forward_hooks for unit in network.conv_units())
+    assert all(
+        not unit._forward_hooks and not unit.norm._forward_hooks for unit in network.conv_units()
+    )
 
 
 def test_weights_and_biases_are_within_half_a_level() -> None:

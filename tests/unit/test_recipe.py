@@ -10,7 +10,14 @@ import torch
 from safetensors.torch import load
 
 from medloop.core.learn.network import saved_labels
-from medloop.core.learn.recipe import NONE_OF_THESE, TrainedModel, TrainingConfig, TrainingData, _pools, train
+from medloop.core.learn.recipe import (
+    NONE_OF_THESE,
+    TrainedModel,
+    TrainingConfig,
+    TrainingData,
+    _pools,
+    train,
+)
 from medloop.core.predict import Predictor
 
 LABELS = ("bar", "disc", "ring")
@@ -35,7 +42,14 @@ def training_data(labels: tuple[str, ...] = LABELS, n_corrections: int = 0) -> T
     held_out, held_out_targets = shapes(80, 1)
     corrections, correction_targets = shapes(n_corrections, 2)
     return TrainingData(
-        labels, images, targets, np.arange(400), held_out, held_out_targets, corrections, correction_targets
+        labels,
+        images,
+        targets,
+        np.arange(400),
+        held_out,
+        held_out_targets,
+        corrections,
+        correction_targets,
     )
 
 
@@ -53,7 +67,9 @@ def test_a_trained_model_loads_in_the_predictor_and_says_what_it_is(trained: Tra
     assert metadata.temperature > 0
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(trained: TrainedModel) -> None:
+def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(
+    trained: TrainedModel,
+) -> None:
     again = train(training_data(), TrainingConfig.smoke(), snapshot_id="s-1")
     other = train(training_data(), TrainingConfig.smoke(seed=1), snapshot_id="s-1")
     assert again.weights_sha256 == trained.weights_sha256
@@ -62,7 +78,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(trained:
     assert other.weights_sha256 != trained.weights_sha256
 
 
-def test_a_warm_start_takes_corrections_none_of_these_and_a_new_class(trained: TrainedModel) -> None:
+def test_a_warm_start_takes_corrections_none_of_these_and_a_new_class(
+    trained: TrainedModel,
+) -> None:
     data = training_data(n_corrections=12)
     targets = data.correction_targets.copy()
     targets[:3], targets[3:6] = NONE_OF_THESE, 3
@@ -72,11 +90,17 @@ def test_a_warm_start_takes_corrections_none_of_these_and_a_new_class(trained: T
     assert Predictor(warm.onnx).predict_arrays(data.images[:2]).probabilities.shape == (2, 4)
 
 
-def test_a_week_keeps_the_share_of_the_champion_that_its_settings_name(trained: TrainedModel) -> None:
+def test_a_week_keeps_the_share_of_the_champion_that_its_settings_name(
+    trained: TrainedModel,
+) -> None:
     """Weights and statistics of both, averaged; counters and the share 0 leave the week's as they are."""
     data, config = training_data(n_corrections=12), replace(TrainingConfig.smoke(), steps=3)
     week, quarter = (
-        load(train(data, replace(config, champion_share=share), initial_weights=trained.safetensors).safetensors)
+        load(
+            train(
+                data, replace(config, champion_share=share), initial_weights=trained.safetensors
+            ).safetensors
+        )
         for share in (0.0, 0.25)
     )
     for name, champion in load(trained.safetensors).items():
@@ -89,7 +113,9 @@ def test_a_week_keeps_the_share_of_the_champion_that_its_settings_name(trained: 
 
 def test_progress_runs_from_nothing_to_done(trained: TrainedModel) -> None:
     seen: list[float] = []
-    train(training_data(), TrainingConfig.smoke(), progress=lambda share, phrase: seen.append(share))
+    train(
+        training_data(), TrainingConfig.smoke(), progress=lambda share, phrase: seen.append(share)
+    )
     assert seen == sorted(seen)
     assert (seen[0], seen[-1]) == (0.0, 1.0)
     assert trained.history[-1]["loss"] < trained.history[0]["loss"]
@@ -104,7 +130,9 @@ def test_progress_runs_from_nothing_to_done(trained: TrainedModel) -> None:
         ({"targets": np.full(400, 3)}, "do not fit"),
     ],
 )
-def test_data_that_cannot_be_trained_on_is_refused_in_words(change: dict[str, np.ndarray], complaint: str) -> None:
+def test_data_that_cannot_be_trained_on_is_refused_in_words(
+    change: dict[str, np.ndarray], complaint: str
+) -> None:
     with pytest.raises(ValueError, match=complaint):
         train(replace(training_data(), **change), TrainingConfig.smoke())
 
@@ -112,7 +140,8 @@ def test_data_that_cannot_be_trained_on_is_refused_in_words(change: dict[str, np
 @pytest.mark.slow
 def test_a_short_training_tells_the_shapes_apart_and_rejects_noise() -> None:
     model = train(
-        training_data(), replace(TrainingConfig.smoke(), steps=250, unknown_batch=32, n_unknown=400, averaging=0.97)
+        training_data(),
+        replace(TrainingConfig.smoke(), steps=250, unknown_batch=32, n_unknown=400, averaging=0.97),
     )
     predictor = Predictor(model.onnx)
     images, targets = shapes(200, 3)
@@ -124,8 +153,14 @@ def test_a_short_training_tells_the_shapes_apart_and_rejects_noise() -> None:
 
 def test_twenty_of_one_label_are_not_drowned_by_two_thousand_of_another() -> None:
     targets = np.concatenate([np.zeros(2000, np.int64), np.full(20, 1), np.full(20, NONE_OF_THESE)])
-    data = replace(training_data(), correction_images=np.zeros((2040, 64, 64), np.uint8), correction_targets=targets)
+    data = replace(
+        training_data(),
+        correction_images=np.zeros((2040, 64, 64), np.uint8),
+        correction_targets=targets,
+    )
     pool = _pools(data, TrainingConfig.weekly(), torch.zeros((1, 64, 64), dtype=torch.uint8))[2]
     _, drawn = pool.draw(20_000, torch.Generator().manual_seed(0))
     shares = [(drawn == row).double().mean().item() for row in (0, 1, len(LABELS))]
-    assert shares == pytest.approx([1 / 1.2, 0.1 / 1.2, 0.1 / 1.2], abs=0.01), "1 to 10 instead of 1 to 100"
+    assert shares == pytest.approx([1 / 1.2, 0.1 / 1.2, 0.1 / 1.2], abs=0.01), (
+        "1 to 10 instead of 1 to 100"
+    )

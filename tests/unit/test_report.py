@@ -33,8 +33,15 @@ def report() -> GateReport:
     numbers = {"n": 30.0, "lost": 1.0, "gained": 0.0, "bound": 0.1, "margin": 0.05, "p_worse": 0.5}
     checks = (
         Check("serving path", True, "the model file loads"),
-        Check("base test against the champion", False, "base test against the champion: worse | really", numbers),
-        Check("corrupted images", True, "corrupted images: fine", {**numbers, "bound": float("nan")}),
+        Check(
+            "base test against the champion",
+            False,
+            "base test against the champion: worse | really",
+            numbers,
+        ),
+        Check(
+            "corrupted images", True, "corrupted images: fine", {**numbers, "bound": float("nan")}
+        ),
     )
     return GateReport(
         key="k", version="2", champion_version="1", reference_version=None, snapshot_id="s", base_id="b",
@@ -54,14 +61,18 @@ def origin() -> Origin:
 def test_a_report_reads_back_as_it_was_written():
     raw = report().to_json()
     assert GateReport.from_json(raw).to_json() == raw
-    assert json.loads(raw)["decision"]["reasons"] == ["base test against the champion: worse | really"]
+    assert json.loads(raw)["decision"]["reasons"] == [
+        "base test against the champion: worse | really"
+    ]
     assert b"NaN" not in raw
 
 
 def test_the_summary_is_one_sentence_for_the_ledger():
     refused = report()
     assert refused.summary == "the gate said no: base test against the champion: worse | really"
-    checks = (Check("held-out corrections", True, "held-out corrections: better than the champion"),)
+    checks = (
+        Check("held-out corrections", True, "held-out corrections: better than the champion"),
+    )
     passed = replace(refused, decision=Decision(True, checks))
     assert passed.summary == (
         "the gate said yes: base test 96.67 % right, before 96.67 %; held-out corrections: better than the champion"
@@ -71,7 +82,9 @@ def test_the_summary_is_one_sentence_for_the_ledger():
 def test_answers_that_are_no_numbers_make_a_report_and_plots_all_the_same():
     classes = np.array(LABELS)[np.arange(30) % 3]
     confidence = np.where(np.arange(30) < 3, np.nan, 0.9)
-    broken = scores_dict(score(Answers(classes, confidence, confidence < 0, confidence > 0.8), classes, LABELS))
+    broken = scores_dict(
+        score(Answers(classes, confidence, confidence < 0, confidence > 0.8), classes, LABELS)
+    )
     assert broken["ece"] is None
     found = replace(report(), scores={"challenger": broken, "champion": scores()})
     assert b"NaN" not in found.to_json()

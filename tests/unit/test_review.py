@@ -36,7 +36,14 @@ def accepted(world: World) -> dict[str, str | None]:
 
 
 def store_pixels(world: World, pixels: np.ndarray, label: str | None, who: str) -> str:
-    correct(world.loop, image=decoded(pixels), given_label=label, prediction=None, model_version="1", who=who)
+    correct(
+        world.loop,
+        image=decoded(pixels),
+        given_label=label,
+        prediction=None,
+        model_version="1",
+        who=who,
+    )
     world.loop.sender.send_once()
     return content_sha256(pixels)
 
@@ -110,7 +117,9 @@ class WhileReading(ObjectStore):
         return super().get(key)
 
 
-def test_a_correction_that_arrives_during_the_screening_waits_for_the_next_one(tmp_path: Path) -> None:
+def test_a_correction_that_arrives_during_the_screening_waits_for_the_next_one(
+    tmp_path: Path,
+) -> None:
     world = World(WhileReading.in_memory(), tmp_path)
     fine = world.correct(1, "Hand")
     late = (image(1001) * 0.9 + 20).astype(np.uint8)
@@ -125,12 +134,16 @@ def test_a_correction_that_arrives_during_the_screening_waits_for_the_next_one(t
     assert data.count("pending") == 1
 
 
-def test_a_withdrawal_that_arrives_during_the_screening_waits_for_the_next_one(tmp_path: Path) -> None:
+def test_a_withdrawal_that_arrives_during_the_screening_waits_for_the_next_one(
+    tmp_path: Path,
+) -> None:
     world = World(WhileReading.in_memory(), tmp_path)
     disputed = disputed_look_alike(world)
     world.correct(1, "Hand")
 
-    world.objects.act = lambda: world.store(review_event(disputed, "withdraw", who="bob", at=world.now))
+    world.objects.act = lambda: world.store(
+        review_event(disputed, "withdraw", who="bob", at=world.now)
+    )
     screened_snapshot(world.loop)
     taken, screened = screened_snapshot(world.loop)
     assert set(screened.flagged) == {disputed}
@@ -155,7 +168,9 @@ def test_a_conflict_that_a_withdrawal_ends_is_screened(world: World, snapshots_b
     taken, screened = screened_snapshot(world.loop)
     assert screened.flagged == {disputed: ("nearly the same picture is known as CXR",)}
     data = world.loop.snapshots.load(taken.snapshot_id)
-    assert (len(data.image_sha256), data.count("pending")) == (5, 1), "the flag's id is old, and its chunk lost nothing"
+    assert (len(data.image_sha256), data.count("pending")) == (5, 1), (
+        "the flag's id is old, and its chunk lost nothing"
+    )
 
 
 def test_a_full_snapshot_screens_what_the_look_back_missed_and_nothing_else(world: World) -> None:
@@ -174,7 +189,9 @@ def test_a_full_snapshot_screens_what_the_look_back_missed_and_nothing_else(worl
 
 
 @pytest.mark.parametrize("part", ["events", "images"])
-def test_a_full_snapshot_makes_good_a_lost_shard_while_new_corrections_wait(world: World, part: str) -> None:
+def test_a_full_snapshot_makes_good_a_lost_shard_while_new_corrections_wait(
+    world: World, part: str
+) -> None:
     kept = world.correct(1)
     screened_snapshot(world.loop)
     (lost,) = [key for key in world.snapshots_bytes() if f"/{part}/" in key]
@@ -202,7 +219,9 @@ def test_screening_compares_with_the_newest_earlier_pictures_alone(
     assert set(screen(world.loop).flagged) == {recent}
     world.correct(0, "CXR", who="eve")
     assert old not in screen(world.loop).flagged
-    assert [item.image_sha256 for item in queue(world.loop) if item.conflict] == [old], "the same picture is found"
+    assert [item.image_sha256 for item in queue(world.loop) if item.conflict] == [old], (
+        "the same picture is found"
+    )
 
 
 def test_a_decision_from_long_ago_spares_the_same_picture_the_screening(
@@ -230,12 +249,19 @@ def test_the_other_modes_screen_nothing(tmp_path: Path, mode: str) -> None:
 
 @pytest.mark.parametrize(
     ("verdict", "label", "outcome"),
-    [("approve", None, {"Hand"}), ("reject", None, set()), ("relabel", "CXR", {"CXR"}), ("relabel", None, {None})],
+    [
+        ("approve", None, {"Hand"}),
+        ("reject", None, set()),
+        ("relabel", "CXR", {"CXR"}),
+        ("relabel", None, {None}),
+    ],
 )
 def test_a_decision_takes_the_image_off_the_queue(world: World, verdict, label, outcome) -> None:
     store_pixels(world, (image(1001) * 0.9 + 20).astype(np.uint8), "Hand", "ada")
     screen(world.loop)
-    review(world.loop, items=queue(world.loop), verdict=verdict, label=label, who="rev", why="looked")
+    review(
+        world.loop, items=queue(world.loop), verdict=verdict, label=label, who="rev", why="looked"
+    )
     assert queue(world.loop) == [], "at once, though it is not sent yet"
     world.loop.sender.send_once()
     assert queue(world.loop) == []
@@ -281,14 +307,25 @@ def test_a_decision_counts_though_the_reviewers_clock_is_behind(world: World, ve
     review(world.loop, items=queue(world.loop), verdict=verdict, label="CXR", who="rev")
     world.loop.sender.send_once()
     assert queue(world.loop) == []
-    assert list(accepted(world).values()) == {"approve": ["Hand"], "reject": [], "relabel": ["CXR"]}[verdict]
+    assert (
+        list(accepted(world).values())
+        == {"approve": ["Hand"], "reject": [], "relabel": ["CXR"]}[verdict]
+    )
 
 
-LOGIN = {"oidc_issuer": "https://login.clinic.example", "oidc_client_id": "medloop", "oidc_client_secret": "geheim"}
+LOGIN = {
+    "oidc_issuer": "https://login.clinic.example",
+    "oidc_client_id": "medloop",
+    "oidc_client_secret": "geheim",
+}
 
 
-@pytest.mark.parametrize(("verdict", "label"), [("approve", None), ("relabel", "CXR"), ("relabel", "Hand")])
-def test_where_people_sign_in_nobody_decides_about_their_own_word_alone(tmp_path: Path, verdict, label) -> None:
+@pytest.mark.parametrize(
+    ("verdict", "label"), [("approve", None), ("relabel", "CXR"), ("relabel", "Hand")]
+)
+def test_where_people_sign_in_nobody_decides_about_their_own_word_alone(
+    tmp_path: Path, verdict, label
+) -> None:
     world = World(ObjectStore.in_memory(), tmp_path, review="all", **LOGIN)
     world.correct(1, "Hand", who="ada")
     with pytest.raises(ReviewError, match=r"nobody but you .* somebody else has to review it"):
@@ -298,7 +335,9 @@ def test_where_people_sign_in_nobody_decides_about_their_own_word_alone(tmp_path
     assert queue(world.loop) == []
 
 
-def test_where_people_sign_in_they_may_leave_their_own_out_and_second_somebody(tmp_path: Path) -> None:
+def test_where_people_sign_in_they_may_leave_their_own_out_and_second_somebody(
+    tmp_path: Path,
+) -> None:
     world = World(ObjectStore.in_memory(), tmp_path, review="all", **LOGIN)
     world.correct(1, "Hand", who="ada")
     review(world.loop, items=queue(world.loop), verdict="reject", who="ada")
@@ -316,7 +355,8 @@ def test_the_one_local_user_reviews_what_they_said_themselves(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("verdict", "label", "outcome"), [("approve", None, "Hand"), ("relabel", "CXR", "CXR"), ("reject", None, None)]
+    ("verdict", "label", "outcome"),
+    [("approve", None, "Hand"), ("relabel", "CXR", "CXR"), ("reject", None, None)],
 )
 def test_an_approved_image_that_somebody_disputes_is_listed_and_learned_from_meanwhile(
     tmp_path: Path, verdict, label, outcome
@@ -361,7 +401,9 @@ def test_the_queue_is_the_same_whatever_a_snapshot_holds_and_a_redraw_reads_only
     world.correct(0, "CXR", who="ada")  # ends a conflict
     queue(world.loop)
     reads.clear()
-    assert [(item.image_sha256, item.corrections, item.newest_id) for item in queue(world.loop)] == before[1:]
+    assert [
+        (item.image_sha256, item.corrections, item.newest_id) for item in queue(world.loop)
+    ] == before[1:]
     assert len(world.loop.snapshots.latest().chunks) > 4
     assert (reads["shards"], reads["corrections"]) == (1, 1), "the events of the last days"
 
@@ -411,12 +453,20 @@ def test_erasing_removes_the_pixels_everywhere_and_names_the_versions(tmp_path: 
     before = snapshot(world.loop).snapshot_id
     gone = world.correct(2)
     trained = snapshot(world.loop).snapshot_id
-    registry.found = [Version("1", {}), Version("2", {"snapshot_id": before}), Version("3", {"snapshot_id": trained})]
+    registry.found = [
+        Version("1", {}),
+        Version("2", {"snapshot_id": before}),
+        Version("3", {"snapshot_id": trained}),
+    ]
     done = erase(world.loop, image_sha256=gone, who="dpo", why="a wish")
     assert (done.was_stored, done.learned.versions, len(done.shards)) == (True, ("3",), 1)
     assert world.objects.head(image_key(gone)) is None
-    assert not any(image(2).tobytes() in raw or _holds(raw, gone) for raw in world.snapshots_bytes().values())
-    assert world.loop.snapshots.load(trained).image_sha256 == (kept,), "an old snapshot goes on without it"
+    assert not any(
+        image(2).tobytes() in raw or _holds(raw, gone) for raw in world.snapshots_bytes().values()
+    )
+    assert world.loop.snapshots.load(trained).image_sha256 == (kept,), (
+        "an old snapshot goes on without it"
+    )
     assert accepted(world) == {kept: "Hand"}
     again = erase(world.loop, image_sha256=gone, who="dpo")
     assert (again.was_stored, again.shards) == (False, ())
@@ -446,7 +496,9 @@ def test_an_erased_image_is_not_learned_from_when_it_comes_again(world: World) -
     assert world.objects.head(image_key(sha256)) is None
 
 
-def test_pixels_that_came_back_during_an_erasure_are_removed_by_the_next_snapshot(world: World) -> None:
+def test_pixels_that_came_back_during_an_erasure_are_removed_by_the_next_snapshot(
+    world: World,
+) -> None:
     """A sender or a snapshot that was under way when the image was erased."""
     sha256 = world.correct(1)
     snapshot(world.loop)
@@ -458,7 +510,9 @@ def test_pixels_that_came_back_during_an_erasure_are_removed_by_the_next_snapsho
 
 def test_erasing_what_still_waits_in_the_outbox_wipes_it_there(world: World) -> None:
     shown = decoded(image(3))
-    correct(world.loop, image=shown, given_label="Hand", prediction=None, model_version=None, who="ada")
+    correct(
+        world.loop, image=shown, given_label="Hand", prediction=None, model_version=None, who="ada"
+    )
     erase(world.loop, image_sha256=shown.sha256, who="dpo")
     assert world.loop.sender.send_once().sent == 1
     assert world.objects.head(image_key(shown.sha256)) is None

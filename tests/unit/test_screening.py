@@ -5,7 +5,13 @@ import pytest
 from tests.events import image
 
 from medloop.core.holdout import TWIN, shapes
-from medloop.core.screening import careless, contradicted, look_alikes, neighbour_disagreement, outvoted
+from medloop.core.screening import (
+    careless,
+    contradicted,
+    look_alikes,
+    neighbour_disagreement,
+    outvoted,
+)
 
 LOOKS = shapes(np.stack([image(seed) for seed in range(40)]))
 TWIN_OF_0 = shapes((image(0)[None] * 0.9 + 10).astype(np.uint8))
@@ -32,23 +38,35 @@ def test_images_that_look_like_nothing_known_give_no_reason() -> None:
 def test_an_image_is_not_its_own_look_alike_but_its_copy_is() -> None:
     both = np.concatenate([LOOKS[:1], TWIN_OF_0])
     found = look_alikes(both, ["Hand", None], index=both, index_labels=["Hand", None])
-    assert found == ["nearly the same picture is known as none of these", "nearly the same picture is known as Hand"]
+    assert found == [
+        "nearly the same picture is known as none of these",
+        "nearly the same picture is known as Hand",
+    ]
 
 
 def test_a_closer_copy_with_the_same_label_hides_no_look_alike_with_another() -> None:
     given = shapes(np.stack([image(0), np.minimum(image(0), 254) + 1]).astype(np.uint8))
     known = np.concatenate([given, TWIN_OF_0, LOOKS[1:]])
-    found = look_alikes(given, ["CXR", "CXR"], index=known, index_labels=["CXR", "CXR", *["Hand"] * 40])
+    found = look_alikes(
+        given, ["CXR", "CXR"], index=known, index_labels=["CXR", "CXR", *["Hand"] * 40]
+    )
     assert found == ["nearly the same picture is known as Hand"] * 2
 
 
 def test_of_several_look_alikes_with_other_labels_the_closest_is_named() -> None:
-    farther = shapes(np.clip(image(0) + np.random.default_rng(0).normal(0, 25, (1, 64, 64)), 0, 255).astype(np.uint8))
+    farther = shapes(
+        np.clip(image(0) + np.random.default_rng(0).normal(0, 25, (1, 64, 64)), 0, 255).astype(
+            np.uint8
+        )
+    )
     assert TWIN < (farther @ LOOKS[0])[0] < (TWIN_OF_0 @ LOOKS[0])[0]
-    for index, labels in ((farther, TWIN_OF_0), ("HeadCT", "Hand")), ((TWIN_OF_0, farther), ("Hand", "HeadCT")):
-        assert look_alikes(LOOKS[:1], ["CXR"], index=np.concatenate(index), index_labels=labels) == [
-            "nearly the same picture is known as Hand"
-        ]
+    for index, labels in (
+        ((farther, TWIN_OF_0), ("HeadCT", "Hand")),
+        ((TWIN_OF_0, farther), ("Hand", "HeadCT")),
+    ):
+        assert look_alikes(
+            LOOKS[:1], ["CXR"], index=np.concatenate(index), index_labels=labels
+        ) == ["nearly the same picture is known as Hand"]
 
 
 def test_the_crowd_is_a_reason_where_it_agrees_and_is_close() -> None:
@@ -56,14 +74,20 @@ def test_the_crowd_is_a_reason_where_it_agrees_and_is_close() -> None:
     crowd = LOOKS[:1] + rng.normal(0, 0.01, (6, LOOKS.shape[1]))
     crowd = crowd / np.linalg.norm(crowd, axis=1, keepdims=True)
     said = ["Hand"] * 5 + ["CXR"]
-    assert neighbour_disagreement(LOOKS[:1], ["HeadCT"], index=crowd[:5], index_labels=said[:5]) == [
-        "5 of the 5 most similar corrections say Hand"
-    ]
+    assert neighbour_disagreement(
+        LOOKS[:1], ["HeadCT"], index=crowd[:5], index_labels=said[:5]
+    ) == ["5 of the 5 most similar corrections say Hand"]
     assert neighbour_disagreement(LOOKS[:1], ["Hand"], index=crowd, index_labels=said) == [""]
-    assert neighbour_disagreement(LOOKS[:1], ["HeadCT"], index=crowd[:4], index_labels=said[:4]) == [""], "too few"
-    assert neighbour_disagreement(LOOKS[1:2], ["HeadCT"], index=crowd, index_labels=said) == [""], "too far"
+    assert neighbour_disagreement(
+        LOOKS[:1], ["HeadCT"], index=crowd[:4], index_labels=said[:4]
+    ) == [""], "too few"
+    assert neighbour_disagreement(LOOKS[1:2], ["HeadCT"], index=crowd, index_labels=said) == [""], (
+        "too far"
+    )
     mixed = ["Hand", "Hand", "CXR", "CXR", None]
-    assert neighbour_disagreement(LOOKS[:1], ["HeadCT"], index=crowd[:5], index_labels=mixed) == [""], "no majority"
+    assert neighbour_disagreement(LOOKS[:1], ["HeadCT"], index=crowd[:5], index_labels=mixed) == [
+        ""
+    ], "no majority"
 
 
 CLASSES = ("CXR", "Hand", "HeadCT")
@@ -106,7 +130,8 @@ def against(
 
 def test_a_label_that_the_champion_excludes_and_no_similar_picture_bears_is_a_reason() -> None:
     assert (
-        against("Hand", batch=[]) == "the champion excludes Hand, and 10 of the 10 pictures most like this one are CXR"
+        against("Hand", batch=[])
+        == "the champion excludes Hand, and 10 of the 10 pictures most like this one are CXR"
     )
 
 
@@ -122,19 +147,28 @@ def test_corrections_of_a_new_scanner_vouch_for_each_other_however_wrong_the_cha
         moved(image(0), -2, 1),
         moved(image(0), 4, -4),
         np.minimum(image(0), 254) + 1,
-        np.clip(image(0) * 0.8 + 20 + np.random.default_rng(0).normal(0, 8, (64, 64)), 0, 255).astype(np.uint8),
+        np.clip(
+            image(0) * 0.8 + 20 + np.random.default_rng(0).normal(0, 8, (64, 64)), 0, 255
+        ).astype(np.uint8),
     ],
     ids=["a pixel aside", "further", "furthest", "a grey level brighter", "paler, with noise"],
 )
 def test_near_copies_by_the_same_person_do_not_vouch_for_each_other(copy: np.ndarray) -> None:
     pictures = [image(0), copy, copy.copy()]
     assert against("Hand", batch=["Hand"] * 2, pictures=pictures)
-    assert against("Hand", batch=["Hand"] * 2, pictures=pictures, people=["ada", "ada", "bob"]) == ""
-    assert against("Hand", batch=["Hand"] * 2, pictures=pictures, people=["ada", "ada", None]) == "", "a reviewer's"
+    assert (
+        against("Hand", batch=["Hand"] * 2, pictures=pictures, people=["ada", "ada", "bob"]) == ""
+    )
+    assert (
+        against("Hand", batch=["Hand"] * 2, pictures=pictures, people=["ada", "ada", None]) == ""
+    ), "a reviewer's"
 
 
 def test_slices_of_a_volume_vouch_for_each_other_each_nearly_the_next_one() -> None:
-    slices = [np.asarray(image(0) * (1 - share) + image(1) * share).astype(np.uint8) for share in np.linspace(0, 1, 12)]
+    slices = [
+        np.asarray(image(0) * (1 - share) + image(1) * share).astype(np.uint8)
+        for share in np.linspace(0, 1, 12)
+    ]
     looks = shapes(np.stack(slices))
     assert all(one @ following >= TWIN for one, following in pairwise(looks))
     assert against("Hand", batch=["Hand"] * 11, pictures=slices) == ""
@@ -150,7 +184,9 @@ def test_a_champion_that_thinks_the_label_possible_contradicts_nothing() -> None
 
 
 def test_pictures_that_the_champion_confuses_contradict_nothing() -> None:
-    assert against("HeadCT", batch=[], where=1) == "", "its neighbours are hands, which the champion does not see"
+    assert against("HeadCT", batch=[], where=1) == "", (
+        "its neighbours are hands, which the champion does not see"
+    )
 
 
 def voted(label: str, *, mine: list[str], others: list[str], where: int = 5) -> str:
@@ -160,7 +196,11 @@ def voted(label: str, *, mine: list[str], others: list[str], where: int = 5) -> 
     own = eyes(where, len(labels))
     index = np.concatenate([own, eyes(0, 20, seed=1)])
     return outvoted(
-        own[:1], [label], index=index, index_labels=[*labels, *["CXR"] * 20], index_people=[*people, *[""] * 20]
+        own[:1],
+        [label],
+        index=index,
+        index_labels=[*labels, *["CXR"] * 20],
+        index_people=[*people, *[""] * 20],
     )[0]
 
 
@@ -173,9 +213,16 @@ def test_other_peoples_corrections_of_a_scanner_outvote_one_and_nobody_votes_for
 
 @pytest.mark.parametrize(
     ("others", "where"),
-    [([], 5), (["CXR"] * 2, 5), (["CXR", "HeadCT", "CXR", "HeadCT"], 5), (["CXR", "CXR", "Hand", "Hand"], 5)],
+    [
+        ([], 5),
+        (["CXR"] * 2, 5),
+        (["CXR", "HeadCT", "CXR", "HeadCT"], 5),
+        (["CXR", "CXR", "Hand", "Hand"], 5),
+    ],
 )
-def test_nothing_is_outvoted_by_too_few_nor_by_people_who_do_not_agree(others: list[str], where: int) -> None:
+def test_nothing_is_outvoted_by_too_few_nor_by_people_who_do_not_agree(
+    others: list[str], where: int
+) -> None:
     assert not voted("Hand", mine=["Hand"] * 6, others=others, where=where)
 
 

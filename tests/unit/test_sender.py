@@ -79,7 +79,9 @@ def keys(objects: ObjectStore) -> list[str]:
     return sorted(info.key for info in objects.list(""))
 
 
-def test_the_image_lies_there_before_its_event(sender: Sender, outbox: Outbox, objects: FailingStore) -> None:
+def test_the_image_lies_there_before_its_event(
+    sender: Sender, outbox: Outbox, objects: FailingStore
+) -> None:
     event = correction(sha256_of(1))
     outbox.add(event, PNG)
     created: list[str] = []
@@ -125,7 +127,9 @@ def test_whatever_the_store_says_it_stays_pending_with_the_reason(
     assert outbox.status().pending == 0
 
 
-def test_one_event_that_is_refused_holds_up_nobody(sender: Sender, outbox: Outbox, objects: FailingStore) -> None:
+def test_one_event_that_is_refused_holds_up_nobody(
+    sender: Sender, outbox: Outbox, objects: FailingStore
+) -> None:
     for n in range(100):
         outbox.add(correction(sha256_of(n)), PNG)
     objects.fail = lambda call, key: StoreError("refused") if sha256_of(3) in key else None
@@ -134,7 +138,9 @@ def test_one_event_that_is_refused_holds_up_nobody(sender: Sender, outbox: Outbo
     assert (status.pending, status.last_error) == (1, "refused")
 
 
-@pytest.mark.parametrize("late", [False, True], ids=["before it takes effect", "after it took effect"])
+@pytest.mark.parametrize(
+    "late", [False, True], ids=["before it takes effect", "after it took effect"]
+)
 @pytest.mark.parametrize("nth", range(6))
 def test_a_failure_at_any_call_neither_loses_nor_doubles(
     sender: Sender, outbox: Outbox, objects: FailingStore, clock: Clock, nth: int, late: bool
@@ -170,7 +176,9 @@ def test_an_event_lies_under_the_day_on_which_it_was_stored(
     assert event_key(event, day="2026-12-02") in keys(objects)
 
 
-def test_an_erased_image_is_not_stored_again(sender: Sender, outbox: Outbox, objects: FailingStore) -> None:
+def test_an_erased_image_is_not_stored_again(
+    sender: Sender, outbox: Outbox, objects: FailingStore
+) -> None:
     CorrectionStore(objects).erase_image(sha256_of(1))
     outbox.add(correction(sha256_of(1)), PNG)
     outbox.add(correction(sha256_of(2)), PNG)
@@ -190,7 +198,9 @@ def test_in_the_background_it_stores_within_moments(sender: Sender, outbox: Outb
         sender.stop()
 
 
-def test_in_the_background_it_outlasts_an_outage(sender: Sender, outbox: Outbox, objects: FailingStore) -> None:
+def test_in_the_background_it_outlasts_an_outage(
+    sender: Sender, outbox: Outbox, objects: FailingStore
+) -> None:
     objects.fail = lambda call, key: StoreUnavailableError("the store cannot be reached")
     sender.start()
     try:

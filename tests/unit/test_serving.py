@@ -110,11 +110,16 @@ class TestContractOfTheFile:
     def test_a_good_file_loads(self, preprocessing: str) -> None:
         """One of an earlier medloop, too: an update leaves no site without its champion."""
         found = load_checked(exported(preprocessing_version=preprocessing)).metadata
-        assert (found.labels, found.preprocessing_version) == (tuple(metadata()["labels"]), preprocessing)
+        assert (found.labels, found.preprocessing_version) == (
+            tuple(metadata()["labels"]),
+            preprocessing,
+        )
 
 
 class TestRefusing:
-    def test_a_refused_version_is_not_fetched_at_every_look(self, world: FakeWorld, tmp_path: Path) -> None:
+    def test_a_refused_version_is_not_fetched_at_every_look(
+        self, world: FakeWorld, tmp_path: Path
+    ) -> None:
         clock = [0.0]
         champion = Champion(world.source, tmp_path, poll_s=1, monotonic=lambda: clock[0])
         world.promote(world.add(model()))
@@ -138,16 +143,23 @@ class TestRefusing:
         champion.refresh()
         assert "no version 99" in champion.current().notice
 
-    def test_a_first_champion_that_is_broken_says_how_to_go_back(self, world: FakeWorld, tmp_path: Path) -> None:
+    def test_a_first_champion_that_is_broken_says_how_to_go_back(
+        self, world: FakeWorld, tmp_path: Path
+    ) -> None:
         world.promote(world.add(b"broken"))
         with pytest.raises(NoModelError, match="`medloop rollback` goes back"):
             Champion(world.source, tmp_path, poll_s=1).current()
 
-    def test_an_alias_that_is_removed_leaves_the_model_serving(self, world: FakeWorld, tmp_path: Path) -> None:
+    def test_an_alias_that_is_removed_leaves_the_model_serving(
+        self, world: FakeWorld, tmp_path: Path
+    ) -> None:
         champion = serving(world, tmp_path)
         world.source.alias = None
         champion.refresh()
-        assert champion.current().notice == "The registry has no champion any more; version 1 goes on serving."
+        assert (
+            champion.current().notice
+            == "The registry has no champion any more; version 1 goes on serving."
+        )
 
     def test_an_error_nobody_foresaw_stops_nothing(self, world: FakeWorld, tmp_path: Path) -> None:
         champion = serving(world, tmp_path)
@@ -191,7 +203,9 @@ class TestCache:
         assert whole
         assert all(found.onnx == found.version.encode() * 1000 for found in whole)
 
-    def test_a_disk_that_cannot_be_written_does_not_stop_serving(self, world: FakeWorld, tmp_path: Path) -> None:
+    def test_a_disk_that_cannot_be_written_does_not_stop_serving(
+        self, world: FakeWorld, tmp_path: Path
+    ) -> None:
         (tmp_path / "models").write_text("a file where the folder should be")
         assert serving(world, tmp_path).current().version == "1"
 
@@ -205,12 +219,16 @@ class TestCache:
 
 
 class TestThread:
-    def test_a_promotion_is_seen_while_people_predict(self, world: FakeWorld, tmp_path: Path) -> None:
+    def test_a_promotion_is_seen_while_people_predict(
+        self, world: FakeWorld, tmp_path: Path
+    ) -> None:
         """Requests go on in many threads through twenty swaps, each with the version that it asked for."""
         champion = serving(world, tmp_path)
         expected = {"1": load_checked(model(0)).predict([photo()])[0].probabilities}
         for seed in range(1, 5):
-            expected[world.add(model(seed))] = load_checked(model(seed)).predict([photo()])[0].probabilities
+            expected[world.add(model(seed))] = (
+                load_checked(model(seed)).predict([photo()])[0].probabilities
+            )
         champion.start()
         champion.start()
         wrong, stop, versions = [], threading.Event(), set()
@@ -220,7 +238,9 @@ class TestThread:
                 served = champion.current()
                 answer = served.predictor.predict([photo()])[0].probabilities
                 versions.add(served.version)
-                if any(abs(answer[label] - p) > 1e-5 for label, p in expected[served.version].items()):
+                if any(
+                    abs(answer[label] - p) > 1e-5 for label, p in expected[served.version].items()
+                ):
                     wrong.append(served.version)
 
         threads = [threading.Thread(target=request) for _ in range(4)]
@@ -239,10 +259,15 @@ class TestThread:
         assert versions == set(expected)
         assert not any(thread.name == "medloop-champion" for thread in threading.enumerate())
 
-    def test_many_first_requests_load_one_model_once(self, world: FakeWorld, tmp_path: Path) -> None:
+    def test_many_first_requests_load_one_model_once(
+        self, world: FakeWorld, tmp_path: Path
+    ) -> None:
         world.promote(world.add(model()))
         champion, found = Champion(world.source, tmp_path, poll_s=5), []
-        threads = [threading.Thread(target=lambda: found.append(champion.current().version)) for _ in range(8)]
+        threads = [
+            threading.Thread(target=lambda: found.append(champion.current().version))
+            for _ in range(8)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -250,7 +275,9 @@ class TestThread:
         assert found == ["1"] * 8
         assert world.source.downloads == 1
 
-    def test_a_missing_model_is_not_asked_for_at_every_request(self, world: FakeWorld, tmp_path: Path) -> None:
+    def test_a_missing_model_is_not_asked_for_at_every_request(
+        self, world: FakeWorld, tmp_path: Path
+    ) -> None:
         clock, asked = [0.0], []
         world.source.version_of = lambda alias: asked.append(alias)  # type: ignore[method-assign]
         champion = Champion(world.source, tmp_path, poll_s=3, monotonic=lambda: clock[0])
@@ -276,7 +303,11 @@ class TestThread:
 class TestClassify:
     def test_answers_keep_the_order_and_a_bad_one_stops_nothing(self) -> None:
         files = [(f"{i}", honest()["PNG"] if i % 3 else b"rubbish") for i in range(500)]
-        answers = list(classify(load_checked(model()), (Input(name, partial(bytes, data)) for name, data in files)))
+        answers = list(
+            classify(
+                load_checked(model()), (Input(name, partial(bytes, data)) for name, data in files)
+            )
+        )
         assert [answer.path for answer in answers] == [name for name, _ in files]
         assert all((answer.prediction is None) == (i % 3 == 0) for i, answer in enumerate(answers))
         assert answers[0].error.startswith("This is ")
@@ -312,7 +343,9 @@ class TestClassifier:
     def test_takes_bytes_paths_and_arrays(self, classifier: Classifier, tmp_path: Path) -> None:
         path = tmp_path / "no extension"
         path.write_bytes(honest()["PNG"])
-        answers = [classifier.predict(image) for image in (honest()["PNG"], path, str(path), photo())]
+        answers = [
+            classifier.predict(image) for image in (honest()["PNG"], path, str(path), photo())
+        ]
         assert len({answer.confidence for answer in answers}) == 1
         many = list(classifier.predict_many([honest()["PNG"], path, photo()]))
         assert [answer.label for answer in many] == [answers[0].label] * 3
@@ -326,25 +359,33 @@ class TestClassifier:
         with pytest.raises(DecodeError, match="This is a PDF"):
             classifier.predict(b"%PDF-1.7")
 
-    def test_the_nearest_labelled_images_come_with_class_and_origin(self, classifier: Classifier) -> None:
+    def test_the_nearest_labelled_images_come_with_class_and_origin(
+        self, classifier: Classifier
+    ) -> None:
         sample = bundled_sample()
         (at,) = np.flatnonzero(sample.targets == 2)[100:101]
         found = classifier.nearest(encode_png(sample.images[at]), k=4)
         assert len(found) == 4
-        assert [like.similarity for like in found] == sorted((like.similarity for like in found), reverse=True)
+        assert [like.similarity for like in found] == sorted(
+            (like.similarity for like in found), reverse=True
+        )
         for like in found:
             assert like.dataset_id == sample.id
             place = sample.names.index(like.name)
             assert like.label == sample.labels[sample.targets[place]]
             np.testing.assert_array_equal(like.pixels, sample.images[place])
             assert not np.array_equal(like.pixels, sample.images[at]), "the image itself is no news"
-            embeddings = [classifier.predict(image).embedding for image in (like.pixels, sample.images[at])]
+            embeddings = [
+                classifier.predict(image).embedding for image in (like.pixels, sample.images[at])
+            ]
             cosine = np.dot(*embeddings) / np.prod(np.linalg.norm(embeddings, axis=1))
             assert like.similarity == pytest.approx(cosine, abs=1e-5)
         assert len(classifier.nearest(sample.images[at])) == 5
         assert classifier.nearest(sample.images[at], k=0) == []
 
-    def test_labelled_images_are_embedded_once_a_version(self, world: FakeWorld, tmp_path: Path) -> None:
+    def test_labelled_images_are_embedded_once_a_version(
+        self, world: FakeWorld, tmp_path: Path
+    ) -> None:
         asked = []
 
         def labelled() -> Dataset:
@@ -372,9 +413,15 @@ def test_importing_the_serving_path_loads_neither_torch_nor_mlflow() -> None:
         "import sys, medloop, medloop.serving, medloop.stores.registry;"
         "sys.exit(any(name in sys.modules for name in ('torch', 'mlflow', 'streamlit', 'airflow')))"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False, env=dict(os.environ)).returncode == 0
+    assert (
+        subprocess.run([sys.executable, "-c", code], check=False, env=dict(os.environ)).returncode
+        == 0
+    )
 
 
 def test_importing_medloop_loads_next_to_nothing() -> None:
     code = "import sys, medloop; medloop.__version__; sys.exit(any(m in sys.modules for m in ('numpy', 'onnxruntime', 'pydantic')))"
-    assert subprocess.run([sys.executable, "-c", code], check=False, env=dict(os.environ)).returncode == 0
+    assert (
+        subprocess.run([sys.executable, "-c", code], check=False, env=dict(os.environ)).returncode
+        == 0
+    )

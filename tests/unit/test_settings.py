@@ -48,10 +48,15 @@ COMPILED_IN = re.compile(
 
 def test_no_credentials_are_compiled_in() -> None:
     """The published system's front end held its AWS keys in its source."""
-    for compiled in ('aws_key = "AKIAIOSFODNN7EXAMPLE"', '"aws_secret": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"'):
+    for compiled in (
+        'aws_key = "AKIAIOSFODNN7EXAMPLE"',
+        '"aws_secret": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"',
+    ):
         assert COMPILED_IN.search(compiled)
     files = [
-        path for path in Path(medloop.__file__).parent.rglob("*") if path.suffix in {".py", ".toml", ".css", ".md"}
+        path
+        for path in Path(medloop.__file__).parent.rglob("*")
+        if path.suffix in {".py", ".toml", ".css", ".md"}
     ]
     assert len(files) > 100
     assert [str(path) for path in files if COMPILED_IN.search(path.read_text("utf-8"))] == []
@@ -59,13 +64,18 @@ def test_no_credentials_are_compiled_in() -> None:
     assert {
         name
         for name in Settings.model_fields
-        if "SecretStr" in str(Settings.model_fields[name].annotation) and getattr(settings, name) is not None
+        if "SecretStr" in str(Settings.model_fields[name].annotation)
+        and getattr(settings, name) is not None
     } == set()
 
 
 def test_without_anything_there_are_defaults() -> None:
     settings = load_settings()
-    assert (settings.s3_bucket, settings.model_name, settings.host) == ("medloop", "medical-mnist", "127.0.0.1")
+    assert (settings.s3_bucket, settings.model_name, settings.host) == (
+        "medloop",
+        "medical-mnist",
+        "127.0.0.1",
+    )
     assert settings.s3_endpoint_url is settings.mlflow_tracking_uri is settings.airflow_url is None
 
 
@@ -96,14 +106,19 @@ def test_each_setting_is_read_from_both(
     assert getattr(load_settings(), field) == value
 
 
-def test_an_override_beats_the_environment_beats_dotenv_beats_config_py(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_override_beats_the_environment_beats_dotenv_beats_config_py(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     Path("config.py").write_text('config = {"aws_key": "of-config", "aws_secret": "of-config"}')
     assert _secret(load_settings(), "aws_access_key_id") == "of-config"
     Path(".env").write_text("AWS_ACCESS_KEY_ID=of-dotenv\n")
     assert _secret(load_settings(), "aws_access_key_id") == "of-dotenv"
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of-environment")
     assert _secret(load_settings(), "aws_access_key_id") == "of-environment"
-    assert _secret(load_settings(aws_access_key_id="of-override"), "aws_access_key_id") == "of-override"
+    assert (
+        _secret(load_settings(aws_access_key_id="of-override"), "aws_access_key_id")
+        == "of-override"
+    )
     assert _secret(load_settings(), "aws_secret_access_key") == "of-config"
 
 
@@ -142,14 +157,21 @@ def test_a_foreign_variable_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 
 class TestConfigPy:
     def test_gives_keys_and_any_other_setting_by_name(self) -> None:
-        Path("config.py").write_text('config = {"aws_key": "k", "aws_secret": "s", "s3_bucket": "b", "unknown": 1}')
+        Path("config.py").write_text(
+            'config = {"aws_key": "k", "aws_secret": "s", "s3_bucket": "b", "unknown": 1}'
+        )
         settings = load_settings()
-        assert (_secret(settings, "aws_access_key_id"), _secret(settings, "aws_secret_access_key")) == ("k", "s")
+        assert (
+            _secret(settings, "aws_access_key_id"),
+            _secret(settings, "aws_secret_access_key"),
+        ) == ("k", "s")
         assert settings.s3_bucket == "b"
 
     def test_is_never_executed(self) -> None:
         """The published system imported it: whoever could write the file could run code."""
-        Path("config.py").write_text('open("executed", "w")\nconfig = {"aws_key": "k"}\nopen("executed", "w")')
+        Path("config.py").write_text(
+            'open("executed", "w")\nconfig = {"aws_key": "k"}\nopen("executed", "w")'
+        )
         assert _secret(load_settings(), "aws_access_key_id") == "k"
         assert not Path("executed").exists()
 
@@ -168,7 +190,9 @@ class TestConfigPy:
     def test_without_a_config_in_it_counts_as_none(self) -> None:
         assert read_config_py("password = 'x'\n") == {}
 
-    @given(st.dictionaries(st.text(), st.one_of(st.text(), st.integers(), st.none(), st.booleans())))
+    @given(
+        st.dictionaries(st.text(), st.one_of(st.text(), st.integers(), st.none(), st.booleans()))
+    )
     def test_reads_back_any_literal_dictionary(self, values: dict[str, object]) -> None:
         assert read_config_py(f"# comment\nimport os\nconfig = {values!r}\n") == values
 
@@ -181,7 +205,9 @@ class TestConfigPy:
 
 
 class TestDagsHub:
-    def test_its_token_is_the_password_where_none_is_given(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_its_token_is_the_password_where_none_is_given(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("DAGSHUB_USER_TOKEN", "token")
         settings = load_settings()
         assert _secret(settings, "mlflow_password") == "token"
@@ -192,7 +218,10 @@ class TestDagsHub:
         monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ada")
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "password")
         settings = load_settings()
-        assert (settings.mlflow_username, _secret(settings, "mlflow_password")) == ("ada", "password")
+        assert (settings.mlflow_username, _secret(settings, "mlflow_password")) == (
+            "ada",
+            "password",
+        )
 
     def test_without_either_nobody_logs_in(self) -> None:
         assert load_settings().mlflow_password is None
@@ -207,13 +236,17 @@ class TestLocalStack:
         assert _secret(settings, "mlflow_password") == "local-password"
         assert _secret(settings, "identity_key") == "local-identity"
 
-    def test_lies_in_the_home_that_the_settings_name(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_lies_in_the_home_that_the_settings_name(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         _local_stack(home=tmp_path / "elsewhere")
         assert load_settings().s3_bucket == "medloop"
         monkeypatch.setenv("MEDLOOP_HOME", str(tmp_path / "elsewhere"))
         assert load_settings().s3_bucket == "local-bucket"
 
-    def test_aws_keys_for_something_else_do_not_reach_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_aws_keys_for_something_else_do_not_reach_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         _local_stack()
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of-another-project")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-another-project")
@@ -222,28 +255,42 @@ class TestLocalStack:
         assert _secret(settings, "aws_access_key_id") == "local-key"
         assert _secret(settings, "aws_secret_access_key") == "local-secret"
 
-    @pytest.mark.parametrize("name", ["MEDLOOP_S3_BUCKET", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"])
-    def test_its_keys_never_go_to_another_s3(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    @pytest.mark.parametrize(
+        "name", ["MEDLOOP_S3_BUCKET", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
+    )
+    def test_its_keys_never_go_to_another_s3(
+        self, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
         _local_stack()
         monkeypatch.setenv(name, "theirs")
         settings = load_settings()
         assert settings.aws_access_key_id is settings.aws_secret_access_key is None
         assert _secret(settings, "mlflow_password") == "local-password"
 
-    def test_its_password_never_goes_to_another_mlflow(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_its_password_never_goes_to_another_mlflow(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         _local_stack()
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://dagshub.com/ada/hands.mlflow")
         monkeypatch.setenv("DAGSHUB_USER_TOKEN", "token")
         settings = load_settings()
-        assert (settings.mlflow_username, _secret(settings, "mlflow_password")) == ("token", "token")
+        assert (settings.mlflow_username, _secret(settings, "mlflow_password")) == (
+            "token",
+            "token",
+        )
         assert settings.s3_bucket == "local-bucket"
 
     def test_its_password_never_goes_to_another_airflow(self) -> None:
         _local_stack()
         settings = load_settings(airflow_url="https://airflow.example")
-        assert (settings.airflow_url, settings.airflow_password) == ("https://airflow.example", None)
+        assert (settings.airflow_url, settings.airflow_password) == (
+            "https://airflow.example",
+            None,
+        )
 
-    def test_a_setting_of_no_system_gives_way_to_what_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_setting_of_no_system_gives_way_to_what_is_named(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         _local_stack()
         monkeypatch.setenv("MEDLOOP_IDENTITY_KEY", "shared by all front ends")
         assert _secret(load_settings(), "identity_key") == "shared by all front ends"
@@ -260,23 +307,43 @@ class TestSecrets:
     def test_are_never_shown(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         monkeypatch.setenv(name, "geheim")
         settings = load_settings()
-        assert any(value.get_secret_value() == "geheim" for _, value in settings if hasattr(value, "get_secret_value"))
-        for shown in (repr(settings), str(settings), repr(settings.model_dump()), settings.model_dump_json()):
+        assert any(
+            value.get_secret_value() == "geheim"
+            for _, value in settings
+            if hasattr(value, "get_secret_value")
+        )
+        for shown in (
+            repr(settings),
+            str(settings),
+            repr(settings.model_dump()),
+            settings.model_dump_json(),
+        ):
             assert "geheim" not in shown
 
     def test_are_not_in_an_error_about_them(self) -> None:
-        Path("config.py").write_text('config = {"aws_key": ["geheim"], "aws_secret": {"geheim": 1}}')
+        Path("config.py").write_text(
+            'config = {"aws_key": ["geheim"], "aws_secret": {"geheim": 1}}'
+        )
         with pytest.raises(SettingsError) as refused:
             load_settings()
         assert "geheim" not in str(refused.value)
-        assert "geheim" not in repr(refused.value.__context__ if not refused.value.__suppress_context__ else None)
+        assert "geheim" not in repr(
+            refused.value.__context__ if not refused.value.__suppress_context__ else None
+        )
 
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("MEDLOOP_APP_PORT", "70000"), ("MEDLOOP_POLL_S", "0"), ("MEDLOOP_ENGINE", "spark"), ("MEDLOOP_SEED", "one")],
+    [
+        ("MEDLOOP_APP_PORT", "70000"),
+        ("MEDLOOP_POLL_S", "0"),
+        ("MEDLOOP_ENGINE", "spark"),
+        ("MEDLOOP_SEED", "one"),
+    ],
 )
-def test_a_wrong_value_is_named_in_a_sentence(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+def test_a_wrong_value_is_named_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=variable):
         load_settings()

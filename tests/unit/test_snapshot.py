@@ -85,8 +85,12 @@ def grown(world: World, *, every: int) -> None:
     """Thirty days of corrections and reviews, with a snapshot every so many events."""
     chance = random.Random(5)
     for n in range(90):
-        world.now = START + timedelta(days=n // 3, hours=n % 3)  # however often a snapshot asked for the time
-        sha256 = world.correct(chance.randrange(40), chance.choice(["Hand", "CXR", None]), who=chance.choice("abc"))
+        world.now = START + timedelta(
+            days=n // 3, hours=n % 3
+        )  # however often a snapshot asked for the time
+        sha256 = world.correct(
+            chance.randrange(40), chance.choice(["Hand", "CXR", None]), who=chance.choice("abc")
+        )
         if n % 7 == 0:
             action = chance.choice(["approve", "reject", "relabel"])
             event_id, at = world.loop.new_event()
@@ -118,7 +122,12 @@ def test_ids_tell_base_data_sets_and_policies_apart(tmp_path: Path) -> None:
     world = World(objects, tmp_path)
     world.correct(1)
     ids = [snapshot(world.loop).snapshot_id]
-    others = ({"review": "all"}, {"max_per_person": 7}, {"share_allowance": 7}, {"base_dataset": "another"})
+    others = (
+        {"review": "all"},
+        {"max_per_person": 7},
+        {"share_allowance": 7},
+        {"base_dataset": "another"},
+    )
     for changes in others:
         other = World(objects, tmp_path, **changes)
         result = snapshot(other.loop)
@@ -128,7 +137,9 @@ def test_ids_tell_base_data_sets_and_policies_apart(tmp_path: Path) -> None:
 
 
 def test_by_default_one_person_among_several_may_not_outweigh_the_others() -> None:
-    assert policy_of(Settings()) == Policy("suspicious", max_per_person=500, max_share=0.5, share_allowance=100)
+    assert policy_of(Settings()) == Policy(
+        "suspicious", max_per_person=500, max_share=0.5, share_allowance=100
+    )
 
 
 def test_a_manifest_from_before_the_allowance_is_read_as_it_was_meant_and_keeps_its_id(
@@ -138,7 +149,9 @@ def test_a_manifest_from_before_the_allowance_is_read_as_it_was_meant_and_keeps_
       "policy": {"review": "suspicious", "max_per_person": 500, "max_share": 1.0},
       "preprocessing_version": "1", "chunks": []}"""
     manifest = core.Manifest.from_json(raw)
-    assert manifest.policy == Policy("suspicious", max_per_person=500, max_share=1.0, share_allowance=0)
+    assert manifest.policy == Policy(
+        "suspicious", max_per_person=500, max_share=1.0, share_allowance=0
+    )
     monkeypatch.setattr(core, "PREPROCESSING_VERSION", manifest.preprocessing_version)
     rebuilt = core.Manifest.build(base_id=manifest.base_id, policy=manifest.policy, chunks=())
     assert rebuilt == manifest
@@ -237,18 +250,25 @@ def test_a_broken_event_stops_nothing(world: World) -> None:
     world.correct(1)
     good = event_key(correction(content_sha256(image(2))))
     world.objects.put(good, b"{not json")
-    world.objects.put(good.replace(".json", "x.json"), json.dumps({"id": "other", "schema": 1}).encode())
+    world.objects.put(
+        good.replace(".json", "x.json"), json.dumps({"id": "other", "schema": 1}).encode()
+    )
     data = world.loop.snapshots.load(snapshot(world.loop).snapshot_id)
     assert len(data.images) == 1
     assert world.loop.snapshots.latest().corrections == 2
 
 
 @pytest.mark.parametrize("damage", ["gone", "changed", "broken"])
-def test_an_image_that_is_gone_or_damaged_is_left_out_with_the_reason(world: World, damage: str) -> None:
+def test_an_image_that_is_gone_or_damaged_is_left_out_with_the_reason(
+    world: World, damage: str
+) -> None:
     kept, lost = world.correct(1), world.correct(2)
     world.objects.delete(image_key(lost))
     if damage != "gone":
-        world.objects.put(image_key(lost), world.objects.get(image_key(kept)) if damage == "changed" else b"no PNG")
+        world.objects.put(
+            image_key(lost),
+            world.objects.get(image_key(kept)) if damage == "changed" else b"no PNG",
+        )
     data = world.loop.snapshots.load(snapshot(world.loop).snapshot_id)
     assert data.image_sha256 == (kept,)
     reasons = {d.state.image_sha256: (d.verdict, d.reasons) for d in data.decisions}
@@ -310,12 +330,19 @@ def test_the_days_that_differ_between_two_clocks_are_looked_at_again(world: Worl
 def test_events_about_an_image_are_those_whose_image_it_is() -> None:
     wanted, other = (content_sha256(image(n)) for n in (1, 2))
     about = [correction(wanted), review(wanted, "reject")]
-    beside = [correction(other), correction(other, note=f"like {wanted}"), replace(correction(wanted), id="another")]
+    beside = [
+        correction(other),
+        correction(other, note=f"like {wanted}"),
+        replace(correction(wanted), id="another"),
+    ]
     records = [
-        core.Record(e.id, "corrections" if hasattr(e, "note") else "reviews", e.to_json()) for e in about + beside
+        core.Record(e.id, "corrections" if hasattr(e, "note") else "reviews", e.to_json())
+        for e in about + beside
     ]
     records[-1] = replace(records[-1], id=correction(wanted).id)
-    records.append(core.Record(correction(wanted).id, "corrections", b'{"image_sha256": "' + wanted.encode()))
+    records.append(
+        core.Record(correction(wanted).id, "corrections", b'{"image_sha256": "' + wanted.encode())
+    )
     assert core.events_about(records, {wanted}) == about
 
 
@@ -344,7 +371,9 @@ class Failing(ObjectStore):
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
-def test_interrupted_at_any_write_it_is_made_good_by_running_again(tmp_path: Path, late: bool) -> None:
+def test_interrupted_at_any_write_it_is_made_good_by_running_again(
+    tmp_path: Path, late: bool
+) -> None:
     def grow(objects: Failing, home: Path) -> World:
         world = World(objects, home)
         for n in range(12):
@@ -386,13 +415,17 @@ def test_a_key_of_a_wrong_clock_hides_nothing_that_comes_later(
     assert snapshot(world.loop).new_corrections == 1
 
 
-def test_a_clock_that_is_a_day_ahead_is_no_news(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_clock_that_is_a_day_ahead_is_no_news(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     world.loop.corrections.put(correction(content_sha256(image(2))), b"", day="2026-11-03")
     snapshot(world.loop)
     assert "dt=" not in caplog.text
 
 
-@pytest.mark.parametrize("folder", ["dt=zzz", "dt=2026-13-01", "dt=20261103", "dt=", "dt=0000", "notes"])
+@pytest.mark.parametrize(
+    "folder", ["dt=zzz", "dt=2026-13-01", "dt=20261103", "dt=", "dt=0000", "notes"]
+)
 def test_a_folder_that_is_no_day_is_passed_over(world: World, folder: str) -> None:
     stray = event_key(correction(content_sha256(image(9)))).replace("dt=2026-11-02", folder)
     world.objects.put(stray, b"{}")
@@ -424,7 +457,12 @@ def test_several_erasures_are_repeated_in_one_pass_over_the_shards(tmp_path: Pat
 
 def test_an_id_that_claims_a_time_after_all_calendars_stops_nothing(world: World) -> None:
     shown = image(1)
-    world.store(replace(correction(content_sha256(shown), "Hand"), id="ffffffff-ffff-7fff-bfff-ffffffffffff"), shown)
+    world.store(
+        replace(
+            correction(content_sha256(shown), "Hand"), id="ffffffff-ffff-7fff-bfff-ffffffffffff"
+        ),
+        shown,
+    )
     manifest = world.loop.snapshots.manifest(snapshot(world.loop).snapshot_id)
     assert manifest.until == LATEST.isoformat(timespec="milliseconds")
     assert world.loop.snapshots.load(manifest.snapshot_id).labels == ("Hand",)

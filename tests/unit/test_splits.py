@@ -43,7 +43,27 @@ def test_three_groups_are_enough_for_images_in_each_part(sizes_by_class: list[li
 
 def test_unequal_groups_still_give_about_a_tenth_from_several_groups() -> None:
     """The groups of AbdomenCT in Medical MNIST: 19, the largest a fifth of all."""
-    abdomen = [1714, 1392, 779, 745, 684, 532, 520, 482, 434, 272, 241, 194, 188, 168, 137, 131, 98, 83, 75]
+    abdomen = [
+        1714,
+        1392,
+        779,
+        745,
+        684,
+        532,
+        520,
+        482,
+        434,
+        272,
+        241,
+        194,
+        188,
+        168,
+        137,
+        131,
+        98,
+        83,
+        75,
+    ]
     targets, groups = make([abdomen])
     for seed in range(20):
         parts = split(targets, groups, seed=seed)

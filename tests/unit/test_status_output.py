@@ -24,4 +24,7 @@ def test_it_says_why_corrections_wait(
     loop.outbox.add(correction(sha256_of(1)), png(image(1)))
     loop.outbox.mark_failed([loop.outbox.pending(1)[0].seq], "S3 does not answer")
     print_status(StateFolder(tmp_path), [])
-    assert "1 waiting to be stored since 2026-11-02T09:00:00.000+00:00: S3 does not answer" in capsys.readouterr().out
+    assert (
+        "1 waiting to be stored since 2026-11-02T09:00:00.000+00:00: S3 does not answer"
+        in capsys.readouterr().out
+    )

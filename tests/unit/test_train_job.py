@@ -51,10 +51,16 @@ def world(tmp_path: Path) -> World:
     """A champion whose weights are no weights, and one correction in a snapshot."""
     registry = SlowRegistry()
     labels = ["AbdomenCT", "BreastMRI", "CXR", "ChestCT", "Hand", "HeadCT"]
-    registry.add(b"", tags={"labels": json.dumps(labels), "weights_sha256": "w"}, **{WEIGHTS_FILE: b"no weights"})
+    registry.add(
+        b"",
+        tags={"labels": json.dumps(labels), "weights_sha256": "w"},
+        **{WEIGHTS_FILE: b"no weights"},
+    )
     made = World(ObjectStore.in_memory(), tmp_path, registry=registry, device="cpu")
     lease = Lease(made.objects, KEY, now=lambda: made.now)
-    made.loop = replace(made.loop, lease=lease, datasets=DatasetStore(tmp_path / "data", made.objects))
+    made.loop = replace(
+        made.loop, lease=lease, datasets=DatasetStore(tmp_path / "data", made.objects)
+    )
     made.correct(1)
     return made
 
@@ -65,7 +71,11 @@ def test_from_scratch_takes_no_weights_of_the_champion_and_can_be_reproduced(wor
         train(world.loop, snapshot_id=snapshot_id, config=SHORT)  # this one reads them
     trained = train(world.loop, snapshot_id=snapshot_id, from_scratch=True, config=SHORT)
     tags = world.loop.registry.get(trained.version).tags
-    assert (tags["parent_version"], tags["snapshot_id"], tags[TRAINING_FENCE]) == ("", snapshot_id, "2")
+    assert (tags["parent_version"], tags["snapshot_id"], tags[TRAINING_FENCE]) == (
+        "",
+        snapshot_id,
+        "2",
+    )
     assert train(world.loop, snapshot_id=snapshot_id, from_scratch=True, config=SHORT).reused
 
     again = reproduce(world.loop, version=trained.version)
@@ -74,20 +84,29 @@ def test_from_scratch_takes_no_weights_of_the_champion_and_can_be_reproduced(wor
     recorded = json.loads(files[trained.version, "environment.json"])
     files[trained.version, "environment.json"] = json.dumps({**recorded, "torch": "1.0"}).encode()
     world.loop.registry.set_tags(trained.version, {"weights_sha256": "another"})
-    assert reproduce(world.loop, version=trained.version).note == f"torch was 1.0 and is {recorded['torch']}"
+    assert (
+        reproduce(world.loop, version=trained.version).note
+        == f"torch was 1.0 and is {recorded['torch']}"
+    )
 
 
 def test_a_training_by_other_rules_says_so_when_it_cannot_be_reproduced(world: World) -> None:
     """What near copies are left out changed once: versions from before were trained on some that now are not."""
     snapshot_id = snapshot(world.loop).snapshot_id
     version = train(world.loop, snapshot_id=snapshot_id, from_scratch=True, config=SHORT).version
-    world.loop.registry.set_tags(version, {"weights_sha256": "another", "data_key": "of older rules"})
+    world.loop.registry.set_tags(
+        version, {"weights_sha256": "another", "data_key": "of older rules"}
+    )
     note = reproduce(world.loop, version=version).note
     assert note == "medloop chose by other rules then which images to leave out of a training"
 
 
 def test_the_first_model_is_not_trained_on_acceptance_sets(world: World, tmp_path: Path) -> None:
-    loop = replace(world.loop, registry=MemoryRegistry(), promotion_lease=Lease(world.objects, "leases/promotion.json"))
+    loop = replace(
+        world.loop,
+        registry=MemoryRegistry(),
+        promotion_lease=Lease(world.objects, "leases/promotion.json"),
+    )
     sample = bundled_sample()
     parts = split(sample.targets, sample.groups)
     (tmp_path / "set" / "Hand").mkdir(parents=True)
@@ -103,17 +122,23 @@ def test_the_first_model_is_not_trained_on_acceptance_sets(world: World, tmp_pat
     assert read_origin(loop, version).base_images < len(parts.train)
 
 
-def test_a_training_that_an_acceptance_set_overtook_makes_no_version(world: World, tmp_path: Path) -> None:
+def test_a_training_that_an_acceptance_set_overtook_makes_no_version(
+    world: World, tmp_path: Path
+) -> None:
     (tmp_path / "set" / "Hand").mkdir(parents=True)
     (tmp_path / "set" / "Hand" / "1.png").write_bytes(encode_png(bundled_sample().images[-1]))
 
     def add_one(_share: float, phrase: str) -> None:
         if phrase.startswith("step") and not world.loop.acceptance_sets.declarations():
-            add_acceptance_set(world.loop, name="late", path=tmp_path / "set", by="ada", keep_learned=True)
+            add_acceptance_set(
+                world.loop, name="late", path=tmp_path / "set", by="ada", keep_learned=True
+            )
 
     snapshot_id = snapshot(world.loop).snapshot_id
     with pytest.raises(DatasetError, match=r"late was added while .* nothing is registered"):
-        train(world.loop, snapshot_id=snapshot_id, from_scratch=True, config=SHORT, progress=add_one)
+        train(
+            world.loop, snapshot_id=snapshot_id, from_scratch=True, config=SHORT, progress=add_one
+        )
     assert [version.version for version in world.loop.registry.versions()] == ["1"]
     train(world.loop, snapshot_id=snapshot_id, from_scratch=True, config=SHORT)
     assert [version.version for version in world.loop.registry.versions()] == ["1", "2"]
@@ -124,11 +149,15 @@ def test_acceptance_sets_that_leave_nothing_to_train_on_are_told() -> None:
     whole = assemble(base, Corrections.none(), champion_labels=())
     for part in (whole.split.train, whole.split.validation):
         made = assemble(base, Corrections.none(), champion_labels=(), acceptance=base.images[part])
-        with pytest.raises(DatasetError, match=r"no images are left to .* `medloop acceptance list`"):
+        with pytest.raises(
+            DatasetError, match=r"no images are left to .* `medloop acceptance list`"
+        ):
             training_data(made)
 
 
-def test_a_training_that_slept_through_its_lease_while_it_was_logged_makes_no_version(world: World) -> None:
+def test_a_training_that_slept_through_its_lease_while_it_was_logged_makes_no_version(
+    world: World,
+) -> None:
     def sleep() -> None:
         world.now += timedelta(seconds=61)
         with Lease(world.objects, KEY, now=lambda: world.now).hold("somebody else"):

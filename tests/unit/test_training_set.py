@@ -27,7 +27,9 @@ LABELS = st.lists(st.sampled_from(["CXR", "ChestCT", "Hand", "Knee", "Spine"]), 
 def base(n: int = 400) -> Dataset:
     images = np.random.default_rng(0).integers(0, 256, (n, 64, 64), dtype=np.uint8)
     classes = [BASE_LABELS[i % 4] for i in range(n)]
-    return Dataset.build(images=images, classes=classes, groups=np.arange(n), names=[f"{i:05d}" for i in range(n)])
+    return Dataset.build(
+        images=images, classes=classes, groups=np.arange(n), names=[f"{i:05d}" for i in range(n)]
+    )
 
 
 def corrections(labels: list[str | None], **changes) -> Corrections:
@@ -73,7 +75,9 @@ def test_base_data_is_always_part_of_the_training():
 
 
 def test_a_new_label_becomes_a_class_once_enough_people_say_so():
-    few = assemble(base(), corrections(["Knee"] * (LEAST_OF_NEW_CLASS - 1)), champion_labels=BASE_LABELS)
+    few = assemble(
+        base(), corrections(["Knee"] * (LEAST_OF_NEW_CLASS - 1)), champion_labels=BASE_LABELS
+    )
     assert few.labels == BASE_LABELS
     assert set(few.uses) == {"class too new"}
     many = assemble(base(), corrections(["Knee"] * LEAST_OF_NEW_CLASS), champion_labels=BASE_LABELS)
@@ -96,10 +100,18 @@ def test_what_judges_is_never_trained_on():
     flag = np.eye(5, dtype=bool)
     made = assemble(
         data,
-        corrections(["Hand"] * 5, images=images, held_out=flag[0], twins=flag[1], in_acceptance=flag[2]),
+        corrections(
+            ["Hand"] * 5, images=images, held_out=flag[0], twins=flag[1], in_acceptance=flag[2]
+        ),
         champion_labels=BASE_LABELS,
     )
-    assert made.uses == ("held out", "twin of a held-out one", "in an acceptance set", "in the base test", "trained")
+    assert made.uses == (
+        "held out",
+        "twin of a held-out one",
+        "in an acceptance set",
+        "in the base test",
+        "trained",
+    )
     assert made.trained.tolist() == [False, False, False, False, True]
 
 
@@ -139,7 +151,10 @@ def test_a_blank_acceptance_image_takes_out_the_same_blank_and_no_other():
     train = assemble(data, Corrections.none(), champion_labels=()).split.train
     images[train[0]], images[train[1]] = 25, 26
     changed = Dataset.build(
-        images=images, classes=[data.labels[t] for t in data.targets], groups=data.groups, names=data.names
+        images=images,
+        classes=[data.labels[t] for t in data.targets],
+        groups=data.groups,
+        names=data.names,
     )
     made = assemble(changed, Corrections.none(), champion_labels=(), acceptance=images[train[:1]])
     assert made.split.train.tolist() == train[1:].tolist()
@@ -160,17 +175,32 @@ def test_blank_and_repeated_test_images_do_not_count():
     images[test[0]] = 25
     images[test[1]] = images[test[2]]
     changed = Dataset.build(
-        images=images, classes=[data.labels[t] for t in data.targets], groups=data.groups, names=data.names
+        images=images,
+        classes=[data.labels[t] for t in data.targets],
+        groups=data.groups,
+        names=data.names,
     )
     made = assemble(changed, Corrections.none(), champion_labels=())
     assert len(made.scored_test()) == len(test) - 2
 
 
 def test_keys_tell_trainings_apart_by_what_they_learn_from_and_by_nothing_else():
-    same = {"snapshot_id": "s", "base_id": "b", "kept_out": ["y", "x"], "config": {"seed": 0, "device": "cpu"}}
+    same = {
+        "snapshot_id": "s",
+        "base_id": "b",
+        "kept_out": ["y", "x"],
+        "config": {"seed": 0, "device": "cpu"},
+    }
     key = data_key(**same)
-    assert data_key(**same | {"kept_out": ["x", "y"], "config": {"device": "cuda", "seed": 0}}) == key
-    for change in ({"snapshot_id": "t"}, {"base_id": "c"}, {"kept_out": ["x"]}, {"config": {"seed": 1}}):
+    assert (
+        data_key(**same | {"kept_out": ["x", "y"], "config": {"device": "cuda", "seed": 0}}) == key
+    )
+    for change in (
+        {"snapshot_id": "t"},
+        {"base_id": "c"},
+        {"kept_out": ["x"]},
+        {"config": {"seed": 1}},
+    ):
         assert data_key(**same | change) != key
     assert run_key(key, parent_weights_sha256="1") != run_key(key, parent_weights_sha256="2")
 

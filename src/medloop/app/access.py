@@ -17,7 +17,12 @@ from medloop.settings import Settings
 Role = Literal["viewer", "corrector", "reviewer", "admin"]
 Action = Literal["classify", "correct", "review", "retrain", "promote", "rollback"]
 
-ROLES: Final[tuple[Role, ...]] = ("viewer", "corrector", "reviewer", "admin")  # each may do what those before it may
+ROLES: Final[tuple[Role, ...]] = (
+    "viewer",
+    "corrector",
+    "reviewer",
+    "admin",
+)  # each may do what those before it may
 LEAST: Final[Mapping[Action, Role]] = {
     "classify": "viewer",
     "correct": "corrector",
@@ -57,7 +62,9 @@ class User:
         """
         if not self.may(action):
             who = self.shown_as or self.name
-            raise AccessError(f"{who} is a {self.role}; this needs the role {LEAST[action]}: ask an administrator")
+            raise AccessError(
+                f"{who} is a {self.role}; this needs the role {LEAST[action]}: ask an administrator"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,9 @@ class Rules:
     """What makes somebody an admin, a reviewer or a corrector, and for how long a login holds."""
 
     claim: str  # of the identity token
-    members: Mapping[Role, frozenset[str]]  # e-mail addresses and values of the claim, in lower case
+    members: Mapping[
+        Role, frozenset[str]
+    ]  # e-mail addresses and values of the claim, in lower case
     default: Role
     session: timedelta
 
@@ -101,7 +110,10 @@ def person(claims: Mapping[str, Any], rules: Rules, *, now: datetime) -> User:
     if not claims.get("is_logged_in") or not claims.get("sub"):
         raise SignInError("Please sign in.")
     since = claims.get("iat")
-    if not isinstance(since, (int, float)) or now.timestamp() - since > rules.session.total_seconds():
+    if (
+        not isinstance(since, (int, float))
+        or now.timestamp() - since > rules.session.total_seconds()
+    ):
         raise SignInError("Your session has ended: please sign in again.")
     email = str(claims.get("email") or "").lower() if claims.get("email_verified") is True else ""
     says = _values(claims, rules.claim) | ({email} if email else set())

@@ -20,8 +20,12 @@ from medloop.serving import Served
 STORED_WITHIN_S: Final = 0.25  # how long a click waits, so that "stored" usually shows at once
 BATCH: Final = 16  # pictures between two movements of the progress bar
 CLEARANCE: Final = "No name or date of a patient is in this picture"
-UNCLEARED: Final = f"Nothing is saved: this picture may name a patient. Look at it, and tick “{CLEARANCE}” if so."
-SHOWN_EVERY_S: Final = 0.7  # how long to classify before the page shows what there is: drawing it takes time, too
+UNCLEARED: Final = (
+    f"Nothing is saved: this picture may name a patient. Look at it, and tick “{CLEARANCE}” if so."
+)
+SHOWN_EVERY_S: Final = (
+    0.7  # how long to classify before the page shows what there is: drawing it takes time, too
+)
 
 
 def limits(backend: Backend) -> Limits:
@@ -29,7 +33,9 @@ def limits(backend: Backend) -> Limits:
     return Limits(max_bytes=backend.settings.max_upload_mb * 2**20)
 
 
-def classify(backend: Backend, bench: Workbench, fresh: Sequence[Source], served: Served) -> Iterator[int]:
+def classify(
+    backend: Backend, bench: Workbench, fresh: Sequence[Source], served: Served
+) -> Iterator[int]:
     """Classify files in small batches, and after each tell how many are left; ends when it is time to show some."""
     until = time.monotonic() + SHOWN_EVERY_S
     for start in range(0, len(fresh), BATCH):
@@ -43,7 +49,11 @@ def classify(backend: Backend, bench: Workbench, fresh: Sequence[Source], served
 def note(backend: Backend, bench: Workbench, pictures: Iterable[Picture], served: Served) -> None:
     """Have these answers noted for the monitor, without the examples: they are no news."""
     examples = {source.id for source in bench.examples}
-    answers = [(picture.sha256, picture.prediction) for picture in pictures if picture.source.id not in examples]
+    answers = [
+        (picture.sha256, picture.prediction)
+        for picture in pictures
+        if picture.source.id not in examples
+    ]
     if answers:
         backend.recorder.note(served, answers)
 
@@ -104,7 +114,13 @@ def withdraw(backend: Backend, *, image_sha256: str, user: User) -> None:
 
 
 def decide(
-    backend: Backend, items: Sequence[Waiting], verdict: Verdict, *, user: User, label: str | None = None, why: str = ""
+    backend: Backend,
+    items: Sequence[Waiting],
+    verdict: Verdict,
+    *,
+    user: User,
+    label: str | None = None,
+    why: str = "",
 ) -> None:
     """Decide the same about some pictures that wait for a reviewer.
 
@@ -126,11 +142,22 @@ def refresh(backend: Backend, bench: Workbench) -> int:
 
 
 def _send(
-    backend: Backend, bench: Workbench, picture: Picture, *, label: str | None, user: User, wait_s: float
+    backend: Backend,
+    bench: Workbench,
+    picture: Picture,
+    *,
+    label: str | None,
+    user: User,
+    wait_s: float,
 ) -> None:
     if not bench.may_be_stored(picture):
         raise ReviewError(UNCLEARED)
-    image = decode(picture.source.read(), limits=limits(backend), frame=picture.shown_frame, window=picture.window)
+    image = decode(
+        picture.source.read(),
+        limits=limits(backend),
+        frame=picture.shown_frame,
+        window=picture.window,
+    )
     receipt = correct(
         backend.loop,
         image=image,

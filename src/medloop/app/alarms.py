@@ -28,19 +28,28 @@ def promotion(backend: Backend) -> Watched:
     try:
         from medloop.jobs.watch import watch  # brings scipy along, which a front end alone may lack
     except ModuleNotFoundError:
-        return Watched(alarm=False, sentence="The watch over promotions needs `medloop[train]`, which is missing here.")
+        return Watched(
+            alarm=False,
+            sentence="The watch over promotions needs `medloop[train]`, which is missing here.",
+        )
     try:
         found = watch(backend.loop, dry_run=True)
     except MedloopError as error:
         return Watched(alarm=False, sentence=f"The newest promotion cannot be judged. {error}")
     if not found.watching:
-        return Watched(alarm=False, sentence="No version was promoted lately, so none is being watched.")
+        return Watched(
+            alarm=False, sentence="No version was promoted lately, so none is being watched."
+        )
     reasons = "; ".join(found.reasons)
     if found.alarm:
         return Watched(
-            alarm=True, sentence=f"Version {found.champion} does worse than version {found.previous} did: {reasons}"
+            alarm=True,
+            sentence=f"Version {found.champion} does worse than version {found.previous} did: {reasons}",
         )
-    return Watched(alarm=False, sentence=f"Version {found.champion} against version {found.previous}: {reasons}")
+    return Watched(
+        alarm=False,
+        sentence=f"Version {found.champion} against version {found.previous}: {reasons}",
+    )
 
 
 def stuck(backend: Backend) -> str:
@@ -56,7 +65,11 @@ def drifted(confidence: Drift, distance: Drift) -> list[str]:
     """Sentences for what surely drifts."""
     said = []
     if confidence.is_alarm:
-        said.append("The model is less sure of the pictures that come in than of its test pictures.")
+        said.append(
+            "The model is less sure of the pictures that come in than of its test pictures."
+        )
     if distance.is_alarm:
-        said.append("The pictures that come in are unlike those that the model learned from: another scanner, perhaps?")
+        said.append(
+            "The pictures that come in are unlike those that the model learned from: another scanner, perhaps?"
+        )
     return said

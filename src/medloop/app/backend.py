@@ -40,7 +40,9 @@ def backend() -> Backend:
     with _lock:
         if not _opened:
             loop = connect()
-            champion = Champion(loop.registry, loop.settings.home / "models", poll_s=loop.settings.poll_s)
+            champion = Champion(
+                loop.registry, loop.settings.home / "models", poll_s=loop.settings.poll_s
+            )
             champion.start()
             loop.sender.start()
             recorder = Recorder(loop)

@@ -21,5 +21,8 @@ def bars(ranked: Sequence[tuple[str, float]]) -> str:
 
 def facts(values: Iterable[tuple[str, str]]) -> str:
     """Names and values as a plain two-column list."""
-    rows = "".join(f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in values)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
+        for name, value in values
+    )
     return f'<table class="ml-facts">{rows}</table>'

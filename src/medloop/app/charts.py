@@ -23,7 +23,9 @@ KINDS: Final[Mapping[str, str]] = {
 PERCENT: Final = {"labelExpr": "format(datum.value * 100, '.4~g') + ' %'"}
 DAY_MS: Final = 86_400_000
 FEWEST_DAYS: Final = 7  # that the axis of days has room for, so that a single day's bar is no wall
-DAY_WIDTH: Final = f"clamp(0.7 * (scale('x', {DAY_MS}) - scale('x', 0)), 1, 44)"  # pixels, also while zoomed
+DAY_WIDTH: Final = (
+    f"clamp(0.7 * (scale('x', {DAY_MS}) - scale('x', 0)), 1, 44)"  # pixels, also while zoomed
+)
 ZOOM: Final[Spec] = {
     "name": "zoom",
     "select": {"type": "interval", "encodings": ["x"], "zoom": "wheel![event.shiftKey]"},
@@ -40,11 +42,19 @@ def scores_over_versions(rows: Rows) -> Spec:
         "mark": {"type": "line", "point": True},
         "encoding": {
             "x": _ordinal("label", "Version, and when it was trained")
-            | {"sort": {"field": "version"}, "axis": {"labelAngle": 0, "labelExpr": "split(datum.label, ' · ')"}},
+            | {
+                "sort": {"field": "version"},
+                "axis": {"labelAngle": 0, "labelExpr": "split(datum.label, ' · ')"},
+            },
             "y": _share("score", "Share right", zero=False),
-            "color": _nominal("what") | {"legend": {"orient": "bottom", "columns": 2, "labelLimit": 320}},
+            "color": _nominal("what")
+            | {"legend": {"orient": "bottom", "columns": 2, "labelLimit": 320}},
             "opacity": _picked_out(),
-            "tooltip": [_nominal("label", "Version"), _nominal("what", "Pictures"), _shown("score", "Right")],
+            "tooltip": [
+                _nominal("label", "Version"),
+                _nominal("what", "Pictures"),
+                _shown("score", "Right"),
+            ],
         },
     }
 
@@ -90,7 +100,8 @@ def confusion_matrix(cells: Rows) -> Spec:
         "transform": [_in_percent("share", 1)],
         "height": {"step": 38},
         "encoding": {
-            "x": _nominal("answer", "Answer") | {"axis": {"labelAngle": -40, "labelOverlap": False}},
+            "x": _nominal("answer", "Answer")
+            | {"axis": {"labelAngle": -40, "labelOverlap": False}},
             "y": _nominal("truth", "Truth"),
             "tooltip": [
                 _nominal("truth", "Truth"),
@@ -105,7 +116,10 @@ def confusion_matrix(cells: Rows) -> Spec:
                 "mark": {"type": "rect", "stroke": GREY},
                 "encoding": {"color": shade, "opacity": faint, "strokeWidth": marked},
             },
-            {"mark": {"type": "text", "color": GREY, "fontSize": 13}, "encoding": {"text": _quantity("count")}},
+            {
+                "mark": {"type": "text", "color": GREY, "fontSize": 13},
+                "encoding": {"text": _quantity("count")},
+            },
         ],
     }
 
@@ -135,7 +149,10 @@ def reliability(rows: Rows) -> Spec:
     }
     return {
         "data": {"values": list(rows)},
-        "layer": [ideal, {**found, "transform": [_in_percent(name, 1) for name in ("confidence", "accuracy")]}],
+        "layer": [
+            ideal,
+            {**found, "transform": [_in_percent(name, 1) for name in ("confidence", "accuracy")]},
+        ],
     }
 
 
@@ -163,7 +180,10 @@ def gate_checks(rows: Rows) -> Spec:
                 "mark": {"type": "rule", "strokeWidth": 3},
                 "encoding": {"x": lost, "x2": {"field": "bound"}, "color": color},
             },
-            {"mark": {"type": "point", "filled": True, "size": 70}, "encoding": {"x": lost, "color": color}},
+            {
+                "mark": {"type": "point", "filled": True, "size": 70},
+                "encoding": {"x": lost, "color": color},
+            },
             {
                 "mark": {"type": "tick", "thickness": 3, "size": 16, "color": GREY},
                 "encoding": {"x": _quantity("margin", lost["title"])},
@@ -184,7 +204,11 @@ def per_day(rows: Rows, *, title: str, share: bool = False) -> Spec:
             "y": _quantity("count", title) | {"stack": "normalize" if share else "zero"} | axis,
             "color": _nominal("what") | {"scale": _kinds(rows), "legend": {"orient": "bottom"}},
             "opacity": _picked_out(),
-            "tooltip": [_nominal("day", "Day"), _nominal("what", "What"), _quantity("count", "Pictures")],
+            "tooltip": [
+                _nominal("day", "Day"),
+                _nominal("what", "What"),
+                _quantity("count", "Pictures"),
+            ],
         },
     }
 
@@ -255,7 +279,13 @@ def intervals(rows: Rows, *, title: str) -> Spec:
                 "encoding": {"x": _share("low", title), "x2": {"field": "high"}},
             },
             {
-                "mark": {"type": "point", "filled": True, "opacity": 1, "size": 70, "color": ACCENT},
+                "mark": {
+                    "type": "point",
+                    "filled": True,
+                    "opacity": 1,
+                    "size": 70,
+                    "color": ACCENT,
+                },
                 "encoding": {"x": _quantity("share", title)},
             },
         ],
@@ -289,7 +319,11 @@ def _day(rows: Rows) -> Spec:
         "type": "temporal",
         "title": None,
         "scale": {"type": "utc", "domain": [_noon(first - timedelta(days=1)), _noon(last)]},
-        "axis": {"format": "%-d %b", "tickCount": {"interval": "day", "step": step}, "labelOverlap": True},
+        "axis": {
+            "format": "%-d %b",
+            "tickCount": {"interval": "day", "step": step},
+            "labelOverlap": True,
+        },
     }
 
 
@@ -319,7 +353,10 @@ def _in_percent(field: str, places: int) -> Spec:
     most = 1 - 0.5 * 10 ** -(places + 2)
     text = f"format(datum.{field} * 100, '.{places}f') + ' %'"
     over = f"'over {100 - 10**-places:.{places}f} %'"
-    return {"calculate": f"datum.{field} < 1 && datum.{field} >= {most} ? {over} : {text}", "as": f"{field}_shown"}
+    return {
+        "calculate": f"datum.{field} < 1 && datum.{field} >= {most} ? {over} : {text}",
+        "as": f"{field}_shown",
+    }
 
 
 def _shown(field: str, title: str) -> Spec:

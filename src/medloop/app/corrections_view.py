@@ -36,7 +36,9 @@ class Known:
     decisions: Mapping[str, Decision] | None = None  # by image hash; None: not known
     snapshot: Snapshot | None = None  # None: there is none yet, or it is not known
     snapshot_asked: bool = False
-    uses: Mapping[tuple[str, str | None], str] = field(default_factory=dict)  # by image hash and label
+    uses: Mapping[tuple[str, str | None], str] = field(
+        default_factory=dict
+    )  # by image hash and label
     problems: list[str] = field(default_factory=list)  # sentences, each once
 
     def in_snapshot(self, correction: Correction) -> bool | None:
@@ -45,7 +47,9 @@ class Known:
             return None
         return self.snapshot is not None and correction.id in self.snapshot.event_ids
 
-    def learned(self, correction: Correction, label: str | None, prediction: Prediction | None) -> Learned | None:
+    def learned(
+        self, correction: Correction, label: str | None, prediction: Prediction | None
+    ) -> Learned | None:
         """What the serving version made of a picture under the label that was decided; None without a model."""
         if self.served is None:
             return None
@@ -69,7 +73,11 @@ def known(back: Backend) -> Known:
 
     def latest() -> Snapshot | None:
         manifest = back.loop.snapshots.latest()
-        held = Snapshot(manifest.snapshot_id, _event_ids(manifest.snapshot_id, back)) if manifest else None
+        held = (
+            Snapshot(manifest.snapshot_id, _event_ids(manifest.snapshot_id, back))
+            if manifest
+            else None
+        )
         found.snapshot_asked = True
         return held
 

@@ -38,12 +38,20 @@ def _slice_and_window(back: Backend, bench: Workbench, picture: Picture, served:
     if picture.volume:
         faces = {LARGEST: None, STORED: picture.frame}
         default = LARGEST if picture.resliced else STORED
-        frame = faces[st.segmented_control("Plane", list(faces), default=default, key=f"plane-{id_}", required=True)]
+        frame = faces[
+            st.segmented_control(
+                "Plane", list(faces), default=default, key=f"plane-{id_}", required=True
+            )
+        ]
     if picture.frames > 1 and frame is not None:
         frame = st.slider("Slice", 1, picture.frames, picture.frame + 1, key=f"slice-{id_}") - 1
     if len(presets) > 1:
         chosen = st.segmented_control(
-            "Window", list(presets), default=_name(presets, window), key=f"window-{id_}", required=True
+            "Window",
+            list(presets),
+            default=_name(presets, window),
+            key=f"window-{id_}",
+            required=True,
         )
         window = presets[chosen]
     if (frame, window) == (picture.shown_frame, picture.window):
@@ -56,5 +64,7 @@ def _slice_and_window(back: Backend, bench: Workbench, picture: Picture, served:
     st.rerun(scope="app")
 
 
-def _name(presets: dict[str, tuple[float, float] | None], window: tuple[float, float] | None) -> str:
+def _name(
+    presets: dict[str, tuple[float, float] | None], window: tuple[float, float] | None
+) -> str:
     return next(name for name, value in presets.items() if value == window)

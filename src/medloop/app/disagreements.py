@@ -38,10 +38,16 @@ def disagreements(old: Predictor, new: Predictor, dataset: Dataset) -> list[Disa
     test = test[scored(dataset.images[test])]
     images = dataset.images[test]
     answers = [
-        np.array(model.metadata.labels)[model.predict_arrays(images).probabilities.argmax(1)] for model in (old, new)
+        np.array(model.metadata.labels)[model.predict_arrays(images).probabilities.argmax(1)]
+        for model in (old, new)
     ]
     found = [
-        Disagreement(images[i], dataset.labels[dataset.targets[test[i]]], str(answers[0][i]), str(answers[1][i]))
+        Disagreement(
+            images[i],
+            dataset.labels[dataset.targets[test[i]]],
+            str(answers[0][i]),
+            str(answers[1][i]),
+        )
         for i in np.flatnonzero(answers[0] != answers[1])
     ]
     return sorted(found, key=lambda item: ("lost", "gained", "both wrong").index(item.outcome))

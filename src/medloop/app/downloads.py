@@ -25,13 +25,17 @@ class _Row:
 
 def download(bench: Workbench, kind: Kind) -> bytes:
     """Every picture in the order of the page, then what could not be read; the CSV is safe to open in a spreadsheet."""
-    rows = [_Row(bench.pictures[id_].source.name, bench.pictures[id_].prediction) for id_ in bench.order]
+    rows = [
+        _Row(bench.pictures[id_].source.name, bench.pictures[id_].prediction) for id_ in bench.order
+    ]
     rows += [_Row(problem.name, None, problem.reason) for problem in bench.unreadable.values()]
     return (_csv(bench, rows) if kind == "csv" else _json(bench, rows)).encode()
 
 
 def _csv(bench: Workbench, rows: Sequence[_Row]) -> str:
-    labels = list(next(iter(bench.pictures.values())).prediction.probabilities) if bench.pictures else []
+    labels = (
+        list(next(iter(bench.pictures.values())).prediction.probabilities) if bench.pictures else []
+    )
     out = io.StringIO()
     write = writer(Format.CSV, out, labels=labels, model_version=bench.version or "")
     for row in rows:

@@ -30,7 +30,10 @@ def examples(dataset: Dataset) -> list[Source]:
     pictures[f"{class_name(first[0])}, inverted.png"] = 255 - first[1]
     pictures[f"{class_name(last[0])}, upside down.png"] = np.flipud(last[1])
     pictures["Written page.png"] = _written_page()
-    return [Source(f"example-{place}", name, _png(pixels)) for place, (name, pixels) in enumerate(pictures.items())]
+    return [
+        Source(f"example-{place}", name, _png(pixels))
+        for place, (name, pixels) in enumerate(pictures.items())
+    ]
 
 
 def _written_page() -> np.ndarray:

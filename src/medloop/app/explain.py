@@ -18,7 +18,9 @@ NEIGHBOUR_WIDTH = 112  # pixels; the labelled pictures have 64
 
 def explanation(back: Backend, picture: Picture, served: Served, *, preview: bytes) -> None:
     """An expander that costs nothing until it is opened; `preview` is the picture as PNG."""
-    box = st.expander("Why this answer?", icon=":material/psychology:", key="why", on_change="rerun")
+    box = st.expander(
+        "Why this answer?", icon=":material/psychology:", key="why", on_change="rerun"
+    )
     if not box.open:
         return
     with box:
@@ -33,7 +35,13 @@ def _heat_map(picture: Picture, preview: bytes) -> None:
     if picture.prediction.cam is None:
         return
     strength = st.slider(
-        "Heat map", 0, 100, 60, format="%d %%", key="heat", help="Bright: what speaks for this class, by place."
+        "Heat map",
+        0,
+        100,
+        60,
+        format="%d %%",
+        key="heat",
+        help="Bright: what speaks for this class, by place.",
     )
     overlay = overlay_png(preview, picture.prediction.cam, strength=strength / 100)
     name = class_name(picture.prediction.label)
@@ -57,7 +65,9 @@ def most_alike(back: Backend, served: Served, *, small: np.ndarray, embedding: n
     st.image(
         [neighbour.pixels for neighbour in found],
         width=NEIGHBOUR_WIDTH,
-        caption=[f"{plain(class_name(n.label))}, {percent(max(n.similarity, 0))} alike" for n in found],
+        caption=[
+            f"{plain(class_name(n.label))}, {percent(max(n.similarity, 0))} alike" for n in found
+        ],
         alt=[f"Labelled picture of class {class_name(n.label)}" for n in found],
     )
 

@@ -88,12 +88,18 @@ def _entry(bench: Workbench, id_: str) -> dict[str, Any]:
     picture = bench.pictures[id_]
     answer = bench.answers.get(picture.sha256)
     said = class_name(picture.prediction.label)
-    shown = class_name(answer.label) if answer else ("?" if picture.prediction.verdict == "unknown" else said)
+    shown = (
+        class_name(answer.label)
+        if answer
+        else ("?" if picture.prediction.verdict == "unknown" else said)
+    )
     state = f"you said {shown}" if answer else "no answer from you yet"
     return {
         "id": id_,
         "thumbnail": picture.thumbnail,
-        "mark": ("✓" if answer.state == "stored" else "…") if answer else MARKS[picture.prediction.verdict],
+        "mark": ("✓" if answer.state == "stored" else "…")
+        if answer
+        else MARKS[picture.prediction.verdict],
         "state": "answered" if answer else picture.prediction.verdict,
         "label": shown,
         "description": f"{picture.source.name}: {said}, {advice(picture.prediction).word.lower()}, {state}",

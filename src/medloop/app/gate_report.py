@@ -26,7 +26,9 @@ OUTCOMES: Final[Mapping[str, str]] = {
 }
 
 
-def gate_report(back: Backend, report: Mapping[str, Any], *, champion: str | None, moves: Sequence[Promotion]) -> None:
+def gate_report(
+    back: Backend, report: Mapping[str, Any], *, champion: str | None, moves: Sequence[Promotion]
+) -> None:
     """The whole report, what people look at first on top."""
     (st.success if report["decision"]["passed"] else st.warning)(plain(gate_words.verdict(report)))
     if standing := gate_words.standing(report, champion=champion, moves=moves):
@@ -52,12 +54,18 @@ def _pictures(report: Mapping[str, Any]) -> None:
     with left:
         st.subheader("Truth and answer", anchor=False)
         cells = models_view.confusion_cells(report["scores"]["challenger"])
-        st.vega_lite_chart(charts.confusion_matrix(cells), alt="Confusion matrix of the tested version")
-        st.caption("How many test pictures of each class got which answer; what lies off the diagonal is wrong.")
+        st.vega_lite_chart(
+            charts.confusion_matrix(cells), alt="Confusion matrix of the tested version"
+        )
+        st.caption(
+            "How many test pictures of each class got which answer; what lies off the diagonal is wrong."
+        )
     with right:
         st.subheader("Can the percentages be believed?", anchor=False)
         points = models_view.reliability_points(report)
-        st.vega_lite_chart(charts.reliability(points), alt="Share right by confidence, for both versions")
+        st.vega_lite_chart(
+            charts.reliability(points), alt="Share right by confidence, for both versions"
+        )
         st.caption("On the dashed line, of the answers given with 90 %, 90 in 100 are right.")
 
 
@@ -67,10 +75,16 @@ def _disagreements(back: Backend, report: Mapping[str, Any]) -> None:
         st.subheader("Where the two versions disagree", anchor=False)
         try:
             found = _compare(
-                report["champion_version"], report["version"], report["base_id"], str(back.settings.home), back
+                report["champion_version"],
+                report["version"],
+                report["base_id"],
+                str(back.settings.home),
+                back,
             )
         except MedloopError as error:
-            st.error(plain(f"The versions cannot be compared. {error}"), icon=":material/cloud_off:")
+            st.error(
+                plain(f"The versions cannot be compared. {error}"), icon=":material/cloud_off:"
+            )
             return
         if not found:
             st.markdown("Both versions give the same answer to every test picture.")
@@ -94,11 +108,19 @@ def _outcome(words: str, found: Sequence[Disagreement]) -> None:
 
 def _checks(rows: Sequence[CheckRow], *, n_failed: int) -> None:
     came_out = f"{n_failed} failed" if n_failed else "all passed"
-    with st.expander(f"{count_of(len(rows), 'check')}: {came_out}", key="checks", icon=":material/rule:"):
+    with st.expander(
+        f"{count_of(len(rows), 'check')}: {came_out}", key="checks", icon=":material/rule:"
+    ):
         _list(rows)
-        measured = [asdict(row) | {"result": "passed" if row.passed else "failed"} for row in rows if row.bound]
+        measured = [
+            asdict(row) | {"result": "passed" if row.passed else "failed"}
+            for row in rows
+            if row.bound
+        ]
         if measured:
-            st.vega_lite_chart(charts.gate_checks(measured), alt="Accuracy lost by each check, and what is allowed")
+            st.vega_lite_chart(
+                charts.gate_checks(measured), alt="Accuracy lost by each check, and what is allowed"
+            )
             st.caption(
                 "Dots: what was lost on these pictures, left of 0: gained. Lines: how much it may be on others like "
                 "them. Grey marks: what is allowed."

@@ -65,7 +65,11 @@ def standing(report: Report, *, champion: str | None, moves: Sequence[Promotion]
     """Why a version that passed does not answer, or answers although it failed; "" where the verdict says it all."""
     version = report["version"]
     if version == champion:
-        return "" if report["decision"]["passed"] else "It answers all the same: somebody promoted it by hand."
+        return (
+            ""
+            if report["decision"]["passed"]
+            else "It answers all the same: somebody promoted it by hand."
+        )
     if not report["decision"]["passed"]:
         return ""
     if not champion:
@@ -158,30 +162,38 @@ def _latency(check: Check) -> str:
 
 
 def _no_corrections(check: Check) -> str:
-    return "No corrections are kept for testing yet." if check["passed"] and not check["numbers"] else ""
+    return (
+        "No corrections are kept for testing yet."
+        if check["passed"] and not check["numbers"]
+        else ""
+    )
 
 
 def _calibration(check: Check) -> str:
     numbers = check["numbers"]
     off, before, wrong = (
-        percent(numbers[name], places=1) for name in ("challenger_ece", "champion_ece", "challenger_confident_errors")
+        percent(numbers[name], places=1)
+        for name in ("challenger_ece", "champion_ece", "challenger_confident_errors")
     )
-    found = (
-        f"Its percentages are off by {off} on average, before by {before}; {wrong} of its confident answers are wrong"
-    )
+    found = f"Its percentages are off by {off} on average, before by {before}; {wrong} of its confident answers are wrong"
     return f"{found}." if check["passed"] else f"{found}: too much."
 
 
 def _floors(check: Check) -> str:
     if check["passed"]:
         return "No class and no kind of picture is below what it must reach, unless it was before."
-    low = ", ".join(f"{about(name)} ({percent(share, places=1)} right)" for name, share in check["numbers"].items())
+    low = ", ".join(
+        f"{about(name)} ({percent(share, places=1)} right)"
+        for name, share in check["numbers"].items()
+    )
     return f"Below what must be reached at the least: {low}." if low else ""
 
 
 def _confident(check: Check) -> str:
     numbers = check["numbers"]
-    now, before, limit = (percent(numbers[name], places=1) for name in ("confident", "champion", "limit"))
+    now, before, limit = (
+        percent(numbers[name], places=1) for name in ("confident", "champion", "limit")
+    )
     found = f"{about(check['name'])}: {now}, before {before}"
     return f"{found}." if check["passed"] else f"{found}; at least {limit} must be."
 

@@ -17,7 +17,9 @@ from medloop.stores.registry import CHAMPION
 from medloop.wiring import PROMOTION_LEASE_KEY
 
 STORE: Final = "Store (S3)"
-WITHIN_S: Final = 3.0  # a service that answers later is as good as away to whoever waits for the page
+WITHIN_S: Final = (
+    3.0  # a service that answers later is as good as away to whoever waits for the page
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,16 @@ def outbox_health(backend: Backend) -> Health:
         return Health("Corrections on this machine", "away", str(error))
     if status.pending == 0:
         return Health("Corrections on this machine", "well", "Everything is stored.")
-    since = f", the oldest from {ago(status.oldest_at, backend.loop.now())}" if status.oldest_at else ""
+    since = (
+        f", the oldest from {ago(status.oldest_at, backend.loop.now())}" if status.oldest_at else ""
+    )
     reason = f" {status.last_error}" if status.last_error else ""
     verb = "waits" if status.pending == 1 else "wait"
-    return Health("Corrections on this machine", "away", f"{status.pending} {verb} to be stored{since}.{reason}")
+    return Health(
+        "Corrections on this machine",
+        "away",
+        f"{status.pending} {verb} to be stored{since}.{reason}",
+    )
 
 
 class Checkup:
@@ -50,7 +58,9 @@ class Checkup:
     holds one thread, however many look. The threads are daemons and keep no process alive.
     """
 
-    def __init__(self, questions: Mapping[str, Callable[[], object]], *, within_s: float = WITHIN_S) -> None:
+    def __init__(
+        self, questions: Mapping[str, Callable[[], object]], *, within_s: float = WITHIN_S
+    ) -> None:
         self._questions = questions
         self._within_s = within_s
         self._open: dict[str, Future[Health]] = {}
@@ -90,7 +100,9 @@ def services(backend: Backend) -> Checkup:
     loop = backend.loop
     return Checkup(
         {
-            STORE: lambda: loop.objects.head(PROMOTION_LEASE_KEY),  # a key that the page's policy covers
+            STORE: lambda: loop.objects.head(
+                PROMOTION_LEASE_KEY
+            ),  # a key that the page's policy covers
             "Model registry (MLflow)": lambda: loop.registry.version_of(CHAMPION),
             "Training (Airflow)": lambda: Airflow(backend.settings).ping(),
         }
@@ -103,7 +115,11 @@ def model_health(backend: Backend) -> Health:
         served = backend.champion.current()
     except MedloopError as error:
         return Health("Model", "away", str(error))
-    return Health("Model", "away" if served.notice else "well", served.notice or f"Version {served.version} answers.")
+    return Health(
+        "Model",
+        "away" if served.notice else "well",
+        served.notice or f"Version {served.version} answers.",
+    )
 
 
 def _ask(name: str, question: Callable[[], object]) -> Health:

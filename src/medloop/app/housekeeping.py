@@ -32,7 +32,11 @@ _begun = threading.Lock()  # held from the first `begin` on
 
 def begin() -> None:
     """Do it from now on; once a process, and only where there is a server: tests run the page without."""
-    if runtime.exists() and isinstance(runtime.get_instance(), runtime.Runtime) and _begun.acquire(blocking=False):
+    if (
+        runtime.exists()
+        and isinstance(runtime.get_instance(), runtime.Runtime)
+        and _begun.acquire(blocking=False)
+    ):
         threading.Thread(target=_keep_house, name="housekeeping", daemon=True).start()
 
 
@@ -46,14 +50,19 @@ def _keep_house() -> None:
             if forget():
                 tidy()
     except AttributeError as error:
-        log.warning("this Streamlit keeps ended sessions elsewhere: their memory comes back late (%s)", error)
+        log.warning(
+            "this Streamlit keeps ended sessions elsewhere: their memory comes back late (%s)",
+            error,
+        )
 
 
 def forget() -> int:
     """Have Streamlit drop the sessions whose time is over; returns how many."""
     server: Any = runtime.get_instance()
     kept = server._session_mgr._session_storage._cache
-    return asyncio.run_coroutine_threadsafe(_expire(kept), server._get_async_objs().eventloop).result()
+    return asyncio.run_coroutine_threadsafe(
+        _expire(kept), server._get_async_objs().eventloop
+    ).result()
 
 
 async def _expire(kept: Any) -> int:
@@ -61,7 +70,9 @@ async def _expire(kept: Any) -> int:
     ended = [stored.session for _, stored in kept.expire()]
     for session in ended:
         session.shutdown()
-        session._session_state = session._fragment_storage = None  # the server's loop holds on to the last session
+        session._session_state = session._fragment_storage = (
+            None  # the server's loop holds on to the last session
+        )
     return len(ended)
 
 

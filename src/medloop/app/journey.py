@@ -44,8 +44,12 @@ class Learned:
     """What the serving model knows of a correction."""
 
     version: str
-    use: str | None  # what its training did with it, see `medloop.core.training_set.Use`; None: it did not have it
-    prediction: Prediction | None  # the serving model's answer; None where the image could not be read
+    use: (
+        str | None
+    )  # what its training did with it, see `medloop.core.training_set.Use`; None: it did not have it
+    prediction: (
+        Prediction | None
+    )  # the serving model's answer; None where the image could not be read
 
 
 def last_said(entries: Sequence[Entry]) -> list[Said]:
@@ -89,7 +93,11 @@ def steps(
     if not asked:
         return [*way, Step("What came next is not known at the moment", "now")]
     if decision and decision.verdict == "pending":
-        return [*way, Step(f"In review: {'; '.join(decision.reasons)}", "now"), Step("Learned", "ahead")]
+        return [
+            *way,
+            Step(f"In review: {'; '.join(decision.reasons)}", "now"),
+            Step("Learned", "ahead"),
+        ]
     if decision and decision.verdict == "rejected":
         return [*way, Step(f"Not used: {'; '.join(decision.reasons)}", "stopped")]
     label = label_of(said.correction, decision)
@@ -130,7 +138,12 @@ def _now(label: str | None, learned: Learned) -> list[Step]:
     said = None if prediction.verdict == "unknown" else prediction.label
     if said == label:
         return [Step(f"Version {learned.version} now gets this one right", "done")]
-    return [Step(f"Version {learned.version} still says {class_name(said) if said else 'unknown'}", "stopped")]
+    return [
+        Step(
+            f"Version {learned.version} still says {class_name(said) if said else 'unknown'}",
+            "stopped",
+        )
+    ]
 
 
 def was(correction: Correction) -> str:

@@ -21,11 +21,23 @@ def levers(back: Backend, rows: Sequence[VersionRow]) -> None:
     """The buttons, and the training that was started with one of them."""
     who = visitor(back)
     with st.container(horizontal=True, key="levers"):
-        if st.button("Retrain now", key="retrain", icon=":material/model_training:", disabled=not who.may("retrain")):
+        if st.button(
+            "Retrain now",
+            key="retrain",
+            icon=":material/model_training:",
+            disabled=not who.may("retrain"),
+        ):
             retrain_dialog(back)
-        if st.button("Roll back", key="roll-back", icon=":material/undo:", disabled=not who.may("rollback")):
+        if st.button(
+            "Roll back", key="roll-back", icon=":material/undo:", disabled=not who.may("rollback")
+        ):
             roll_back_dialog(back)
-        if st.button("Promote by hand", key="promote", icon=":material/upgrade:", disabled=not who.may("promote")):
+        if st.button(
+            "Promote by hand",
+            key="promote",
+            icon=":material/upgrade:",
+            disabled=not who.may("promote"),
+        ):
             promote_dialog(back, rows)
     if run_id := st.query_params.get("run"):  # in the address, so that a reload goes on watching
         training_run(back, run_id)
@@ -34,7 +46,9 @@ def levers(back: Backend, rows: Sequence[VersionRow]) -> None:
 @st.dialog("Retrain now")
 def retrain_dialog(back: Backend) -> None:
     """Start a training."""
-    st.markdown("Airflow collects the new corrections, trains on them and tests the result. This takes some minutes.")
+    st.markdown(
+        "Airflow collects the new corrections, trains on them and tests the result. This takes some minutes."
+    )
     force = st.checkbox("Train even if there is little new", key="retrain-force")
     if st.button("Start", key="retrain-start", type="primary"):
         started = attempt(lambda: operations.start_training(back, user=user(back), force=force))
@@ -55,12 +69,18 @@ def roll_back_dialog(back: Backend) -> None:
         st.info("There is no earlier champion to go back to.", icon=":material/history:")
         return
     now, before = step
-    st.markdown(f"**Version {before}** answers again instead of version {now}, in every open page, within seconds.")
+    st.markdown(
+        f"**Version {before}** answers again instead of version {now}, in every open page, within seconds."
+    )
     with st.form("roll-back-form", border=False):
         reason = st.text_input(REASON, key="roll-back-reason")
-        sure = st.form_submit_button(f"Roll back to version {before}", key="roll-back-sure", type="primary")
+        sure = st.form_submit_button(
+            f"Roll back to version {before}", key="roll-back-sure", type="primary"
+        )
     if sure:
-        _finish(attempt(lambda: operations.roll_back(back, user=user(back), reason=reason, to=before)))
+        _finish(
+            attempt(lambda: operations.roll_back(back, user=user(back), reason=reason, to=before))
+        )
 
 
 @st.dialog("Promote by hand")
@@ -70,13 +90,23 @@ def promote_dialog(back: Backend, rows: Sequence[VersionRow]) -> None:
     if not tests:
         st.info("There is no version besides the champion.", icon=":material/upgrade:")
         return
-    st.warning("This overrules the tests. Look at the test report first.", icon=":material/warning:")
+    st.warning(
+        "This overrules the tests. Look at the test report first.", icon=":material/warning:"
+    )
     with st.form("promote-form", border=False):
-        version = st.selectbox("Version", tests, key="promote-version", format_func=lambda v: f"{v} (tests {tests[v]})")
+        version = st.selectbox(
+            "Version", tests, key="promote-version", format_func=lambda v: f"{v} (tests {tests[v]})"
+        )
         reason = st.text_input(REASON, key="promote-reason")
         sure = st.form_submit_button("Promote", key="promote-sure", type="primary")
     if sure:
-        _finish(attempt(lambda: operations.promote_by_hand(back, user=user(back), version=version, reason=reason)))
+        _finish(
+            attempt(
+                lambda: operations.promote_by_hand(
+                    back, user=user(back), version=version, reason=reason
+                )
+            )
+        )
 
 
 def _finish(sentence: str | None) -> None:

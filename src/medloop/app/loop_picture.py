@@ -11,7 +11,9 @@ CSS: Final = "div { overflow-x: auto; color: var(--st-text-color); font-family: 
 
 PICTURE: Final = (files("medloop.app") / "loop.svg").read_text("utf-8")
 _mount = st.components.v2.component(
-    "medloop.loop", html=f'<div tabindex="0" role="group" aria-label="The loop">{PICTURE}</div>', css=CSS
+    "medloop.loop",
+    html=f'<div tabindex="0" role="group" aria-label="The loop">{PICTURE}</div>',
+    css=CSS,
 )
 
 

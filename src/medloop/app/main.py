@@ -56,11 +56,26 @@ def main() -> None:
         return
     chosen = st.navigation(
         [
-            st.Page(classify.page, title="Classify", icon=":material/radiology:", url_path="classify", default=True),
-            st.Page(corrections.page, title="My corrections", icon=":material/history:", url_path="corrections"),
+            st.Page(
+                classify.page,
+                title="Classify",
+                icon=":material/radiology:",
+                url_path="classify",
+                default=True,
+            ),
+            st.Page(
+                corrections.page,
+                title="My corrections",
+                icon=":material/history:",
+                url_path="corrections",
+            ),
             st.Page(review.page, title="Review", icon=":material/fact_check:", url_path="review"),
-            st.Page(models.page, title="Models", icon=":material/model_training:", url_path="models"),
-            st.Page(monitor.page, title="Monitor", icon=":material/monitoring:", url_path="monitor"),
+            st.Page(
+                models.page, title="Models", icon=":material/model_training:", url_path="models"
+            ),
+            st.Page(
+                monitor.page, title="Monitor", icon=":material/monitoring:", url_path="monitor"
+            ),
             st.Page(help_.page, title="Help", icon=":material/help:", url_path="help"),
         ]
     )

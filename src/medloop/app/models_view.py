@@ -13,7 +13,9 @@ from medloop.app.verdicts import class_name
 from medloop.core.events import Promotion
 from medloop.stores.registry import ModelVersion
 
-REPORT_FILE: Final = "gate/report.json"  # of `medloop.jobs.evaluate`, which is too heavy to import for a name
+REPORT_FILE: Final = (
+    "gate/report.json"  # of `medloop.jobs.evaluate`, which is too heavy to import for a name
+)
 ALL: Final = "all classes"
 TESTS: Final[Mapping[str, str]] = {"yes": "passed", "no": "failed"}
 VERBS: Final[Mapping[str, str]] = {
@@ -51,7 +53,11 @@ def version_row(version: ModelVersion) -> VersionRow:
     tags = version.tags
     return VersionRow(
         version=version.version,
-        roles=tuple(sorted(set(version.aliases) - ({"challenger"} if "champion" in version.aliases else set()))),
+        roles=tuple(
+            sorted(
+                set(version.aliases) - ({"challenger"} if "champion" in version.aliases else set())
+            )
+        ),
         created_at=version.created_at,
         gate=tags.get("gate", ""),
         corrections=tags.get("corrections", "0"),
@@ -60,7 +66,9 @@ def version_row(version: ModelVersion) -> VersionRow:
     )
 
 
-def score_points(rows: Iterable[VersionRow], reports: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def score_points(
+    rows: Iterable[VersionRow], reports: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     """Points of the plot over versions, all of them on test pictures: one for all classes, and one a class.
 
     A version that was never judged itself is known by class from the report of the one that was judged against it.
@@ -68,7 +76,9 @@ def score_points(rows: Iterable[VersionRow], reports: Mapping[str, Mapping[str, 
     by_version: dict[str, Any] = {}
     for report in reports.values():
         by_version.setdefault(report["champion_version"], report["scores"].get("champion"))
-    by_version |= {version: report["scores"].get("challenger") for version, report in reports.items()}
+    by_version |= {
+        version: report["scores"].get("challenger") for version, report in reports.items()
+    }
     points = []
     for row in rows:
         at = {"version": int(row.version), "label": row.label}
@@ -79,14 +89,23 @@ def score_points(rows: Iterable[VersionRow], reports: Mapping[str, Mapping[str, 
     return points
 
 
-def slice_points(rows: Iterable[VersionRow], reports: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def slice_points(
+    rows: Iterable[VersionRow], reports: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     """Points of the plot by slice: one a judged version and slice; classes have a plot of their own."""
     points = []
     for row in rows:
         for check in reports[row.version]["decision"]["checks"] if row.version in reports else ():
             right, name = check["numbers"].get("right"), check["name"]
             if right is not None and not name.startswith("class ") and "the reference" not in name:
-                points.append({"version": int(row.version), "label": row.label, "what": about(name), "score": right})
+                points.append(
+                    {
+                        "version": int(row.version),
+                        "label": row.label,
+                        "what": about(name),
+                        "score": right,
+                    }
+                )
     return points
 
 
@@ -104,7 +123,15 @@ def confusion_cells(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
         total = sum(row)
         for answer, count in zip(labels, row, strict=True):
             share = count / total if total else 0.0
-            cells.append({"truth": truth, "answer": answer, "count": count, "share": share, "right": truth == answer})
+            cells.append(
+                {
+                    "truth": truth,
+                    "answer": answer,
+                    "count": count,
+                    "share": share,
+                    "right": truth == answer,
+                }
+            )
     return cells
 
 
@@ -115,7 +142,12 @@ def reliability_points(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         "challenger": f"version {report['version']}",
     }
     return [
-        {"model": name, "confidence": part["confidence"], "accuracy": part["accuracy"], "n": part["n"]}
+        {
+            "model": name,
+            "confidence": part["confidence"],
+            "accuracy": part["accuracy"],
+            "n": part["n"],
+        }
         for role, name in names.items()
         for part in report["scores"].get(role, {}).get("reliability", ())
     ]
@@ -130,7 +162,13 @@ def promotion_sentence(move: Promotion) -> str:
 def promotion_points(moves: Sequence[Promotion]) -> list[dict[str, Any]]:
     """The champion over time, a step a move."""
     return [
-        {"at": move.at, "version": int(move.to_version), "what": VERBS[move.action], "by": move.by, "why": move.reason}
+        {
+            "at": move.at,
+            "version": int(move.to_version),
+            "what": VERBS[move.action],
+            "by": move.by,
+            "why": move.reason,
+        }
         for move in moves
     ]
 

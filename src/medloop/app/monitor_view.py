@@ -13,31 +13,43 @@ from medloop.core.drift import EXPECTED, LEAST, Drift
 from medloop.core.events import Correction, Review
 from medloop.stores.predictions import PredictionLine
 
-Interval = Callable[[int, int], tuple[float, float]]  # successes and trials to the bounds of a share
+Interval = Callable[
+    [int, int], tuple[float, float]
+]  # successes and trials to the bounds of a share
 By = Literal["class", "version"]
 
 
 def answers(events: Iterable[Correction | Review]) -> list[Correction]:
     """Corrections and confirmations of predictions; what was said of unpredicted pictures says nothing of the model."""
-    return [event for event in events if isinstance(event, Correction) and event.predicted_label is not None]
+    return [
+        event
+        for event in events
+        if isinstance(event, Correction) and event.predicted_label is not None
+    ]
 
 
 def answers_per_day(corrections: Iterable[Correction]) -> list[dict[str, Any]]:
     """How many answers a day, confirmed or corrected."""
     counts = Counter((c.at[:10], "confirmed" if agreed(c) else "corrected") for c in corrections)
-    return [{"day": day, "what": what, "count": count} for (day, what), count in sorted(counts.items())]
+    return [
+        {"day": day, "what": what, "count": count} for (day, what), count in sorted(counts.items())
+    ]
 
 
 def verdicts_per_day(corrections: Iterable[Correction]) -> list[dict[str, Any]]:
     """How sure the model was of the pictures that people answered."""
     counts = Counter((c.at[:10], c.verdict or "not recorded") for c in corrections)
-    return [{"day": day, "what": what, "count": count} for (day, what), count in sorted(counts.items())]
+    return [
+        {"day": day, "what": what, "count": count} for (day, what), count in sorted(counts.items())
+    ]
 
 
 def predictions_per_day(lines: Iterable[PredictionLine]) -> list[dict[str, Any]]:
     """How many answers of each kind the model gave a day."""
     counts = Counter((line.at[:10], line.verdict) for line in lines)
-    return [{"day": day, "what": what, "count": count} for (day, what), count in sorted(counts.items())]
+    return [
+        {"day": day, "what": what, "count": count} for (day, what), count in sorted(counts.items())
+    ]
 
 
 def spread_per_day(values: Iterable[tuple[str, float]]) -> list[dict[str, Any]]:
@@ -56,14 +68,18 @@ def drift_sentence(what: str, found: Drift) -> str:
     """Such as: 12 % of 230 pictures are … (probably between 8 % and 17 %); about 5 % is usual."""
     if found.n < LEAST:
         return f"{count_of(found.n, 'picture')} so far: {LEAST} are needed to tell."
-    verdict = "That is drift: the pictures have changed." if found.is_alarm else "No drift to be seen."
+    verdict = (
+        "That is drift: the pictures have changed." if found.is_alarm else "No drift to be seen."
+    )
     return (
         f"{percent(found.odd / found.n)} of {found.n} pictures {what} (probably between {percent(found.low)} and "
         f"{percent(found.high)}); about {percent(EXPECTED)} is usual. {verdict}"
     )
 
 
-def correction_rates(corrections: Iterable[Correction], *, by: By, interval: Interval) -> list[dict[str, Any]]:
+def correction_rates(
+    corrections: Iterable[Correction], *, by: By, interval: Interval
+) -> list[dict[str, Any]]:
     """Share of answers that were corrections, by predicted class or by version, with its interval.
 
     People answer what looks wrong more readily than what looks right: the share is no error rate.
@@ -71,7 +87,11 @@ def correction_rates(corrections: Iterable[Correction], *, by: By, interval: Int
     totals: Counter[str] = Counter()
     wrong: Counter[str] = Counter()
     for correction in corrections:
-        name = class_name(correction.predicted_label) if by == "class" else f"version {correction.model_version}"
+        name = (
+            class_name(correction.predicted_label)
+            if by == "class"
+            else f"version {correction.model_version}"
+        )
         totals[name] += 1
         wrong[name] += not agreed(correction)
     rows = []

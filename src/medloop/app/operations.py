@@ -114,7 +114,11 @@ def task_rows(run: DagRun) -> list[TaskRow]:
     """The tasks in their order, in words."""
     states = {name: run.tasks.get(name) for name in TASKS}
     return [
-        TaskRow(text, WORDS.get(states[name], states[name] or ""), states[name] in {"success", "skipped"})
+        TaskRow(
+            text,
+            WORDS.get(states[name], states[name] or ""),
+            states[name] in {"success", "skipped"},
+        )
         for name, text in TASKS.items()
     ]
 
@@ -129,8 +133,12 @@ def outcome(airflow: Airflow, run: DagRun) -> str:
     """What came of a finished run, in a sentence."""
     if run.state == "failed":
         failed = [text for name, text in TASKS.items() if run.tasks.get(name) == "failed"]
-        return f"The run failed at: {', '.join(failed) or 'an unknown task'}. Airflow's log says why."
-    reason = airflow.result(run.run_id, "promote", key="reason") or airflow.result(run.run_id, "snapshot", key="reason")
+        return (
+            f"The run failed at: {', '.join(failed) or 'an unknown task'}. Airflow's log says why."
+        )
+    reason = airflow.result(run.run_id, "promote", key="reason") or airflow.result(
+        run.run_id, "snapshot", key="reason"
+    )
     version = airflow.result(run.run_id, "train")
     if run.tasks.get("promote") == "success":
         if airflow.result(run.run_id, "promote", key="replaced") is None:  # it moved nothing

@@ -18,7 +18,8 @@ FRAME_COLOR: Final = (255, 214, 10)  # seen on black and on grey
 FRAME_GAP: Final = 3  # pixels of the preview, so that the frame hides no letter
 # Anchors of a heat scale that grows in brightness throughout, so that it reads without colour vision too.
 HEAT: Final = np.array(
-    [[0, 0, 40], [70, 10, 110], [170, 45, 100], [235, 110, 50], [252, 190, 60], [255, 250, 200]], float
+    [[0, 0, 40], [70, 10, 110], [170, 45, 100], [235, 110, 50], [252, 190, 60], [255, 250, 200]],
+    float,
 )
 
 
@@ -43,7 +44,12 @@ def framed_png(picture: bytes, regions: Iterable[Region], *, width: int) -> byte
         left, top = round(region.left * scale) - FRAME_GAP, round(region.top * scale) - FRAME_GAP
         right = round((region.left + region.width) * scale) + FRAME_GAP
         bottom = round((region.top + region.height) * scale) + FRAME_GAP
-        box = (max(left, 0), max(top, 0), min(right, image.width - 1), min(bottom, image.height - 1))
+        box = (
+            max(left, 0),
+            max(top, 0),
+            min(right, image.width - 1),
+            min(bottom, image.height - 1),
+        )
         draw.rectangle(box, outline=FRAME_COLOR, width=2)
     return _png(image)
 
@@ -70,14 +76,18 @@ def overlay_png(picture: bytes, cam: np.ndarray, *, strength: float) -> bytes:
     base = Image.open(io.BytesIO(picture)).convert("L")
     if max(base.size) < 256:  # a tiny picture would show the map as blocks
         scale = 256 / max(base.size)
-        base = base.resize((round(base.width * scale), round(base.height * scale)), Image.Resampling.BICUBIC)
+        base = base.resize(
+            (round(base.width * scale), round(base.height * scale)), Image.Resampling.BICUBIC
+        )
     evidence = np.clip(cam.astype(np.float32), 0, None)
     evidence = evidence / evidence.max() if evidence.max() > 0 else evidence
     smooth = Image.fromarray(evidence, mode="F").resize(base.size, Image.Resampling.BICUBIC)
     heat = np.clip(np.asarray(smooth), 0, 1)
     alpha = (heat * strength)[..., None]
     grey = np.asarray(base, dtype=float)[..., None]
-    return _png(Image.fromarray((grey * (1 - alpha) + _heat_colors(heat) * alpha).round().astype(np.uint8)))
+    return _png(
+        Image.fromarray((grey * (1 - alpha) + _heat_colors(heat) * alpha).round().astype(np.uint8))
+    )
 
 
 def _heat_colors(values: np.ndarray) -> np.ndarray:

@@ -30,7 +30,12 @@ def watch(pictures: int) -> None:
     session = st.session_state.setdefault(SESSION, secrets.token_hex(8))
     if pictures:
         st.session_state.pop(RESTARTED, None)
-    _mount(key="restarted-watch", height=0, data={"id": session, "pictures": pictures}, on_restarted_change=_note)
+    _mount(
+        key="restarted-watch",
+        height=0,
+        data={"id": session, "pictures": pictures},
+        on_restarted_change=_note,
+    )
 
 
 def restarted() -> bool:

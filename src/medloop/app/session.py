@@ -24,7 +24,9 @@ from medloop.stores.outbox import State
 
 Window = tuple[float, float]  # centre and width, in the DICOM's own units
 DOUBLE_CLICK_S: Final = 0.4  # the second click of a double click must not answer the next picture
-PREVIEWS: Final = 3  # pictures kept at the size one judges them at: the one looked at, and those just before
+PREVIEWS: Final = (
+    3  # pictures kept at the size one judges them at: the one looked at, and those just before
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,9 @@ class Picture:
     needs_clearance: bool  # it may name a patient
     text_regions: tuple[Region, ...]
     in_colour: bool
-    small: np.ndarray  # uint8 [64, 64], the model's input: a new version answers without decoding again
+    small: (
+        np.ndarray
+    )  # uint8 [64, 64], the model's input: a new version answers without decoding again
     thumbnail: str  # data URL
     prediction: Prediction
     version: str  # of the model that answered
@@ -105,16 +109,24 @@ class Workbench:
 
     pictures: dict[str, Picture] = field(default_factory=dict)  # by source id
     unreadable: dict[str, Unreadable] = field(default_factory=dict)  # by source id
-    answers: dict[str, Answer] = field(default_factory=dict)  # by content hash: the same picture is answered once
-    cleared: set[str] = field(default_factory=set)  # content hashes: the person saw that they name no patient
+    answers: dict[str, Answer] = field(
+        default_factory=dict
+    )  # by content hash: the same picture is answered once
+    cleared: set[str] = field(
+        default_factory=set
+    )  # content hashes: the person saw that they name no patient
     examples: list[Source] = field(default_factory=list)
     order: list[str] = field(default_factory=list)  # source ids, what needs a person first
     current_id: str | None = None
     version: str | None = None  # that the pictures were last answered with
     last: Answer | None = None  # the newest, for undo
-    skipped: set[str] = field(default_factory=set)  # source ids that the person did not want to wait for
+    skipped: set[str] = field(
+        default_factory=set
+    )  # source ids that the person did not want to wait for
     stopping: bool = False  # the person has just said so
-    previews: dict[tuple[str, int | None, Window | None], bytes] = field(default_factory=dict)  # PNG, see `preview`
+    previews: dict[tuple[str, int | None, Window | None], bytes] = field(
+        default_factory=dict
+    )  # PNG, see `preview`
 
     def sync(self, sources: Sequence[Source]) -> list[Source]:
         """Forget pictures whose file was taken away; give back the files not yet looked at."""
@@ -125,7 +137,9 @@ class Workbench:
         self.order = [id_ for id_ in self.order if id_ in kept]
         shown = {picture.sha256 for picture in self.pictures.values()}
         self.answers = {
-            sha256: answer for sha256, answer in self.answers.items() if sha256 in shown or answer.source_id in kept
+            sha256: answer
+            for sha256, answer in self.answers.items()
+            if sha256 in shown or answer.source_id in kept
         }
         if self.last and self.last.sha256 not in self.answers:
             self.last = None
@@ -169,16 +183,22 @@ class Workbench:
     def renew(self, served: Served) -> int:
         """Answer every picture with another model version; returns how many answers changed. Order and answers stay."""
         pictures = list(self.pictures.values())
-        predictions = served.predictor.predict([p.small for p in pictures], about=[p.about for p in pictures])
+        predictions = served.predictor.predict(
+            [p.small for p in pictures], about=[p.about for p in pictures]
+        )
         changed = 0
         for picture, prediction in zip(pictures, predictions, strict=True):
             before = picture.prediction
             changed += (before.label, before.verdict) != (prediction.label, prediction.verdict)
-            self.pictures[picture.source.id] = replace(picture, prediction=prediction, version=served.version)
+            self.pictures[picture.source.id] = replace(
+                picture, prediction=prediction, version=served.version
+            )
         self.version = served.version
         return changed
 
-    def look(self, id_: str, served: Served, *, limits: Limits, frame: int | None, window: Window | None) -> None:
+    def look(
+        self, id_: str, served: Served, *, limits: Limits, frame: int | None, window: Window | None
+    ) -> None:
         """Show another slice or window of a DICOM, and classify it; without a slice, the one shown by default.
 
         Raises:
@@ -196,7 +216,12 @@ class Workbench:
         """
         key = picture.source.id, picture.shown_frame, picture.window
         if key not in self.previews:
-            image = decode(picture.source.read(), limits=limits, frame=picture.shown_frame, window=picture.window)
+            image = decode(
+                picture.source.read(),
+                limits=limits,
+                frame=picture.shown_frame,
+                window=picture.window,
+            )
             kept = list(self.previews.items())[1 - PREVIEWS :]
             self.previews = {**dict(kept), key: preview_png(image.pixels)}
         return self.previews[key]
@@ -230,7 +255,9 @@ class Workbench:
 
     def name_of(self, answer: Answer) -> str:
         """The name of the file that was answered, as this session's person knows it."""
-        return next((self.pictures[id_].source.name for id_ in self._files_of(answer)), "The picture")
+        return next(
+            (self.pictures[id_].source.name for id_ in self._files_of(answer)), "The picture"
+        )
 
     def withdraw(self, sha256: str) -> None:
         """Forget an answer that was taken back, and look at its file; the answer before it can be undone next."""

@@ -30,13 +30,17 @@ def several(back: Backend, waiting: Sequence[Waiting]) -> None:
     items = offered(back.loop, waiting, who=visitor(back).name)
     if len(items) < 2:
         return
-    box = st.expander("Several at once", icon=":material/checklist:", key="several", on_change="rerun")
+    box = st.expander(
+        "Several at once", icon=":material/checklist:", key="several", on_change="rerun"
+    )
     if not box.open:
         return
     # A form: ticking asks the server for nothing.
     with box, st.form("several-form", border=False, enter_to_submit=False):
         with st.container(horizontal=True, key="several-pictures"):
-            shown = [item for place, item in enumerate(items, start=1) if _choice(back, item, place)]
+            shown = [
+                item for place, item in enumerate(items, start=1) if _choice(back, item, place)
+            ]
         _button("Tick all", "tick", lambda: _tick(shown))
         st.text_input("Remark on all that are ticked (optional)", key=WHY)
         _decisions(back, shown)
@@ -44,7 +48,11 @@ def several(back: Backend, waiting: Sequence[Waiting]) -> None:
 
 def offered(loop: Loop, waiting: Sequence[Waiting], *, who: str) -> list[Waiting]:
     """The first that wait and can be decided at a glance: nobody disagrees, and it is not this person's own word."""
-    clear = (item for item in waiting if not (item.conflict or item.disputed or is_own(loop, item, who=who)))
+    clear = (
+        item
+        for item in waiting
+        if not (item.conflict or item.disputed or is_own(loop, item, who=who))
+    )
     return list(islice(clear, MOST))
 
 
@@ -94,7 +102,9 @@ def _tick(items: Sequence[Waiting]) -> None:
 
 def _decide(back: Backend, items: Sequence[Waiting], verdict: Verdict, label: str | None) -> None:
     ticked = [item for item in items if st.session_state.get(_key(item))]
-    actions.decide(back, ticked, verdict, user=user(back), label=label, why=st.session_state.get(WHY, ""))
+    actions.decide(
+        back, ticked, verdict, user=user(back), label=label, why=st.session_state.get(WHY, "")
+    )
     st.session_state[WHY] = ""
 
 

@@ -44,7 +44,8 @@ def page(settings: Settings, why: str) -> None:
             st.login()
         else:
             st.error(
-                "The login service does not answer just now. Please try again in a moment.", icon=":material/cloud_off:"
+                "The login service does not answer just now. Please try again in a moment.",
+                icon=":material/cloud_off:",
             )
     st.caption("Not a medical device.")
 
@@ -58,11 +59,18 @@ def foot(back: Backend, who: User) -> None:
             + (" No login: one local user, on this machine only." if alone else "")
         )
         if not who.local:
-            st.button("Sign out", key="sign-out", type="tertiary", icon=":material/logout:", on_click=st.logout)
+            st.button(
+                "Sign out",
+                key="sign-out",
+                type="tertiary",
+                icon=":material/logout:",
+                on_click=st.logout,
+            )
             _leave_in_time(back)
         elif not alone:
             st.warning(
-                "No login: everybody who reaches this page is an administrator.", icon=":material/no_encryption:"
+                "No login: everybody who reaches this page is an administrator.",
+                icon=":material/no_encryption:",
             )
         st.caption("Not a medical device.")
 
@@ -79,7 +87,9 @@ def _leave_in_time(back: Backend) -> None:
 def _answers(issuer: str) -> bool:
     """Whether the provider is there: a browser that is sent to one that is not sees nothing to go on with."""
     try:
-        return httpx.get(metadata_url(issuer), timeout=PROVIDER_WITHIN_S, follow_redirects=True).is_success
+        return httpx.get(
+            metadata_url(issuer), timeout=PROVIDER_WITHIN_S, follow_redirects=True
+        ).is_success
     except httpx.HTTPError:
         return False
 

@@ -22,9 +22,14 @@ def standing(loop: Loop) -> Mapping[str, Decision]:
     """
     states = fold(all_events(loop))
     decisions = {
-        decision.state.image_sha256: decision for decision in decide(states.values(), policy_of(loop.settings))
+        decision.state.image_sha256: decision
+        for decision in decide(states.values(), policy_of(loop.settings))
     }
-    erased = {key: Decision(state, "rejected", (ERASED,)) for key, state in states.items() if state.status == "erased"}
+    erased = {
+        key: Decision(state, "rejected", (ERASED,))
+        for key, state in states.items()
+        if state.status == "erased"
+    }
     return {**decisions, **erased}
 
 
@@ -34,7 +39,9 @@ def event_ids(loop: Loop, snapshot_id: str) -> frozenset[str]:
     Raises:
         StoreError: The snapshot cannot be read.
     """
-    return frozenset(event.id for event in loop.snapshots.all_events(loop.snapshots.manifest(snapshot_id)))
+    return frozenset(
+        event.id for event in loop.snapshots.all_events(loop.snapshots.manifest(snapshot_id))
+    )
 
 
 def uses(loop: Loop, version: str) -> dict[tuple[str, str | None], str]:
@@ -42,6 +49,9 @@ def uses(loop: Loop, version: str) -> dict[tuple[str, str | None], str]:
     from medloop.jobs.training_record import read_uses  # brings the gate's statistics along
 
     try:
-        return {(sha256, label): use for sha256, label, use in read_uses(loop, loop.registry.get(version))}
+        return {
+            (sha256, label): use
+            for sha256, label, use in read_uses(loop, loop.registry.get(version))
+        }
     except NotFoundError:
         return {}

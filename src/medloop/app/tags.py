@@ -11,7 +11,9 @@ from medloop.core.contradictions import contradictions
 Window = tuple[float, float]
 
 AS_STORED: Final = "As the file says"
-CT_WINDOWS: Final[Mapping[str, Window]] = {  # centre and width in Hounsfield units, as radiology textbooks have them
+CT_WINDOWS: Final[
+    Mapping[str, Window]
+] = {  # centre and width in Hounsfield units, as radiology textbooks have them
     "Brain": (40, 80),
     "Soft tissue": (40, 400),
     "Liver": (60, 160),

@@ -7,7 +7,12 @@ from html import escape
 
 from medloop.app.journey import Step
 
-SAYS = {"done": "done", "now": "in progress", "ahead": "still to come", "stopped": "ended here"}  # for screen readers
+SAYS = {
+    "done": "done",
+    "now": "in progress",
+    "ahead": "still to come",
+    "stopped": "ended here",
+}  # for screen readers
 
 
 def timeline(way: Sequence[Step]) -> str:

@@ -24,16 +24,23 @@ def training_run(back: Backend, run_id: str) -> None:
                 airflow = Airflow(back.settings)
                 run = airflow.run(run_id)
             except MedloopError as error:
-                st.warning(plain(f"The run goes on, but Airflow does not answer. {error}"), icon=":material/cloud_off:")
+                st.warning(
+                    plain(f"The run goes on, but Airflow does not answer. {error}"),
+                    icon=":material/cloud_off:",
+                )
                 return
             if run.finished:
                 st.markdown(plain(operations.outcome(airflow, run)))
             else:
                 st.progress(operations.progress(run), text="Training is under way")
             for row in operations.task_rows(run):
-                st.markdown(f":material/{'check' if row.done else 'pending'}: {row.name}: {row.word}")
+                st.markdown(
+                    f":material/{'check' if row.done else 'pending'}: {row.name}: {row.word}"
+                )
             if link := operations.airflow_link(back.settings, run_id):
-                st.link_button("Open in Airflow", link, type="tertiary", icon=":material/open_in_new:")
+                st.link_button(
+                    "Open in Airflow", link, type="tertiary", icon=":material/open_in_new:"
+                )
         if run.finished and not finished:
             st.session_state["run_finished"] = run_id
             st.rerun(scope="app")

@@ -62,7 +62,9 @@ def unpack(uploads: Iterable[Upload], *, known: Unpacked | None = None, max_byte
         except DecodeError as error:
             result.problems.append(f"{upload.name}: {error}")
         else:
-            result.sources += [Source(f"{upload.file_id}/{n}", m.name, m.read) for n, m in enumerate(members)]
+            result.sources += [
+                Source(f"{upload.file_id}/{n}", m.name, m.read) for n, m in enumerate(members)
+            ]
     return result
 
 
@@ -71,7 +73,11 @@ def _members(data: bytes, *, max_bytes: int) -> list[Entry]:
     if not members:
         raise DecodeError("This zip archive holds no files.")
     if len(members) > MAX_MEMBERS:
-        raise DecodeError(f"This archive holds {len(members):,} files, more than {MAX_MEMBERS:,}; split it.")
+        raise DecodeError(
+            f"This archive holds {len(members):,} files, more than {MAX_MEMBERS:,}; split it."
+        )
     if sum(member.size_bytes for member in members) > MAX_UNPACKED_BYTES:
-        raise DecodeError(f"Unpacked, this archive is larger than {MAX_UNPACKED_BYTES // 2**20} MB; split it.")
+        raise DecodeError(
+            f"Unpacked, this archive is larger than {MAX_UNPACKED_BYTES // 2**20} MB; split it."
+        )
     return members

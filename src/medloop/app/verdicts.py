@@ -19,7 +19,9 @@ DOUBTS: Final[Mapping[Doubt, str]] = {
     "tags": ", but the file's own tags say otherwise",
 }
 NEED: Final[Mapping[Verdict, int]] = {"unknown": 0, "unsure": 1, "confident": 2}
-SPELLED_OUT: Final[Mapping[str, str]] = {"CXR": "Chest X-ray"}  # abbreviations that not everybody reads
+SPELLED_OUT: Final[Mapping[str, str]] = {
+    "CXR": "Chest X-ray"
+}  # abbreviations that not everybody reads
 WORD_STARTS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
 
 
@@ -94,7 +96,9 @@ def familiarity(prediction: Prediction) -> str:
             f"its classes with each other: {name} is the least unlike, and that is no reason to believe it."
         )
     if prediction.doubt:
-        return f"By its looks the model knows such pictures well, as {name}{DOUBTS[prediction.doubt]}."
+        return (
+            f"By its looks the model knows such pictures well, as {name}{DOUBTS[prediction.doubt]}."
+        )
     if prediction.verdict == "unsure":
         if other := runner_up(prediction):
             return f"The model knows such pictures, but both {name} and {class_name(other[0])} fit this one."

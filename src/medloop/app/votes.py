@@ -19,12 +19,16 @@ def said(corrections: Sequence[Correction], *, now: datetime, names: bool) -> li
         names: Whether people are stored by name; else each gets a number, in the order of their first answers.
     """
     people = list(dict.fromkeys(correction.who for correction in corrections))
-    known_as = {who: who if names else f"Person {number}" for number, who in enumerate(people, start=1)}
+    known_as = {
+        who: who if names else f"Person {number}" for number, who in enumerate(people, start=1)
+    }
     rows = [(f"{known_as[c.who]}, {ago(c.at, now)}", _answer(c)) for c in corrections]
     last = corrections[-1]
     if last.predicted_label is not None:
         sure = f" ({percent(last.confidence)})" if last.confidence is not None else ""
-        rows.append((f"Model version {last.model_version}", class_name(last.predicted_label) + sure))
+        rows.append(
+            (f"Model version {last.model_version}", class_name(last.predicted_label) + sure)
+        )
     return rows
 
 

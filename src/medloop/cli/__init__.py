@@ -26,9 +26,15 @@ def _print_version(wanted: bool) -> None:
 
 
 def _options(
-    verbose: bool = typer.Option(False, "--verbose", "-v", help="Log more, and show where an error comes from."),
+    verbose: bool = typer.Option(
+        False, "--verbose", "-v", help="Log more, and show where an error comes from."
+    ),
     _version: bool = typer.Option(
-        False, "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
+        False,
+        "--version",
+        callback=_print_version,
+        is_eager=True,
+        help="Print the version and stop.",
     ),
 ) -> None:
     """Classify medical images by what they show, and learn from every correction.

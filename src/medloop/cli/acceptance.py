@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-By = Annotated[str | None, typer.Option(help="Who declares this; by default MEDLOOP_USER or the login.")]
+By = Annotated[
+    str | None, typer.Option(help="Who declares this; by default MEDLOOP_USER or the login.")
+]
 Name = Annotated[str, typer.Argument(help="Name of the set: small letters, digits, - and _.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -28,14 +30,25 @@ def register(app: typer.Typer) -> None:
 
 def add(
     name: Name,
-    path: Annotated[Path, typer.Argument(help="Zip or folder with a folder a class; `none` for images of no class.")],
-    floor: Annotated[float, typer.Option(min=0.01, max=1.0, help="Least share of right answers.")] = 0.9,
+    path: Annotated[
+        Path,
+        typer.Argument(help="Zip or folder with a folder a class; `none` for images of no class."),
+    ],
+    floor: Annotated[
+        float, typer.Option(min=0.01, max=1.0, help="Least share of right answers.")
+    ] = 0.9,
     new_class: Annotated[
         list[str] | None,
-        typer.Option(metavar="LABEL", help="A class folder that the model is yet to learn; may be given again."),
+        typer.Option(
+            metavar="LABEL",
+            help="A class folder that the model is yet to learn; may be given again.",
+        ),
     ] = None,
     keep_learned: Annotated[
-        bool, typer.Option("--keep-learned", help="Keep images that a version was trained on, or on near copies.")
+        bool,
+        typer.Option(
+            "--keep-learned", help="Keep images that a version was trained on, or on near copies."
+        ),
     ] = False,
     by: By = None,
     as_json: AsJson = False,
@@ -63,7 +76,9 @@ def add(
     if as_json:
         typer.echo(json.dumps(asdict(result)))
         return
-    typer.echo(f"Acceptance set {result.name}: {result.images} images, floor {100 * result.floor:.1f} %.")
+    typer.echo(
+        f"Acceptance set {result.name}: {result.images} images, floor {100 * result.floor:.1f} %."
+    )
     if result.learned:
         trained_on = "a version was trained on them, or on near copies"
         typer.echo(
@@ -96,7 +111,9 @@ def list_sets(as_json: AsJson = False) -> None:
         return
     table = Table("Name", "Images", "Floor", "Declared", "By")
     for item in found:
-        table.add_row(item.name, str(item.images), f"{100 * item.floor:.1f} %", item.at[:16], item.by)
+        table.add_row(
+            item.name, str(item.images), f"{100 * item.floor:.1f} %", item.at[:16], item.by
+        )
     Console().print(table)
 
 

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 NONE_OF_THESE: Final = "none"
 STORED_WITHIN_S: Final = 10.0
 CHECK_EVERY_S: Final = 0.02
-FLUSH_EVERY_S: Final = 0.5  # a table grows before one's eyes; flushing each line would cost more than predicting
+FLUSH_EVERY_S: Final = (
+    0.5  # a table grows before one's eyes; flushing each line would cost more than predicting
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -38,10 +40,14 @@ def register(app: typer.Typer) -> None:
 def predict(
     paths: Annotated[
         list[str],
-        typer.Argument(help="Files, folders, globs, zip archives, `s3://bucket/prefix`, or `-` for a list of paths."),
+        typer.Argument(
+            help="Files, folders, globs, zip archives, `s3://bucket/prefix`, or `-` for a list of paths."
+        ),
     ],
     form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TABLE,
-    output: Annotated[Path | None, typer.Option(help="Write to this file instead of standard output.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write to this file instead of standard output.")
+    ] = None,
 ) -> None:
     """Say what images show: one answer a line, in the order of the input.
 
@@ -60,10 +66,14 @@ def predict(
         served = champion.current()
         if served.notice:
             typer.secho(f"medloop: {served.notice}", fg=typer.colors.YELLOW, err=True)
-        inputs = _inputs(settings, paths)  # before the output is opened: a path that names nothing leaves no file
+        inputs = _inputs(
+            settings, paths
+        )  # before the output is opened: a path that names nothing leaves no file
         with _open_output(output) as to:
             _predict_all(served, inputs, form, to, limits=_limits(settings))
-    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough; Python would complain at exit
+    except (
+        BrokenPipeError
+    ):  # the reader, `head` perhaps, has seen enough; Python would complain at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -85,7 +95,9 @@ def _inputs(settings: Settings, paths: list[str]) -> Iterator[Input]:
     return iter_inputs(named, open_s3=open_s3, limits=_limits(settings))
 
 
-def _predict_all(served: Served, inputs: Iterator[Input], form: Format, to: TextIO, *, limits: Limits) -> None:
+def _predict_all(
+    served: Served, inputs: Iterator[Input], form: Format, to: TextIO, *, limits: Limits
+) -> None:
     from medloop.core.records import writer
     from medloop.errors import NotFoundError
     from medloop.serving import classify
@@ -122,7 +134,9 @@ def _open_output(path: Path | None) -> Iterator[TextIO]:
     try:
         file = path.open("w", encoding="utf-8", newline="")
     except OSError as error:
-        raise MedloopError(f"{path} cannot be written: {error.strerror}. Give --output another file.") from error
+        raise MedloopError(
+            f"{path} cannot be written: {error.strerror}. Give --output another file."
+        ) from error
     with file:
         yield file
 
@@ -146,10 +160,16 @@ def correct(
     path: Annotated[Path, typer.Argument(help="The image or DICOM file.")],
     label: Annotated[str, typer.Option(help="The right class, or `none`: none of the classes.")],
     note: Annotated[str, typer.Option(help="A remark for the reviewer.")] = "",
-    as_user: Annotated[str, typer.Option("--as", metavar="USER", help="Who says so; by default the setting.")] = "",
-    frame: Annotated[int | None, typer.Option(help="Which frame of a multi-frame file, from 0.")] = None,
+    as_user: Annotated[
+        str, typer.Option("--as", metavar="USER", help="Who says so; by default the setting.")
+    ] = "",
+    frame: Annotated[
+        int | None, typer.Option(help="Which frame of a multi-frame file, from 0.")
+    ] = None,
     wait: Annotated[bool, typer.Option(help="Wait until it is stored.")] = True,
-    yes: Annotated[bool, typer.Option("--yes", help="The picture shows no name of a patient: don't ask.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="The picture shows no name of a patient: don't ask.")
+    ] = False,
 ) -> None:
     """Say what an image shows, so that the next model learns it.
 
@@ -196,7 +216,9 @@ def _confirm(image: DecodedImage, *, yes: bool) -> None:
         typer.secho(f"medloop: {warning}", fg=typer.colors.YELLOW, err=True)
     if image.needs_clearance and not yes:
         if not sys.stdin.isatty():
-            raise MedloopError("Nothing is stored: look at the picture, and add --yes if it names no patient.")
+            raise MedloopError(
+                "Nothing is stored: look at the picture, and add --yes if it names no patient."
+            )
         typer.confirm("Store it? It names no patient", abort=True, err=True)
 
 
@@ -214,7 +236,9 @@ def _predicted(loop: Loop, image: DecodedImage, label: str) -> tuple[Prediction 
         labels, version = served.predictor.metadata.labels, served.version
         (found,) = served.predictor.predict([image.pixels], about=[image.about])
     if label not in (*labels, NONE_OF_THESE):
-        raise MedloopError(f"There is no class {label!r}: give one of {', '.join(labels)}, or {NONE_OF_THESE}.")
+        raise MedloopError(
+            f"There is no class {label!r}: give one of {', '.join(labels)}, or {NONE_OF_THESE}."
+        )
     return found, version
 
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 NONE_OF_THESE = "none"
 HASH_SHOWN = 12  # digits of an image hash that tables show and commands accept
 
-Image = Annotated[list[str], typer.Argument(help="Hashes from `review list`, their first 12 digits at least.")]
+Image = Annotated[
+    list[str], typer.Argument(help="Hashes from `review list`, their first 12 digits at least.")
+]
 Why = Annotated[str, typer.Option(help="The reason; it is kept with the decision.")]
 
 
@@ -33,7 +35,9 @@ def register(app: typer.Typer) -> None:
     app.command()(outbox)
     app.command()(erase)
     reviews = typer.Typer(
-        name="review", no_args_is_help=True, help="Decide about corrections that wait for a reviewer."
+        name="review",
+        no_args_is_help=True,
+        help="Decide about corrections that wait for a reviewer.",
     )
     reviews.command("list")(list_waiting)
     reviews.command()(approve)
@@ -47,7 +51,9 @@ def snapshot(
     full: Annotated[
         bool, typer.Option("--full", help="Read every event anew, not only those of the last days.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a sentence.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON instead of a sentence.")
+    ] = False,
 ) -> None:
     """Screen new corrections, fold all of them into a snapshot, and print its id.
 
@@ -74,7 +80,9 @@ def snapshot(
 
 def outbox(
     flush: Annotated[bool, typer.Option("--flush", help="Try to send everything now.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a sentence.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON instead of a sentence.")
+    ] = False,
 ) -> None:
     """Show the corrections on this machine that are not in S3 yet, and why.
 
@@ -125,14 +133,19 @@ def erase(
     for line in _left(done, loop.settings):
         typer.echo(line)
     if done.learned.unknown:
-        typer.echo(f"there may be more model versions that learned from it: {done.learned.unknown}", err=True)
+        typer.echo(
+            f"there may be more model versions that learned from it: {done.learned.unknown}",
+            err=True,
+        )
 
 
 def _left(done: Erased, settings: Settings) -> Iterator[str]:
     """What is gone, what is left of the image, and what to do about that."""
     from medloop.stores.acceptance_sets import set_key
 
-    yield f"image {done.image_sha256} " + ("is erased" if done.was_stored else "was not stored, and never will be")
+    yield f"image {done.image_sha256} " + (
+        "is erased" if done.was_stored else "was not stored, and never will be"
+    )
     if done.shards:
         yield f"its pixels were taken out of {len(done.shards)} snapshot shards"
     for name, set_id in done.acceptance_sets:
@@ -151,7 +164,9 @@ def _left(done: Erased, settings: Settings) -> Iterator[str]:
     if done.learned.versions:
         yield f"model versions that may have learned from it: {', '.join(done.learned.versions)}"
     if done.learned.heirs:
-        heirs = ", ".join(f"{version} (through version {through})" for version, through in done.learned.heirs)
+        heirs = ", ".join(
+            f"{version} (through version {through})" for version, through in done.learned.heirs
+        )
         yield f"model versions that started from the weights of one of these: {heirs}"
     if done.learned.versions or done.learned.heirs:
         yield "to train one that never saw it: `medloop snapshot`, then `medloop train --from-scratch`"
@@ -202,7 +217,9 @@ def reject(images: Image, why: Why = "") -> None:
 
 def relabel(
     images: Image,
-    label: Annotated[str, typer.Option(help=f"The right class, or {NONE_OF_THESE} for none of these.")],
+    label: Annotated[
+        str, typer.Option(help=f"The right class, or {NONE_OF_THESE} for none of these.")
+    ],
     why: Why = "",
 ) -> None:
     """Give these images the right class, whatever was said of them.
@@ -212,7 +229,9 @@ def relabel(
     _decide(images, "relabel", None if label == NONE_OF_THESE else label, why)
 
 
-def people(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False) -> None:
+def people(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
     """Show how often each person was right, by what reviewers decided and by honeypots, the least reliable first.
 
     Example: `medloop review people`
@@ -234,7 +253,9 @@ def people(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
     table = Table("who", "answers", "judged", "right", "right at least")
     for person in found:
         share = f"{person.at_least:.0%}" if person.judged else "–"
-        table.add_row(escape(person.who), str(person.answers), str(person.judged), str(person.right), share)
+        table.add_row(
+            escape(person.who), str(person.answers), str(person.judged), str(person.right), share
+        )
     Console().print(table)
 
 
@@ -245,9 +266,14 @@ def _decide(images: list[str], verdict: Verdict, label: str | None, why: str) ->
     loop = connect()
     waiting = queue(loop, who=loop.settings.user)
     chosen = {item.image_sha256: item for item in (_only(waiting, image) for image in images)}
-    receipts = review(loop, items=chosen.values(), verdict=verdict, who=loop.settings.user, label=label, why=why)
+    receipts = review(
+        loop, items=chosen.values(), verdict=verdict, who=loop.settings.user, label=label, why=why
+    )
     sent = loop.sender.send_once()
-    typer.echo(f"{len(receipts)} decided" + (f"; saved here, and stored later: {sent.reason}" if sent.reason else ""))
+    typer.echo(
+        f"{len(receipts)} decided"
+        + (f"; saved here, and stored later: {sent.reason}" if sent.reason else "")
+    )
 
 
 def _only(waiting: list[Waiting], image: str) -> Waiting:
@@ -295,11 +321,21 @@ def _table(waiting: list[Waiting]) -> Table:
         table.add_column("remarks")
     for item in waiting:
         last = item.corrections[-1]
-        said = ", ".join(f"{label or 'none of these'} ({who[:8]})" for who, label in item.decision.state.answers)
+        said = ", ".join(
+            f"{label or 'none of these'} ({who[:8]})" for who, label in item.decision.state.answers
+        )
         predicted = f"{last.predicted_label or '–'} {last.confidence or 0:.0%}"
-        row = [item.image_sha256[:HASH_SHOWN], last.at[:16], said, predicted, "; ".join(item.decision.reasons)]
+        row = [
+            item.image_sha256[:HASH_SHOWN],
+            last.at[:16],
+            said,
+            predicted,
+            "; ".join(item.decision.reasons),
+        ]
         if remarks:
-            row.append("; ".join(correction.note for correction in item.corrections if correction.note))
+            row.append(
+                "; ".join(correction.note for correction in item.corrections if correction.note)
+            )
         table.add_row(*map(plain, row))  # labels, names and remarks are other people's text
     return table
 

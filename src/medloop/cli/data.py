@@ -40,14 +40,24 @@ def register(app: typer.Typer) -> None:
 
 
 def import_data(
-    path: Annotated[Path, typer.Argument(help="A zip or folder with a folder a class, or a MedMNIST-style .npz.")],
+    path: Annotated[
+        Path,
+        typer.Argument(help="A zip or folder with a folder a class, or a MedMNIST-style .npz."),
+    ],
     groups: Annotated[
         Path | None,
-        typer.Option(help="CSV with the columns file and group. By default groups.csv inside, else computed."),
+        typer.Option(
+            help="CSV with the columns file and group. By default groups.csv inside, else computed."
+        ),
     ] = None,
-    labels: Annotated[str, typer.Option(help="Class names of an .npz, in order, separated by commas.")] = "",
+    labels: Annotated[
+        str, typer.Option(help="Class names of an .npz, in order, separated by commas.")
+    ] = "",
     folder: Annotated[
-        str | None, typer.Option(help="The folder that holds the class folders, where there are others beside it.")
+        str | None,
+        typer.Option(
+            help="The folder that holds the class folders, where there are others beside it."
+        ),
     ] = None,
 ) -> None:
     """Read a data set into the state folder and print its id.
@@ -67,11 +77,18 @@ def import_data(
 
 
 def fetch(
-    url: Annotated[str | None, typer.Option(help="Another address of the same zip, such as a mirror of yours.")] = None,
-    sha256: Annotated[
-        str | None, typer.Option(help="SHA-256 of the zip: vouches for it in place of the check of its content.")
+    url: Annotated[
+        str | None, typer.Option(help="Another address of the same zip, such as a mirror of yours.")
     ] = None,
-    groups: Annotated[Path | None, typer.Option(help="CSV with the columns file and group.")] = None,
+    sha256: Annotated[
+        str | None,
+        typer.Option(
+            help="SHA-256 of the zip: vouches for it in place of the check of its content."
+        ),
+    ] = None,
+    groups: Annotated[
+        Path | None, typer.Option(help="CSV with the columns file and group.")
+    ] = None,
 ) -> None:
     """Download the full Medical MNIST (58,954 images, about 90 MB) from GitHub, verify it and print its id.
 
@@ -96,7 +113,11 @@ def fetch(
             f"run `medloop data import FILE --folder {public_set.FOLDER}`."
         ) from error
     if sha256 is None:
-        note = _verified(file, public_set.medical_mnist(), named=public_set.published_tree() if url is None else None)
+        note = _verified(
+            file,
+            public_set.medical_mnist(),
+            named=public_set.published_tree() if url is None else None,
+        )
     else:
         note = f"SHA-256 {found} as given"
     with _bars() as report:
@@ -118,13 +139,21 @@ def _verified(file: Path, expected: Expected, *, named: str | None) -> str:
     except DatasetError:
         file.unlink()
         raise
-    says = "as GitHub names it for the pinned commit" if named else "which could not be compared with GitHub's"
+    says = (
+        "as GitHub names it for the pinned commit"
+        if named
+        else "which could not be compared with GitHub's"
+    )
     return f"counts by class, {len(expected.blobs):,} files byte by byte, git tree {tree}, {says}"
 
 
 def info(
-    dataset_id: Annotated[str | None, typer.Argument(help="By default the one in use.", metavar="[ID]")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write a picture: sample images and grey values by class.")] = None,
+    dataset_id: Annotated[
+        str | None, typer.Argument(help="By default the one in use.", metavar="[ID]")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write a picture: sample images and grey values by class.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Show a data set: images, groups, exact duplicates, blanks and the split, by class.
@@ -141,7 +170,11 @@ def info(
     if as_json:
         from dataclasses import asdict
 
-        typer.echo(json.dumps({**asdict(about), "classes": [asdict(summary) for summary in summaries]}, indent=1))
+        typer.echo(
+            json.dumps(
+                {**asdict(about), "classes": [asdict(summary) for summary in summaries]}, indent=1
+            )
+        )
     else:
         from rich.console import Console
 
@@ -184,11 +217,17 @@ def list_data() -> None:
         about = store.info(dataset_id)
         mark = "*" if dataset_id == in_use else ""
         groups = f"{about.groups:,} {about.groups_from}"
-        table.add_row(mark, dataset_id, str(len(about.labels)), f"{about.images:,}", groups, about.source)
+        table.add_row(
+            mark, dataset_id, str(len(about.labels)), f"{about.images:,}", groups, about.source
+        )
     Console().print(table)
 
 
-def use(dataset_id: Annotated[str, typer.Argument(help="As `medloop data list` shows it.", metavar="ID")]) -> None:
+def use(
+    dataset_id: Annotated[
+        str, typer.Argument(help="As `medloop data list` shows it.", metavar="ID")
+    ],
+) -> None:
     """Print the setting that makes a data set the base of all training.
 
     Example: `medloop data use 97486d4eff08ce22 >> .env`
@@ -199,7 +238,9 @@ def use(dataset_id: Annotated[str, typer.Argument(help="As `medloop data list` s
 
 
 def publish(
-    dataset_id: Annotated[str | None, typer.Argument(help="By default the one in use.", metavar="[ID]")] = None,
+    dataset_id: Annotated[
+        str | None, typer.Argument(help="By default the one in use.", metavar="[ID]")
+    ] = None,
 ) -> None:
     """Put a data set on S3, so that other machines can train on it.
 
@@ -242,7 +283,10 @@ def _tell(imported: Imported) -> None:
         console.print(f"{len(imported.skipped):,} unreadable files were skipped:", style="yellow")
         for name, why in imported.skipped[:SKIPPED_SHOWN]:
             console.print(f"  {name}: {why}", highlight=False, markup=False)
-    console.print(f"Groups {imported.groups_from}. To train on it: MEDLOOP_BASE_DATASET={dataset.id}", highlight=False)
+    console.print(
+        f"Groups {imported.groups_from}. To train on it: MEDLOOP_BASE_DATASET={dataset.id}",
+        highlight=False,
+    )
     typer.echo(dataset.id)
 
 
@@ -253,7 +297,15 @@ def _class_table(summaries: list[ClassSummary], *, title: str) -> Table:
     table = Table(title=title, show_footer=True, box=box.SIMPLE, pad_edge=False)
     table.add_column("Class", "All")
     columns = ("images", "groups", "duplicates", "blanks", "train", "validation", "test")
-    headings = ("Images", "Groups", "Copies", "Blanks", "Train", "Validation", "Test")  # they fit into 80 characters
+    headings = (
+        "Images",
+        "Groups",
+        "Copies",
+        "Blanks",
+        "Train",
+        "Validation",
+        "Test",
+    )  # they fit into 80 characters
     for column, heading in zip(columns, headings, strict=True):
         total = sum(getattr(summary, column) for summary in summaries)
         table.add_column(heading, f"{total:,}", justify="right")
@@ -266,7 +318,14 @@ def _class_table(summaries: list[ClassSummary], *, title: str) -> Table:
 def _bars(*, unit: str = "") -> Iterator[Callable[[str, int, int | None], None]]:
     """Progress on stderr, a bar for each thing done; what it yields takes that thing, how much is done, and in all."""
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     count = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn())

@@ -48,13 +48,20 @@ def bootstrap(engine: Engine = None) -> None:
 
     with progress_bar() as report:
         version = job(connect(), report, engine=engine)
-    typer.echo(f"Version {version} is the champion and the reference." if version else "There is a champion already.")
+    typer.echo(
+        f"Version {version} is the champion and the reference."
+        if version
+        else "There is a champion already."
+    )
 
 
 def train(
-    snapshot: Annotated[str | None, typer.Argument(help="Id from `medloop snapshot`; the latest by default.")] = None,
+    snapshot: Annotated[
+        str | None, typer.Argument(help="Id from `medloop snapshot`; the latest by default.")
+    ] = None,
     from_scratch: Annotated[
-        bool, typer.Option("--from-scratch", help="Start from random weights, not from the champion's.")
+        bool,
+        typer.Option("--from-scratch", help="Start from random weights, not from the champion's."),
     ] = False,
     engine: Engine = None,
     as_json: AsJson = False,
@@ -78,17 +85,25 @@ def train(
     if snapshot_id is None:
         raise NotFoundError("there is no snapshot yet: `medloop snapshot` takes one")
     with progress_bar() as report:
-        result = job(loop, snapshot_id=snapshot_id, from_scratch=from_scratch, engine=engine, progress=report)
+        result = job(
+            loop, snapshot_id=snapshot_id, from_scratch=from_scratch, engine=engine, progress=report
+        )
     if as_json:
         typer.echo(json.dumps(asdict(result)))
         return
     typer.echo(result.version)
-    done = "had been trained on this before" if result.reused else f"trained in {result.seconds:.0f} s"
-    typer.echo(f"Version {result.version} {done}. Next: `medloop evaluate {result.version}`", err=True)
+    done = (
+        "had been trained on this before" if result.reused else f"trained in {result.seconds:.0f} s"
+    )
+    typer.echo(
+        f"Version {result.version} {done}. Next: `medloop evaluate {result.version}`", err=True
+    )
 
 
 def evaluate(
-    version: Annotated[str, typer.Argument(help="Version from `medloop train` or `medloop models`.")],
+    version: Annotated[
+        str, typer.Argument(help="Version from `medloop train` or `medloop models`.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Put a version before the gate: against champion and reference, on the same held-out images.
@@ -109,9 +124,14 @@ def evaluate(
 
 
 def retrain(
-    force: Annotated[bool, typer.Option("--force", help="Go on even when too few corrections are new.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on even when too few corrections are new.")
+    ] = False,
     min_new: Annotated[
-        int | None, typer.Option(min=1, help="Least number of new corrections; else MEDLOOP_MIN_NEW_CORRECTIONS.")
+        int | None,
+        typer.Option(
+            min=1, help="Least number of new corrections; else MEDLOOP_MIN_NEW_CORRECTIONS."
+        ),
     ] = None,
     engine: Engine = None,
     as_json: AsJson = False,
@@ -143,7 +163,11 @@ def _outcome(result: RetrainResult) -> str:
     """What came of a round, in words."""
     if result.version is None:
         return f"No training: {result.reason}."
-    before = f"No training: version {result.version} had learned exactly this before. " if result.reused else ""
+    before = (
+        f"No training: version {result.version} had learned exactly this before. "
+        if result.reused
+        else ""
+    )
     if result.promoted:
         return f"{before}Version {result.version} is the champion{'' if result.reused else ' now'}."
     return f"{before}Version {result.version} was not promoted; version {result.champion} stays. {result.reason}"
@@ -170,7 +194,9 @@ def reproduce(
     if as_json:
         typer.echo(json.dumps(asdict(result)))
     elif result.same:
-        typer.echo(f"Version {version} is reproduced: weights {result.found_sha256} in {result.seconds:.0f} s.")
+        typer.echo(
+            f"Version {version} is reproduced: weights {result.found_sha256} in {result.seconds:.0f} s."
+        )
     else:
         note = f" {result.note[:1].upper()}{result.note[1:]}." if result.note else ""
         typer.echo(

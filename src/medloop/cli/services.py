@@ -30,10 +30,17 @@ def register(app: typer.Typer) -> None:
 
 
 def up(
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once everything is ready.")] = False,
-    no_airflow: Annotated[bool, typer.Option("--no-airflow", help="Leave Airflow out; retrain by hand.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return once everything is ready.")
+    ] = False,
+    no_airflow: Annotated[
+        bool, typer.Option("--no-airflow", help="Leave Airflow out; retrain by hand.")
+    ] = False,
     no_training: Annotated[
-        bool, typer.Option("--no-training", help="Start without a first model, to train one on your own data.")
+        bool,
+        typer.Option(
+            "--no-training", help="Start without a first model, to train one on your own data."
+        ),
     ] = False,
 ) -> None:
     """Start SeaweedFS, MLflow, Airflow and the page, and show what they say until Ctrl-C.
@@ -71,7 +78,9 @@ def _bring_up(stack: Stack, plan: Plan, output: StackOutput) -> None:
 
 def _stay(stack: Stack, plan: Plan, output: StackOutput) -> None:
     """Show events until the stack ends, a signal comes, or whoever started this process is gone."""
-    parent = os.getppid() if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else None  # nohup stays nohup
+    parent = (
+        os.getppid() if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else None
+    )  # nohup stays nohup
     try:
         with _stopped_on_signals():
             for event in stack.watch(plan):
@@ -97,7 +106,11 @@ def _stopped_on_signals() -> Iterator[None]:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+    numbers = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) != signal.SIG_IGN
+    ]
     before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
@@ -115,7 +128,12 @@ def down() -> None:
 
     folder = _folder()
     stopped = shut_down(folder)
-    typer.echo(f"Stopped; the data stays in {folder.home}." if stopped else f"Nothing runs in {folder.home}.", err=True)
+    typer.echo(
+        f"Stopped; the data stays in {folder.home}."
+        if stopped
+        else f"Nothing runs in {folder.home}.",
+        err=True,
+    )
 
 
 def status() -> None:
@@ -134,8 +152,12 @@ def status() -> None:
 
 
 def logs(
-    component: Annotated[str | None, typer.Argument(help="Only this one, such as mlflow; all by default.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more until Ctrl-C.")] = False,
+    component: Annotated[
+        str | None, typer.Argument(help="Only this one, such as mlflow; all by default.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Wait for more until Ctrl-C.")
+    ] = False,
 ) -> None:
     """Show the last lines of the components' logs.
 
@@ -151,7 +173,9 @@ def logs(
     folder = _folder().logs
     paths: dict[str, Path] = {path.stem: path for path in sorted(folder.glob("*.log"))}
     if component is not None and component not in paths:
-        raise ServiceError(f"There is no log of {component!r} in {folder}, but of {', '.join(paths) or 'nothing'}")
+        raise ServiceError(
+            f"There is no log of {component!r} in {folder}, but of {', '.join(paths) or 'nothing'}"
+        )
     chosen = {component: paths[component]} if component else paths
     tail = Tail(chosen)
     output = StackOutput(file=sys.stdout)

@@ -27,7 +27,16 @@ if TYPE_CHECKING:
     from medloop.services.status import ComponentStatus
     from medloop.stores.outbox import OutboxStatus
 
-COLOURS = ("cyan", "magenta", "blue", "yellow", "bright_cyan", "bright_magenta", "bright_blue", "green")
+COLOURS = (
+    "cyan",
+    "magenta",
+    "blue",
+    "yellow",
+    "bright_cyan",
+    "bright_magenta",
+    "bright_blue",
+    "green",
+)
 PREFIX_WIDTH = 21
 STEP = 0.1  # of progress, between two lines where there is no terminal for a bar
 
@@ -50,7 +59,9 @@ class StackOutput:
             TextColumn("{task.fields[what]}"),
             TimeElapsedColumn(),
         )
-        with Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal) as bar:
+        with Progress(
+            *columns, console=self._console, transient=True, disable=not self._console.is_terminal
+        ) as bar:
             self._bar = bar
             yield
         self._bar = None
@@ -78,7 +89,11 @@ class StackOutput:
             line.append(f"   {address.login}" if address.login else "", style="dim")
             self._console.print(line)
         command = _command()
-        how = f"`{command} status` looks, `{command} down` stops" if detached else "Ctrl-C stops everything"
+        how = (
+            f"`{command} status` looks, `{command} down` stops"
+            if detached
+            else "Ctrl-C stops everything"
+        )
         self._console.print(f"\nReady: open the page. {how}.\n")
 
     def _advance(self, event: Event) -> None:
@@ -106,7 +121,9 @@ def _command() -> str:
 def print_status(folder: StateFolder, components: Iterable[ComponentStatus]) -> None:
     """The table of `medloop status`, then addresses and what serves."""
     console = Console(highlight=False)
-    table = Table("component", "state", "process", "up for", "memory", "restarts", box=None, pad_edge=False)
+    table = Table(
+        "component", "state", "process", "up for", "memory", "restarts", box=None, pad_edge=False
+    )
     total_bytes = 0
     for component in components:
         total_bytes += component.memory_bytes or 0
@@ -151,7 +168,11 @@ def print_checks(checks: Iterable[Check]) -> bool:
     console = Console(highlight=False, soft_wrap=True)
     well = True
     for check in checks:
-        mark, style = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "bold red")}[check.outcome]
+        mark, style = {
+            "ok": ("✓", "green"),
+            "warning": ("!", "yellow"),
+            "failed": ("✗", "bold red"),
+        }[check.outcome]
         line = Text(f"{mark} {check.name:<9} ", style=style)
         line.append(check.says, style="")
         console.print(line)

@@ -20,7 +20,10 @@ REASON_SHOWN = 140  # characters of a reason in a table
 SNAPSHOT_SHOWN = 8  # of a snapshot's id
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-By = Annotated[str | None, typer.Option(help="Who decides this, for the ledger; by default MEDLOOP_USER or the login.")]
+By = Annotated[
+    str | None,
+    typer.Option(help="Who decides this, for the ledger; by default MEDLOOP_USER or the login."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +59,9 @@ def models(as_json: AsJson = False) -> None:
 
 def promote(
     version: Annotated[str, typer.Argument(help="The version to make the champion.")],
-    force: Annotated[bool, typer.Option("--force", help="Overrule the gate; needs a reason.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overrule the gate; needs a reason.")
+    ] = False,
     reason: Annotated[str, typer.Option(help="Why; it stands in the ledger.")] = "",
     by: By = None,
     as_json: AsJson = False,
@@ -80,7 +85,10 @@ def promote(
 
 def rollback(
     reason: Annotated[str, typer.Option(help="Why; it stands in the ledger.", prompt="Why")],
-    to: Annotated[str | None, typer.Option(help="The version to go back to; the previous champion by default.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(help="The version to go back to; the previous champion by default."),
+    ] = None,
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
@@ -98,7 +106,9 @@ def rollback(
 
 
 def reference(
-    version: Annotated[str, typer.Argument(help="The version that all are compared with from now on.")],
+    version: Annotated[
+        str, typer.Argument(help="The version that all are compared with from now on.")
+    ],
     reason: Annotated[str, typer.Option(help="Why; it stands in the ledger.", prompt="Why")],
     by: By = None,
 ) -> None:
@@ -153,7 +163,9 @@ def history(as_json: AsJson = False) -> None:
 
 def audit(
     version: Annotated[str, typer.Argument(help="The version to look into.")],
-    everything: Annotated[bool, typer.Option("--all", help="Also what was held out or left out, with why.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also what was held out or left out, with why.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show every correction that a version learned from: image, label, who said so, and when.
@@ -174,13 +186,21 @@ def audit(
     rows = [row for row in found.rows if everything or row.use == "trained"]
     if as_json:
         corrections = [asdict(row) for row in rows]
-        record = {"version": found.version, "recipe": asdict(found.recipe), "unknown": found.unknown}
+        record = {
+            "version": found.version,
+            "recipe": asdict(found.recipe),
+            "unknown": found.unknown,
+        }
         typer.echo(json.dumps({**record, "corrections": corrections}, indent=1))
         return
     table = Table("Image", "Label", "Use", "Who", "When")
     for row in rows:
         use = f"{row.use} through version {row.through}" if row.through else row.use
-        table.add_row(*map(plain, (row.image_sha256[:12], row.label or "none", use, ", ".join(row.who), row.at)))
+        table.add_row(
+            *map(
+                plain, (row.image_sha256[:12], row.label or "none", use, ", ".join(row.who), row.at)
+            )
+        )
     Console().print(table)
     if found.unknown:
         typer.echo(f"There may be more: {found.unknown}.", err=True)
@@ -215,9 +235,13 @@ def watch(
         for reason in result.reasons:
             typer.echo(f"- {reason}")
         if result.rolled_back:
-            typer.echo(f"ALARM: version {result.previous} is the champion again, version {result.champion} was worse.")
+            typer.echo(
+                f"ALARM: version {result.previous} is the champion again, version {result.champion} was worse."
+            )
         elif result.alarm:
-            typer.echo(f"ALARM: version {result.champion} is worse than version {result.previous} was.")
+            typer.echo(
+                f"ALARM: version {result.champion} is worse than version {result.previous} was."
+            )
     if result.alarm:
         raise typer.Exit(1)
 
@@ -229,7 +253,9 @@ def _tell(result: PromoteResult, as_json: bool) -> None:
         typer.echo(json.dumps(asdict(result)))
         return
     if result.promoted:
-        typer.echo(f"Version {result.to_version} is the champion, before it version {result.from_version or 'none'}.")
+        typer.echo(
+            f"Version {result.to_version} is the champion, before it version {result.from_version or 'none'}."
+        )
     else:
         typer.echo(f"Version {result.to_version or 'none'} stays the champion:")
     for reason in result.reasons:

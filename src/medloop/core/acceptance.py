@@ -24,7 +24,9 @@ class Policy:
     review: Mode = "suspicious"
     max_per_person: int = 500  # unreviewed corrections of one person a day
     max_share: float = 1.0  # of all accepted images, that may rest on one person's word alone
-    share_allowance: int = 0  # images of each person that the share spares; 0 spares nobody, not who is alone either
+    share_allowance: int = (
+        0  # images of each person that the share spares; 0 spares nobody, not who is alone either
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +40,24 @@ class Decision:
 
 def decide(states: Iterable[ImageState], policy: Policy) -> list[Decision]:
     """One decision a state, sorted by image hash; erased images are left out altogether."""
-    kept = sorted((state for state in states if state.status != "erased"), key=lambda state: state.image_sha256)
+    kept = sorted(
+        (state for state in states if state.status != "erased"),
+        key=lambda state: state.image_sha256,
+    )
     if policy.review != "suspicious":
         return [_decide(state, policy) for state in kept]
     beyond = _beyond_limit(kept, policy)
-    decisions = [_decide(state, policy, beyond_limit=state.image_sha256 in beyond) for state in kept]
+    decisions = [
+        _decide(state, policy, beyond_limit=state.image_sha256 in beyond) for state in kept
+    ]
     return _within_share(decisions, policy)
 
 
 def _decide(state: ImageState, policy: Policy, *, beyond_limit: bool = False) -> Decision:
     if state.status == "approved":
-        return Decision(state, "accepted", (f"approved by {state.decided_by}", *filter(None, (state.why,))))
+        return Decision(
+            state, "accepted", (f"approved by {state.decided_by}", *filter(None, (state.why,)))
+        )
     if state.status == "rejected":
         return Decision(state, "rejected", (state.why or f"rejected by {state.decided_by}",))
     if state.status == "withdrawn":
@@ -61,7 +70,9 @@ def _decide(state: ImageState, policy: Policy, *, beyond_limit: bool = False) ->
     if policy.review == "all":
         reasons.append("every correction is reviewed")
     if beyond_limit:
-        reasons.append(f"more than {policy.max_per_person} unreviewed corrections of one person that day")
+        reasons.append(
+            f"more than {policy.max_per_person} unreviewed corrections of one person that day"
+        )
     return Decision(state, "pending" if reasons else "accepted", tuple(reasons))
 
 
@@ -88,7 +99,9 @@ def _within_share(decisions: list[Decision], policy: Policy) -> list[Decision]:
     beyond = f"{policy.share_allowance} corrections and " if policy.share_allowance else ""
     reason = f"more than {beyond}{policy.max_share:.0%} of what is learned would rest on one person's word"
     return [
-        Decision(decision.state, "pending", (reason,)) if decision.state.image_sha256 in waiting else decision
+        Decision(decision.state, "pending", (reason,))
+        if decision.state.image_sha256 in waiting
+        else decision
         for decision in decisions
     ]
 

@@ -15,7 +15,9 @@ from typing import Final
 import numpy as np
 
 MIN_SIDE: Final = 128  # below, no name is legible
-WORKING_SIDE: Final = 512  # the shorter side is brought near to this, so that letters have a known size
+WORKING_SIDE: Final = (
+    512  # the shorter side is brought near to this, so that letters have a known size
+)
 CELL: Final = 8
 BORDER: Final = 0.25  # of height and width, at each side
 EDGE: Final = 40  # grey levels between neighbours
@@ -72,7 +74,11 @@ def _text_cells(grey: np.ndarray) -> np.ndarray:
     rows, columns = grey.shape[0] // CELL, grey.shape[1] // CELL
 
     def by_cell(values: np.ndarray) -> np.ndarray:
-        return values.reshape(rows, CELL, columns, CELL).swapaxes(1, 2).reshape(rows, columns, CELL * CELL)
+        return (
+            values.reshape(rows, CELL, columns, CELL)
+            .swapaxes(1, 2)
+            .reshape(rows, columns, CELL * CELL)
+        )
 
     along = np.abs(np.diff(grey, axis=1, append=grey[:, -1:])) > EDGE
     down = np.abs(np.diff(grey, axis=0, append=grey[-1:])) > EDGE
@@ -82,7 +88,9 @@ def _text_cells(grey: np.ndarray) -> np.ndarray:
     quarter = contrast[..., None] // 4
     two_level = ((cells <= low[..., None] + quarter) | (cells >= high[..., None] - quarter)).mean(2)
     y, x = np.ogrid[:rows, :columns]
-    near_border = (np.minimum(y, rows - 1 - y) < BORDER * rows) | (np.minimum(x, columns - 1 - x) < BORDER * columns)
+    near_border = (np.minimum(y, rows - 1 - y) < BORDER * rows) | (
+        np.minimum(x, columns - 1 - x) < BORDER * columns
+    )
     letters: np.ndarray = (
         near_border
         & (contrast >= MIN_CONTRAST)
@@ -102,7 +110,9 @@ def _runs(cells: np.ndarray) -> list[tuple[int, int, int, int]]:
         while todo:
             y, x = todo.pop()
             group.append((y, x))
-            near = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-2, -1, 0, 1, 2)} & left_over  # 2: between words
+            near = {
+                (y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-2, -1, 0, 1, 2)
+            } & left_over  # 2: between words
             left_over -= near
             todo.extend(near)
         ys, xs = [y for y, _ in group], [x for _, x in group]

@@ -11,9 +11,24 @@ from typing import Final
 from medloop.errors import DatasetError
 
 SUFFIXES: Final = frozenset(
-    ("", ".bmp", ".dcm", ".dicom", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+    (
+        "",
+        ".bmp",
+        ".dcm",
+        ".dicom",
+        ".jfif",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".png",
+        ".tif",
+        ".tiff",
+        ".webp",
+    )
 )
-SPLIT_FOLDERS: Final = frozenset(("train", "training", "val", "valid", "validation", "test", "testing"))
+SPLIT_FOLDERS: Final = frozenset(
+    ("train", "training", "val", "valid", "validation", "test", "testing")
+)
 GROUPS_FILE: Final = "groups.csv"
 
 
@@ -27,7 +42,11 @@ def image_paths(paths: Sequence[str], *, folder: str | None = None) -> dict[str,
     """
     parts = {path: _below(tuple(path.split("/")), folder) for path in paths if _is_image(path)}
     parts = {path: names for path, names in parts.items() if len(names) > 1}
-    while parts and min(map(len, parts.values())) > 2 and len({names[0] for names in parts.values()}) == 1:
+    while (
+        parts
+        and min(map(len, parts.values())) > 2
+        and len({names[0] for names in parts.values()}) == 1
+    ):
         parts = {path: names[1:] for path, names in parts.items()}
     return {path: "/".join(names) for path, names in parts.items()}
 

@@ -35,13 +35,25 @@ PLUGIN: Final = "medloop"
 JPEG_8_BIT: Final = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
 JPEG: Final = (*JPEG_8_BIT, uid.JPEGLossless, uid.JPEGLosslessSV1)
 JPEG_LS: Final = (uid.JPEGLSLossless, uid.JPEGLSNearLossless)
-JPEG_2000: Final = (uid.JPEG2000Lossless, uid.JPEG2000, uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K)
+JPEG_2000: Final = (
+    uid.JPEG2000Lossless,
+    uid.JPEG2000,
+    uid.HTJ2KLossless,
+    uid.HTJ2KLosslessRPCL,
+    uid.HTJ2K,
+)
 OURS: Final = (
     uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1, *JPEG_LS, *JPEG_2000, uid.RLELossless,
 )  # fmt: skip
-UNCOMPRESSED: Final = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian)
+UNCOMPRESSED: Final = (
+    uid.ImplicitVRLittleEndian,
+    uid.ExplicitVRLittleEndian,
+    uid.ExplicitVRBigEndian,
+)
 RLE_HEADER: Final = struct.Struct("<16I")  # how many segments, where each starts
-DECODER_DEPENDENCIES: Final = dict.fromkeys(OURS, ("imagecodecs",))  # pydicom asks a plug-in for this name
+DECODER_DEPENDENCIES: Final = dict.fromkeys(
+    OURS, ("imagecodecs",)
+)  # pydicom asks a plug-in for this name
 
 _registering = Lock()
 
@@ -62,8 +74,12 @@ def plugin_for(syntax: uid.UID, bits_stored: int) -> str:
     if syntax in JPEG_8_BIT and bits_stored <= 8:
         return "pillow"  # leaves colours as they are stored, which pydicom then converts by the file's own words
     if syntax not in OURS:
-        name = syntax.name if syntax.is_transfer_syntax and not syntax.is_private else "an unknown one"
-        raise DecodeError(f"The picture in this DICOM file is stored in a way that cannot be read ({name}).")
+        name = (
+            syntax.name if syntax.is_transfer_syntax and not syntax.is_private else "an unknown one"
+        )
+        raise DecodeError(
+            f"The picture in this DICOM file is stored in a way that cannot be read ({name})."
+        )
     decoder = get_decoder(syntax)
     with _registering:
         if PLUGIN not in decoder.available_plugins:
@@ -71,7 +87,9 @@ def plugin_for(syntax: uid.UID, bits_stored: int) -> str:
     return PLUGIN
 
 
-def check_stream(stream: bytes, syntax: uid.UID, *, rows: int, columns: int, limits: Limits) -> None:
+def check_stream(
+    stream: bytes, syntax: uid.UID, *, rows: int, columns: int, limits: Limits
+) -> None:
     """Refuse a compressed frame that does not hold what the DICOM header promises, before it is decoded.
 
     Raises:
@@ -83,15 +101,23 @@ def check_stream(stream: bytes, syntax: uid.UID, *, rows: int, columns: int, lim
         if header is not None:
             check_jpeg(header, stream, limits)
         # A stream that is cut off comes back filled up with grey, and CharLS may count its missing zeros for seconds.
-        if syntax in OURS and END_OF_IMAGE not in stream.rstrip(b"\0\xff")[-4:]:  # both are met as padding
-            raise DecodeError("The compressed picture in this DICOM file is cut off: its end is missing.")
+        if (
+            syntax in OURS and END_OF_IMAGE not in stream.rstrip(b"\0\xff")[-4:]
+        ):  # both are met as padding
+            raise DecodeError(
+                "The compressed picture in this DICOM file is cut off: its end is missing."
+            )
     elif syntax in JPEG_2000:
         header = read_j2k_header(stream)
     else:
         return
     if header is None:
-        raise DecodeError("The compressed picture in this DICOM file is damaged: its header cannot be read.")
-    sample_bytes = header.channels * (1 if header.precision <= 8 else 2 if header.precision <= 16 else 4)
+        raise DecodeError(
+            "The compressed picture in this DICOM file is damaged: its header cannot be read."
+        )
+    sample_bytes = header.channels * (
+        1 if header.precision <= 8 else 2 if header.precision <= 16 else 4
+    )
     limits.check(width=header.width, height=header.height, sample_bytes=sample_bytes)
     if (header.height, header.width) != (rows, columns):
         raise DecodeError(
@@ -121,7 +147,9 @@ def decode_frame(stream: bytes, runner: DecodeRunner) -> bytes:
     if syntax in JPEG_2000:
         frame = imagecodecs.jpeg2k_decode(stream)
         if runner.photometric_interpretation in ("YBR_ICT", "YBR_RCT"):
-            runner.set_option("photometric_interpretation", "RGB")  # OpenJPEG has undone the transform
+            runner.set_option(
+                "photometric_interpretation", "RGB"
+            )  # OpenJPEG has undone the transform
     elif syntax in JPEG_LS:
         frame = imagecodecs.jpegls_decode(stream)
     else:
@@ -140,7 +168,9 @@ def _unpack_rle(stream: bytes, runner: DecodeRunner) -> bytes:
     pixels, sample_bytes = runner.rows * runner.columns, runner.bits_allocated // 8
     count, *starts = RLE_HEADER.unpack_from(stream)
     if count != runner.samples_per_pixel * sample_bytes:
-        raise ValueError(f"{count} segments for {runner.samples_per_pixel} samples of {sample_bytes} bytes")
+        raise ValueError(
+            f"{count} segments for {runner.samples_per_pixel} samples of {sample_bytes} bytes"
+        )
     ends = [*starts[1:count], len(stream)]
     planes = np.empty((runner.samples_per_pixel, pixels, sample_bytes), np.uint8)
     for i in range(count):

@@ -9,13 +9,17 @@ from typing import Final
 from medloop.core.limits import Limits
 from medloop.errors import DecodeError
 
-START_OF_FRAME: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}  # 0xF7 is JPEG-LS
+START_OF_FRAME: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {
+    0xF7
+}  # 0xF7 is JPEG-LS
 PROGRESSIVE: Final = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 EXIF_SEGMENT: Final = 0xE1
 START_OF_SCAN: Final = b"\xff\xda"
 END_OF_IMAGE: Final = b"\xff\xd9"
 J2K_START: Final = b"\xff\x4f\xff\x51"
-MAX_SCANNED_PIXELS: Final = 300_000_000  # pixels × scans of a JPEG: each scan of a progressive one visits them all
+MAX_SCANNED_PIXELS: Final = (
+    300_000_000  # pixels × scans of a JPEG: each scan of a progressive one visits them all
+)
 MAX_TILES: Final = 4_096  # of a JPEG 2000 stream; every tile costs the decoder kilobytes
 
 
@@ -66,7 +70,9 @@ def read_j2k_header(data: bytes) -> StreamHeader | None:
         return None
     tiles = -(-(right - tile_x) // tile_w) * -(-(bottom - tile_y) // tile_h)
     if tiles > MAX_TILES:
-        raise DecodeError(f"This JPEG 2000 picture has {tiles:,} tiles; at most {MAX_TILES:,} are read.")
+        raise DecodeError(
+            f"This JPEG 2000 picture has {tiles:,} tiles; at most {MAX_TILES:,} are read."
+        )
     return StreamHeader(right - left, bottom - top, channels, (depth & 0x7F) + 1, tiles=tiles)
 
 
@@ -76,8 +82,12 @@ def check_jpeg(header: StreamHeader, data: bytes, limits: Limits) -> None:
     Raises:
         DecodeError: Says which of the two.
     """
-    coefficients = 2 * header.channels if header.marker in PROGRESSIVE else 0  # kept whole until the last scan
+    coefficients = (
+        2 * header.channels if header.marker in PROGRESSIVE else 0
+    )  # kept whole until the last scan
     samples = header.channels * (1 if header.precision <= 8 else 2)
     limits.check(width=header.width, height=header.height, sample_bytes=samples + coefficients)
     if header.width * header.height * data.count(START_OF_SCAN) > MAX_SCANNED_PIXELS:
-        raise DecodeError("This JPEG repeats itself so often that it looks like an attack; it was not read.")
+        raise DecodeError(
+            "This JPEG repeats itself so often that it looks like an attack; it was not read."
+        )

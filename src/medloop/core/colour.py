@@ -14,9 +14,7 @@ HUES: Final = 12  # levels beside a tint: colours of their own
 HUES_SHARE: Final = 0.05  # a viewer's coloured lines and buttons have at most a hundredth
 STRONG: Final = 30  # levels; the blue of film and the yellow of old paper have less
 STRONG_SHARE: Final = 0.25
-WARNING: Final = (
-    "This picture is in colour. medloop looks at its brightness alone, so it is never confident about such a picture."
-)
+WARNING: Final = "This picture is in colour. medloop looks at its brightness alone, so it is never confident about such a picture."
 
 
 def in_colour(image: Image.Image) -> bool:

@@ -42,7 +42,9 @@ def contradictions(technical: Mapping[str, str], label: str) -> dict[str, str]:
     words = [word.lower() for word in WORD.findall(label)]
     found = {}
     for tag, known in (("Modality", MODALITIES), ("BodyPartExamined", BODY_PARTS)):
-        said = "".join(character for character in technical.get(tag, "").upper() if character.isalnum())
+        said = "".join(
+            character for character in technical.get(tag, "").upper() if character.isalnum()
+        )
         fitting = [known[word] for word in words if word in known]
         if said and said not in VAGUE and fitting and not any(said in values for values in fitting):
             found[tag] = technical[tag]

@@ -14,7 +14,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 SEVERITIES: Final = (1, 2, 3, 4, 5)
-Corruption = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]  # float64 [H, W] in 0…255, 0…4, to the same
+Corruption = Callable[
+    [np.ndarray, int, np.random.Generator], np.ndarray
+]  # float64 [H, W] in 0…255, 0…4, to the same
 
 
 def corrupt(images: np.ndarray, name: str, severity: int, seed: int = 0) -> np.ndarray:
@@ -99,7 +101,9 @@ def low_resolution(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarra
     """Seen through few pixels and enlarged smoothly."""
     size = (40, 32, 24, 19, 15)[s]
     return _array(
-        _picture(x).resize((size, size), Image.Resampling.BOX).resize(x.shape[::-1], Image.Resampling.BICUBIC)
+        _picture(x)
+        .resize((size, size), Image.Resampling.BOX)
+        .resize(x.shape[::-1], Image.Resampling.BICUBIC)
     )
 
 
@@ -107,7 +111,9 @@ def pixelate(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
     """Seen through few pixels and enlarged in squares."""
     size = (44, 36, 28, 22, 17)[s]
     return _array(
-        _picture(x).resize((size, size), Image.Resampling.BOX).resize(x.shape[::-1], Image.Resampling.NEAREST)
+        _picture(x)
+        .resize((size, size), Image.Resampling.BOX)
+        .resize(x.shape[::-1], Image.Resampling.NEAREST)
     )
 
 
@@ -195,11 +201,15 @@ def bias_field(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
     """Uneven sensitivity from one side to the other."""
     y, z = np.mgrid[-1 : 1 : x.shape[0] * 1j, -1 : 1 : x.shape[1] * 1j]
     angle = rng.uniform(0, 2 * np.pi)
-    return np.asarray(x * np.exp((0.2, 0.4, 0.6, 0.8, 1.1)[s] * (y * np.sin(angle) + z * np.cos(angle))))
+    return np.asarray(
+        x * np.exp((0.2, 0.4, 0.6, 0.8, 1.1)[s] * (y * np.sin(angle) + z * np.cos(angle)))
+    )
 
 
 def _warped(
-    x: np.ndarray, matrix: tuple[float, float, float, float], shift: tuple[float, float] = (0.0, 0.0)
+    x: np.ndarray,
+    matrix: tuple[float, float, float, float],
+    shift: tuple[float, float] = (0.0, 0.0),
 ) -> np.ndarray:
     """Affine about the centre, from output to input; outside takes the rim's commonest level."""
     a, b, d, e = matrix
@@ -231,7 +241,9 @@ def quarter_turn(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
 def shift(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
     """Off centre."""
     distance, angle = (3, 6, 9, 12, 16)[s], rng.uniform(0, 2 * np.pi)
-    return _warped(x, (1, 0, 0, 1), (distance * float(np.cos(angle)), distance * float(np.sin(angle))))
+    return _warped(
+        x, (1, 0, 0, 1), (distance * float(np.cos(angle)), distance * float(np.sin(angle)))
+    )
 
 
 def zoom_in(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
@@ -271,7 +283,10 @@ def elastic(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
     """Smoothly bent."""
     strength = (1.0, 1.8, 2.6, 3.5, 4.5)[s]
     coarse = rng.normal(0, strength, (2, 6, 6)).astype(np.float32)
-    dy, dx = (np.asarray(Image.fromarray(c).resize(x.shape[::-1], Image.Resampling.BICUBIC)) for c in coarse)
+    dy, dx = (
+        np.asarray(Image.fromarray(c).resize(x.shape[::-1], Image.Resampling.BICUBIC))
+        for c in coarse
+    )
     rows, columns = np.mgrid[: x.shape[0], : x.shape[1]]
     return _sampled(x, rows + dy, columns + dx)
 
@@ -290,7 +305,9 @@ def letterbox(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
     width = (3, 6, 9, 12, 15)[s]
     upright = rng.random() < 0.5
     out, source = np.full(x.shape, rng.choice((0.0, 255.0, 128.0))), x if upright else x.T
-    out[width:-width] = _array(_picture(source).resize((x.shape[1], x.shape[0] - 2 * width), Image.Resampling.BILINEAR))
+    out[width:-width] = _array(
+        _picture(source).resize((x.shape[1], x.shape[0] - 2 * width), Image.Resampling.BILINEAR)
+    )
     return out if upright else out.T
 
 
@@ -307,9 +324,14 @@ def text(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
     picture = _picture(x)
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=float((7, 8, 9, 10, 12)[s]))
     for _ in range((1, 2, 3, 4, 5)[s]):
-        letters = "".join(rng.choice(list("ABCDEFGHLMPRSTX0123456789 :/"), int(rng.integers(4, 14))))
+        letters = "".join(
+            rng.choice(list("ABCDEFGHLMPRSTX0123456789 :/"), int(rng.integers(4, 14)))
+        )
         draw.text(
-            (float(rng.uniform(0, 40)), float(rng.uniform(0, 56))), letters, fill=int(rng.choice((0, 255))), font=font
+            (float(rng.uniform(0, 40)), float(rng.uniform(0, 56))),
+            letters,
+            fill=int(rng.choice((0, 255))),
+            font=font,
         )
     return _array(picture)
 
@@ -344,7 +366,9 @@ def lines(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
     picture = _picture(x)
     draw = ImageDraw.Draw(picture)
     for _ in range((1, 3, 5, 8, 12)[s]):
-        draw.line([float(v) for v in rng.uniform(0, 64, 4)], fill=int(rng.choice((0, 255))), width=1)
+        draw.line(
+            [float(v) for v in rng.uniform(0, 64, 4)], fill=int(rng.choice((0, 255))), width=1
+        )
     return _array(picture)
 
 
@@ -359,7 +383,16 @@ def stripes(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
 CORRUPTIONS: Final[dict[str, Corruption]] = {
     change.__name__: change
     for change in (
-        *(jpeg, gaussian_noise, speckle_noise, poisson_noise, impulse_noise, gaussian_blur, box_blur, motion_blur),
+        *(
+            jpeg,
+            gaussian_noise,
+            speckle_noise,
+            poisson_noise,
+            impulse_noise,
+            gaussian_blur,
+            box_blur,
+            motion_blur,
+        ),
         *(
             low_resolution,
             pixelate,

@@ -69,7 +69,9 @@ def picture(dataset: Dataset, summaries: Sequence[ClassSummary]) -> Image.Image:
         title = f"{summary.label}: {summary.images:,} images, {summary.groups:,} groups"
         draw.text((GAP, top), title, INK, font)
         members = np.flatnonzero(dataset.targets == target)
-        for column, i in enumerate(_spread(members[np.argsort(dataset.groups[members], kind="stable")], SHOWN)):
+        for column, i in enumerate(
+            _spread(members[np.argsort(dataset.groups[members], kind="stable")], SHOWN)
+        ):
             tile = Image.fromarray(dataset.images[i]).resize((TILE, TILE), Image.Resampling.NEAREST)
             sheet.paste(tile, (GAP + column * (TILE + GAP), top + TITLE))
         box = (GAP + SHOWN * (TILE + GAP), top + TITLE)

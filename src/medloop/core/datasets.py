@@ -33,7 +33,9 @@ class Dataset:
     names: tuple[str, ...]  # of the files, relative to the class folders' root; sorted
 
     @classmethod
-    def build(cls, *, images: np.ndarray, classes: Sequence[str], groups: np.ndarray, names: Sequence[str]) -> Self:
+    def build(
+        cls, *, images: np.ndarray, classes: Sequence[str], groups: np.ndarray, names: Sequence[str]
+    ) -> Self:
         """Sort by name, number the classes once, and hash the whole.
 
         Raises:
@@ -42,7 +44,9 @@ class Dataset:
         _check(images, classes, groups, names)
         labels = tuple(sorted(set(classes)))
         if len(labels) < 2:
-            raise DatasetError(f"A data set needs two classes or more, found {', '.join(labels) or 'none'}.")
+            raise DatasetError(
+                f"A data set needs two classes or more, found {', '.join(labels) or 'none'}."
+            )
         number = {label: i for i, label in enumerate(labels)}
         order = sorted(range(len(names)), key=names.__getitem__)
         in_order = order == list(range(len(order)))  # spares a copy of the pixels
@@ -50,21 +54,38 @@ class Dataset:
         targets = np.array([number[classes[i]] for i in order], dtype=np.int64)
         groups = np.asarray(groups, dtype=np.int64)[order]
         names = tuple(names[i] for i in order)
-        return cls(content_id(labels, images, targets, groups, names), labels, images, targets, groups, names)
+        return cls(
+            content_id(labels, images, targets, groups, names),
+            labels,
+            images,
+            targets,
+            groups,
+            names,
+        )
 
 
-def _check(images: np.ndarray, classes: Sequence[str], groups: np.ndarray, names: Sequence[str]) -> None:
+def _check(
+    images: np.ndarray, classes: Sequence[str], groups: np.ndarray, names: Sequence[str]
+) -> None:
     if images.dtype != np.uint8 or images.shape[1:] != (SIZE, SIZE):
-        raise DatasetError(f"Images must be uint8 [N, {SIZE}, {SIZE}], got {images.dtype} of shape {images.shape}.")
+        raise DatasetError(
+            f"Images must be uint8 [N, {SIZE}, {SIZE}], got {images.dtype} of shape {images.shape}."
+        )
     lengths = {len(images), len(classes), len(groups), len(names)}
     if len(lengths) > 1:
-        raise DatasetError(f"Images, classes, groups and names differ in length: {sorted(lengths)}.")
+        raise DatasetError(
+            f"Images, classes, groups and names differ in length: {sorted(lengths)}."
+        )
     if len(set(names)) < len(names):
         raise DatasetError("Two images of the data set have the same name.")
 
 
 def content_id(
-    labels: tuple[str, ...], images: np.ndarray, targets: np.ndarray, groups: np.ndarray, names: tuple[str, ...]
+    labels: tuple[str, ...],
+    images: np.ndarray,
+    targets: np.ndarray,
+    groups: np.ndarray,
+    names: tuple[str, ...],
 ) -> str:
     """16 hexadecimal digits of a SHA-256 over everything that a data set holds."""
     digest = hashlib.sha256(b"medloop data set 1\0")
@@ -78,7 +99,12 @@ def content_id(
 def plain_jpeg(data: bytes) -> np.ndarray | None:
     """Pixels [H, W] of an ordinary grey JPEG, quickly; None for everything that `core.decode` should look at."""
     header = read_jpeg_header(data) if data.startswith(b"\xff\xd8\xff") else None
-    if header is None or header.exif or header.channels != 1 or header.width * header.height > MAX_PLAIN_PIXELS:
+    if (
+        header is None
+        or header.exif
+        or header.channels != 1
+        or header.width * header.height > MAX_PLAIN_PIXELS
+    ):
         return None
     if data.count(START_OF_SCAN) > 1:  # progressive, or made to keep a decoder busy
         return None
@@ -117,8 +143,13 @@ def background(pixels: np.ndarray) -> np.ndarray:
 def exact_duplicates(images: np.ndarray) -> np.ndarray:
     """For each image the index of the first one with the same pixels, its own where there is none before: int64 [N]."""
     seen: dict[bytes, int] = {}
-    digests = (hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest() for image in images)
-    return np.array([seen.setdefault(digest, i) for i, digest in enumerate(digests)], dtype=np.int64)
+    digests = (
+        hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
+        for image in images
+    )
+    return np.array(
+        [seen.setdefault(digest, i) for i, digest in enumerate(digests)], dtype=np.int64
+    )
 
 
 def scored(images: np.ndarray) -> np.ndarray:

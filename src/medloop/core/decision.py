@@ -34,5 +34,7 @@ class Decision:
         """As JSON holds it: numbers that are not finite become null."""
         body = asdict(self)
         for check in body["checks"]:
-            check["numbers"] = {k: v if math.isfinite(v) else None for k, v in check["numbers"].items()}
+            check["numbers"] = {
+                k: v if math.isfinite(v) else None for k, v in check["numbers"].items()
+            }
         return body

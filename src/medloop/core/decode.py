@@ -28,7 +28,9 @@ from medloop.errors import DecodeError
 
 __all__ = ["DecodedImage", "Limits", "content_sha256", "decode", "encode_png"]
 
-PNG_COMPRESSION = 4  # twice as quick as zlib's default, and within 3 % of its size on medical images
+PNG_COMPRESSION = (
+    4  # twice as quick as zlib's default, and within 3 % of its size on medical images
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,9 @@ class DecodedImage:
     technical: Mapping[str, str] = field(default_factory=dict)  # DICOM only; nothing of a patient
     warnings: tuple[str, ...] = ()  # sentences: text in the picture is likely, …
     needs_clearance: bool = False  # it may name a patient: a person has to look before it is stored
-    text_regions: tuple[burnt_in.Region, ...] = ()  # near the border, in pixels; where there may be text
+    text_regions: tuple[
+        burnt_in.Region, ...
+    ] = ()  # near the border, in pixels; where there may be text
     in_colour: bool = False  # the file's picture is: the model sees its luminance alone
     resliced: bool = False  # DICOM only: a volume's largest face, cut across its frames; `frame` is the middle one
 
@@ -85,24 +89,38 @@ def decode(
     kind = kind_of(data)
     try:
         if kind == "DICOM":
-            from medloop.core import dicom  # pydicom takes a second to import, and most uploads do without
+            from medloop.core import (
+                dicom,
+            )  # pydicom takes a second to import, and most uploads do without
 
-            return _described(dicom.read(data, limits=limits, frame=frame, window=window), kind, find_text=find_text)
-        return _described(raster.read(data, kind, limits=limits, frame=frame), kind, find_text=find_text)
+            return _described(
+                dicom.read(data, limits=limits, frame=frame, window=window),
+                kind,
+                find_text=find_text,
+            )
+        return _described(
+            raster.read(data, kind, limits=limits, frame=frame), kind, find_text=find_text
+        )
     except DecodeError:
         raise
     except MemoryError:
         raise DecodeError(f"This {kind} file needs more memory than there is.") from None
     except Exception as error:
         # The cause stays unchained: a library's message may quote the file.
-        raise DecodeError(f"This {kind} file is damaged and cannot be read ({type(error).__name__}).") from None
+        raise DecodeError(
+            f"This {kind} file is damaged and cannot be read ({type(error).__name__})."
+        ) from None
 
 
 def _described(picture: Picture, kind: str, *, find_text: bool) -> DecodedImage:
     pixels = np.ascontiguousarray(picture.pixels)
     pixels.flags.writeable = False
     regions = burnt_in.text_regions(pixels) if find_text else ()
-    warnings = picture.warnings + ((colour.WARNING,) if picture.in_colour else ()) + burnt_in.warning(regions)
+    warnings = (
+        picture.warnings
+        + ((colour.WARNING,) if picture.in_colour else ())
+        + burnt_in.warning(regions)
+    )
     return DecodedImage(
         pixels=pixels, sha256=content_sha256(pixels), kind=kind, frames=picture.frames, frame=picture.frame,
         technical=picture.technical, warnings=warnings, needs_clearance=picture.needs_clearance or bool(regions),
@@ -113,7 +131,9 @@ def _described(picture: Picture, kind: str, *, find_text: bool) -> DecodedImage:
 def content_sha256(pixels: np.ndarray) -> str:
     """Identity of a picture: SHA-256 over height, width and the grey uint8 pixels in row order."""
     if pixels.dtype != np.uint8 or pixels.ndim != 2:
-        raise ValueError(f"expected grey uint8 pixels [H, W], got {pixels.dtype} of shape {pixels.shape}")
+        raise ValueError(
+            f"expected grey uint8 pixels [H, W], got {pixels.dtype} of shape {pixels.shape}"
+        )
     digest = hashlib.sha256(f"{pixels.shape[0]}x{pixels.shape[1]}:".encode())
     digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()

@@ -47,7 +47,9 @@ ACROSS: Final = "This volume's largest face lies across its slices;"
 AS_STORED: Final = "the middle one is shown as it is stored."
 
 
-def read(data: bytes, *, limits: Limits, frame: int | None, window: tuple[float, float] | None) -> Picture:
+def read(
+    data: bytes, *, limits: Limits, frame: int | None, window: tuple[float, float] | None
+) -> Picture:
     """One frame of a DICOM file, as a person would see it.
 
     Raises:
@@ -63,7 +65,9 @@ def read(data: bytes, *, limits: Limits, frame: int | None, window: tuple[float,
     chosen = limits.check_frame(frame, frames, default=frames // 2)
     _check_size(dataset, frames, limits)
     warnings = warnings_about(dataset)
-    pixels, notes = _across(dataset, frames, limits, window) if frame is None and frames > 1 else (None, ())
+    pixels, notes = (
+        _across(dataset, frames, limits, window) if frame is None and frames > 1 else (None, ())
+    )
     resliced, coloured = pixels is not None, False
     if pixels is None:
         stored = decode_frame(dataset, chosen, limits)
@@ -80,7 +84,11 @@ def _across(
 ) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """The middle slice of a volume whose largest face lies across its frames, else None; and a note if one is due."""
     grey = code(dataset, "PhotometricInterpretation") in ("", "MONOCHROME1", "MONOCHROME2")
-    if not grey or integer(dataset, "SamplesPerPixel", 1) != 1 or integer(dataset, "BitsAllocated", 0) == 1:
+    if (
+        not grey
+        or integer(dataset, "SamplesPerPixel", 1) != 1
+        or integer(dataset, "BitsAllocated", 0) == 1
+    ):
         return None, ()
     stack = geometry.stack_of(dataset, frames)
     shape = (frames, integer(dataset, "Rows", 0), integer(dataset, "Columns", 0))
@@ -89,7 +97,9 @@ def _across(
         return None, ()
     at = shape[axis] // 2
     try:
-        lines = decode_lines(dataset, frames, limits, row=at if axis == 1 else None, column=at if axis == 2 else None)
+        lines = decode_lines(
+            dataset, frames, limits, row=at if axis == 1 else None, column=at if axis == 2 else None
+        )
     except TooMuchWorkError:
         return None, (f"{ACROSS} to cut it out would take too long, so {AS_STORED}",)
     except Exception:  # whatever is wrong with one of them, the middle one may be whole
@@ -103,18 +113,26 @@ def _check_size(dataset: Dataset, frames: int, limits: Limits) -> None:
     rows, columns = integer(dataset, "Rows", 0), integer(dataset, "Columns", 0)
     samples, bits = integer(dataset, "SamplesPerPixel", 1), integer(dataset, "BitsAllocated", 0)
     if samples not in (1, 3) or bits not in (1, 8, 16, 32, 64):
-        raise DecodeError(f"This DICOM file is damaged: it claims {samples} samples a pixel of {bits} bits.")
+        raise DecodeError(
+            f"This DICOM file is damaged: it claims {samples} samples a pixel of {bits} bits."
+        )
     limits.check(width=columns, height=rows, sample_bytes=samples * max(1, bits // 8))
     if plugin_for(dataset.file_meta.TransferSyntaxUID, integer(dataset, "BitsStored", 8)):
         pieces = dataset.PixelData.count(FRAGMENT)
         if pieces > 8 * limits.max_frames:
-            raise DecodeError(f"The picture in this DICOM file comes in {pieces:,} pieces, too many to be honest.")
+            raise DecodeError(
+                f"The picture in this DICOM file comes in {pieces:,} pieces, too many to be honest."
+            )
         return
     name = next(name for name in PIXELS if name in dataset)
-    halved = code(dataset, "PhotometricInterpretation") == "YBR_FULL_422"  # two pixels share their colour
+    halved = (
+        code(dataset, "PhotometricInterpretation") == "YBR_FULL_422"
+    )  # two pixels share their colour
     expected = (rows * columns * samples * bits * frames + 7) // 8 * (2 if halved else 3) // 3
     if len(dataset[name].value or b"") < expected:
-        raise DecodeError(f"The picture in this DICOM file is cut off: {columns} × {rows} pixels were promised.")
+        raise DecodeError(
+            f"The picture in this DICOM file is cut off: {columns} × {rows} pixels were promised."
+        )
 
 
 def _levels(
@@ -123,7 +141,9 @@ def _levels(
     """Grey levels [H, W] of a stored frame, and whether it is in colour."""
     palette = code(dataset, "PhotometricInterpretation") == "PALETTE COLOR"
     if stored.ndim == 3 or palette:
-        rgb = Image.fromarray(_through_palette(stored, dataset) if stored.ndim == 2 else _eight_bits(stored, dataset))
+        rgb = Image.fromarray(
+            _through_palette(stored, dataset) if stored.ndim == 2 else _eight_bits(stored, dataset)
+        )
         return np.asarray(rgb.convert("L")), in_colour(rgb)
     sources = list(_sources(dataset, frame))
     return _seen(stored, _modality(sources, dataset), sources, dataset, window), False
@@ -140,7 +160,11 @@ def _levels_of_lines(
 ) -> np.ndarray:
     """Grey levels of a line of each frame, in `order`: each by its frame's rescaling, all by the middle one's VOI."""
     modalities = [_modality(list(_sources(dataset, int(frame))), dataset) for frame in order]
-    sources, modality, values = list(_sources(dataset, int(order[len(order) // 2]))), modalities[0], lines[order]
+    sources, modality, values = (
+        list(_sources(dataset, int(order[len(order) // 2]))),
+        modalities[0],
+        lines[order],
+    )
     if any(other.lut or other != modality for other in modalities):
         each = zip(modalities, values, strict=True)
         values = np.stack([one(line.astype(np.float64)).astype(np.float32) for one, line in each])
@@ -167,7 +191,9 @@ def _seen(
 
 def _through_palette(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
     if "RedPaletteColorLookupTableData" not in dataset:
-        raise DecodeError("The palette of this DICOM file is missing, or of a kind (segmented) that is not read.")
+        raise DecodeError(
+            "The palette of this DICOM file is missing, or of a kind (segmented) that is not read."
+        )
     rgb = apply_color_lut(stored, dataset)
     if rgb.dtype != np.uint8:
         rgb = (rgb >> 8).astype(np.uint8)
@@ -187,7 +213,9 @@ def _sources(dataset: Dataset, frame: int) -> Iterator[Dataset]:
 def _modality(sources: list[Dataset], dataset: Dataset) -> voi.Modality:
     signed = integer(dataset, "PixelRepresentation", 0) == 1
     for source in sources:
-        if source.get("ModalityLUTSequence") and (lut := _lut(source.ModalityLUTSequence[0], signed=signed)):
+        if source.get("ModalityLUTSequence") and (
+            lut := _lut(source.ModalityLUTSequence[0], signed=signed)
+        ):
             return voi.Modality(lut=lut)
         slope = number(source, "RescaleSlope")
         if slope:
@@ -238,6 +266,8 @@ def _default_voi(stored: np.ndarray, dataset: Dataset, modality: voi.Modality) -
     padding = number(dataset, "PixelPaddingValue")
     shown = stored if padding is None else stored[stored != padding]
     shown = shown if shown.size else stored
-    if is_ct and modality(shown.min(keepdims=True)).min() < BELOW_ALL_TISSUE:  # Hounsfield units as stored
+    if (
+        is_ct and modality(shown.min(keepdims=True)).min() < BELOW_ALL_TISSUE
+    ):  # Hounsfield units as stored
         return CT_WINDOW
     return voi.robust_window(shown, modality)

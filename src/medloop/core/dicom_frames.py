@@ -20,7 +20,9 @@ from medloop.core.dicom_tags import integer
 from medloop.core.limits import Limits
 
 MAX_EFFORT: Final = 24_000_000  # see `codecs.effort`: about 0.6 s
-MAX_CUT_PIXELS: Final = 16_000_000  # 2,000 frames with lines of 8,000: more is no volume of a patient
+MAX_CUT_PIXELS: Final = (
+    16_000_000  # 2,000 frames with lines of 8,000: more is no volume of a patient
+)
 
 
 class TooMuchWorkError(Exception):
@@ -38,11 +40,17 @@ def decode_frame(dataset: Dataset, frame: int, limits: Limits) -> np.ndarray:
     options = as_pixel_options(dataset)
     if plugin:
         frames, offsets = integer(dataset, "NumberOfFrames", 1), options.get("extended_offsets")
-        _check(get_frame(dataset.PixelData, frame, number_of_frames=frames, extended_offsets=offsets), dataset, limits)
+        _check(
+            get_frame(dataset.PixelData, frame, number_of_frames=frames, extended_offsets=offsets),
+            dataset,
+            limits,
+        )
     return get_decoder(syntax).as_array(dataset, index=frame, decoding_plugin=plugin, **options)[0]
 
 
-def decode_lines(dataset: Dataset, frames: int, limits: Limits, *, row: int | None, column: int | None) -> np.ndarray:
+def decode_lines(
+    dataset: Dataset, frames: int, limits: Limits, *, row: int | None, column: int | None
+) -> np.ndarray:
     """The same row, or the same column, of every frame: stored values [N, columns] or [N, rows].
 
     Raises:
@@ -55,15 +63,23 @@ def decode_lines(dataset: Dataset, frames: int, limits: Limits, *, row: int | No
     plugin = plugin_for(syntax, integer(dataset, "BitsStored", 8))
     if plugin:
         _check_all(dataset, frames, limits)
-    decoded = get_decoder(syntax).iter_array(dataset, decoding_plugin=plugin, view_only=True, **options)
-    lines = [(frame[row] if row is not None else frame[:, column]).copy() for frame, _ in islice(decoded, frames)]
+    decoded = get_decoder(syntax).iter_array(
+        dataset, decoding_plugin=plugin, view_only=True, **options
+    )
+    lines = [
+        (frame[row] if row is not None else frame[:, column]).copy()
+        for frame, _ in islice(decoded, frames)
+    ]
     if len(lines) < frames:
         raise ValueError(f"{len(lines)} frames of {frames}")
     return np.stack(lines)
 
 
 def _check_all(dataset: Dataset, frames: int, limits: Limits) -> None:
-    syntax, offsets = dataset.file_meta.TransferSyntaxUID, as_pixel_options(dataset).get("extended_offsets")
+    syntax, offsets = (
+        dataset.file_meta.TransferSyntaxUID,
+        as_pixel_options(dataset).get("extended_offsets"),
+    )
     pixels, total = integer(dataset, "Rows", 0) * integer(dataset, "Columns", 0), 0
     streams = generate_frames(dataset.PixelData, number_of_frames=frames, extended_offsets=offsets)
     for stream in islice(streams, frames):
@@ -75,4 +91,10 @@ def _check_all(dataset: Dataset, frames: int, limits: Limits) -> None:
 
 def _check(stream: bytes, dataset: Dataset, limits: Limits) -> None:
     rows, columns = integer(dataset, "Rows", 0), integer(dataset, "Columns", 0)
-    check_stream(bytes(stream), dataset.file_meta.TransferSyntaxUID, rows=rows, columns=columns, limits=limits)
+    check_stream(
+        bytes(stream),
+        dataset.file_meta.TransferSyntaxUID,
+        rows=rows,
+        columns=columns,
+        limits=limits,
+    )

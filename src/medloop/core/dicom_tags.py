@@ -40,10 +40,17 @@ SMALL: Final = (
     "BluePaletteColorLookupTableDescriptor", "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing",
     "PixelAspectRatio", "SpacingBetweenSlices", "SliceThickness",
 )  # fmt: skip
-MAX_VALUE_BYTES: Final = 64 * 2**10  # a value of a small tag: a hostile one takes long to split into numbers
+MAX_VALUE_BYTES: Final = (
+    64 * 2**10
+)  # a value of a small tag: a hostile one takes long to split into numbers
 MAX_LARGE_BYTES: Final = 2**20
-MAX_ITEMS: Final = 50_000  # of all sequences and compressed frames; 2,000 enhanced frames take about 25,000
-ITEMS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # what an item starts with, little and big endian
+MAX_ITEMS: Final = (
+    50_000  # of all sequences and compressed frames; 2,000 enhanced frames take about 25,000
+)
+ITEMS: Final = (
+    b"\xfe\xff\x00\xe0",
+    b"\xff\xfe\xe0\x00",
+)  # what an item starts with, little and big endian
 DEFLATED: Final = str(uid.DeflatedExplicitVRLittleEndian).encode()
 CODE: Final = re.compile(r"[A-Z0-9_ ]{1,16}")  # a DICOM code string
 # Lists alone: a code is free text on some scanners, and free text may be a name.
@@ -79,11 +86,15 @@ def quieten_pydicom() -> None:
 def parse(data: bytes, limits: Limits) -> Dataset:
     """The few tags that are needed, with values of a sane length."""
     if max(data.count(item) for item in ITEMS) > MAX_ITEMS:
-        raise DecodeError(f"This DICOM file holds more than {MAX_ITEMS:,} items and looks like an attack.")
+        raise DecodeError(
+            f"This DICOM file holds more than {MAX_ITEMS:,} items and looks like an attack."
+        )
     tags: list[Any] = [tag_for_keyword(name) for name in (*PIXELS, *LARGE, *SMALL)]
     if DEFLATED in data[:2048]:
         inflated = _inflate(data, limits)
-        dataset = read_dataset(MeteredReader(inflated), is_implicit_VR=False, is_little_endian=True, specific_tags=tags)
+        dataset = read_dataset(
+            MeteredReader(inflated), is_implicit_VR=False, is_little_endian=True, specific_tags=tags
+        )
         dataset.file_meta = FileMetaDataset()
         dataset.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
         dataset.set_original_encoding(is_implicit_vr=False, is_little_endian=True)
@@ -109,7 +120,9 @@ def _inflate(data: bytes, limits: Limits) -> bytes:
     start = 144 + int.from_bytes(data[140:144], "little")
     inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[start:], limits.max_bytes + 1)
     if len(inflated) > limits.max_bytes:
-        raise DecodeError(f"This DICOM file unpacks to more than {limits.max_bytes / 2**20:.0f} MB; it was not read.")
+        raise DecodeError(
+            f"This DICOM file unpacks to more than {limits.max_bytes / 2**20:.0f} MB; it was not read."
+        )
     return inflated
 
 
@@ -121,7 +134,9 @@ def _drop_oversized(dataset: Dataset) -> None:
                 if isinstance(value, bytes) and len(value) > most:
                     del dataset[name]
                     if name in GROUPS:
-                        setattr(dataset, name, Sequence())  # there were some: that no frame has a place is not known
+                        setattr(
+                            dataset, name, Sequence()
+                        )  # there were some: that no frame has a place is not known
 
 
 def what_it_is(dataset: Dataset) -> str:
@@ -203,8 +218,14 @@ def code(dataset: Dataset, name: str) -> str:
 def technical(dataset: Dataset) -> dict[str, str]:
     """What may be shown, logged and stored about the file."""
     syntax = dataset.file_meta.TransferSyntaxUID.name
-    known = {"Modality": MODALITIES, "BodyPartExamined": BODY_PARTS, "PhotometricInterpretation": PHOTOMETRIC}
-    texts = {name: code(dataset, name) for name, words in known.items() if code(dataset, name) in words}
+    known = {
+        "Modality": MODALITIES,
+        "BodyPartExamined": BODY_PARTS,
+        "PhotometricInterpretation": PHOTOMETRIC,
+    }
+    texts = {
+        name: code(dataset, name) for name, words in known.items() if code(dataset, name) in words
+    }
     texts["SOPClass"] = what_it_is(dataset)[2:-1]
     texts["TransferSyntax"] = syntax if syntax in _uid_names() else ""
     numbers = ("Rows", "Columns", "BitsStored", "NumberOfFrames", "WindowCenter", "WindowWidth")
@@ -217,10 +238,16 @@ def warnings_about(dataset: Dataset) -> tuple[str, ...]:
     """Sentences about text that may be burnt into the picture."""
     found = []
     if code(dataset, "BurnedInAnnotation") == "YES":
-        found.append("The file says that text is burnt into the picture: make sure that it names no patient.")
+        found.append(
+            "The file says that text is burnt into the picture: make sure that it names no patient."
+        )
     kind = what_it_is(dataset)
     if code(dataset, "Modality") == "US" or "Ultrasound" in kind:
-        found.append("Ultrasound pictures often have the patient's name burnt in: look before you store it.")
+        found.append(
+            "Ultrasound pictures often have the patient's name burnt in: look before you store it."
+        )
     elif "Secondary Capture" in kind:
-        found.append("A secondary capture is a screenshot and may show the patient's name: look before you store it.")
+        found.append(
+            "A secondary capture is a screenshot and may show the patient's name: look before you store it."
+        )
     return tuple(found)

@@ -53,7 +53,9 @@ def build_reference(predictor: Predictor, dataset: Dataset) -> Reference:
     """Embed an even choice of training pictures, and answer an even choice of test pictures."""
     parts = split(dataset.targets, dataset.groups)
     known = predictor.predict_arrays(dataset.images[_choice(dataset, parts.train, PER_CLASS)])
-    tested = predictor.predict_arrays(dataset.images[_choice(dataset, parts.test, TESTED_PER_CLASS)])
+    tested = predictor.predict_arrays(
+        dataset.images[_choice(dataset, parts.test, TESTED_PER_CLASS)]
+    )
     index = unit(known.embedding)
     return Reference(index, tested.probabilities.max(1), distances(tested.embedding, index))
 
@@ -85,6 +87,8 @@ def _choice(dataset: Dataset, part: np.ndarray, per_class: int) -> np.ndarray:
     chosen = []
     for target in range(len(dataset.labels)):
         of_class = part[dataset.targets[part] == target]
-        spread = of_class[np.linspace(0, len(of_class) - 1, min(per_class, len(of_class))).astype(int)]
+        spread = of_class[
+            np.linspace(0, len(of_class) - 1, min(per_class, len(of_class))).astype(int)
+        ]
         chosen.append(spread[scored(dataset.images[spread])])
     return np.concatenate(chosen)

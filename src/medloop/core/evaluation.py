@@ -41,7 +41,9 @@ class Answers:
 
     def useful(self, classes: np.ndarray) -> np.ndarray:
         """Whether a person is told the truth: the class, or "unknown" where it is none of them: bool [N]."""
-        return np.asarray(np.where(classes == NONE_OF_THESE, self.unknown, self.right(classes) & ~self.unknown))
+        return np.asarray(
+            np.where(classes == NONE_OF_THESE, self.unknown, self.right(classes) & ~self.unknown)
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +55,9 @@ class Scores:
     balanced_accuracy: float
     ece: float
     confident_share: float
-    confident_errors: float  # share of wrong answers among the confident ones; 0 where there are none
+    confident_errors: (
+        float  # share of wrong answers among the confident ones; 0 where there are none
+    )
     classes: tuple[ClassScore, ...]
     confusion: np.ndarray  # int [C, C], rows are the truth
     reliability: tuple[ReliabilityBin, ...]
@@ -112,7 +116,9 @@ def corrupted(images: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndar
     return out, chosen
 
 
-def latency_ms(predictors: Sequence[Predictor], image: np.ndarray, *, rounds: int = LATENCY_ROUNDS) -> list[float]:
+def latency_ms(
+    predictors: Sequence[Predictor], image: np.ndarray, *, rounds: int = LATENCY_ROUNDS
+) -> list[float]:
     """Median time of one image in each predictor, taken in turns so that a busy machine is busy for all."""
     times = np.zeros((rounds, len(predictors)))
     for i in range(rounds):

@@ -39,7 +39,9 @@ def event_id(*, now: datetime, random: bytes) -> str:
 
 def event_time(identifier: str) -> datetime:
     """The millisecond in which `identifier` was made, in UTC; `LATEST` for ids that claim a time after it."""
-    return datetime.fromtimestamp(min((UUID(identifier).int >> 80) / 1000, LATEST.timestamp()), tz=UTC)
+    return datetime.fromtimestamp(
+        min((UUID(identifier).int >> 80) / 1000, LATEST.timestamp()), tz=UTC
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,9 @@ class ImageState:
     status: Status
     label: str | None = None
     who: tuple[str, ...] = ()  # people whose answer is `label`, sorted
-    answers: tuple[tuple[str, str | None], ...] = ()  # every person's answer that counts, sorted by person
+    answers: tuple[
+        tuple[str, str | None], ...
+    ] = ()  # every person's answer that counts, sorted by person
     event_ids: tuple[str, ...] = ()  # the corrections behind `answers`, oldest first
     flags: tuple[str, ...] = ()  # what the screening found, for unreviewed ones
     decided_by: str | None = None  # the reviewer
@@ -43,7 +45,9 @@ def fold(events: Iterable[Event]) -> dict[str, ImageState]:
     """States by image hash."""
     about: dict[str, list[Event]] = defaultdict(list)
     for event in events:
-        if not (isinstance(event, Review) and event.action == "trial"):  # says something of the person alone
+        if not (
+            isinstance(event, Review) and event.action == "trial"
+        ):  # says something of the person alone
             about[event.image_sha256].append(event)
     return {sha256: fold_image(sha256, of_image) for sha256, of_image in about.items()}
 
@@ -69,7 +73,9 @@ def fold_image(image_sha256: str, events: Sequence[Event]) -> ImageState:
 def _without_withdrawn(ordered: Sequence[Event]) -> list[Event]:
     """The events that nobody took back. A withdrawal voids what the same person said before it, not after."""
     withdrawn_at = {
-        event.who: event.id for event in ordered if isinstance(event, Review) and event.action == "withdraw"
+        event.who: event.id
+        for event in ordered
+        if isinstance(event, Review) and event.action == "withdraw"
     }
     return [event for event in ordered if event.id > withdrawn_at.get(event.who, "")]
 
@@ -97,12 +103,18 @@ def _decided(
     if decision.action == "reject":
         fresh = [c for c in corrections if c.id > decision.id and c.given_label not in labels]
         if fresh:
-            return _undecided(image_sha256, _last_answers(fresh), [flag for flag in flags if flag.id > decision.id])
+            return _undecided(
+                image_sha256,
+                _last_answers(fresh),
+                [flag for flag in flags if flag.id > decision.id],
+            )
         return ImageState(image_sha256, "rejected", decided_by=decision.who, why=decision.why)
     return None
 
 
-def _approved(image_sha256: str, decision: Review, label: str | None, corrections: Sequence[Correction]) -> ImageState:
+def _approved(
+    image_sha256: str, decision: Review, label: str | None, corrections: Sequence[Correction]
+) -> ImageState:
     last = _last_answers(corrections)
     against = tuple(sorted(c.who for c in last if c.given_label != label and c.id > decision.id))
     disputed = f"disputed since by {len(against)}" if against else ""
@@ -119,7 +131,9 @@ def _approved(image_sha256: str, decision: Review, label: str | None, correction
     )
 
 
-def _undecided(image_sha256: str, last: Sequence[Correction], flags: Sequence[Review]) -> ImageState:
+def _undecided(
+    image_sha256: str, last: Sequence[Correction], flags: Sequence[Review]
+) -> ImageState:
     labels = {c.given_label for c in last}
     reasons = tuple(sorted({flag.why for flag in flags}))
     if not labels:

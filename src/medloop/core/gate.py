@@ -17,9 +17,13 @@ import numpy as np
 from medloop.core.decision import Check, Decision
 from medloop.core.paired import LEVEL, Comparison, cluster_size, compare, margin
 
-BASE_MOST: Final = 0.025  # accuracy points that base test images may ever leave open; more means too few images
+BASE_MOST: Final = (
+    0.025  # accuracy points that base test images may ever leave open; more means too few images
+)
 CLASS_MOST: Final = 0.15  # the same for the images of one class
-CLASS_POWER: Final = 0.99  # a class check is there for collapses: 99 % of equally good models pass it
+CLASS_POWER: Final = (
+    0.99  # a class check is there for collapses: 99 % of equally good models pass it
+)
 # A class is compared with a reference for years, whose few errors say little of what changes meanwhile: it may always
 # lose what a class with 2 % errors loses by chance (3 of 100 images, 10 of 870).
 CLASS_ERRORS: Final = 0.02
@@ -31,7 +35,11 @@ KNOWN: Final = "base test kept as known"
 # What no class and no slice may fall below, however slowly, where champion or reference are not below it themselves:
 # far under what the bundled sample's first model reaches (docs/gate.md), so that only what is broken falls so low.
 CLASS_FLOOR: Final = 0.90
-SLICE_FLOORS: Final[Mapping[str, float]] = {CORRUPTED: 0.75, UNKNOWN: 0.30, KNOWN: 0.90}  # all must be there
+SLICE_FLOORS: Final[Mapping[str, float]] = {
+    CORRUPTED: 0.75,
+    UNKNOWN: 0.30,
+    KNOWN: 0.90,
+}  # all must be there
 # Points of answers both right and "confident" that may be lost. Thresholds are fitted anew in each training, and the
 # shares move with them: by up to 5 and 12 points in three trainings on the bundled sample (docs/gate.md).
 CONFIDENT_MOST: Final[Mapping[str, float]] = {BASE: 0.10, CORRUPTED: 0.15}
@@ -40,7 +48,9 @@ CORRECTIONS_MOST: Final = 0.025  # for held-out corrections, where there are
 CORRECTIONS_MANY: Final = 300
 CALIBRATION_FLOOR: Final = 0.02  # expected calibration error that is always good enough
 CALIBRATION_SLACK: Final = 0.01  # and how much above the champion's and the reference's it may be
-CONFIDENT_ERRORS: Final = 0.01  # share of errors among "confident" answers that is always good enough
+CONFIDENT_ERRORS: Final = (
+    0.01  # share of errors among "confident" answers that is always good enough
+)
 LATENCY_RATIO: Final = 2.0  # one image, against the champion
 
 
@@ -54,7 +64,9 @@ class Paired:
     groups: np.ndarray  # int64 [N]; images of one group stand or fall together
     reference: np.ndarray | None = None
     classes: np.ndarray | None = None  # str [N]: the true class of each image
-    floor: float | None = None  # accuracy that must be reached, unless the champion is below it, too
+    floor: float | None = (
+        None  # accuracy that must be reached, unless the champion is below it, too
+    )
     most: float = SLICE_MOST  # of a slice: no wider margin, however few its images are
 
 
@@ -106,7 +118,9 @@ def _checks(evidence: Evidence) -> Iterator[Check]:
     yield from _infrastructure(evidence.infrastructure)
     if evidence.infrastructure.load_error:
         return  # there are no answers to judge
-    yield _not_worse(f"{BASE} against the champion", evidence.base, evidence.base.champion, BASE_MOST)
+    yield _not_worse(
+        f"{BASE} against the champion", evidence.base, evidence.base.champion, BASE_MOST
+    )
     yield _against_reference(f"{BASE} against the reference", evidence.base, BASE_MOST)
     yield from _each_class(evidence.base)
     yield _corrections(evidence.corrections)
@@ -122,7 +136,9 @@ def _infrastructure(facts: Infrastructure) -> Iterator[Check]:
     if facts.load_error:
         yield Check("serving path", False, f"the model file does not serve: {facts.load_error}")
         return
-    yield Check("serving path", True, "the model file loads in the serving path and keeps the contract")
+    yield Check(
+        "serving path", True, "the model file loads in the serving path and keeps the contract"
+    )
     yield _label_map(facts.champion_labels, facts.challenger_labels)
     same = facts.golden_error <= facts.golden_tolerance
     yield Check(
@@ -145,9 +161,7 @@ def _label_map(champion: tuple[str, ...], challenger: tuple[str, ...]) -> Check:
     kept = bool(champion) and challenger[: len(champion)] == champion
     added = challenger[len(champion) :]
     if not kept:
-        reason = (
-            f"the champion's classes are {', '.join(champion)}; the challenger's {', '.join(challenger)}: reordered"
-        )
+        reason = f"the champion's classes are {', '.join(champion)}; the challenger's {', '.join(challenger)}: reordered"
     elif added:
         reason = f"the champion's classes in the same order, and new: {', '.join(added)}"
     else:
@@ -155,14 +169,26 @@ def _label_map(champion: tuple[str, ...], challenger: tuple[str, ...]) -> Check:
     return Check("label order", kept, reason)
 
 
-def _against_reference(name: str, part: Paired, most: float, *, errors: float = 0.0, power: float = LEVEL) -> Check:
+def _against_reference(
+    name: str, part: Paired, most: float, *, errors: float = 0.0, power: float = LEVEL
+) -> Check:
     if part.reference is None:
-        return Check(name, False, f"{name}: there is no reference version to compare with: run `medloop bootstrap`")
+        return Check(
+            name,
+            False,
+            f"{name}: there is no reference version to compare with: run `medloop bootstrap`",
+        )
     return _not_worse(name, part, part.reference, most, errors=errors, power=power)
 
 
 def _not_worse(
-    name: str, part: Paired, old: np.ndarray, most: float, *, errors: float = 0.0, power: float = LEVEL
+    name: str,
+    part: Paired,
+    old: np.ndarray,
+    most: float,
+    *,
+    errors: float = 0.0,
+    power: float = LEVEL,
 ) -> Check:
     """Non-inferiority: the upper bound of what is lost stays within the margin that n supports.
 
@@ -196,9 +222,15 @@ def _each_class(base: Paired) -> Iterator[Check]:
 
 def _by_class(base: Paired) -> list[Paired]:
     """The base test images by their true class; [] where that is not known of each."""
-    if base.classes is None or len(base.classes) != len(base.challenger) or not _sound(base, base.champion):
+    if (
+        base.classes is None
+        or len(base.classes) != len(base.challenger)
+        or not _sound(base, base.champion)
+    ):
         return []
-    reference = base.reference if base.reference is not None and _sound(base, base.reference) else None
+    reference = (
+        base.reference if base.reference is not None and _sound(base, base.reference) else None
+    )
     return [
         replace(
             base, name=f"class {label}", challenger=base.challenger[chosen], champion=base.champion[chosen],
@@ -224,15 +256,23 @@ def _floors(base: Paired, slices: tuple[Paired, ...]) -> Check:
     parts += [(part, SLICE_FLOORS[part.name]) for part in slices if part.name in SLICE_FLOORS]
     if not parts or not all(_sound(part, part.champion) for part, _ in parts):
         return Check(name, False, f"{name}: no usable results")
-    low = {part.name: _right(part.challenger) for part, floor in parts if _right(part.challenger) < floor}
-    below = [(part, floor) for part, floor in parts if part.name in low and floor <= _best_before(part)]
+    low = {
+        part.name: _right(part.challenger)
+        for part, floor in parts
+        if _right(part.challenger) < floor
+    }
+    below = [
+        (part, floor) for part, floor in parts if part.name in low and floor <= _best_before(part)
+    ]
     if below:
         found = "; ".join(
             f"{part.name} {_percent(low[part.name])} right, at least {_percent(floor)} asked for (before "
             f"{_percent(_best_before(part))})"
             for part, floor in below
         )
-        return Check(name, False, f"{name}: {found}", {part.name: low[part.name] for part, _ in below})
+        return Check(
+            name, False, f"{name}: {found}", {part.name: low[part.name] for part, _ in below}
+        )
     reason = f"{name}: each class reaches {_percent(CLASS_FLOOR)}, " + ", ".join(
         f"{part} {_percent(floor)}" for part, floor in SLICE_FLOORS.items()
     )
@@ -245,13 +285,21 @@ def _confident(parts: tuple[Paired, ...]) -> Iterator[Check]:
     """Enough answers that are right and called "confident": a model that is sure of nothing makes no errors, either."""
     known = {part.name: part for part in parts}
     yield _confident_share("confident share", known.get(BASE), CONFIDENT_MOST[BASE])
-    yield _confident_share(f"confident share, {CORRUPTED}", known.get(CORRUPTED), CONFIDENT_MOST[CORRUPTED])
+    yield _confident_share(
+        f"confident share, {CORRUPTED}", known.get(CORRUPTED), CONFIDENT_MOST[CORRUPTED]
+    )
 
 
 def _confident_share(name: str, part: Paired | None, most: float) -> Check:
-    if part is None or part.reference is None or not (_sound(part, part.champion) and _sound(part, part.reference)):
+    if (
+        part is None
+        or part.reference is None
+        or not (_sound(part, part.champion) and _sound(part, part.reference))
+    ):
         return Check(name, False, f"{name}: not measured for challenger, champion and reference")
-    now, champion, reference = (_right(answers) for answers in (part.challenger, part.champion, part.reference))
+    now, champion, reference = (
+        _right(answers) for answers in (part.challenger, part.champion, part.reference)
+    )
     limit = max(0.0, round(max(champion, reference) - most, 9))
     reason = (
         f"{name}: {_percent(now)} of {len(part.challenger)} images are answered right and called confident, by the "
@@ -265,7 +313,9 @@ def _corrections(part: Paired | None) -> Check:
     """Better or equal, as observed; where there are many also not worse, within what n supports."""
     name = "held-out corrections"
     if part is None:
-        return Check(name, True, "no corrections are held out yet: judged on the other images alone")
+        return Check(
+            name, True, "no corrections are held out yet: judged on the other images alone"
+        )
     check = _not_worse(name, part, part.champion, CORRECTIONS_MOST)
     if not check.numbers:
         return check
@@ -299,9 +349,15 @@ def _acceptance(part: Paired) -> Check:
 def _calibration(facts: Calibration | None) -> Check:
     name = "calibration"
     if facts is None or not all(math.isfinite(value) for value in asdict(facts).values()):
-        return Check(name, False, "calibration was not measured for challenger, champion and reference")
-    ece_limit = max(CALIBRATION_FLOOR, min(facts.champion_ece, facts.reference_ece) + CALIBRATION_SLACK)
-    error_limit = max(CONFIDENT_ERRORS, min(facts.champion_confident_errors, facts.reference_confident_errors))
+        return Check(
+            name, False, "calibration was not measured for challenger, champion and reference"
+        )
+    ece_limit = max(
+        CALIBRATION_FLOOR, min(facts.champion_ece, facts.reference_ece) + CALIBRATION_SLACK
+    )
+    error_limit = max(
+        CONFIDENT_ERRORS, min(facts.champion_confident_errors, facts.reference_confident_errors)
+    )
     passed = facts.challenger_ece <= ece_limit and facts.challenger_confident_errors <= error_limit
     reason = (
         f"{name}: expected calibration error {facts.challenger_ece:.4f} (before {facts.champion_ece:.4f}, reference "
@@ -313,7 +369,9 @@ def _calibration(facts: Calibration | None) -> Check:
 
 def _sound(part: Paired, old: np.ndarray) -> bool:
     lengths = {len(part.challenger), len(old), len(part.groups)}
-    return len(lengths) == 1 and lengths != {0} and part.challenger.dtype == bool and old.dtype == bool
+    return (
+        len(lengths) == 1 and lengths != {0} and part.challenger.dtype == bool and old.dtype == bool
+    )
 
 
 def _right(answers: np.ndarray) -> float:
@@ -323,7 +381,10 @@ def _right(answers: np.ndarray) -> float:
 def _best_before(part: Paired) -> float:
     """What the better of champion and reference gets right."""
     known = part.reference is not None and _sound(part, part.reference)
-    return max(_right(part.champion), _right(part.reference) if known and part.reference is not None else 0.0)
+    return max(
+        _right(part.champion),
+        _right(part.reference) if known and part.reference is not None else 0.0,
+    )
 
 
 def _numbers(found: Comparison, allowed: float) -> dict[str, float]:

@@ -21,12 +21,16 @@ MIN_GAIN: Final = 1.1  # a face has to be larger by a tenth: in a near-cube the 
 SPACING_MM: Final = (1e-4, 1e3)  # from microscopy to a scout with wide gaps
 FARTHEST_MM: Final = 1e5  # of a position from the origin
 UNEVEN: Final = 0.25  # of a step: what positions rounded by the scanner may be off
-TRANSVERSE: Final = 0.7  # cosine between the steps from frame to frame and the line from feet to head
+TRANSVERSE: Final = (
+    0.7  # cosine between the steps from frame to frame and the line from feet to head
+)
 UPRIGHT: Final = 0.99  # cosine: a stack that leans over further would be cut aslant
 MAX_RATIO: Final = 50.0  # of a pixel's sides; 10 mm slices with pixels of 0.2 mm
 NOTICED: Final = 0.01  # pixels whose sides differ by less are square
 MAX_ENLARGED: Final = 16_000_000  # pixels; what would become larger is made square by shrinking
-STACKED: Final = frozenset({"CT", "MR", "PT"})  # whose frames are slices even where no position says so
+STACKED: Final = frozenset(
+    {"CT", "MR", "PT"}
+)  # whose frames are slices even where no position says so
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +39,9 @@ class Stack:
 
     order: np.ndarray  # int64 [N]: the frames from one end to the other
     steps_mm: tuple[float, float, float]  # to the next frame, row and column
-    directions: np.ndarray | None  # float64 [3, 3] of these steps, of length 1; None where the file does not say
+    directions: (
+        np.ndarray | None
+    )  # float64 [3, 3] of these steps, of length 1; None where the file does not say
 
 
 def pixel_size(dataset: Dataset, frame: int) -> tuple[float, float]:
@@ -49,12 +55,19 @@ def pixel_size(dataset: Dataset, frame: int) -> tuple[float, float]:
 def stack_of(dataset: Dataset, frames: int) -> Stack | None:
     """The volume that the frames are the slices of, or None: too few, unevenly spaced, repeated in time, unknown."""
     spacing = _spacing(dataset, 0)
-    if frames < MIN_FRAMES or spacing is None or any(_spacing(dataset, at) != spacing for at in range(1, frames)):
+    if (
+        frames < MIN_FRAMES
+        or spacing is None
+        or any(_spacing(dataset, at) != spacing for at in range(1, frames))
+    ):
         return None
     if group(dataset, 0, "PlanePositionSequence") is None:
         step = _declared_step(dataset, frames)
         return Stack(np.arange(frames), (step, *spacing), None) if step else None
-    positions = [_plane(dataset, at, "PlanePositionSequence", "ImagePositionPatient", 3) for at in range(frames)]
+    positions = [
+        _plane(dataset, at, "PlanePositionSequence", "ImagePositionPatient", 3)
+        for at in range(frames)
+    ]
     if not all(positions):
         return None
     return _placed(np.array(positions), _orientation(dataset, frames), spacing)
@@ -112,7 +125,11 @@ def square_pixels(pixels: np.ndarray, size: tuple[float, float], limits: Limits)
         return pixels
     shape = (round(height * ratio), width) if ratio > 1 else (height, round(width / ratio))
     if shape[0] * shape[1] > min(MAX_ENLARGED, limits.max_pixels) or max(shape) > limits.max_side:
-        shape = (height, max(1, round(width / ratio))) if ratio > 1 else (max(1, round(height * ratio)), width)
+        shape = (
+            (height, max(1, round(width / ratio)))
+            if ratio > 1
+            else (max(1, round(height * ratio)), width)
+        )
     image = Image.fromarray(np.ascontiguousarray(pixels))
     return np.asarray(image.resize(shape[::-1], Image.Resampling.BILINEAR))
 
@@ -135,15 +152,23 @@ def _possible(step: float | None) -> bool:
 def _declared_step(dataset: Dataset, frames: int) -> float | None:
     """From slice to slice, where no frame has a position."""
     each = dataset.get(GROUPS[1])
-    if code(dataset, "Modality") not in STACKED or (each is not None and len(items(dataset, GROUPS[1])) != frames):
+    if code(dataset, "Modality") not in STACKED or (
+        each is not None and len(items(dataset, GROUPS[1])) != frames
+    ):
         return None
     measures = group(dataset, 0, "PixelMeasuresSequence")
     sources = [dataset] if measures is None else [measures, dataset]
-    steps = (number(source, name) for name in ("SpacingBetweenSlices", "SliceThickness") for source in sources)
+    steps = (
+        number(source, name)
+        for name in ("SpacingBetweenSlices", "SliceThickness")
+        for source in sources
+    )
     return next((step for step in steps if _possible(step)), None)
 
 
-def _plane(dataset: Dataset, frame: int, name: str, tag: str, count: int) -> tuple[float, ...] | None:
+def _plane(
+    dataset: Dataset, frame: int, name: str, tag: str, count: int
+) -> tuple[float, ...] | None:
     plane = group(dataset, frame, name)
     found = None if plane is None else numbers(plane, tag, count)
     return found if found and max(map(abs, found)) <= FARTHEST_MM else None
@@ -153,17 +178,24 @@ def _orientation(dataset: Dataset, frames: int) -> np.ndarray | None:
     """Directions [2, 3] of the steps to the next row and column; NaN where frames do not agree, None if unknown."""
     if group(dataset, 0, "PlaneOrientationSequence") is None:
         return None
-    found = [_plane(dataset, at, "PlaneOrientationSequence", "ImageOrientationPatient", 6) for at in range(frames)]
+    found = [
+        _plane(dataset, at, "PlaneOrientationSequence", "ImageOrientationPatient", 6)
+        for at in range(frames)
+    ]
     if not all(found) or np.abs(np.array(found) - np.array(found[0])).max() > 1e-3:
         return np.full((2, 3), np.nan)
     return np.array(found[0]).reshape(2, 3)[::-1]
 
 
-def _placed(positions: np.ndarray, plane: np.ndarray | None, spacing: tuple[float, float]) -> Stack | None:
+def _placed(
+    positions: np.ndarray, plane: np.ndarray | None, spacing: tuple[float, float]
+) -> Stack | None:
     """The stack of frames at `positions` [N, 3], if they follow each other evenly and at right angles to `plane`."""
     order, normal = np.arange(len(positions)), None
     if plane is not None:
-        if not np.allclose(plane @ plane.T, np.eye(2), atol=0.02):  # also where the frames do not agree
+        if not np.allclose(
+            plane @ plane.T, np.eye(2), atol=0.02
+        ):  # also where the frames do not agree
             return None
         normal = np.cross(plane[1], plane[0])
         order = np.argsort(positions @ normal, kind="stable")

@@ -52,7 +52,12 @@ def near_duplicate_groups(
 
 
 def _digest(image: np.ndarray) -> int:
-    return int.from_bytes(hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8).digest(), "big") >> 2
+    return (
+        int.from_bytes(
+            hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8).digest(), "big"
+        )
+        >> 2
+    )
 
 
 def shape_maps(images: np.ndarray) -> np.ndarray:
@@ -104,7 +109,9 @@ def _whitened(descriptors: np.ndarray) -> np.ndarray:
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6), dtype=np.float32)
+    return np.asarray(
+        rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6), dtype=np.float32
+    )
 
 
 def _links(unit: np.ndarray, *, least: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -115,7 +122,11 @@ def _links(unit: np.ndarray, *, least: float) -> tuple[np.ndarray, np.ndarray, n
         similarities = unit[start : start + BLOCK] @ unit.T
         rows = np.arange(len(similarities))
         similarities[rows, start + rows] = -2  # not itself
-        nearest = np.argpartition(-similarities, k - 1, axis=1)[:, :k] if k else np.empty((len(rows), 0), np.int64)
+        nearest = (
+            np.argpartition(-similarities, k - 1, axis=1)[:, :k]
+            if k
+            else np.empty((len(rows), 0), np.int64)
+        )
         values = np.take_along_axis(similarities, nearest, axis=1)
         row, column = np.nonzero(values >= least)
         found.append((start + row, nearest[row, column], values[row, column]))

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 BLOCKS: Final = 8  # blocks a side of the hash
-STEP: Final = 2.0  # grey levels that a block must differ from its neighbour: below is noise of compression
+STEP: Final = (
+    2.0  # grey levels that a block must differ from its neighbour: below is noise of compression
+)
 SHARE: Final = 10  # one in so many
 TWIN_BLOCK: Final = 4  # pixels a side of the blocks that twins are compared by
 # Correlation from which two images count as one. In Medical MNIST's sample the nearest image of another examination
@@ -34,13 +36,20 @@ def look(images: np.ndarray) -> np.ndarray:
     size = images.shape[1] // BLOCKS
     means = images.reshape(-1, BLOCKS, size, BLOCKS, size).mean(axis=(2, 4), dtype=np.float32)
     bits = (np.roll(means, -1, axis=2) - means) > STEP
-    return np.packbits(bits.reshape(-1, BLOCKS * BLOCKS), axis=1).view(">u8")[:, 0].astype(np.uint64)
+    return (
+        np.packbits(bits.reshape(-1, BLOCKS * BLOCKS), axis=1).view(">u8")[:, 0].astype(np.uint64)
+    )
 
 
 def is_holdout(images: np.ndarray) -> np.ndarray:
     """Whether each of uint8 [N, 64, 64] is held out: bool [N]."""
-    digests = (hashlib.sha256(b"holdout" + int(value).to_bytes(8, "big")).digest() for value in look(images))
-    return np.array([int.from_bytes(digest[:8], "big") % SHARE == 0 for digest in digests], dtype=bool)
+    digests = (
+        hashlib.sha256(b"holdout" + int(value).to_bytes(8, "big")).digest()
+        for value in look(images)
+    )
+    return np.array(
+        [int.from_bytes(digest[:8], "big") % SHARE == 0 for digest in digests], dtype=bool
+    )
 
 
 def twins(images: np.ndarray, heldout: np.ndarray) -> np.ndarray:
@@ -52,7 +61,9 @@ def twins(images: np.ndarray, heldout: np.ndarray) -> np.ndarray:
     for start in range(0, len(images), ROWS):
         rows = shapes(images[start : start + ROWS])
         for other in range(0, len(heldout), ROWS):
-            found[start : start + ROWS] |= (rows @ against[:, other : other + ROWS]).max(axis=1) >= TWIN
+            found[start : start + ROWS] |= (rows @ against[:, other : other + ROWS]).max(
+                axis=1
+            ) >= TWIN
     return found
 
 
@@ -69,7 +80,10 @@ def copies(images: np.ndarray, of: np.ndarray) -> np.ndarray:
 
 
 def _digests(images: np.ndarray) -> Iterator[bytes]:
-    return (hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest() for image in images)
+    return (
+        hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
+        for image in images
+    )
 
 
 def twin_groups(images: np.ndarray) -> np.ndarray:
@@ -93,11 +107,17 @@ def twin_groups(images: np.ndarray) -> np.ndarray:
 def shapes(images: np.ndarray) -> np.ndarray:
     """Block means without brightness and contrast, of length 1: float32 [N, 256] of [N, 64, 64]. A flat one is zero."""
     side = images.shape[1] // TWIN_BLOCK
-    strips = images.reshape(len(images), side, TWIN_BLOCK, images.shape[2]).sum(axis=2, dtype=np.uint16)
+    strips = images.reshape(len(images), side, TWIN_BLOCK, images.shape[2]).sum(
+        axis=2, dtype=np.uint16
+    )
     sums = strips.reshape(len(images), side * side, TWIN_BLOCK).sum(axis=2, dtype=np.uint16)
-    rows = sums.astype(np.float32) / TWIN_BLOCK**2  # exact; four times as quick as a mean over two axes
+    rows = (
+        sums.astype(np.float32) / TWIN_BLOCK**2
+    )  # exact; four times as quick as a mean over two axes
     rows -= rows.mean(axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-3), dtype=np.float32)
+    return np.asarray(
+        rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-3), dtype=np.float32
+    )
 
 
 def within(images: np.ndarray) -> np.ndarray:

@@ -40,7 +40,9 @@ OTHERS: Final = (
 )
 SVG: Final = re.compile(rb"<svg[\s>]", re.IGNORECASE)
 HTML: Final = re.compile(rb"<(!doctype\s+html|html|head|body|script|iframe)[\s>]", re.IGNORECASE)
-DICOM_PREFIX: Final = b"DICM"  # after a preamble of 128 bytes that may hold anything, another file's start included
+DICOM_PREFIX: Final = (
+    b"DICM"  # after a preamble of 128 bytes that may hold anything, another file's start included
+)
 # Without preamble and prefix a data set starts right away: the meta group, or the identifying group. An
 # explicit element has two capital letters for its type, an implicit one a length that fits into the file.
 BARE_GROUPS: Final = (b"\x02\0", b"\x08\0", b"\0\x02", b"\0\x08")
@@ -63,11 +65,15 @@ def kind_of(data: bytes) -> Kind:
             return kind
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WebP"
-    if data[:2] == b"BM" and data[6:10] == b"\0\0\0\0":  # two reserved fields: "BM" alone starts many a text
+    if (
+        data[:2] == b"BM" and data[6:10] == b"\0\0\0\0"
+    ):  # two reserved fields: "BM" alone starts many a text
         return "BMP"
     if _starts_like_bare_dicom(data):
         return "DICOM"
-    raise DecodeError(f"This is {_name_of(data)}, not an image that medloop reads. It reads {READABLE}.")
+    raise DecodeError(
+        f"This is {_name_of(data)}, not an image that medloop reads. It reads {READABLE}."
+    )
 
 
 def _starts_like_bare_dicom(data: bytes) -> bool:
@@ -75,7 +81,9 @@ def _starts_like_bare_dicom(data: bytes) -> bool:
         return False
     if data[4:6].isalpha() and data[4:6].isupper():
         return True
-    return data[1] == 0 and data[3] == 0 and int.from_bytes(data[4:8], "little") < min(len(data), 1024)
+    return (
+        data[1] == 0 and data[3] == 0 and int.from_bytes(data[4:8], "little") < min(len(data), 1024)
+    )
 
 
 def _name_of(data: bytes) -> str:

@@ -43,10 +43,14 @@ class Limits:
             DecodeError: There is no such frame, or there are too many.
         """
         if frames > self.max_frames:
-            raise DecodeError(f"This file has {frames:,} frames; at most {self.max_frames:,} are accepted.")
+            raise DecodeError(
+                f"This file has {frames:,} frames; at most {self.max_frames:,} are accepted."
+            )
         if frames < 1:
             raise DecodeError(f"This file has no frames: its header says {frames}.")
         chosen = default if frame is None else frame
         if not 0 <= chosen < frames:
-            raise DecodeError(f"There is no frame {chosen}: this file has {frames}, counted from 0.")
+            raise DecodeError(
+                f"There is no frame {chosen}: this file has {frames}, counted from 0."
+            )
         return chosen

@@ -31,7 +31,9 @@ def champions(moves: Sequence[Promotion]) -> list[str]:
         if move.action == "bootstrap":
             line.clear()  # a new registry beside an old bucket: its versions are others
         if move.from_version is not None:
-            _cut_above(line, move.from_version)  # also drops a move that was written down and never made
+            _cut_above(
+                line, move.from_version
+            )  # also drops a move that was written down and never made
             if line[-1:] != [move.from_version]:
                 line.append(move.from_version)  # made by other means than medloop's
         if move.action == "rollback" and move.to_version in line:

@@ -10,7 +10,9 @@ import io
 
 from medloop.errors import DecodeError
 
-MAX_READS = 200_000  # an enhanced CT of 500 frames takes about 60,000; this many take about half a second
+MAX_READS = (
+    200_000  # an enhanced CT of 500 frames takes about 60,000; this many take about half a second
+)
 
 
 class MeteredReader(io.BytesIO):
@@ -23,5 +25,7 @@ class MeteredReader(io.BytesIO):
     def read(self, size: int | None = -1, /) -> bytes:
         self._left -= 1
         if self._left < 0:
-            raise DecodeError("This file holds so many small parts that it looks like an attack; it was not read.")
+            raise DecodeError(
+                "This file holds so many small parts that it looks like an attack; it was not read."
+            )
         return super().read(size)

@@ -40,7 +40,9 @@ def per_class(y_true: np.ndarray, y_pred: np.ndarray, labels: Sequence[str]) -> 
         y_true, y_pred, labels=range(len(labels)), zero_division=0.0
     )
     columns = zip(labels, support, recall, precision, f1, strict=True)
-    return [ClassScore(label, int(n), float(r), float(p), float(f)) for label, n, r, p, f in columns]
+    return [
+        ClassScore(label, int(n), float(r), float(p), float(f)) for label, n, r, p, f in columns
+    ]
 
 
 def balanced_accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> float:
@@ -51,7 +53,9 @@ def balanced_accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> float:
     """
     if len(y_true) == 0:
         raise ValueError("no images to score")
-    return float(np.mean([np.mean(y_pred[y_true == target] == target) for target in np.unique(y_true)]))
+    return float(
+        np.mean([np.mean(y_pred[y_true == target] == target) for target in np.unique(y_true)])
+    )
 
 
 def confusion(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> np.ndarray:
@@ -59,7 +63,9 @@ def confusion(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> np.ndar
     return np.asarray(confusion_matrix(y_true, y_pred, labels=range(n_classes)))
 
 
-def reliability(confidence: np.ndarray, right: np.ndarray, *, bins: int = BINS) -> list[ReliabilityBin]:
+def reliability(
+    confidence: np.ndarray, right: np.ndarray, *, bins: int = BINS
+) -> list[ReliabilityBin]:
     """Answers by confidence, in bins of equal width; empty bins are left out."""
     index = np.clip((np.nan_to_num(confidence) * bins).astype(int), 0, bins - 1)
     return [
@@ -74,7 +80,9 @@ def reliability(confidence: np.ndarray, right: np.ndarray, *, bins: int = BINS) 
     ]
 
 
-def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, *, bins: int = BINS) -> float:
+def expected_calibration_error(
+    confidence: np.ndarray, right: np.ndarray, *, bins: int = BINS
+) -> float:
     """Mean distance of confidence from accuracy over the bins, weighted by images; NaN without images."""
     if len(confidence) == 0:
         return float("nan")

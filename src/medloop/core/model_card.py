@@ -32,7 +32,11 @@ def model_card(origin: Origin, report: GateReport | None = None) -> str:
 
 
 def _head(origin: Origin) -> str:
-    start = f"the weights of version {origin.parent_version}" if origin.parent_version else "random weights"
+    start = (
+        f"the weights of version {origin.parent_version}"
+        if origin.parent_version
+        else "random weights"
+    )
     return (
         f"# {origin.model}\n\nA small convolutional network that says what a medical image shows: "
         f"{', '.join(_text(label) for label in origin.labels)}, or none of these. It takes one grey image of 64×64 "
@@ -42,7 +46,9 @@ def _head(origin: Origin) -> str:
 
 def _data(origin: Origin) -> str:
     rows = [f"| base data set `{origin.base_id}` | {origin.base_images} images trained on |"]
-    rows += [f"| corrections, {use} | {count} |" for use, count in sorted(origin.corrections.items())]
+    rows += [
+        f"| corrections, {use} | {count} |" for use, count in sorted(origin.corrections.items())
+    ]
     snapshot = f"Snapshot `{origin.snapshot_id}`." if origin.snapshot_id else "No corrections yet."
     return f"## Data\n\n{snapshot}\n\n| what | how many |\n|---|---|\n" + "\n".join(rows)
 
@@ -51,7 +57,8 @@ def _judgement(report: GateReport | None) -> str:
     if report is None:
         return "## Evaluation\n\nNot judged yet."
     checks = "\n".join(
-        f"| {'yes' if check.passed else '**no**'} | {_text(check.reason)} |" for check in report.decision.checks
+        f"| {'yes' if check.passed else '**no**'} | {_text(check.reason)} |"
+        for check in report.decision.checks
     )
     gate = (
         f"### The gate said {'yes' if report.passed else 'no'}\n\nAgainst champion version {report.champion_version} "

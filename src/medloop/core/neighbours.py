@@ -12,7 +12,9 @@ def nearest(embedding: np.ndarray, index: np.ndarray, k: int) -> tuple[np.ndarra
     nothing (0).
     """
     if index.ndim != 2 or embedding.shape != (index.shape[1],):
-        raise ValueError(f"embedding {embedding.shape} does not fit an index of shape {index.shape}")
+        raise ValueError(
+            f"embedding {embedding.shape} does not fit an index of shape {index.shape}"
+        )
     norms = np.linalg.norm(index, axis=1) * np.linalg.norm(embedding)
     similarities = (index @ embedding / np.where(norms > 0, norms, 1.0)).astype(np.float32)
     order = np.argsort(-similarities, kind="stable")[: max(k, 0)].astype(np.int64)

@@ -14,7 +14,9 @@ import numpy as np
 from scipy.stats import binomtest, poisson
 
 LEVEL: Final = 0.95  # one-sided confidence of a bound
-LEAST_DISCORDANCE: Final = 0.002  # even models with next to no errors differ on this share of images
+LEAST_DISCORDANCE: Final = (
+    0.002  # even models with next to no errors differ on this share of images
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +37,27 @@ def compare(new_right: np.ndarray, old_right: np.ndarray, groups: np.ndarray) ->
         ValueError: The three differ in length.
     """
     if not len(new_right) == len(old_right) == len(groups):
-        raise ValueError(f"not the same images: {len(new_right)}, {len(old_right)} and {len(groups)}")
+        raise ValueError(
+            f"not the same images: {len(new_right)}, {len(old_right)} and {len(groups)}"
+        )
     loss = old_right.astype(np.int64) - new_right.astype(np.int64)
     lost, gained = int((loss > 0).sum()), int((loss < 0).sum())
     return Comparison(
-        n=len(loss), gained=gained, lost=lost, bound=loss_bound(loss, groups), p_worse=mcnemar(lost, gained)
+        n=len(loss),
+        gained=gained,
+        lost=lost,
+        bound=loss_bound(loss, groups),
+        p_worse=mcnemar(lost, gained),
     )
 
 
 def mcnemar(lost: int, gained: int) -> float:
     """Exact one-sided McNemar test for "the new model is worse"; 1 where no image differs."""
-    return float(binomtest(lost, lost + gained, alternative="greater").pvalue) if lost + gained else 1.0
+    return (
+        float(binomtest(lost, lost + gained, alternative="greater").pvalue)
+        if lost + gained
+        else 1.0
+    )
 
 
 def loss_bound(loss: np.ndarray, groups: np.ndarray, *, level: float = LEVEL) -> float:
@@ -68,13 +80,17 @@ def _poisson_sum_quantile(values: np.ndarray, counts: np.ndarray, level: float) 
     half = int(np.abs((values * counts).sum()) + spread)
     size = 1 << (2 * half + 1).bit_length()
     angles = -2j * np.pi * np.arange(size) / size
-    exponent = sum(count * (np.exp(angles * value) - 1) for value, count in zip(values, counts, strict=True))
+    exponent = sum(
+        count * (np.exp(angles * value) - 1) for value, count in zip(values, counts, strict=True)
+    )
     mass = np.fft.ifft(np.exp(exponent)).real
     mass = np.roll(mass, size // 2)  # index i stands for the sum i - size // 2
     return int(np.searchsorted(np.cumsum(mass), level - 1e-9)) - size // 2
 
 
-def margin(n: int, error_rate: float, *, most: float, cluster: int = 1, power: float = LEVEL) -> float:
+def margin(
+    n: int, error_rate: float, *, most: float, cluster: int = 1, power: float = LEVEL
+) -> float:
     """The accuracy that may be lost before "not worse" can't be said, as far as n images support it.
 
     It is the bound that a model as good as the old one stays within with probability `power`: two models with this

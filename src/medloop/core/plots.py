@@ -58,7 +58,13 @@ def reliability_plot(scores: Mapping[str, Mapping[str, Any]]) -> bytes:
         ece = scores[role]["ece"]
         named = f"{role}, ECE {'not a number' if ece is None else f'{ece:.4f}'}"
         axes.scatter(x, y, s=sizes, color=colour, label=named)
-    axes.set(xlabel="confidence", ylabel="share right", title="Calibration, base test", xlim=(0, 1.02), ylim=(0, 1.05))
+    axes.set(
+        xlabel="confidence",
+        ylabel="share right",
+        title="Calibration, base test",
+        xlim=(0, 1.02),
+        ylim=(0, 1.05),
+    )
     axes.legend(loc="upper left", frameon=False)
     return _png(figure)
 
@@ -76,8 +82,12 @@ def gate_plot(report: GateReport) -> bytes:
         axes.plot([observed], [y], marker="o", color=colour)
         axes.plot([margin], [y], marker="|", markersize=14, color=ORANGE)
     axes.axvline(0, color=GREY, linewidth=1)
-    axes.set_yticks(range(len(rows)), [f"{check.name} (n {check.numbers['n']:.0f})" for check in reversed(rows)])
-    axes.set(xlabel="accuracy lost, points: dot observed, line to its 95 % bound, orange the margin")
+    axes.set_yticks(
+        range(len(rows)), [f"{check.name} (n {check.numbers['n']:.0f})" for check in reversed(rows)]
+    )
+    axes.set(
+        xlabel="accuracy lost, points: dot observed, line to its 95 % bound, orange the margin"
+    )
     return _png(figure)
 
 

@@ -42,7 +42,9 @@ class ModelMetadata:
         try:
             values = {name: json.loads(properties[name]) for name in cls.__dataclass_fields__}
         except KeyError as error:
-            raise ValueError(f"the model file lacks the metadata {error}: was it exported by medloop?") from error
+            raise ValueError(
+                f"the model file lacks the metadata {error}: was it exported by medloop?"
+            ) from error
         return cls(**values | {"labels": tuple(values["labels"])})
 
 
@@ -81,7 +83,9 @@ class Predictor:
         self._session = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
         self.metadata = ModelMetadata.parse(self._session.get_modelmeta().custom_metadata_map)
 
-    def predict(self, images: Sequence[np.ndarray], *, about: Sequence[About] = ()) -> list[Prediction]:
+    def predict(
+        self, images: Sequence[np.ndarray], *, about: Sequence[About] = ()
+    ) -> list[Prediction]:
         """One prediction an image, in order. `images`: grey uint8 [H, W] of any size.
 
         `about`: for each, what its file says (`DecodedImage.about`). The answer is "unsure" at best about a
@@ -99,18 +103,30 @@ class Predictor:
     def predict_arrays(self, images: np.ndarray) -> RawOutputs:
         """The raw outputs for preprocessed uint8 images [N, 64, 64]."""
         starts = range(0, max(len(images), 1), BATCH_SIZE)
-        batches = [self._session.run(OUTPUTS, {"images": images[i : i + BATCH_SIZE]}) for i in starts]
-        columns = batches[0] if len(batches) == 1 else [np.concatenate(column) for column in zip(*batches, strict=True)]
+        batches = [
+            self._session.run(OUTPUTS, {"images": images[i : i + BATCH_SIZE]}) for i in starts
+        ]
+        columns = (
+            batches[0]
+            if len(batches) == 1
+            else [np.concatenate(column) for column in zip(*batches, strict=True)]
+        )
         return RawOutputs(*columns)
 
     def verdicts(self, raw: RawOutputs) -> list[Verdict]:
         """The verdict on each image."""
-        return [self._verdict(float(p.max()), float(s)) for p, s in zip(raw.probabilities, raw.ood_score, strict=True)]
+        return [
+            self._verdict(float(p.max()), float(s))
+            for p, s in zip(raw.probabilities, raw.ood_score, strict=True)
+        ]
 
     def _verdict(self, confidence: float, ood_score: float) -> Verdict:
         if ood_score >= self.metadata.ood_threshold:
             return "unknown"
-        sure = confidence >= self.metadata.confident_threshold and ood_score <= self.metadata.confident_ood_threshold
+        sure = (
+            confidence >= self.metadata.confident_threshold
+            and ood_score <= self.metadata.confident_ood_threshold
+        )
         return "confident" if sure else "unsure"
 
     def _prediction(self, raw: RawOutputs, i: int) -> Prediction:

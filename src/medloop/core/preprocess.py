@@ -11,7 +11,10 @@ import numpy as np
 from PIL import Image
 
 PREPROCESSING_VERSION: Final = "2"
-READABLE_VERSIONS: Final = ("1", "2")  # "1" shrank with a box, which aliased; its models do as well with "2"
+READABLE_VERSIONS: Final = (
+    "1",
+    "2",
+)  # "1" shrank with a box, which aliased; its models do as well with "2"
 SIZE: Final = 64
 
 
@@ -27,11 +30,15 @@ def preprocess(image: np.ndarray, size: int = SIZE) -> np.ndarray:
         ValueError: Not a grey uint8 image, or without pixels.
     """
     if image.dtype != np.uint8 or image.ndim != 2 or 0 in image.shape:
-        raise ValueError(f"expected a grey uint8 image [H, W], got {image.dtype} of shape {image.shape}")
+        raise ValueError(
+            f"expected a grey uint8 image [H, W], got {image.dtype} of shape {image.shape}"
+        )
     if image.shape == (size, size):
         return image
     resized = _resized(image, size)
-    return resized if resized.shape == (size, size) else _on_square(resized, size, _rim_level(image))
+    return (
+        resized if resized.shape == (size, size) else _on_square(resized, size, _rim_level(image))
+    )
 
 
 def _resized(image: np.ndarray, size: int) -> np.ndarray:

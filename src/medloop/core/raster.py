@@ -20,7 +20,16 @@ from medloop.core.metered import MeteredReader
 from medloop.core.picture import Picture
 from medloop.errors import DecodeError
 
-SAMPLE_BYTES: Final = {"1": 1, "L": 1, "P": 1, "LA": 4, "PA": 4, "I;16": 2, "I;16B": 2, "I;16L": 2}  # others take 4
+SAMPLE_BYTES: Final = {
+    "1": 1,
+    "L": 1,
+    "P": 1,
+    "LA": 4,
+    "PA": 4,
+    "I;16": 2,
+    "I;16B": 2,
+    "I;16L": 2,
+}  # others take 4
 DEEP_MODES: Final = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 TIFF_PHOTOMETRIC: Final = 262
 TIFF_TILE: Final = (322, 323)  # width and length
@@ -48,7 +57,9 @@ def read(data: bytes, kind: Kind, *, limits: Limits, frame: int | None) -> Pictu
         coloured = coloured or (kind == "JPEG" and _jpeg_in_colour(data))
         return Picture(pixels, in_colour=coloured, frames=frames, frame=chosen)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DecodeError(f"This image is too large; at most {limits.max_pixels:,} pixels are accepted.") from None
+        raise DecodeError(
+            f"This image is too large; at most {limits.max_pixels:,} pixels are accepted."
+        ) from None
     except UnidentifiedImageError:
         raise DecodeError(f"This file starts like a {kind} but its header is damaged.") from None
     except OSError as error:
@@ -65,13 +76,17 @@ def _quieten_pillow() -> None:
 
 def _pixels(image: Image.Image, limits: Limits) -> tuple[np.ndarray, bool]:
     """Grey pixels, and whether the picture is in colour (see `_jpeg_in_colour` for JPEGs)."""
-    limits.check(width=image.width, height=image.height, sample_bytes=SAMPLE_BYTES.get(image.mode, 4))
+    limits.check(
+        width=image.width, height=image.height, sample_bytes=SAMPLE_BYTES.get(image.mode, 4)
+    )
     inverted = False
     if image.format == "TIFF":
         tags = image.tag_v2  # type: ignore[attr-defined]
         tile_width, tile_height = (int(tags.get(tag, 1)) for tag in TIFF_TILE)
         limits.check(width=tile_width, height=tile_height)
-        inverted = image.mode in DEEP_MODES and tags.get(TIFF_PHOTOMETRIC) == 0  # Pillow inverts up to 8 bits only
+        inverted = (
+            image.mode in DEEP_MODES and tags.get(TIFF_PHOTOMETRIC) == 0
+        )  # Pillow inverts up to 8 bits only
     if image.format == "JPEG":
         image.draft("L", image.size)  # libjpeg leaves the colours out
     image.load()
@@ -111,7 +126,12 @@ def _plain_jpeg(data: bytes, limits: Limits) -> Picture | None:
     if header is None:
         return None
     check_jpeg(header, data, limits)
-    plain = header.precision == 8 and header.channels in (1, 3) and not header.exif and data.endswith(END_OF_IMAGE)
+    plain = (
+        header.precision == 8
+        and header.channels in (1, 3)
+        and not header.exif
+        and data.endswith(END_OF_IMAGE)
+    )
     if not plain:
         return None
     pixels = imagecodecs.jpeg8_decode(data, outcolorspace="GRAYSCALE")
@@ -134,7 +154,11 @@ def _tiff_pages(data: bytes, limits: Limits) -> int:
     order = "<" if data[:2] == b"II" else ">"
     big = data[2:4] in (b"+\0", b"\0+")
     pointer, counter, entry = ("Q", "Q", "HHQ8x") if big else ("I", "H", "HHI4x")
-    offset_size, counter_size, entry_size = struct.calcsize(pointer), struct.calcsize(counter), 20 if big else 12
+    offset_size, counter_size, entry_size = (
+        struct.calcsize(pointer),
+        struct.calcsize(counter),
+        20 if big else 12,
+    )
     at = struct.unpack_from(order + pointer, data, 8 if big else 4)[0]
     pages, seen = 0, set()
     while at and at not in seen and at + counter_size <= len(data) and pages <= limits.max_frames:
@@ -142,12 +166,20 @@ def _tiff_pages(data: bytes, limits: Limits) -> int:
         (entries,) = struct.unpack_from(order + counter, data, at)
         start, end = at + counter_size, at + counter_size + entries * entry_size
         if entries > MAX_TIFF_ENTRIES:
-            raise DecodeError(f"This TIFF has a directory of {entries:,} entries; at most {MAX_TIFF_ENTRIES} are read.")
+            raise DecodeError(
+                f"This TIFF has a directory of {entries:,} entries; at most {MAX_TIFF_ENTRIES} are read."
+            )
         if end > len(data):
             break
         for _, kind, count in struct.iter_unpack(order + entry, data[start:end]):
             if kind not in TIFF_PLAIN_TYPES and count > MAX_TIFF_VALUES:
-                raise DecodeError(f"This TIFF has an entry of {count:,} values; at most {MAX_TIFF_VALUES:,} are read.")
+                raise DecodeError(
+                    f"This TIFF has an entry of {count:,} values; at most {MAX_TIFF_VALUES:,} are read."
+                )
         pages += 1
-        at = struct.unpack_from(order + pointer, data, end)[0] if end + offset_size <= len(data) else 0
+        at = (
+            struct.unpack_from(order + pointer, data, end)[0]
+            if end + offset_size <= len(data)
+            else 0
+        )
     return max(pages, 1)

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 DIGITS: Final = 6  # of probabilities and scores: float32 has no more
 FORMULA: Final = ("=", "+", "-", "@")  # a spreadsheet runs a cell that begins so
-CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")  # also turns text around
+CONTROL: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+)  # also turns text around
 
 
 class Answer(Protocol):
@@ -46,14 +48,18 @@ def as_record(answer: Answer, model_version: str) -> dict[str, Any]:
         "label": prediction.label if prediction else None,
         "confidence": _rounded(prediction.confidence) if prediction else None,
         "verdict": prediction.verdict if prediction else None,
-        "probabilities": {k: _rounded(p) for k, p in prediction.probabilities.items()} if prediction else None,
+        "probabilities": {k: _rounded(p) for k, p in prediction.probabilities.items()}
+        if prediction
+        else None,
         "ood_score": _rounded(prediction.ood_score) if prediction else None,
         "model_version": model_version,
         "error": answer.error or None,
     }
 
 
-def writer(form: Format, to: TextIO, *, labels: Sequence[str], model_version: str) -> Callable[[Answer], None]:
+def writer(
+    form: Format, to: TextIO, *, labels: Sequence[str], model_version: str
+) -> Callable[[Answer], None]:
     """A function that prints one answer; prints the header, if the format has one, right away."""
     if form is Format.JSONL:
         return lambda answer: _write_json(answer, to, model_version)
@@ -69,19 +75,35 @@ def _rounded(value: float) -> float | None:
 
 
 def _write_json(answer: Answer, to: TextIO, model_version: str) -> None:
-    to.write(json.dumps(as_record(answer, model_version), ensure_ascii=False, allow_nan=False) + "\n")
+    to.write(
+        json.dumps(as_record(answer, model_version), ensure_ascii=False, allow_nan=False) + "\n"
+    )
 
 
 def _csv_writer(to: TextIO, labels: Sequence[str], model_version: str) -> Callable[[Answer], None]:
     """As `as_record`, with a column p(label) for each class; a record is always one line."""
     out = csv.writer(to, lineterminator="\n")
-    fields = ("path", "status", "label", "confidence", "verdict", "ood_score", "model_version", "error")
+    fields = (
+        "path",
+        "status",
+        "label",
+        "confidence",
+        "verdict",
+        "ood_score",
+        "model_version",
+        "error",
+    )
     out.writerow([*fields, *(_cell(f"p({label})") for label in labels)])
 
     def write(answer: Answer) -> None:
         record = as_record(answer, model_version)
         probabilities = record["probabilities"] or {}
-        out.writerow([*(_cell(record[field]) for field in fields), *(_cell(probabilities.get(x)) for x in labels)])
+        out.writerow(
+            [
+                *(_cell(record[field]) for field in fields),
+                *(_cell(probabilities.get(x)) for x in labels),
+            ]
+        )
 
     return write
 
@@ -103,7 +125,9 @@ def printable(text: str) -> str:
 def _write_row(answer: Answer, to: TextIO) -> None:
     prediction = answer.prediction
     if prediction is None:
-        to.write(f"{'-':<14} {'-':>10}  {'error':<9}  {printable(answer.path)}: {printable(answer.error)}\n")
+        to.write(
+            f"{'-':<14} {'-':>10}  {'error':<9}  {printable(answer.path)}: {printable(answer.error)}\n"
+        )
         return
     label = f"({prediction.label})" if prediction.verdict == "unknown" else prediction.label
     to.write(

@@ -46,7 +46,11 @@ def reliabilities(events: Iterable[Event], states: Iterable[ImageState]) -> list
                 judged[who] += 1
                 right[who] += label == state.label
     for event in events:
-        if isinstance(event, Review) and event.action == "trial" and event.why in ("right", "wrong"):
+        if (
+            isinstance(event, Review)
+            and event.action == "trial"
+            and event.why in ("right", "wrong")
+        ):
             judged[event.who] += 1
             right[event.who] += event.why == "right"
     people = [
@@ -58,7 +62,11 @@ def reliabilities(events: Iterable[Event], states: Iterable[ImageState]) -> list
 
 def distrusted(people: Iterable[Reliability], least: float) -> Mapping[str, Reliability]:
     """Who was judged often enough and may be right less often than `least`, by name."""
-    return {person.who: person for person in people if person.judged >= LEAST_JUDGED and person.at_least < least}
+    return {
+        person.who: person
+        for person in people
+        if person.judged >= LEAST_JUDGED and person.at_least < least
+    }
 
 
 def _lower(right: int, judged: int) -> float:

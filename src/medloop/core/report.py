@@ -32,7 +32,9 @@ class GateReport:
     base_id: str
     at: str  # ISO 8601, UTC
     decision: Decision
-    scores: Mapping[str, Mapping[str, Any]]  # by role: challenger, champion, reference; {} where it does not load
+    scores: Mapping[
+        str, Mapping[str, Any]
+    ]  # by role: challenger, champion, reference; {} where it does not load
 
     @property
     def passed(self) -> bool:
@@ -50,9 +52,14 @@ class GateReport:
         if not self.passed:
             return f"the gate said no: {'; '.join(self.reasons)}"
         new, old = (self.scores[role]["accuracy"] for role in ("challenger", "champion"))
-        corrections = [check.reason for check in self.decision.checks if check.name == "held-out corrections"]
+        corrections = [
+            check.reason for check in self.decision.checks if check.name == "held-out corrections"
+        ]
         return "; ".join(
-            [f"the gate said yes: base test {100 * new:.2f} % right, before {100 * old:.2f} %", *corrections]
+            [
+                f"the gate said yes: base test {100 * new:.2f} % right, before {100 * old:.2f} %",
+                *corrections,
+            ]
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -63,7 +70,9 @@ class GateReport:
 
     def to_json(self) -> bytes:
         """Readable JSON with sorted keys."""
-        return json.dumps(self.to_dict(), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode()
+        return json.dumps(
+            self.to_dict(), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False
+        ).encode()
 
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
@@ -76,7 +85,12 @@ class GateReport:
             body = json.loads(raw)
             checks = tuple(_check(item) for item in body["decision"]["checks"])
             known = {name: body[name] for name in cls.__dataclass_fields__}
-            return cls(**{**known, "decision": Decision(passed=bool(body["decision"]["passed"]), checks=checks)})
+            return cls(
+                **{
+                    **known,
+                    "decision": Decision(passed=bool(body["decision"]["passed"]), checks=checks),
+                }
+            )
         except (ValueError, TypeError, KeyError) as error:
             raise StoreError(f"not a gate report: {type(error).__name__} {error}") from error
 
@@ -97,7 +111,9 @@ def _finite(value: Any) -> Any:
 
 def flat_metrics(role: str, scores: Mapping[str, Any]) -> dict[str, float]:
     """Scores as MLflow's metrics, such as `challenger/accuracy` and `challenger/recall/Hand`."""
-    plain = {f"{role}/{name}": value for name, value in scores.items() if isinstance(value, int | float)}
+    plain = {
+        f"{role}/{name}": value for name, value in scores.items() if isinstance(value, int | float)
+    }
     for entry in scores["classes"]:
         for name in ("recall", "precision", "f1"):
             plain[f"{role}/{name}/{metric_name(entry['label'])}"] = entry[name]
@@ -106,9 +122,16 @@ def flat_metrics(role: str, scores: Mapping[str, Any]) -> dict[str, float]:
 
 def metric_name(label: str) -> str:
     """A label as MLflow takes it in a metric's name."""
-    return "".join(letter if letter.isascii() and (letter.isalnum() or letter in "_-. ") else "_" for letter in label)
+    return "".join(
+        letter if letter.isascii() and (letter.isalnum() or letter in "_-. ") else "_"
+        for letter in label
+    )
 
 
 def _check(item: Mapping[str, Any]) -> Check:
-    numbers = {name: math.nan if value is None else float(value) for name, value in item["numbers"].items()}
-    return Check(name=item["name"], passed=bool(item["passed"]), reason=item["reason"], numbers=numbers)
+    numbers = {
+        name: math.nan if value is None else float(value) for name, value in item["numbers"].items()
+    }
+    return Check(
+        name=item["name"], passed=bool(item["passed"]), reason=item["reason"], numbers=numbers
+    )

@@ -57,7 +57,11 @@ def look_alikes(
 
 
 def neighbour_disagreement(
-    embeddings: np.ndarray, labels: Sequence[Label], *, index: np.ndarray, index_labels: Sequence[Label]
+    embeddings: np.ndarray,
+    labels: Sequence[Label],
+    *,
+    index: np.ndarray,
+    index_labels: Sequence[Label],
 ) -> list[str]:
     """For each image, a reason if most of the corrections nearest to it agree on another label; "" if not.
 
@@ -74,9 +78,15 @@ def neighbour_disagreement(
         for row, similarities in enumerate(embeddings[start : start + ROWS] @ index.T, start=start):
             nearest = np.argpartition(-similarities, NEIGHBOURS - 1)[:NEIGHBOURS]
             others = [index_labels[column] for column in nearest if similarities[column] >= SIMILAR]
-            most = max(set(others), key=lambda label: (others.count(label), named(label)), default=labels[row])
+            most = max(
+                set(others),
+                key=lambda label: (others.count(label), named(label)),
+                default=labels[row],
+            )
             if labels[row] not in others and others.count(most) >= MAJORITY:
-                reasons[row] = f"{others.count(most)} of the {NEIGHBOURS} most similar corrections say {named(most)}"
+                reasons[row] = (
+                    f"{others.count(most)} of the {NEIGHBOURS} most similar corrections say {named(most)}"
+                )
     return reasons
 
 
@@ -111,12 +121,16 @@ def contradicted(
     if len(index) <= WITNESSES:
         return [""] * len(embeddings)
     chances = [dict(zip(classes, row, strict=True)) for row in probabilities]
-    excluded = [row for row, label in enumerate(labels) if chances[row].get(label or "", 1.0) < IMPROBABLE]
+    excluded = [
+        row for row, label in enumerate(labels) if chances[row].get(label or "", 1.0) < IMPROBABLE
+    ]
     copies = _copies(pictures, people, index_labels)
     reasons = [""] * len(embeddings)
     for row, similarities in zip(excluded, _similarities(embeddings[excluded], index), strict=True):
         witnesses = _nearest_but(partial(copies, row), similarities)
-        reasons[row] = _against(labels[row], chances[row], [index_labels[column] for column in witnesses])
+        reasons[row] = _against(
+            labels[row], chances[row], [index_labels[column] for column in witnesses]
+        )
     return reasons
 
 
@@ -129,13 +143,17 @@ def _copies(
     """
     inner = shapes(within(pictures))
     padded = [*people, *[None] * (len(labels) - len(people))]
-    said = _numbered([(who, label) if who else None for who, label in zip(padded, labels, strict=True)])
+    said = _numbered(
+        [(who, label) if who else None for who, label in zip(padded, labels, strict=True)]
+    )
 
     def copies(row: int, columns: np.ndarray) -> np.ndarray:
         found = np.asarray(columns == row)
         same = said[columns] == said[row]
         if (same & ~found).any():
-            found[same] |= (shifted_shapes(pictures[row]) @ inner[columns[same]].T).max(axis=0) >= TWIN
+            found[same] |= (shifted_shapes(pictures[row]) @ inner[columns[same]].T).max(
+                axis=0
+            ) >= TWIN
         return found
 
     return copies
@@ -145,7 +163,10 @@ def _numbered(keys: Sequence[Hashable | None]) -> np.ndarray:
     """A number for each key, the same for the same one; None is like no other, not like None either: int [N]."""
     numbers: dict[Hashable, int] = {}
     return np.array(
-        [-1 - place if key is None else numbers.setdefault(key, len(numbers)) for place, key in enumerate(keys)]
+        [
+            -1 - place if key is None else numbers.setdefault(key, len(numbers))
+            for place, key in enumerate(keys)
+        ]
     )
 
 
@@ -155,7 +176,9 @@ def _similarities(embeddings: np.ndarray, index: np.ndarray) -> Iterator[np.ndar
         yield from embeddings[start : start + ROWS] @ index.T
 
 
-def _nearest_but(copies: Callable[[np.ndarray], np.ndarray], similarities: np.ndarray) -> np.ndarray:
+def _nearest_but(
+    copies: Callable[[np.ndarray], np.ndarray], similarities: np.ndarray
+) -> np.ndarray:
     """The columns of the greatest similarities but for copies, of equal ones the first: int [WITNESSES at most].
 
     Asks about near columns alone, and about more of them as long as too few are left.
@@ -204,7 +227,9 @@ def outvoted(
         return [""] * len(labels)
     origins = _numbered([who or None for who in index_people])
     reasons = []
-    for own, label, similarities in zip(origins, labels, _similarities(embeddings, index), strict=False):
+    for own, label, similarities in zip(
+        origins, labels, _similarities(embeddings, index), strict=False
+    ):
         similarities[origins == own] = -2
         nearest = np.argpartition(-similarities, WITNESSES - 1)[:WITNESSES]
         votes = [index_labels[c] for c in nearest if index_people[c] != "" and origins[c] != own]
@@ -214,9 +239,15 @@ def outvoted(
 
 def _agreed_otherwise(label: Label, votes: Sequence[Label]) -> str:
     others = [vote for vote in votes if vote != label]
-    if len(votes) < VOTERS or len(set(others)) != 1 or len(others) <= 2 * (len(votes) - len(others)):
+    if (
+        len(votes) < VOTERS
+        or len(set(others)) != 1
+        or len(others) <= 2 * (len(votes) - len(others))
+    ):
         return ""
-    return f"other people say {named(others[0])} of {len(others)} of the pictures most like this one"
+    return (
+        f"other people say {named(others[0])} of {len(others)} of the pictures most like this one"
+    )
 
 
 def careless(people: Sequence[str | None], contradicted: Sequence[bool]) -> set[str]:
@@ -230,7 +261,9 @@ def careless(people: Sequence[str | None], contradicted: Sequence[bool]) -> set[
         contradicted: Whether something speaks against it, N.
     """
     given = Counter(who for who in people if who is not None)
-    against = Counter(who for who, bad in zip(people, contradicted, strict=True) if who is not None and bad)
+    against = Counter(
+        who for who, bad in zip(people, contradicted, strict=True) if who is not None and bad
+    )
     found = set()
     for who, n in given.items():
         bad, rest, rest_bad = against[who], given.total() - n, against.total() - against[who]

@@ -39,7 +39,9 @@ class Neighbour:
     dataset_id: str
 
 
-def build_reference(predictor: Predictor, dataset: Dataset, *, per_class: int = PER_CLASS) -> Reference:
+def build_reference(
+    predictor: Predictor, dataset: Dataset, *, per_class: int = PER_CLASS
+) -> Reference:
     """Embed an even choice of every class, without blanks and doubles."""
     usable = np.flatnonzero(scored(dataset.images))
     chosen: list[int] = []
@@ -57,7 +59,9 @@ def build_reference(predictor: Predictor, dataset: Dataset, *, per_class: int = 
     )
 
 
-def neighbours(reference: Reference, small: np.ndarray, embedding: np.ndarray, *, k: int = 5) -> list[Neighbour]:
+def neighbours(
+    reference: Reference, small: np.ndarray, embedding: np.ndarray, *, k: int = 5
+) -> list[Neighbour]:
     """The `k` pictures most like `small` [64, 64] by its `embedding` [D], the most alike first, itself left out.
 
     Itself would be no news, and in the review queue it would give a honeypot's answer away.

@@ -39,7 +39,9 @@ class Record:
         """The event; None if it is not a whole one, which must not stop all others for ever."""
         try:
             event: Correction | Review = (
-                Correction.from_json(self.raw) if self.folder == "corrections" else Review.from_json(self.raw)
+                Correction.from_json(self.raw)
+                if self.folder == "corrections"
+                else Review.from_json(self.raw)
             )
         except StoreError:
             return None
@@ -94,7 +96,11 @@ class Manifest:
     @property
     def until(self) -> str | None:
         """Time of the last event, ISO 8601; None without events."""
-        return event_time(self.chunks[-1].last).isoformat(timespec="milliseconds") if self.chunks else None
+        return (
+            event_time(self.chunks[-1].last).isoformat(timespec="milliseconds")
+            if self.chunks
+            else None
+        )
 
     def to_json(self) -> bytes:
         """Deterministic, for people too."""
@@ -119,7 +125,9 @@ class Manifest:
 
 def _named_fields(policy: Policy) -> dict[str, Any]:
     """A policy, without the field that came later where it is off: so ids from before still follow from the content."""
-    return {name: value for name, value in asdict(policy).items() if name != "share_allowance" or value}
+    return {
+        name: value for name, value in asdict(policy).items() if name != "share_allowance" or value
+    }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,10 +197,14 @@ def corrected_images(records: Iterable[Record]) -> tuple[str, ...]:
     return tuple(sorted({event.image_sha256 for event in events if event is not None}))
 
 
-def events_about(records: Iterable[Record], image_sha256s: Collection[str]) -> list[Correction | Review]:
+def events_about(
+    records: Iterable[Record], image_sha256s: Collection[str]
+) -> list[Correction | Review]:
     """The events about these images; only records that name one of them are parsed."""
     wanted = {sha256.encode() for sha256 in image_sha256s}
-    parsed = (record.parse() for record in records if not wanted.isdisjoint(NAMED.findall(record.raw)))
+    parsed = (
+        record.parse() for record in records if not wanted.isdisjoint(NAMED.findall(record.raw))
+    )
     return [event for event in parsed if event is not None and event.image_sha256 in image_sha256s]
 
 

@@ -9,7 +9,9 @@ from typing import Final
 import numpy as np
 
 SHARES: Final = (0.1, 0.1)  # of a class's images: test, validation; the rest is for training
-LARGEST: Final = 0.75  # of a part's target: no larger group goes there, so that two or more make it up
+LARGEST: Final = (
+    0.75  # of a part's target: no larger group goes there, so that two or more make it up
+)
 TRAIN, VALIDATION, TEST = 0, 1, 2
 
 
@@ -37,14 +39,19 @@ def split(targets: np.ndarray, groups: np.ndarray, *, seed: int = 0) -> Split:
         size_of = {int(group): int(size) for group, size in zip(ids, sizes, strict=True)}
         _place(size_of, parts, seed)
     part_of = np.array([parts[int(group)] for group in groups], dtype=np.int64)
-    train, validation, test = (np.flatnonzero(part_of == part) for part in (TRAIN, VALIDATION, TEST))
+    train, validation, test = (
+        np.flatnonzero(part_of == part) for part in (TRAIN, VALIDATION, TEST)
+    )
     return Split(train=train, validation=validation, test=test)
 
 
 def _place(sizes: dict[int, int], parts: dict[int, int], seed: int) -> None:
     """Add each group of one class to `parts`; `sizes` are its images by group."""
     free = sorted(sizes.keys() - parts.keys(), key=lambda group: _rank(group, seed))
-    for part, share, reserve in ((TEST, SHARES[0], 2), (VALIDATION, SHARES[1], 1)):  # reserve: groups for the rest
+    for part, share, reserve in (
+        (TEST, SHARES[0], 2),
+        (VALIDATION, SHARES[1], 1),
+    ):  # reserve: groups for the rest
         target = share * sum(sizes.values())
         placed = sum(size for group, size in sizes.items() if parts.get(group) == part)
         for group in list(free):

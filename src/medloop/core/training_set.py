@@ -18,12 +18,21 @@ from medloop.core.datasets import Dataset, scored
 from medloop.core.holdout import copies, twins
 from medloop.core.splits import Split, split
 
-DATA_RULES: Final = "2"  # changes when what is left out of a training does: another rule, another training
-LEAST_OF_NEW_CLASS: Final = 10  # accepted corrections before a label that no model knows becomes a class
+DATA_RULES: Final = (
+    "2"  # changes when what is left out of a training does: another rule, another training
+)
+LEAST_OF_NEW_CLASS: Final = (
+    10  # accepted corrections before a label that no model knows becomes a class
+)
 NONE_OF_THESE: Final = -1
 
 Use = Literal[
-    "trained", "held out", "twin of a held-out one", "in an acceptance set", "in the base test", "class too new"
+    "trained",
+    "held out",
+    "twin of a held-out one",
+    "in an acceptance set",
+    "in the base test",
+    "class too new",
 ]
 
 
@@ -64,8 +73,14 @@ class TrainingSet:
     def correction_targets(self) -> np.ndarray:
         """Targets of the corrections that are trained on; -1 for none of these."""
         index = {label: i for i, label in enumerate(self.labels)}
-        chosen = (label for label, use in zip(self.corrections.labels, self.uses, strict=True) if use == "trained")
-        return np.array([NONE_OF_THESE if label is None else index[label] for label in chosen], dtype=np.int64)
+        chosen = (
+            label
+            for label, use in zip(self.corrections.labels, self.uses, strict=True)
+            if use == "trained"
+        )
+        return np.array(
+            [NONE_OF_THESE if label is None else index[label] for label in chosen], dtype=np.int64
+        )
 
     def scored_test(self) -> np.ndarray:
         """Indices of the base test images that count: not blank, each content once."""
@@ -80,7 +95,11 @@ class TrainingSet:
 
 
 def assemble(
-    base: Dataset, corrections: Corrections, *, champion_labels: Sequence[str], acceptance: np.ndarray | None = None
+    base: Dataset,
+    corrections: Corrections,
+    *,
+    champion_labels: Sequence[str],
+    acceptance: np.ndarray | None = None,
 ) -> TrainingSet:
     """Put base data and corrections together under the champion's order of labels, new ones behind.
 
@@ -91,20 +110,33 @@ def assemble(
     renumbered = np.array([labels.index(label) for label in base.labels], dtype=np.int64)
     parts = _without(split(base.targets, base.groups), base.images, acceptance)
     in_test = copies(corrections.images, base.images[parts.test])
-    uses = tuple(_use(corrections, i, labels, in_test=bool(in_test[i])) for i in range(len(corrections.images)))
+    uses = tuple(
+        _use(corrections, i, labels, in_test=bool(in_test[i]))
+        for i in range(len(corrections.images))
+    )
     return TrainingSet(
-        labels=labels, base=base, base_targets=renumbered[base.targets], split=parts, corrections=corrections, uses=uses
+        labels=labels,
+        base=base,
+        base_targets=renumbered[base.targets],
+        split=parts,
+        corrections=corrections,
+        uses=uses,
     )
 
 
-def label_order(champion: Sequence[str], base: Sequence[str], given: Sequence[str | None] = ()) -> tuple[str, ...]:
+def label_order(
+    champion: Sequence[str], base: Sequence[str], given: Sequence[str | None] = ()
+) -> tuple[str, ...]:
     """The champion's labels as they are, then the base data's, then those that corrections brought often enough.
 
     A label keeps its place for ever, whichever classes this week's data happens to have.
     """
     known = [*champion, *(label for label in base if label not in champion)]
     counts = Counter(label for label in given if label is not None and label not in known)
-    return (*known, *sorted(label for label, count in counts.items() if count >= LEAST_OF_NEW_CLASS))
+    return (
+        *known,
+        *sorted(label for label, count in counts.items() if count >= LEAST_OF_NEW_CLASS),
+    )
 
 
 def _use(corrections: Corrections, i: int, labels: Sequence[str], *, in_test: bool) -> Use:
@@ -125,11 +157,15 @@ def _use(corrections: Corrections, i: int, labels: Sequence[str], *, in_test: bo
 def _without(parts: Split, images: np.ndarray, kept_out: np.ndarray | None) -> Split:
     if kept_out is None or len(kept_out) == 0:
         return parts
-    train, validation = (part[~copies(images[part], kept_out)] for part in (parts.train, parts.validation))
+    train, validation = (
+        part[~copies(images[part], kept_out)] for part in (parts.train, parts.validation)
+    )
     return replace(parts, train=train, validation=validation)
 
 
-def data_key(*, snapshot_id: str, base_id: str, kept_out: Sequence[str], config: Mapping[str, Any]) -> str:
+def data_key(
+    *, snapshot_id: str, base_id: str, kept_out: Sequence[str], config: Mapping[str, Any]
+) -> str:
     """Hash of what is learned from, by which rules, and how. The device is left out: nobody asks for one."""
     asked = {name: value for name, value in config.items() if name != "device"}
     return _key(DATA_RULES, snapshot_id, base_id, sorted(kept_out), asked)

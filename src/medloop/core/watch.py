@@ -62,12 +62,17 @@ def judge(new: Seen, old: Seen) -> Judgement:
         ("called unknown", new.unknown, new.predictions, old.unknown, old.predictions),
     )
     found = [_compare(*pair) for pair in pairs]
-    return Judgement(alarm=any(alarm for alarm, _ in found), reasons=tuple(reason for _, reason in found))
+    return Judgement(
+        alarm=any(alarm for alarm, _ in found), reasons=tuple(reason for _, reason in found)
+    )
 
 
 def _compare(what: str, new: int, new_n: int, old: int, old_n: int) -> tuple[bool, str]:
     if new_n == 0 or old_n == 0:
-        return False, f"{what}: nothing to compare yet ({new_n} images since the promotion, {old_n} before)"
+        return (
+            False,
+            f"{what}: nothing to compare yet ({new_n} images since the promotion, {old_n} before)",
+        )
     rate, before = new / new_n, old / old_n
     p = float(fisher_exact([[new, new_n - new], [old, old_n - old]], alternative="greater").pvalue)
     alarm = p < LEVEL and rate - before >= LEAST_RISE and rate >= LEAST_RATIO * before

@@ -56,7 +56,9 @@ def mlflow_overrides(connection: Connection) -> dict[str, Any]:
         SettingsError: It has no host.
     """
     if not connection.host:
-        raise SettingsError(f"The Airflow connection {MLFLOW_CONNECTION} has no host: give MLflow's address there.")
+        raise SettingsError(
+            f"The Airflow connection {MLFLOW_CONNECTION} has no host: give MLflow's address there."
+        )
     address = connection.host.rstrip("/")
     if "://" not in address:
         address = f"{connection.schema or 'http'}://{address}"
@@ -109,7 +111,9 @@ def _variable() -> dict[str, Any]:
     """The Variable `medloop`: a JSON object of setting names; {} where there is none."""
     said = f"The Airflow Variable {VARIABLE} must be a JSON object of setting names and values"
     try:
-        values = json.loads(Variable.get(VARIABLE, default="{}"))  # Airflow's own parsing ignores broken JSON
+        values = json.loads(
+            Variable.get(VARIABLE, default="{}")
+        )  # Airflow's own parsing ignores broken JSON
     except ValueError as error:
         raise SettingsError(f"{said}: {error}") from None
     if not isinstance(values, dict):

@@ -124,7 +124,9 @@ def medloop_weekly_retrain() -> None:
         from medloop.dags.connections import connect_loop
         from medloop.jobs.promote import promote as job
 
-        outcome = job(connect_loop(), version=version, by=f"airflow {get_current_context()['run_id']}")
+        outcome = job(
+            connect_loop(), version=version, by=f"airflow {get_current_context()['run_id']}"
+        )
         if not outcome.promoted:
             _push("reason", reason := "; ".join(outcome.reasons))
             raise AirflowSkipException(reason)

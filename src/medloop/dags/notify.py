@@ -46,22 +46,37 @@ def describe(context: Context, *, model: str) -> Notice | None:
         worse, champion = rolled_back
         why = ti.xcom_pull(task_ids=ti.task_id, key="reason")
         text = f"medloop: version {champion} of {model} is the champion again, version {worse} was worse: {why}"
-        return Notice("rolled back", text, details | {"model": model, "version": champion, "replaced": worse})
+        return Notice(
+            "rolled back", text, details | {"model": model, "version": champion, "replaced": worse}
+        )
     replaced = ti.xcom_pull(task_ids=ti.task_id, key="replaced")
     if replaced is None:
         return None
     version = str(ti.xcom_pull(task_ids=ti.task_id))
-    text = f"medloop: version {version} of {model} is the champion now, in place of version {replaced}"
-    return Notice("promoted", text, details | {"model": model, "version": version, "replaced": str(replaced)})
+    text = (
+        f"medloop: version {version} of {model} is the champion now, in place of version {replaced}"
+    )
+    return Notice(
+        "promoted", text, details | {"model": model, "version": version, "replaced": str(replaced)}
+    )
 
 
 def send_email(address: str, notice: Notice) -> None:
     """Send a notice over Airflow's connection `smtp_default`, which also holds the sender's address."""
-    from airflow.providers.smtp.hooks.smtp import SmtpHook  # a webhook alone does without this provider
+    from airflow.providers.smtp.hooks.smtp import (
+        SmtpHook,
+    )  # a webhook alone does without this provider
 
-    subject = " ".join(notice.text.split())[:200]  # an error's line break would end the header, and begin another
-    rows = "".join(f"<li>{html.escape(key)}: {html.escape(value)}</li>" for key, value in notice.details.items())
+    subject = " ".join(notice.text.split())[
+        :200
+    ]  # an error's line break would end the header, and begin another
+    rows = "".join(
+        f"<li>{html.escape(key)}: {html.escape(value)}</li>"
+        for key, value in notice.details.items()
+    )
     with SmtpHook() as smtp:
         smtp.send_email_smtp(
-            to=address, subject=subject, html_content=f"<p>{html.escape(notice.text)}</p><ul>{rows}</ul>"
+            to=address,
+            subject=subject,
+            html_content=f"<p>{html.escape(notice.text)}</p><ul>{rows}</ul>",
         )

@@ -37,7 +37,9 @@ class AcceptanceResult:
     set_id: str | None
     images: int
     floor: float
-    learned: int = 0  # images that a version was trained on, or on near copies: left out, or kept as was asked
+    learned: int = (
+        0  # images that a version was trained on, or on near copies: left out, or kept as was asked
+    )
     unchecked: tuple[str, ...] = ()  # what the images could not be compared with, in words
 
 
@@ -72,10 +74,19 @@ def add(
         StoreError: The name can't be used.
     """
     if not 0 < floor <= 1:
-        raise DatasetError(f"the floor is the least share of right answers, above 0 and at most 1, not {floor:g}")
+        raise DatasetError(
+            f"the floor is the least share of right answers, above 0 and at most 1, not {floor:g}"
+        )
     report = progress or silent
-    brought = _read(path, _labels(loop), new_classes, lambda share, phrase: report(0.8 * share, phrase))
-    found = learned(loop, brought.images, brought.image_sha256, lambda share, phrase: report(0.8 + 0.2 * share, phrase))
+    brought = _read(
+        path, _labels(loop), new_classes, lambda share, phrase: report(0.8 * share, phrase)
+    )
+    found = learned(
+        loop,
+        brought.images,
+        brought.image_sha256,
+        lambda share, phrase: report(0.8 + 0.2 * share, phrase),
+    )
     kept = np.full(len(found.seen), keep_learned) | ~found.seen
     if not kept.any():
         raise DatasetError(
@@ -85,11 +96,22 @@ def add(
     content = _content(name, floor, brought.images[kept], brought.classes[kept])
     identifier, at = loop.new_event()
     declaration = Declaration(
-        id=identifier, at=at, name=name, set_id=content.set_id, floor=floor, images=len(content.images), by=by
+        id=identifier,
+        at=at,
+        name=name,
+        set_id=content.set_id,
+        floor=floor,
+        images=len(content.images),
+        by=by,
     )
     loop.acceptance_sets.declare(declaration, content)
     return AcceptanceResult(
-        name, content.set_id, len(content.images), floor, int(found.seen.sum()), unchecked=found.unchecked
+        name,
+        content.set_id,
+        len(content.images),
+        floor,
+        int(found.seen.sum()),
+        unchecked=found.unchecked,
     )
 
 
@@ -101,10 +123,14 @@ def withdraw(loop: Loop, *, name: str, by: str) -> AcceptanceResult:
     """
     known = {item.name: item for item in loop.acceptance_sets.declarations()}
     if name not in known:
-        raise NotFoundError(f"there is no acceptance set {name!r}: `medloop acceptance list` shows them")
+        raise NotFoundError(
+            f"there is no acceptance set {name!r}: `medloop acceptance list` shows them"
+        )
     identifier, at = loop.new_event()
     old = known[name]
-    declaration = Declaration(id=identifier, at=at, name=name, set_id=None, floor=old.floor, images=0, by=by)
+    declaration = Declaration(
+        id=identifier, at=at, name=name, set_id=None, floor=old.floor, images=0, by=by
+    )
     loop.acceptance_sets.declare(declaration, None)
     return AcceptanceResult(name, None, 0, old.floor)
 
@@ -117,7 +143,9 @@ def _labels(loop: Loop) -> Sequence[str]:
     return labels_of(loop.registry.get(champion))
 
 
-def _read(path: Path, labels: Sequence[str], new_classes: Collection[str], report: Progress) -> _Images:
+def _read(
+    path: Path, labels: Sequence[str], new_classes: Collection[str], report: Progress
+) -> _Images:
     images, classes, hashes = [], [], []
     with open_files(path) as files:
         name_of = image_paths(files.paths)
@@ -129,19 +157,27 @@ def _read(path: Path, labels: Sequence[str], new_classes: Collection[str], repor
                 decoded = decode(files.read(inside))
                 images.append(preprocess(decoded.pixels))
             except (DecodeError, DatasetError, OSError) as error:
-                raise DatasetError(f"{name_of[inside]} in {path.name!r} can't be read: {error}") from error
+                raise DatasetError(
+                    f"{name_of[inside]} in {path.name!r} can't be read: {error}"
+                ) from error
             label = class_of(name_of[inside])
             classes.append(NONE_OF_THESE if label.lower() == NONE_FOLDER else label)
             hashes.append(decoded.sha256)
     if not images:
-        raise DatasetError(f"{path.name!r} holds no images in class folders, such as Hand/000001.jpeg")
+        raise DatasetError(
+            f"{path.name!r} holds no images in class folders, such as Hand/000001.jpeg"
+        )
     return _Images(np.stack(images), np.array(classes), tuple(hashes))
 
 
-def _check_folders(path: Path, folders: Collection[str], labels: Sequence[str], new_classes: Collection[str]) -> None:
+def _check_folders(
+    path: Path, folders: Collection[str], labels: Sequence[str], new_classes: Collection[str]
+) -> None:
     """A misspelt class would be wrong for every model, and so never worse than before."""
     wrong = sorted(
-        folder for folder in folders if folder.lower() != NONE_FOLDER and folder not in (*labels, *new_classes)
+        folder
+        for folder in folders
+        if folder.lower() != NONE_FOLDER and folder not in (*labels, *new_classes)
     )
     if not wrong:
         return
@@ -157,11 +193,20 @@ def _check_folders(path: Path, folders: Collection[str], labels: Sequence[str], 
 def _with_closest(folder: str, labels: Sequence[str]) -> str:
     by_small = {label.lower(): label for label in (NONE_FOLDER, *labels)}
     closest = get_close_matches(folder.lower(), by_small, n=1)
-    return f"{folder[:80]!r} (did you mean {by_small[closest[0]]!r}?)" if closest else f"{folder[:80]!r}"
+    return (
+        f"{folder[:80]!r} (did you mean {by_small[closest[0]]!r}?)"
+        if closest
+        else f"{folder[:80]!r}"
+    )
 
 
 def _content(name: str, floor: float, images: np.ndarray, classes: np.ndarray) -> AcceptanceSet:
     digest = hashlib.sha256(images.tobytes() + "\0".join(classes).encode()).hexdigest()[:16]
     return AcceptanceSet(
-        name=name, set_id=digest, floor=floor, images=images, classes=classes, groups=np.arange(len(classes))
+        name=name,
+        set_id=digest,
+        floor=floor,
+        images=images,
+        classes=classes,
+        groups=np.arange(len(classes)),
     )

@@ -71,7 +71,11 @@ def _uses(loop: Loop, version: ModelVersion) -> list[tuple[str, str | None]]:
 
 
 def _rows(
-    loop: Loop, version: ModelVersion, *, only: Mapping[str, str | None] | None = None, through: str = ""
+    loop: Loop,
+    version: ModelVersion,
+    *,
+    only: Mapping[str, str | None] | None = None,
+    through: str = "",
 ) -> Iterator[AuditRow]:
     """What one training knew; `only` names those of the trained that are asked for."""
     states: dict[str, ImageState] = {}

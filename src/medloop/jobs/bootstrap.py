@@ -73,7 +73,9 @@ def _make_reference(loop: Loop, held: Held, version: str) -> None:
     )  # fmt: skip
 
 
-def _note_accuracy(loop: Loop, training_set: TrainingSet, version: str, predictor: Predictor) -> None:
+def _note_accuracy(
+    loop: Loop, training_set: TrainingSet, version: str, predictor: Predictor
+) -> None:
     """Say how good the first champion is, where `medloop models` looks; nobody waits for it any more."""
     from medloop.core.evaluation import answer
 

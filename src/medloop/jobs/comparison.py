@@ -13,12 +13,24 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from medloop.stores.acceptance_sets import AcceptanceSet, Declaration
 
-GATE_RULES: Final = "6"  # changes when the gate's rules do, so that old reports don't count as new ones
+GATE_RULES: Final = (
+    "6"  # changes when the gate's rules do, so that old reports don't count as new ones
+)
 
 
 def comparison_key(
-    version: str, *, champion: str, reference: str | None, sets: Sequence[AcceptanceSet | Declaration]
+    version: str,
+    *,
+    champion: str,
+    reference: str | None,
+    sets: Sequence[AcceptanceSet | Declaration],
 ) -> str:
     """Of a version with these under the gate's rules of today; `sets` in the order of their names."""
-    parts = [GATE_RULES, version, champion, reference, [(item.name, item.set_id, item.floor) for item in sets]]
+    parts = [
+        GATE_RULES,
+        version,
+        champion,
+        reference,
+        [(item.name, item.set_id, item.floor) for item in sets],
+    ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

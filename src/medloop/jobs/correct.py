@@ -70,7 +70,9 @@ def withdraw(loop: Loop, *, image_sha256: str, who: str, why: str = "") -> Recei
     person = loop.identify(who)
     last = loop.outbox.last_said(person, image_sha256)
     if last is None:
-        raise ReviewError("You have said nothing about this picture on this machine: there is nothing to take back.")
+        raise ReviewError(
+            "You have said nothing about this picture on this machine: there is nothing to take back."
+        )
     # What waits for the store is in no snapshot: it can be taken back while the store is away.
     if isinstance(last.event, Correction) and last.state == "stored":
         _refuse_if_in_snapshot(loop, last.event)
@@ -93,8 +95,16 @@ def _refuse_if_in_snapshot(loop: Loop, correction: Correction) -> None:
     latest = loop.snapshots.latest()
     if latest is None:
         return
-    chunks = [latest.chunks[index] for index in touched(latest.chunks, [correction.id])] if latest.chunks else []
-    if any(record.id == correction.id for records in loop.snapshots.events(chunks) for record in records):
+    chunks = (
+        [latest.chunks[index] for index in touched(latest.chunks, [correction.id])]
+        if latest.chunks
+        else []
+    )
+    if any(
+        record.id == correction.id
+        for records in loop.snapshots.events(chunks)
+        for record in records
+    ):
         raise ReviewError(
             f"This answer is in snapshot {latest.snapshot_id[:8]} and cannot be taken back any more. "
             "Classify the picture again and give the right answer: your newest one counts."

@@ -25,7 +25,9 @@ from medloop.stores.registry import CHAMPION, Registry
 
 PROBE_FOLDER = "doctor/"
 LEAST_FREE_BYTES = 2 << 30
-MOST_SKEW_S = 60  # S3 refuses requests that are 15 minutes off; ids of events carry the time, so be stricter
+MOST_SKEW_S = (
+    60  # S3 refuses requests that are 15 minutes off; ids of events carry the time, so be stricter
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +45,35 @@ def examine(load: Callable[[], Settings]) -> Iterator[Check]:
     try:
         settings = load()
     except MedloopError as error:
-        yield Check("settings", "failed", str(error), "correct it in the environment, in .env or in config.py")
+        yield Check(
+            "settings",
+            "failed",
+            str(error),
+            "correct it in the environment, in .env or in config.py",
+        )
         return
     yield Check("settings", "ok", f"read; the state folder is {settings.home.absolute()}")
     checks: tuple[tuple[str, str, Callable[[Settings], Check]], ...] = (
-        ("S3", "check AWS_ENDPOINT_URL_S3, the AWS keys and MEDLOOP_S3_BUCKET, or start one: `medloop up`", _s3),
-        ("MLflow", "check MLFLOW_TRACKING_URI, _USERNAME and _PASSWORD, or start one: `medloop up`", _mlflow),
-        ("Airflow", "check MEDLOOP_AIRFLOW_URL, _USERNAME and _PASSWORD, or start one: `medloop up`", _airflow),
-        ("model", "`medloop models` lists the versions, `medloop rollback` returns to an earlier one", _model),
+        (
+            "S3",
+            "check AWS_ENDPOINT_URL_S3, the AWS keys and MEDLOOP_S3_BUCKET, or start one: `medloop up`",
+            _s3,
+        ),
+        (
+            "MLflow",
+            "check MLFLOW_TRACKING_URI, _USERNAME and _PASSWORD, or start one: `medloop up`",
+            _mlflow,
+        ),
+        (
+            "Airflow",
+            "check MEDLOOP_AIRFLOW_URL, _USERNAME and _PASSWORD, or start one: `medloop up`",
+            _airflow,
+        ),
+        (
+            "model",
+            "`medloop models` lists the versions, `medloop rollback` returns to an earlier one",
+            _model,
+        ),
         ("disk", "free space, or set MEDLOOP_HOME to a folder on another disk", _disk),
         ("clock", "check AWS_ENDPOINT_URL_S3 and AWS_CA_BUNDLE", _clock),
     )
@@ -67,12 +90,23 @@ def _s3(settings: Settings) -> Check:
     key = f"{PROBE_FOLDER}{secrets.token_hex(8)}"
     objects.create(key, b"probe")
     try:
-        if objects.get(key) != b"probe" or key not in {info.key for info in objects.list(PROBE_FOLDER)}:
-            return Check("S3", "failed", f"{objects.name} loses what it is given", "use a store that is consistent")
+        if objects.get(key) != b"probe" or key not in {
+            info.key for info in objects.list(PROBE_FOLDER)
+        }:
+            return Check(
+                "S3",
+                "failed",
+                f"{objects.name} loses what it is given",
+                "use a store that is consistent",
+            )
         try:
             objects.create(key, b"second")
         except AlreadyExistsError:
-            return Check("S3", "ok", f"{objects.name}: writes, reads, lists, deletes, and refuses to overwrite")
+            return Check(
+                "S3",
+                "ok",
+                f"{objects.name}: writes, reads, lists, deletes, and refuses to overwrite",
+            )
         return Check(
             "S3", "failed", f"{objects.name} ignores `If-None-Match: *`, so corrections could overwrite each other",
             "use a store with conditional writes: AWS S3, or SeaweedFS 4 as `medloop up` starts it",
@@ -92,16 +126,36 @@ def _mlflow(settings: Settings) -> Check:
 
 def _airflow(settings: Settings) -> Check:
     if not settings.airflow_url:
-        return Check("Airflow", "warning", "none is set", "`medloop retrain` does by hand what it would do weekly")
+        return Check(
+            "Airflow",
+            "warning",
+            "none is set",
+            "`medloop retrain` does by hand what it would do weekly",
+        )
     url = settings.airflow_url.rstrip("/")
-    health = httpx.get(f"{url}/api/v2/monitor/health", timeout=10.0, follow_redirects=True).raise_for_status().json()
-    ill = [name for name in ("metadatabase", "scheduler", "dag_processor") if health[name]["status"] != "healthy"]
+    health = (
+        httpx.get(f"{url}/api/v2/monitor/health", timeout=10.0, follow_redirects=True)
+        .raise_for_status()
+        .json()
+    )
+    ill = [
+        name
+        for name in ("metadatabase", "scheduler", "dag_processor")
+        if health[name]["status"] != "healthy"
+    ]
     if ill:
         says = f"{url}: not healthy: {', '.join(ill)}"
-        return Check("Airflow", "failed", says, "wait half a minute after a start, then see `medloop logs`")
+        return Check(
+            "Airflow", "failed", says, "wait half a minute after a start, then see `medloop logs`"
+        )
     dag = Airflow(settings).dag()
     if dag.paused:
-        return Check("Airflow", "warning", f"{url}: the DAG is paused", "unpause medloop_weekly_retrain there")
+        return Check(
+            "Airflow",
+            "warning",
+            f"{url}: the DAG is paused",
+            "unpause medloop_weekly_retrain there",
+        )
     return Check("Airflow", "ok", f"{url}: healthy; next run {dag.next_run_at or 'not planned'}")
 
 
@@ -112,7 +166,9 @@ def _model(settings: Settings) -> Check:
         return Check("model", "failed", "there is none yet", "`medloop up` trains the first one")
     onnx = registry.model_file(champion)
     labels = Predictor(onnx).metadata.labels
-    return Check("model", "ok", f"version {champion} loads: {len(onnx) / 2**20:.1f} MiB, {', '.join(labels)}")
+    return Check(
+        "model", "ok", f"version {champion} loads: {len(onnx) / 2**20:.1f} MiB, {', '.join(labels)}"
+    )
 
 
 def _disk(settings: Settings) -> Check:
@@ -122,7 +178,9 @@ def _disk(settings: Settings) -> Check:
     free = shutil.disk_usage(place).free
     says = f"{free / 2**30:.1f} GiB free at {place}"
     if free < LEAST_FREE_BYTES:
-        return Check("disk", "warning", says, "free space, or set MEDLOOP_HOME to a folder on another disk")
+        return Check(
+            "disk", "warning", says, "free space, or set MEDLOOP_HOME to a folder on another disk"
+        )
     return Check("disk", "ok", says)
 
 
@@ -135,10 +193,14 @@ def _clock(settings: Settings) -> Check:
     try:
         answer = httpx.head(url, timeout=10.0, verify=trusted)
     except httpx.HTTPError as error:  # why S3 is away, its own check says
-        return Check("clock", "warning", f"{url} does not tell the time ({error})", "compare it by hand")
+        return Check(
+            "clock", "warning", f"{url} does not tell the time ({error})", "compare it by hand"
+        )
     if "date" not in answer.headers:
         return Check("clock", "warning", f"{url} does not tell the time", "compare it by hand")
-    skew_s = abs((datetime.now(UTC) - parsedate_to_datetime(answer.headers["date"])).total_seconds())
+    skew_s = abs(
+        (datetime.now(UTC) - parsedate_to_datetime(answer.headers["date"])).total_seconds()
+    )
     says = f"{skew_s:.0f} s from the clock of {url}"
     if skew_s > MOST_SKEW_S:
         return Check("clock", "failed", says, "set this machine's clock, best by NTP")

@@ -21,8 +21,12 @@ from medloop.jobs.snapshot import read_pixels
 class Learned:
     """Model versions that may have learned from an image."""
 
-    versions: tuple[str, ...] = ()  # whose snapshot accepted it, or whose base data set holds it; oldest first
-    heirs: tuple[tuple[str, str], ...] = ()  # others that started from the weights of one of these: version, which
+    versions: tuple[
+        str, ...
+    ] = ()  # whose snapshot accepted it, or whose base data set holds it; oldest first
+    heirs: tuple[
+        tuple[str, str], ...
+    ] = ()  # others that started from the weights of one of these: version, which
     unknown: str = ""  # why there may be more
 
 
@@ -39,7 +43,9 @@ class Erased:
     learned: Learned
 
 
-def erase(loop: Loop, *, image_sha256: str, who: str, why: str = "", pixels: np.ndarray | None = None) -> Erased:
+def erase(
+    loop: Loop, *, image_sha256: str, who: str, why: str = "", pixels: np.ndarray | None = None
+) -> Erased:
     """Write the tombstone, delete the image and take its pixels out of every snapshot. Safe to run again.
 
     The tombstone comes first: from then on no snapshot takes the image in, whatever happens to the rest. Acceptance
@@ -57,7 +63,13 @@ def erase(loop: Loop, *, image_sha256: str, who: str, why: str = "", pixels: np.
     """
     identifier, at = loop.new_event()
     tombstone = Review(
-        id=identifier, at=at, image_sha256=image_sha256, action="erase", label=None, who=loop.identify(who), why=why
+        id=identifier,
+        at=at,
+        image_sha256=image_sha256,
+        action="erase",
+        label=None,
+        who=loop.identify(who),
+        why=why,
     )
     loop.corrections.put_review(tombstone)
     if pixels is None:
@@ -81,7 +93,9 @@ def erase(loop: Loop, *, image_sha256: str, who: str, why: str = "", pixels: np.
 def _learned(loop: Loop, image_sha256: str, datasets: Collection[str]) -> Learned:
     try:
         return learned(loop, image_sha256, datasets=datasets)
-    except MedloopError as error:  # a registry that is away is no reason to leave pixels where they are
+    except (
+        MedloopError
+    ) as error:  # a registry that is away is no reason to leave pixels where they are
         return Learned(unknown=str(error))
 
 
@@ -105,7 +119,11 @@ def learned(loop: Loop, image_sha256: str, *, datasets: Collection[str] = ()) ->
         through = next((forebear for forebear in line if forebear in own), None)
         if through and name not in own:
             heirs.append((name, through))
-    gone = f"gone from the registry, with what they learned from: version {', '.join(sorted(lost))}" if lost else ""
+    gone = (
+        f"gone from the registry, with what they learned from: version {', '.join(sorted(lost))}"
+        if lost
+        else ""
+    )
     return Learned(tuple(own), tuple(heirs), gone)
 
 

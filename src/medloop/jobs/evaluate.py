@@ -26,7 +26,17 @@ from medloop.core.evaluation import (
     latency_ms,
     score,
 )
-from medloop.core.gate import BASE, CORRUPTED, KNOWN, UNKNOWN, Calibration, Evidence, Infrastructure, Paired, decide
+from medloop.core.gate import (
+    BASE,
+    CORRUPTED,
+    KNOWN,
+    UNKNOWN,
+    Calibration,
+    Evidence,
+    Infrastructure,
+    Paired,
+    decide,
+)
 from medloop.core.holdout import twin_groups
 from medloop.core.model_card import model_card
 from medloop.core.plots import report_plots
@@ -55,7 +65,9 @@ if TYPE_CHECKING:
 
 GOLDEN_TOLERANCE: Final = 1e-3  # of a probability; another machine's arithmetic stays far below
 N_UNKNOWN: Final = 1500
-UNKNOWN_SEED: Final = 1 << 64  # no training's, as these are smaller: the unknown images of the gate are its own
+UNKNOWN_SEED: Final = (
+    1 << 64
+)  # no training's, as these are smaller: the unknown images of the gate are its own
 CONTENT_TYPES: Final = {".md": "text/markdown; charset=utf-8", ".png": "image/png"}
 TAG_LENGTH: Final = 4000  # MLflow takes 5,000 characters
 
@@ -78,7 +90,9 @@ def evaluate(loop: Loop, *, version: str, progress: Progress | None = None) -> G
     challenger = loop.registry.get(version)
     champion = loop.registry.version_of(CHAMPION)
     if champion is None:
-        raise NotFoundError("there is no champion to compare with: `medloop bootstrap` trains a first one")
+        raise NotFoundError(
+            "there is no champion to compare with: `medloop bootstrap` trains a first one"
+        )
     reference = loop.registry.version_of(REFERENCE)
     sets = acceptance_sets(loop)
     key = comparison_key(version, champion=champion, reference=reference, sets=sets)
@@ -88,9 +102,17 @@ def evaluate(loop: Loop, *, version: str, progress: Progress | None = None) -> G
     report(0.05, "fetching data")
     recipe = read_recipe(loop, challenger)
     training_set = gather(
-        loop, snapshot_id=recipe.snapshot_id, base_id=recipe.base_id, champion_labels=recipe.labels, kept_out=sets
+        loop,
+        snapshot_id=recipe.snapshot_id,
+        base_id=recipe.base_id,
+        champion_labels=recipe.labels,
+        kept_out=sets,
     )
-    training_set = _fair(loop, training_set, [challenger, *(loop.registry.get(v) for v in (champion, reference) if v)])
+    training_set = _fair(
+        loop,
+        training_set,
+        [challenger, *(loop.registry.get(v) for v in (champion, reference) if v)],
+    )
     report(0.15, "loading models")
     contest = _load(loop, challenger=version, champion=champion, reference=reference)
     decision, scores = _judge(loop, challenger, champion, contest, training_set, sets, report)
@@ -106,10 +128,14 @@ def evaluate(loop: Loop, *, version: str, progress: Progress | None = None) -> G
 
 def _fair(loop: Loop, training_set: TrainingSet, versions: Sequence[ModelVersion]) -> TrainingSet:
     """Leave out test images that a model was trained on, because it or its forebears had another base data set."""
-    others = {base_id for version in versions for base_id in _bases(loop, version)} - {training_set.base.id}
+    others = {base_id for version in versions for base_id in _bases(loop, version)} - {
+        training_set.base.id
+    }
     for base_id in sorted(others):
         other = loop.datasets.get(base_id)
-        training_set = training_set.without_seen(other.images[split(other.targets, other.groups).train])
+        training_set = training_set.without_seen(
+            other.images[split(other.targets, other.groups).train]
+        )
     return training_set
 
 
@@ -153,7 +179,10 @@ def _judge(
     bench = _Bench(contest.predictors, training_set)
     report(0.2, "base test images")
     answers, base = bench.base()
-    scores = {role: score(item, base_classes(training_set), training_set.labels) for role, item in answers.items()}
+    scores = {
+        role: score(item, base_classes(training_set), training_set.labels)
+        for role, item in answers.items()
+    }
     report(0.5, "corrupted and unknown images")
     worsened, sure_of_worsened = bench.corrupted()
     report(0.8, "corrections and acceptance sets")
@@ -183,7 +212,9 @@ def _calibration(scores: Mapping[str, Scores]) -> Calibration:
 
 def base_classes(training_set: TrainingSet) -> np.ndarray:
     """The true classes of the base test images that count: str [N]."""
-    return np.asarray(np.array(training_set.labels)[training_set.base_targets[training_set.scored_test()]])
+    return np.asarray(
+        np.array(training_set.labels)[training_set.base_targets[training_set.scored_test()]]
+    )
 
 
 class _Bench:
@@ -235,24 +266,35 @@ class _Bench:
         held_out = np.array([use == "held out" for use in self._set.uses], dtype=bool)
         if not held_out.any():
             return None
-        given = np.array([NONE_OF_THESE if label is None else label for label in self._set.corrections.labels])
+        given = np.array(
+            [NONE_OF_THESE if label is None else label for label in self._set.corrections.labels]
+        )
         images = self._set.corrections.images[held_out]
-        return self._useful("held-out corrections", images, given[held_out], groups=twin_groups(images))
+        return self._useful(
+            "held-out corrections", images, given[held_out], groups=twin_groups(images)
+        )
 
     def acceptance(self, item: AcceptanceSet) -> Paired:
         """A site's own images."""
         part = self._useful(item.name, item.images, item.classes, groups=item.groups)
         return replace(part, floor=item.floor)
 
-    def _useful(self, name: str, images: np.ndarray, classes: np.ndarray, *, groups: np.ndarray) -> Paired:
-        return _paired(name, {role: item.useful(classes) for role, item in self._ask(images).items()}, groups)
+    def _useful(
+        self, name: str, images: np.ndarray, classes: np.ndarray, *, groups: np.ndarray
+    ) -> Paired:
+        return _paired(
+            name, {role: item.useful(classes) for role, item in self._ask(images).items()}, groups
+        )
 
     def _ask(self, images: np.ndarray) -> dict[str, Answers]:
         return {role: answer(predictor, images) for role, predictor in self._predictors.items()}
 
 
 def _paired(
-    name: str, rights: Mapping[str, np.ndarray], groups: np.ndarray, classes: np.ndarray | None = None
+    name: str,
+    rights: Mapping[str, np.ndarray],
+    groups: np.ndarray,
+    classes: np.ndarray | None = None,
 ) -> Paired:
     return Paired(
         name=name, challenger=rights["challenger"], champion=rights["champion"], reference=rights.get("reference"),
@@ -261,7 +303,10 @@ def _paired(
 
 
 def _infrastructure(
-    loop: Loop, challenger: ModelVersion, predictors: Mapping[str, Predictor], training_set: TrainingSet
+    loop: Loop,
+    challenger: ModelVersion,
+    predictors: Mapping[str, Predictor],
+    training_set: TrainingSet,
 ) -> Infrastructure:
     new, old = predictors["challenger"], predictors["champion"]
     ours, theirs = latency_ms([new, old], training_set.base.images[0])
@@ -291,10 +336,14 @@ def _keep(loop: Loop, challenger: ModelVersion, found: GateReport) -> None:
     if found.scores:
         files |= {f"plots/{name}": png for name, png in report_plots(found).items()}
         metrics = [flat_metrics(role, scores) for role, scores in found.scores.items()]
-        loop.registry.log_metrics(challenger.run_id, {name: x for part in metrics for name, x in part.items()})
+        loop.registry.log_metrics(
+            challenger.run_id, {name: x for part in metrics for name, x in part.items()}
+        )
     place = f"reports/{loop.registry.model}/version={found.version}/{found.key}"
     for name, data in files.items():
-        loop.objects.ensure(f"{place}/{name}", data, content_type=CONTENT_TYPES[PurePosixPath(name).suffix])
+        loop.objects.ensure(
+            f"{place}/{name}", data, content_type=CONTENT_TYPES[PurePosixPath(name).suffix]
+        )
     loop.objects.ensure(f"{place}.json", raw, content_type="application/json")
     loop.registry.attach(challenger.run_id, {**files, REPORT_FILE: raw})
     loop.registry.set_tags(challenger.version, _verdict(found))

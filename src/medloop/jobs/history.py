@@ -28,7 +28,9 @@ class History:
     def with_more(self, events: Iterable[Event]) -> History:
         """The same with further events: only the images that these are about are folded again."""
         more = {
-            sha256: tuple({event.id: event for event in (*self.by_image.get(sha256, ()), *new)}.values())
+            sha256: tuple(
+                {event.id: event for event in (*self.by_image.get(sha256, ()), *new)}.values()
+            )
             for sha256, new in _by_image(events).items()
         }
         again = fold(event for events in more.values() for event in events)
@@ -41,7 +43,9 @@ def read_history(loop: Loop) -> History:
     Raises:
         StoreError: The events cannot be read.
     """
-    unsent = loop.outbox.unsent()  # before the store is read: what is sent in between is then seen twice, not never
+    unsent = (
+        loop.outbox.unsent()
+    )  # before the store is read: what is sent in between is then seen twice, not never
     gathered = gather(loop)
     old = _in_snapshot(loop.snapshots, gathered.previous) if gathered.previous else History({}, {})
     new = [event for event in (record.parse() for record in gathered.new) if event is not None]

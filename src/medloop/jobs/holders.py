@@ -16,7 +16,9 @@ class Picture:
     """What is looked for."""
 
     sha256: str
-    pixels: np.ndarray | None  # as models see it, uint8 [64, 64]; None: only a picture of just this size is found
+    pixels: (
+        np.ndarray | None
+    )  # as models see it, uint8 [64, 64]; None: only a picture of just this size is found
 
     def is_in(self, images: np.ndarray) -> bool:
         """Whether it is, pixel for pixel, among uint8 [N, 64, 64] `images`."""
@@ -29,11 +31,17 @@ def acceptance_sets_with(loop: Loop, picture: Picture) -> list[tuple[str, str]]:
     """Name and id of the acceptance sets that hold it, also of those that no longer count."""
     stored = loop.acceptance_sets.stored()
     return [
-        (name, set_id) for name, set_id in stored if picture.is_in(loop.acceptance_sets.content(name, set_id).images)
+        (name, set_id)
+        for name, set_id in stored
+        if picture.is_in(loop.acceptance_sets.content(name, set_id).images)
     ]
 
 
 def datasets_with(loop: Loop, picture: Picture) -> list[str]:
     """Ids of the imported data sets, on this machine or published, that hold it."""
     ids = sorted({*loop.datasets.ids(), *loop.datasets.published_ids()} - {bundled_sample().id})
-    return [dataset_id for dataset_id in ids if any(map(picture.is_in, loop.datasets.images(dataset_id)))]
+    return [
+        dataset_id
+        for dataset_id in ids
+        if any(map(picture.is_in, loop.datasets.images(dataset_id)))
+    ]

@@ -41,7 +41,9 @@ class Known:
     sha256s: tuple[str, ...]  # N
 
 
-def mixed(loop: Loop, waiting: Sequence[Waiting], events: Iterable[Event], *, who: str) -> list[Waiting]:
+def mixed(
+    loop: Loop, waiting: Sequence[Waiting], events: Iterable[Event], *, who: str
+) -> list[Waiting]:
     """The queue with a honeypot after some of its items, as often as set; the same queue gives the same honeypots.
 
     Args:
@@ -57,7 +59,9 @@ def mixed(loop: Loop, waiting: Sequence[Waiting], events: Iterable[Event], *, wh
         found.append(item)
         chance = hashlib.sha256(f"honeypot {item.image_sha256}".encode()).digest()
         if int.from_bytes(chance[:4], "big") / 2**32 < loop.settings.honeypots:
-            barred = person if loop.settings.oidc_issuer else None  # where people sign in, nobody reviews themselves
+            barred = (
+                person if loop.settings.oidc_issuer else None
+            )  # where people sign in, nobody reviews themselves
             honeypot = _disguised(item, known, chance, but=taken, barred=barred)
             if honeypot is not None:
                 found.append(honeypot)
@@ -131,4 +135,9 @@ def _disguised(
         sha256, "unreviewed", label=said, who=(somebody,), answers=((somebody, said),), event_ids=(correction.id,),
         flags=(reason,),
     )  # fmt: skip
-    return replace(item, decision=Decision(state, "pending", (reason,)), corrections=(correction,), known_label=truth)
+    return replace(
+        item,
+        decision=Decision(state, "pending", (reason,)),
+        corrections=(correction,),
+        known_label=truth,
+    )

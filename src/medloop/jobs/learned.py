@@ -38,7 +38,9 @@ class _Trainings:
     gone: tuple[str, ...]
 
 
-def learned(loop: Loop, images: np.ndarray, image_sha256s: Sequence[str], report: Progress = silent) -> Learned:
+def learned(
+    loop: Loop, images: np.ndarray, image_sha256s: Sequence[str], report: Progress = silent
+) -> Learned:
     """Compare uint8 [N, 64, 64] `images` and their hashes with all that versions were trained on, thresholds included.
 
     Erased corrections are known by their hash alone: near copies of them are not found.
@@ -54,7 +56,9 @@ def learned(loop: Loop, images: np.ndarray, image_sha256s: Sequence[str], report
         except (NotFoundError, DatasetError):
             unchecked.append(f"data set {base_id}, which is gone or damaged")
             continue
-        for kept_out in [sets for known, sets in trainings.base if known == base_id and found.any()]:
+        for kept_out in [
+            sets for known, sets in trainings.base if known == base_id and found.any()
+        ]:
             seen |= found & ~copies(images, _images(loop, kept_out))
     return Learned(seen, tuple(unchecked))
 
@@ -97,7 +101,9 @@ def _pixels(loop: Loop, image_sha256s: Collection[str]) -> np.ndarray:
         data = loop.snapshots.load(latest.snapshot_id)
         found.append(data.images[[sha256 in image_sha256s for sha256 in data.image_sha256]])
         image_sha256s = set(image_sha256s) - set(data.image_sha256)
-    found += [image[None] for image in read_pixels(loop.corrections, sorted(image_sha256s)).values()]
+    found += [
+        image[None] for image in read_pixels(loop.corrections, sorted(image_sha256s)).values()
+    ]
     return _stacked(found)
 
 
@@ -105,7 +111,9 @@ def _images(loop: Loop, sets: KeptOut) -> np.ndarray:
     """The images of acceptance sets that are still there: uint8 [K, 64, 64]."""
     there = set(loop.acceptance_sets.stored()) if sets else set()
     return _stacked(
-        loop.acceptance_sets.content(name, set_id).images for name, set_id in sets if (name, set_id) in there
+        loop.acceptance_sets.content(name, set_id).images
+        for name, set_id in sets
+        if (name, set_id) in there
     )
 
 

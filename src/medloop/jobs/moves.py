@@ -59,7 +59,9 @@ def move_alias(
         held.check()
     known = [move for move in all_moves(loop) if move.alias == alias]
     same = (action, from_version, to.version)
-    unfinished = bool(known) and (known[-1].action, known[-1].from_version, known[-1].to_version) == same
+    unfinished = (
+        bool(known) and (known[-1].action, known[-1].from_version, known[-1].to_version) == same
+    )
     if not unfinished:
         _append(
             loop, alias=alias, action=action, from_version=from_version, to_version=to.version, by=by, reason=reason,
@@ -77,9 +79,19 @@ def drop_challenger(loop: Loop, *, version: str, by: str, reason: str) -> None:
     """Take the challenger's name from a version, if it has it and the registry lets us."""
     if loop.registry.version_of(CHALLENGER) != version:
         return
-    with suppress(StoreError):  # MLflow lets few remove a name; on the champion it says nothing wrong
+    with suppress(
+        StoreError
+    ):  # MLflow lets few remove a name; on the champion it says nothing wrong
         loop.registry.drop_alias(CHALLENGER)
-        _append(loop, alias=CHALLENGER, action="drop", from_version=version, to_version="", by=by, reason=reason)
+        _append(
+            loop,
+            alias=CHALLENGER,
+            action="drop",
+            from_version=version,
+            to_version="",
+            by=by,
+            reason=reason,
+        )
 
 
 def _append(loop: Loop, **fields: Any) -> None:

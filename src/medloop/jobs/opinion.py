@@ -21,7 +21,11 @@ BASE_IMAGES: Final = 3000  # of the base data's training part
 
 
 def opinions(
-    loop: Loop, states: Mapping[str, ImageState], *, asked: Mapping[str, np.ndarray], known: Mapping[str, np.ndarray]
+    loop: Loop,
+    states: Mapping[str, ImageState],
+    *,
+    asked: Mapping[str, np.ndarray],
+    known: Mapping[str, np.ndarray],
 ) -> dict[str, tuple[str, ...]]:
     """What speaks against corrections in the champion's eyes, by image hash; {} where there is no champion.
 
@@ -42,12 +46,21 @@ def opinions(
     people = [only_voice(state) for state in corrections]
     n = len(asked)
     seen = unit(raw.embedding)
-    labels = [*(state.label for state in corrections), *(base.labels[target] for target in base.targets[rows])]
+    labels = [
+        *(state.label for state in corrections),
+        *(base.labels[target] for target in base.targets[rows]),
+    ]
     reasons = contradicted(
         raw.probabilities[:n], seen[:n], labels[:n], classes=champion.metadata.labels, index=seen, index_labels=labels,
         pictures=pictures, people=people,
     )  # fmt: skip
-    votes = outvoted(seen[:n], labels[:n], index=seen, index_labels=labels, index_people=[*people, *[""] * len(rows)])
+    votes = outvoted(
+        seen[:n],
+        labels[:n],
+        index=seen,
+        index_labels=labels,
+        index_people=[*people, *[""] * len(rows)],
+    )
     return {sha256: (why, vote) for sha256, why, vote in zip(asked, reasons, votes, strict=True)}
 
 
@@ -65,4 +78,6 @@ def _champion(loop: Loop) -> Predictor | None:
 
 def _training_rows(base: Dataset) -> np.ndarray:
     rows = split(base.targets, base.groups).train
-    return np.asarray(rows[np.linspace(0, len(rows) - 1, min(BASE_IMAGES, len(rows))).astype(np.int64)])
+    return np.asarray(
+        rows[np.linspace(0, len(rows) - 1, min(BASE_IMAGES, len(rows))).astype(np.int64)]
+    )

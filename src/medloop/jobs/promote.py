@@ -32,7 +32,9 @@ class PromoteResult:
     reasons: tuple[str, ...]
 
 
-def promote(loop: Loop, *, version: str, by: str, reason: str = "", force: bool = False) -> PromoteResult:
+def promote(
+    loop: Loop, *, version: str, by: str, reason: str = "", force: bool = False
+) -> PromoteResult:
     """Make a version the champion if its gate report says yes; `force` overrules it, for a person with a reason.
 
     Raises:
@@ -41,9 +43,13 @@ def promote(loop: Loop, *, version: str, by: str, reason: str = "", force: bool 
         PromotionError: There is no gate report, or a forced promotion has no reason.
     """
     if force and not reason.strip():
-        raise PromotionError("a forced promotion needs a reason: it stands in the ledger beside your name")
+        raise PromotionError(
+            "a forced promotion needs a reason: it stands in the ledger beside your name"
+        )
     challenger = loop.registry.get(version)
-    with loop.promotion_lease.hold(f"promotion of version {version} ({loop.new_event()[0]})") as held:
+    with loop.promotion_lease.hold(
+        f"promotion of version {version} ({loop.new_event()[0]})"
+    ) as held:
         current = loop.registry.version_of(CHAMPION)
         report = recorded_report(loop, challenger)
         if current == version:
@@ -59,10 +65,14 @@ def promote(loop: Loop, *, version: str, by: str, reason: str = "", force: bool 
     return PromoteResult(True, current, version, (why,))
 
 
-def _against(loop: Loop, version: str, current: str | None, report: GateReport | None) -> tuple[str, ...]:
+def _against(
+    loop: Loop, version: str, current: str | None, report: GateReport | None
+) -> tuple[str, ...]:
     """What speaks against a promotion that nobody forces; () for nothing."""
     if report is None:
-        raise PromotionError(f"version {version} was never judged: run `medloop evaluate {version}` first")
+        raise PromotionError(
+            f"version {version} was never judged: run `medloop evaluate {version}` first"
+        )
     if not report.passed:
         return report.reasons
     if report.champion_version != current:
@@ -91,4 +101,6 @@ def _require_todays_judgement(loop: Loop, report: GateReport) -> None:
         since = f"against reference {report.reference_version or 'none'}, and that is {reference or 'none'} by now"
     else:
         since = "before the acceptance sets or the gate's rules were what they are now"
-    raise StaleError(f"version {version} was judged {since}: run `medloop evaluate {version}` again")
+    raise StaleError(
+        f"version {version} was judged {since}: run `medloop evaluate {version}` again"
+    )

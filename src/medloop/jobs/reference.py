@@ -17,7 +17,9 @@ def choose_reference(loop: Loop, *, version: str, by: str, reason: str) -> str |
         PromotionError: No reason was given.
     """
     if not reason.strip():
-        raise PromotionError("another reference needs a reason: it stands in the ledger beside your name")
+        raise PromotionError(
+            "another reference needs a reason: it stands in the ledger beside your name"
+        )
     chosen = loop.registry.get(version)
     with loop.promotion_lease.hold(f"reference {version} ({loop.new_event()[0]})") as held:
         current = loop.registry.version_of(REFERENCE)

@@ -59,7 +59,9 @@ def reproduce(loop: Loop, *, version: str, progress: Progress | None = None) -> 
         recorded_sha256=recorded,
         found_sha256=trained.weights_sha256,
         seconds=trained.seconds,
-        note="" if same else "; ".join(_changes(loop, found, recipe, corrections=len(training_set.uses))),
+        note=""
+        if same
+        else "; ".join(_changes(loop, found, recipe, corrections=len(training_set.uses))),
     )
 
 
@@ -80,4 +82,6 @@ def _kept_out(loop: Loop, recipe: Recipe) -> Sequence[AcceptanceSet]:
     try:
         return [loop.acceptance_sets.content(name, set_id) for name, set_id in recipe.kept_out]
     except NotFoundError as error:
-        raise NotFoundError(f"an acceptance set that was kept out of the training is gone: {error}") from error
+        raise NotFoundError(
+            f"an acceptance set that was kept out of the training is gone: {error}"
+        ) from error

@@ -37,7 +37,9 @@ class RetrainResult:
     champion: str | None = None
 
 
-def plan(loop: Loop, *, force: bool = False, min_new: int | None = None, progress: Progress | None = None) -> Plan:
+def plan(
+    loop: Loop, *, force: bool = False, min_new: int | None = None, progress: Progress | None = None
+) -> Plan:
     """Screen what is new, take a snapshot and decide whether enough in it is new to train.
 
     Args:
@@ -52,9 +54,15 @@ def plan(loop: Loop, *, force: bool = False, min_new: int | None = None, progres
     if force:
         return Plan(taken.snapshot_id, f"forced; {_images(new)} new or changed", new)
     if new == 0:
-        return Plan(None, f"nothing new: none of {taken.corrections} corrections changes what was learned", 0)
+        return Plan(
+            None,
+            f"nothing new: none of {taken.corrections} corrections changes what was learned",
+            0,
+        )
     if new < least:
-        return Plan(None, f"only {_images(new)} new or changed, and {least} are worth a training", new)
+        return Plan(
+            None, f"only {_images(new)} new or changed, and {least} are worth a training", new
+        )
     return Plan(taken.snapshot_id, f"{_images(new)} new or changed", new)
 
 
@@ -72,20 +80,28 @@ def retrain(
 
     A training that was done before is found, and not done again.
     """
-    from medloop.jobs.evaluate import evaluate  # brings scikit-learn and scipy, which a plan does not need
+    from medloop.jobs.evaluate import (
+        evaluate,
+    )  # brings scikit-learn and scipy, which a plan does not need
 
     report = progress or silent
     decided = plan(loop, force=force, min_new=min_new, progress=_part(report, 0.0, 0.1))
     if decided.snapshot_id is None:
         return RetrainResult(decided.reason)
     trained = train(
-        loop, snapshot_id=decided.snapshot_id, engine=engine, config=config, progress=_part(report, 0.1, 0.8)
+        loop,
+        snapshot_id=decided.snapshot_id,
+        engine=engine,
+        config=config,
+        progress=_part(report, 0.1, 0.8),
     )
     judged = evaluate(loop, version=trained.version, progress=_part(report, 0.8, 0.98))
     outcome = promote(loop, version=trained.version, by=by)
     report(1.0, "done")
     return RetrainResult(
-        reason="; ".join(outcome.reasons) if judged.passed and not outcome.promoted else judged.summary,
+        reason="; ".join(outcome.reasons)
+        if judged.passed and not outcome.promoted
+        else judged.summary,
         snapshot_id=decided.snapshot_id,
         version=trained.version,
         reused=trained.reused,
@@ -96,7 +112,11 @@ def retrain(
 
 def _untrained(loop: Loop, snapshot_id: str) -> int:
     """Accepted images that differ from what the last training had: added, relabelled, or no longer accepted."""
-    trained = [item.tags["snapshot_id"] for item in loop.registry.versions() if item.tags.get("snapshot_id")]
+    trained = [
+        item.tags["snapshot_id"]
+        for item in loop.registry.versions()
+        if item.tags.get("snapshot_id")
+    ]
     if trained[-1:] == [snapshot_id]:
         return 0
     now = _accepted(loop, snapshot_id)

@@ -58,7 +58,9 @@ def queue(loop: Loop, *, who: str | None = None) -> list[Waiting]:
     """
     history = read_history(loop)
     decisions = decide(history.states.values(), policy_of(loop.settings))
-    waiting = [_waiting(d, history.by_image[d.state.image_sha256]) for d in decisions if _needs_reviewer(d)]
+    waiting = [
+        _waiting(d, history.by_image[d.state.image_sha256]) for d in decisions if _needs_reviewer(d)
+    ]
     waiting.sort(key=lambda item: item.decision.state.event_ids)
     if not who or not loop.settings.honeypots:
         return waiting
@@ -102,7 +104,13 @@ def all_events(loop: Loop) -> list[Event]:
 
 
 def review(
-    loop: Loop, *, items: Iterable[Waiting], verdict: Verdict, who: str, label: str | None = None, why: str = ""
+    loop: Loop,
+    *,
+    items: Iterable[Waiting],
+    verdict: Verdict,
+    who: str,
+    label: str | None = None,
+    why: str = "",
 ) -> list[Receipt]:
     """Decide about images in the queue; on this machine's disk when it returns, in S3 soon after.
 
@@ -130,7 +138,10 @@ def review(
             "has to review it. You can only leave it out"
         )
     decide_one = partial(_decision, loop, verdict=verdict, who=who, label=label, why=why)
-    receipts = [loop.outbox.add_review(decide_one(item), about=item.decision.state.event_ids) for item in chosen]
+    receipts = [
+        loop.outbox.add_review(decide_one(item), about=item.decision.state.event_ids)
+        for item in chosen
+    ]
     loop.sender.wake()
     return receipts
 
@@ -144,7 +155,9 @@ def is_own(loop: Loop, item: Waiting, *, who: str) -> bool:
     return bool(loop.settings.oidc_issuer) and said_by == {loop.identify(who)}
 
 
-def _decision(loop: Loop, item: Waiting, *, verdict: Verdict, who: str, label: str | None, why: str) -> Review:
+def _decision(
+    loop: Loop, item: Waiting, *, verdict: Verdict, who: str, label: str | None, why: str
+) -> Review:
     state = item.decision.state
     if item.known_label is not None:
         answer = state.label if verdict == "approve" else label

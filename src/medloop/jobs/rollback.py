@@ -27,7 +27,9 @@ def rollback(loop: Loop, *, by: str, reason: str, to: str | None = None) -> Prom
             raise NotFoundError("there is no champion to roll back from")
         target = to or previous_champion(moves(loop), current)
         if target is None:
-            raise NotFoundError(f"the ledger knows no champion before version {current}: name one with --to VERSION")
+            raise NotFoundError(
+                f"the ledger knows no champion before version {current}: name one with --to VERSION"
+            )
         version = loop.registry.get(target)
         if target == current:
             return PromoteResult(False, current, current, ("it is the champion already",))

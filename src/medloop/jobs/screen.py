@@ -28,11 +28,21 @@ from medloop.core.screening import Label, careless, look_alikes, neighbour_disag
 from medloop.core.snapshot import Record, events_about
 from medloop.jobs.loop import Loop
 from medloop.jobs.opinion import only_voice, opinions
-from medloop.jobs.snapshot import Gathered, Progress, SnapshotResult, gather, read_pixels, snapshot, take_in
+from medloop.jobs.snapshot import (
+    Gathered,
+    Progress,
+    SnapshotResult,
+    gather,
+    read_pixels,
+    snapshot,
+    take_in,
+)
 
 BY: Final = "screening"  # who a flag is from
 CARELESS: Final = "this person's corrections are contradicted far more often than other people's"
-NEWEST_CHUNKS: Final = 5  # of the latest snapshot, about 1,000 events each, that new corrections are compared with
+NEWEST_CHUNKS: Final = (
+    5  # of the latest snapshot, about 1,000 events each, that new corrections are compared with
+)
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +88,11 @@ def screen(loop: Loop, gathered: Gathered | None = None) -> Screened:
     if loop.settings.review != "suspicious":
         return Screened(0, {})
     gathered = gathered or gather(loop)
-    new = [event for event in (record.parse() for record in _unscreened(loop, gathered)) if event is not None]
+    new = [
+        event
+        for event in (record.parse() for record in _unscreened(loop, gathered))
+        if event is not None
+    ]
     changed = {event.image_sha256 for event in new if _may_count_now(event)}
     if not changed:
         return Screened(0, {})
@@ -104,11 +118,16 @@ def screen(loop: Loop, gathered: Gathered | None = None) -> Screened:
         _doubts(candidates, _distrusted(loop, gathered)),
     ]
     found.append(_careless(candidates, [any(whys) for whys in zip(*found, strict=True)]))
-    reasons = [(state, tuple(filter(None, whys))) for state, *whys in zip(candidates.states, *found, strict=True)]
+    reasons = [
+        (state, tuple(filter(None, whys)))
+        for state, *whys in zip(candidates.states, *found, strict=True)
+    ]
     reasons = [(state, whys) for state, whys in reasons if whys]
     flags = tuple(_flag(loop, state, why) for state, whys in reasons for why in whys)
     log.info("screening: %d images looked at, %d flagged", len(candidates.states), len(reasons))
-    return Screened(len(candidates.states), {state.image_sha256: whys for state, whys in reasons}, flags)
+    return Screened(
+        len(candidates.states), {state.image_sha256: whys for state, whys in reasons}, flags
+    )
 
 
 def _unscreened(loop: Loop, gathered: Gathered) -> list[Record]:
@@ -143,13 +162,20 @@ def _distrusted(loop: Loop, gathered: Gathered) -> Mapping[str, Reliability]:
     if not loop.settings.least_reliability:
         return {}
     old = loop.snapshots.all_events(gathered.previous) if gathered.previous else []
-    events = [*old, *(event for event in (record.parse() for record in gathered.new) if event is not None)]
+    events = [
+        *old,
+        *(event for event in (record.parse() for record in gathered.new) if event is not None),
+    ]
     return distrusted(reliabilities(events, fold(events).values()), loop.settings.least_reliability)
 
 
 def _labelled(states: Mapping[str, ImageState], pixels: Mapping[str, np.ndarray]) -> _Labelled:
     chosen = [sha256 for sha256 in sorted(pixels) if states[sha256].counts]
-    images = np.stack([pixels[sha256] for sha256 in chosen]) if chosen else np.zeros((0, 64, 64), np.uint8)
+    images = (
+        np.stack([pixels[sha256] for sha256 in chosen])
+        if chosen
+        else np.zeros((0, 64, 64), np.uint8)
+    )
     return _Labelled(tuple(states[sha256] for sha256 in chosen), shapes(images))
 
 
@@ -160,7 +186,11 @@ def _look_alikes(loop: Loop, candidates: _Labelled, known: _Labelled) -> list[st
         candidates.looks,
         candidates.labels,
         index=np.concatenate([candidates.looks, known.looks, shapes(base.images)]),
-        index_labels=(*candidates.labels, *known.labels, *(base.labels[target] for target in base.targets)),
+        index_labels=(
+            *candidates.labels,
+            *known.labels,
+            *(base.labels[target] for target in base.targets),
+        ),
     )
 
 
@@ -187,7 +217,9 @@ def _crowd(candidates: _Labelled, known: _Labelled) -> list[str]:
 def _doubts(candidates: _Labelled, people: Mapping[str, Reliability]) -> list[str]:
     """Where nobody but people who were often wrong says so: a reason or "" for each candidate."""
     return [
-        "this person was often wrong where the answer is known" if people.keys() >= set(state.who) else ""
+        "this person was often wrong where the answer is known"
+        if people.keys() >= set(state.who)
+        else ""
         for state in candidates.states
     ]
 

@@ -50,7 +50,9 @@ class Gathered:
     previous: Manifest | None  # the latest snapshot, to go on from; None to begin anew
     day: str  # of looking, YYYY-MM-DD
     days: Mapping[Folder, Sequence[str]]  # all days with events, by folder
-    regions: dict[int, list[Record]] = field(default_factory=dict)  # the chunks of `previous` that new events fall into
+    regions: dict[int, list[Record]] = field(
+        default_factory=dict
+    )  # the chunks of `previous` that new events fall into
     new: list[Record] = field(default_factory=list)
 
     @property
@@ -130,7 +132,8 @@ def gather(loop: Loop, *, full: bool = False) -> Gathered:
     new_ids = sorted(keys.keys() - gathered.known())
     raw = loop.corrections.read([keys[event_id] for event_id in new_ids])
     gathered.new = [
-        Record(event_id, keys[event_id].partition("/")[0], data) for event_id, data in zip(new_ids, raw, strict=True)
+        Record(event_id, keys[event_id].partition("/")[0], data)
+        for event_id, data in zip(new_ids, raw, strict=True)
     ]
     return gathered
 
@@ -142,15 +145,21 @@ def take_in(snapshots: SnapshotStore, gathered: Gathered, events: Iterable[Revie
     gathered.new += [records[event_id] for event_id in sorted(records.keys() - gathered.known())]
 
 
-def _list_keys(corrections: CorrectionStore, gathered: Gathered, pointer: Pointer | None) -> dict[str, str]:
+def _list_keys(
+    corrections: CorrectionStore, gathered: Gathered, pointer: Pointer | None
+) -> dict[str, str]:
     """Keys by event id, of all days that the pointer does not vouch for."""
     found: dict[str, str] = {}
     for folder in FOLDERS:
         seen = pointer.days.get(folder, ()) if pointer else ()
         # A day after that of looking is a wrong clock's, and says nothing of what came since.
         until = (pointer.day if pointer else None) or gathered.day
-        last = max((day for day in gathered.days[folder] if day in seen and day <= until), default=None)
-        recent = (date.fromisoformat(last) - timedelta(days=LOOK_BACK_DAYS)).isoformat() if last else ""
+        last = max(
+            (day for day in gathered.days[folder] if day in seen and day <= until), default=None
+        )
+        recent = (
+            (date.fromisoformat(last) - timedelta(days=LOOK_BACK_DAYS)).isoformat() if last else ""
+        )
         for day in gathered.days[folder]:
             if day not in seen or day >= recent:
                 found.update((event_id_of(key), key) for key in corrections.keys(folder, day))
@@ -161,20 +170,34 @@ def _read_regions(snapshots: SnapshotStore, gathered: Gathered, event_ids: Itera
     """Read the chunks that these events fall into, unless they were read."""
     fallen = touched(gathered.chunks, event_ids) if gathered.chunks else {}
     unread = sorted(fallen.keys() - gathered.regions.keys())
-    gathered.regions |= zip(unread, snapshots.events([gathered.chunks[index] for index in unread]), strict=True)
+    gathered.regions |= zip(
+        unread, snapshots.events([gathered.chunks[index] for index in unread]), strict=True
+    )
 
 
 def _warn_of_days_to_come(gathered: Gathered) -> None:
     """Say which keys a wrong clock made; one that is a day ahead may be right."""
     tomorrow = (date.fromisoformat(gathered.day) + timedelta(days=1)).isoformat()
-    if wrong := [f"{folder}/dt={day}/" for folder in FOLDERS for day in gathered.days[folder] if day > tomorrow]:
-        log.warning("events lie under days to come (%s): set the clock of the machine they are from", ", ".join(wrong))
+    if wrong := [
+        f"{folder}/dt={day}/"
+        for folder in FOLDERS
+        for day in gathered.days[folder]
+        if day > tomorrow
+    ]:
+        log.warning(
+            "events lie under days to come (%s): set the clock of the machine they are from",
+            ", ".join(wrong),
+        )
 
 
 def _erase_again(loop: Loop, new: Iterable[Record]) -> None:
     """Repeat new erasures: a correction or a snapshot that was under way meanwhile may have brought pixels back."""
     events = (record.parse() for record in new if record.folder == "reviews")
-    erased = {event.image_sha256 for event in events if isinstance(event, Review) and event.action == "erase"}
+    erased = {
+        event.image_sha256
+        for event in events
+        if isinstance(event, Review) and event.action == "erase"
+    }
     for image_sha256 in sorted(erased):
         loop.corrections.erase_image(image_sha256)
     if erased:
@@ -212,7 +235,9 @@ def _write_chunk(loop: Loop, records: Sequence[Record], known: Mapping[str, np.n
     return chunk
 
 
-def read_pixels(corrections: CorrectionStore, image_sha256s: Sequence[str]) -> dict[str, np.ndarray]:
+def read_pixels(
+    corrections: CorrectionStore, image_sha256s: Sequence[str]
+) -> dict[str, np.ndarray]:
     """Stored images as uint8 [64, 64], by hash, without those that are gone or damaged."""
     with ThreadPoolExecutor(READERS, thread_name_prefix="images") as pool:
         read = pool.map(lambda sha256: _pixels(corrections, sha256), image_sha256s)

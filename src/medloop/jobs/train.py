@@ -59,13 +59,19 @@ def train(
     """
     champion = loop.registry.version_of(CHAMPION)
     if champion is None:
-        raise NotFoundError("there is no champion to start from: `medloop bootstrap` trains a first model")
+        raise NotFoundError(
+            "there is no champion to start from: `medloop bootstrap` trains a first model"
+        )
     report = progress or silent
     report(0.0, "fetching data")
     serving = loop.registry.get(champion)
     kept_out = acceptance_sets(loop)
     training_set = gather(
-        loop, snapshot_id=snapshot_id, base_id=None, champion_labels=labels_of(serving), kept_out=kept_out
+        loop,
+        snapshot_id=snapshot_id,
+        base_id=None,
+        champion_labels=labels_of(serving),
+        kept_out=kept_out,
     )
     return learn(
         loop, training_set, snapshot_id=snapshot_id, parent=None if from_scratch else serving, kept_out=kept_out,
@@ -86,9 +92,18 @@ def learn(
 ) -> TrainResult:
     """Train unless it has been done, under the lease; without a parent from random weights."""
     started = time.monotonic()
-    config = config or default_config(loop, n_base=len(training_set.base.images), warm=parent is not None)
+    config = config or default_config(
+        loop, n_base=len(training_set.base.images), warm=parent is not None
+    )
     chosen = engine or loop.settings.engine
-    recipe = _recipe(training_set, config, snapshot_id=snapshot_id, parent=parent, kept_out=kept_out, engine=chosen)
+    recipe = _recipe(
+        training_set,
+        config,
+        snapshot_id=snapshot_id,
+        parent=parent,
+        kept_out=kept_out,
+        engine=chosen,
+    )
     if found := _find(loop, recipe, parent):
         return _result(found, reused=True, started=started)
     with loop.lease.hold(f"training {recipe.run_key[:8]} ({loop.new_event()[0]})") as held:
@@ -103,7 +118,12 @@ def learn(
         _check_acceptance(loop, kept_out)
         progress(0.9, "registering")
         run = training_run(
-            loop, training_set, recipe, trained, environment=environment(device=config.device), token=held.token
+            loop,
+            training_set,
+            recipe,
+            trained,
+            environment=environment(device=config.device),
+            token=held.token,
         )
         version = loop.registry.register(run, confirm=held.check)
     progress(1.0, f"version {version.version}")
@@ -113,7 +133,11 @@ def learn(
 def _check_acceptance(loop: Loop, kept_out: Sequence[AcceptanceSet]) -> None:
     """Nothing that learned the images of an acceptance set is registered."""
     known = {(item.name, item.set_id) for item in kept_out}
-    late = [item.name for item in loop.acceptance_sets.declarations() if (item.name, item.set_id) not in known]
+    late = [
+        item.name
+        for item in loop.acceptance_sets.declarations()
+        if (item.name, item.set_id) not in known
+    ]
     if late:
         raise DatasetError(
             f"acceptance set {', '.join(late)} was added while this training ran, which may have learned its images: "
@@ -125,7 +149,13 @@ def default_config(loop: Loop, *, n_base: int, warm: bool) -> TrainingConfig:
     """Weekly from a champion's weights; from nothing by the size of the base data."""
     from medloop.core.learn.recipe import TrainingConfig
 
-    make = TrainingConfig.weekly if warm else TrainingConfig.full if n_base >= FULL_SIZE else TrainingConfig.sample
+    make = (
+        TrainingConfig.weekly
+        if warm
+        else TrainingConfig.full
+        if n_base >= FULL_SIZE
+        else TrainingConfig.sample
+    )
     return replace(make(loop.settings.seed), device=loop.settings.device)
 
 
@@ -176,7 +206,9 @@ def run_training(
         )  # fmt: skip
     from medloop.core.learn.recipe import train as locally
 
-    return locally(data, config, initial_weights=weights, snapshot_id=snapshot_id, progress=progress)
+    return locally(
+        data, config, initial_weights=weights, snapshot_id=snapshot_id, progress=progress
+    )
 
 
 def silent(share: float, phrase: str) -> None:

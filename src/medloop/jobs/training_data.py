@@ -33,10 +33,18 @@ def gather(
         NotFoundError: There is no such snapshot or data set.
     """
     if base_id is None:
-        base_id = loop.snapshots.manifest(snapshot_id).base_id if snapshot_id else loop.settings.base_dataset
+        base_id = (
+            loop.snapshots.manifest(snapshot_id).base_id
+            if snapshot_id
+            else loop.settings.base_dataset
+        )
     base = loop.datasets.get(base_id)
-    acceptance = np.concatenate([np.zeros((0, 64, 64), np.uint8), *(item.images for item in kept_out)])
-    corrections = load_corrections(loop, snapshot_id, acceptance) if snapshot_id else Corrections.none()
+    acceptance = np.concatenate(
+        [np.zeros((0, 64, 64), np.uint8), *(item.images for item in kept_out)]
+    )
+    corrections = (
+        load_corrections(loop, snapshot_id, acceptance) if snapshot_id else Corrections.none()
+    )
     return assemble(base, corrections, champion_labels=champion_labels, acceptance=acceptance)
 
 

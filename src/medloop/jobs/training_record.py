@@ -43,13 +43,20 @@ class Recipe:
     config: Mapping[str, Any]
     labels: tuple[str, ...]
     kept_out: tuple[tuple[str, str], ...] = ()  # acceptance sets: name and id
-    engine: Literal["local", "ray"] = "local"  # no part of the keys: it is not what was learned from
+    engine: Literal["local", "ray"] = (
+        "local"  # no part of the keys: it is not what was learned from
+    )
 
     @property
     def data_key(self) -> str:
         """The same for every training on this data in this way, whatever weights it starts from."""
         kept_out = [set_id for _, set_id in self.kept_out]
-        return data_key(snapshot_id=self.snapshot_id, base_id=self.base_id, kept_out=kept_out, config=self.config)
+        return data_key(
+            snapshot_id=self.snapshot_id,
+            base_id=self.base_id,
+            kept_out=kept_out,
+            config=self.config,
+        )
 
     @property
     def run_key(self) -> str:
@@ -74,7 +81,9 @@ def read_recipe(loop: Loop, version: ModelVersion) -> Recipe:
         kept_out = tuple((name, set_id) for name, set_id in body["kept_out"])
         return Recipe(**{**body, "labels": tuple(body["labels"]), "kept_out": kept_out})
     except (ValueError, TypeError, KeyError) as error:
-        raise StoreError(f"{RECIPE_FILE} of version {version.version} can't be read: {error!r}") from error
+        raise StoreError(
+            f"{RECIPE_FILE} of version {version.version} can't be read: {error!r}"
+        ) from error
 
 
 def read_origin(loop: Loop, version: ModelVersion) -> Origin:
@@ -86,7 +95,9 @@ def read_origin(loop: Loop, version: ModelVersion) -> Origin:
 def read_environment(loop: Loop, version: ModelVersion) -> dict[str, str] | None:
     """With what a version was trained (`medloop.jobs.training_environment`); None where its run does not say."""
     try:
-        body: dict[str, str] = json.loads(loop.registry.attachment(version.run_id, ENVIRONMENT_FILE))
+        body: dict[str, str] = json.loads(
+            loop.registry.attachment(version.run_id, ENVIRONMENT_FILE)
+        )
     except NotFoundError:
         return None
     return body
@@ -100,7 +111,9 @@ def read_uses(loop: Loop, version: ModelVersion) -> list[tuple[str, str | None, 
 
 def read_golden(loop: Loop, version: ModelVersion) -> tuple[np.ndarray, np.ndarray]:
     """Images [n, 64, 64] and the probabilities [n, C] that were recorded for them at training."""
-    with np.load(io.BytesIO(loop.registry.attachment(version.run_id, GOLDEN_FILE)), allow_pickle=False) as arrays:
+    with np.load(
+        io.BytesIO(loop.registry.attachment(version.run_id, GOLDEN_FILE)), allow_pickle=False
+    ) as arrays:
         return arrays["images"], arrays["probabilities"]
 
 
@@ -123,7 +136,10 @@ def training_run(
 ) -> TrainingRun:
     """Everything that the registry keeps of a finished training; `token` is that of its lease."""
     counts = use_counts(training_set)
-    tags = {**_tags(recipe, trained, trained_on=counts.get("trained", 0)), TRAINING_FENCE: str(token)}
+    tags = {
+        **_tags(recipe, trained, trained_on=counts.get("trained", 0)),
+        TRAINING_FENCE: str(token),
+    }
     origin = Origin(
         model=loop.registry.model, labels=recipe.labels, base_id=recipe.base_id,
         base_images=len(training_set.split.train), snapshot_id=recipe.snapshot_id, corrections=counts,
@@ -188,7 +204,9 @@ def _golden(training_set: TrainingSet, onnx: bytes) -> bytes:
     from medloop.core.predict import Predictor
 
     validation = training_set.split.validation
-    chosen = validation[np.linspace(0, len(validation) - 1, min(N_GOLDEN, len(validation))).astype(np.int64)]
+    chosen = validation[
+        np.linspace(0, len(validation) - 1, min(N_GOLDEN, len(validation))).astype(np.int64)
+    ]
     images = training_set.base.images[chosen]
     probabilities = Predictor(onnx).predict_arrays(images).probabilities
     buffer = io.BytesIO()

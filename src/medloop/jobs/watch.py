@@ -40,9 +40,14 @@ def watch(loop: Loop, *, dry_run: bool = False) -> WatchResult:
     champion = loop.registry.version_of(CHAMPION)
     move = _watched(loop, champion)
     if move is None:
-        return WatchResult(False, champion, None, False, False, ("no promotion is young enough to be watched",))
+        return WatchResult(
+            False, champion, None, False, False, ("no promotion is young enough to be watched",)
+        )
     old, new = str(move.from_version), move.to_version
-    since = {new: datetime.fromisoformat(move.at), old: datetime.fromisoformat(move.at) - timedelta(days=BEFORE_DAYS)}
+    since = {
+        new: datetime.fromisoformat(move.at),
+        old: datetime.fromisoformat(move.at) - timedelta(days=BEFORE_DAYS),
+    }
     seen = _seen(loop, since)
     found = judge(seen[new], seen[old])
     if found.alarm and not dry_run:
@@ -54,7 +59,12 @@ def watch(loop: Loop, *, dry_run: bool = False) -> WatchResult:
 def _watched(loop: Loop, champion: str | None) -> Promotion | None:
     """The promotion that made this champion, while it is young."""
     last = next(reversed(moves(loop)), None)
-    if last is None or last.action != "promote" or last.to_version != champion or not last.from_version:
+    if (
+        last is None
+        or last.action != "promote"
+        or last.to_version != champion
+        or not last.from_version
+    ):
         return None
     age = loop.now() - datetime.fromisoformat(last.at)
     return last if age <= timedelta(days=loop.settings.watch_days) else None
@@ -66,9 +76,13 @@ def _seen(loop: Loop, since: Mapping[str, datetime]) -> dict[str, Seen]:
     unknown = _unknown(loop, since)
     seen = {}
     for version, start in since.items():
-        answers, wrong = count_answers((item for item in said if item.id >= _first_id(start)), version)
+        answers, wrong = count_answers(
+            (item for item in said if item.id >= _first_id(start)), version
+        )
         verdicts = unknown[version].values()
-        seen[version] = Seen(answers=answers, wrong=wrong, predictions=len(verdicts), unknown=sum(verdicts))
+        seen[version] = Seen(
+            answers=answers, wrong=wrong, predictions=len(verdicts), unknown=sum(verdicts)
+        )
     return seen
 
 
@@ -79,7 +93,9 @@ def _corrections(loop: Loop, since: datetime) -> Iterator[Correction]:
     held = loop.snapshots.events([chunk for chunk in gathered.chunks if chunk.last >= first])
     for record in (*chain.from_iterable(held), *gathered.new):
         if record.folder == "corrections" and record.id >= first:
-            event = record.parse()  # None: not a whole event; the snapshot tells people, the watch goes on
+            event = (
+                record.parse()
+            )  # None: not a whole event; the snapshot tells people, the watch goes on
             if isinstance(event, Correction):
                 yield event
 

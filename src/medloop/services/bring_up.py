@@ -33,7 +33,9 @@ class BringUp:
         self._supervisor = supervisor
         self._watch = Watch(folder, plan.programs, supervisor)
         self._started: dict[str, float] = {}
-        self._http = httpx.Client(timeout=2.0, trust_env=False)  # a proxy has no business on this machine
+        self._http = httpx.Client(
+            timeout=2.0, trust_env=False
+        )  # a proxy has no business on this machine
 
     def run(self) -> Iterator[Event]:
         """Start all of it; ends when all is ready.
@@ -77,7 +79,9 @@ class BringUp:
         status = self._watch.states()[program.name].exit_status
         if program.once and status != 0:
             failure = self._failure(program, f"failed ({describe_exit(status)})")
-            if program.name != "first-model":  # without a model the stack still is of use, to find out why
+            if (
+                program.name != "first-model"
+            ):  # without a model the stack still is of use, to find out why
                 raise failure
             return Event("trouble", program.name, str(failure))
         if program.name == "mlflow":
@@ -85,7 +89,9 @@ class BringUp:
         if program.name == "airflow-migration":
             self._folder.airflow_migrated.write_text(version("apache-airflow"))
         took_s = time.monotonic() - self._started[program.name]
-        return Event("ready", program.name, f"{'done' if program.once else 'ready'} after {took_s:.1f} s")
+        return Event(
+            "ready", program.name, f"{'done' if program.once else 'ready'} after {took_s:.1f} s"
+        )
 
     def _failure(self, program: Program, what: str) -> ServiceError:
         log = self._folder.logs / f"{program.name}.log"
@@ -95,8 +101,14 @@ class BringUp:
     def _create_frontend_user(self) -> None:
         """MLflow's user for the page: reads everything and moves aliases of the one model, which need not exist yet."""
         user = {"username": MLFLOW_FRONTEND}
-        self._ask_mlflow("2.0/mlflow/users/create", {**user, "password": self._plan.frontend_password})
-        model = {"resource_type": "registered_model", "resource_id": self._plan.model_name, "permission": "EDIT"}
+        self._ask_mlflow(
+            "2.0/mlflow/users/create", {**user, "password": self._plan.frontend_password}
+        )
+        model = {
+            "resource_type": "registered_model",
+            "resource_id": self._plan.model_name,
+            "permission": "EDIT",
+        }
         self._ask_mlflow("3.0/mlflow/users/permissions/grant", {**user, **model})
 
     def _ask_mlflow(self, path: str, body: dict[str, str]) -> None:
@@ -106,7 +118,9 @@ class BringUp:
         url = f"{tracking['MLFLOW_TRACKING_URI']}/api/{path}"
         answer = self._http.post(url, json=body, auth=(MLFLOW_ADMIN, password), timeout=30.0)
         if answer.status_code != httpx.codes.OK and "RESOURCE_ALREADY_EXISTS" not in answer.text:
-            raise ServiceError(f"MLflow refuses the page's user ({path}): {answer.status_code} {answer.text[:300]}")
+            raise ServiceError(
+                f"MLflow refuses the page's user ({path}): {answer.status_code} {answer.text[:300]}"
+            )
 
     def _open_dags(self) -> None:
         """Unpause the DAGs, once in the life of a state folder: a person who pauses one later means it.
@@ -125,5 +139,7 @@ class BringUp:
                 marker.touch()
             except (NotFoundError, StoreUnavailableError) as error:  # not parsed yet
                 if time.monotonic() > until:
-                    raise ServiceError(f"Airflow does not find the DAGs: see `medloop logs` ({error})") from error
+                    raise ServiceError(
+                        f"Airflow does not find the DAGs: see `medloop logs` ({error})"
+                    ) from error
                 time.sleep(0.5)

@@ -47,14 +47,18 @@ class Credentials:
     mlflow_session_key: str = field(default_factory=_secret)
     airflow_password: str = field(default_factory=_secret)
     airflow_frontend_password: str = field(default_factory=_secret)
-    airflow_jwt_secret: str = field(default_factory=lambda: secrets.token_hex(64))  # HS512 wants 64 bytes
+    airflow_jwt_secret: str = field(
+        default_factory=lambda: secrets.token_hex(64)
+    )  # HS512 wants 64 bytes
     airflow_fernet_key: str = field(default_factory=_fernet_key)
     cookie_key: str = field(default_factory=_secret)  # signs the page's login cookie
     identity_key: str = field(default_factory=_secret)
 
     def s3(self, identity: str) -> tuple[str, str]:
         """Access key and secret key of operator, frontend, trainer or mlflow."""
-        return getattr(self, f"s3_{identity}_access_key"), getattr(self, f"s3_{identity}_secret_key")
+        return getattr(self, f"s3_{identity}_access_key"), getattr(
+            self, f"s3_{identity}_secret_key"
+        )
 
 
 def load_or_create(path: Path) -> Credentials:
@@ -64,7 +68,9 @@ def load_or_create(path: Path) -> Credentials:
         ServiceError: The file is broken. New secrets would lock the stack out of its own data, so none are made.
     """
     known = _read(path)
-    credentials = Credentials(**{f.name: known[f.name] for f in fields(Credentials) if f.name in known})
+    credentials = Credentials(
+        **{f.name: known[f.name] for f in fields(Credentials) if f.name in known}
+    )
     if asdict(credentials) != known:
         write_private(path, json.dumps(asdict(credentials), indent=1))
     return credentials

@@ -37,4 +37,8 @@ def describe_exit(status: int) -> str:
 
 def _in_words(how: str) -> str:
     number = how.removeprefix("exit status ")
-    return describe_exit(int(number)) if number.isdigit() else how.replace("terminated by", "killed by")
+    return (
+        describe_exit(int(number))
+        if number.isdigit()
+        else how.replace("terminated by", "killed by")
+    )

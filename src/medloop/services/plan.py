@@ -21,14 +21,27 @@ from medloop.services.credentials import Credentials
 from medloop.services.ports import LOOPBACK
 from medloop.services.programs import Program
 from medloop.services.state import StateFolder
-from medloop.settings import AIRFLOW_FIELDS, MLFLOW_FIELDS, S3_FIELDS, SYSTEMS, NamedSettings, Settings, variable_name
+from medloop.settings import (
+    AIRFLOW_FIELDS,
+    MLFLOW_FIELDS,
+    S3_FIELDS,
+    SYSTEMS,
+    NamedSettings,
+    Settings,
+    variable_name,
+)
 
 EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104
 BUCKET, MLFLOW_BUCKET = "medloop", "mlflow"
 MLFLOW_ADMIN, MLFLOW_FRONTEND = "admin", "frontend"
 AIRFLOW_ADMIN, AIRFLOW_FRONTEND = "admin", "frontend"
-MAIL_CONNECTION = "AIRFLOW_CONN_SMTP_DEFAULT"  # the one connection that `medloop up` takes over from its caller
-AIRFLOW_ROLES = {AIRFLOW_ADMIN: "admin", AIRFLOW_FRONTEND: "user"}  # the least that may start and watch a DAG run
+MAIL_CONNECTION = (
+    "AIRFLOW_CONN_SMTP_DEFAULT"  # the one connection that `medloop up` takes over from its caller
+)
+AIRFLOW_ROLES = {
+    AIRFLOW_ADMIN: "admin",
+    AIRFLOW_FRONTEND: "user",
+}  # the least that may start and watch a DAG run
 # Settings of the stack itself; each component is told what it needs of them in its own words.
 STACK_FIELDS = S3_FIELDS | MLFLOW_FIELDS | AIRFLOW_FIELDS | {
     "dagshub_user_token", "aws_region", "home", "host", "identity_key", "oidc_client_id", "oidc_client_secret",
@@ -108,13 +121,17 @@ class Planner:
             files[self._s3_identities] = self._s3_rights()
         if self.local.mlflow:
             files[self._mlflow_auth] = programs.mlflow_auth_config(
-                self.folder.mlflow, username=MLFLOW_ADMIN, password=self.credentials.mlflow_admin_password
+                self.folder.mlflow,
+                username=MLFLOW_ADMIN,
+                password=self.credentials.mlflow_admin_password,
             )
         if self.local.airflow:
             files[self._airflow_passwords] = json.dumps(self._airflow_logins())
         files[self._login_file] = login.secrets_toml() if (login := self._login()) else ""
         return Plan(
-            programs=tuple(self._programs(with_training=with_training, with_migration=with_migration)),
+            programs=tuple(
+                self._programs(with_training=with_training, with_migration=with_migration)
+            ),
             files=files,
             operator_env=self._operator_env(),
             frontend_password=self.credentials.mlflow_frontend_password,
@@ -171,7 +188,11 @@ class Planner:
         policies: tuple[rights.Identity, ...] = ("frontend", "trainer")
         allowed: dict[str, dict[str, list[str]]] = {
             "operator": {"actions": ["Admin", "Read", "Write", "List", "Tagging"]},
-            "mlflow": {"actions": [f"{action}:{MLFLOW_BUCKET}" for action in ("Read", "Write", "List", "Tagging")]},
+            "mlflow": {
+                "actions": [
+                    f"{action}:{MLFLOW_BUCKET}" for action in ("Read", "Write", "List", "Tagging")
+                ]
+            },
             **{name: {"policyNames": [name]} for name in policies},
         }
         identities = []
@@ -179,7 +200,10 @@ class Planner:
             access_key, secret_key = self.credentials.s3(name)
             keys = [{"accessKey": access_key, "secretKey": secret_key}]
             identities.append({"name": name, "credentials": keys, **may})
-        documents = [{"name": name, "content": json.dumps(rights.policy(name, bucket=BUCKET))} for name in policies]
+        documents = [
+            {"name": name, "content": json.dumps(rights.policy(name, bucket=BUCKET))}
+            for name in policies
+        ]
         return json.dumps({"identities": identities, "policies": documents}, indent=1)
 
     def _programs(self, *, with_training: bool, with_migration: bool) -> list[Program]:
@@ -206,7 +230,9 @@ class Planner:
         if self.local.airflow:
             found += self._airflow(with_migration=with_migration)
         if with_training:
-            servers = tuple(program.name for program in found if program.name in {"seaweedfs", "mlflow"})
+            servers = tuple(
+                program.name for program in found if program.name in {"seaweedfs", "mlflow"}
+            )
             found.append(programs.first_model(after=servers, environment=self._training()))
         return found
 
@@ -260,7 +286,9 @@ class Planner:
             ),
         )
         tasks = {**self._training(), **self._connections()}
-        servers = programs.airflow(port=self.ports["airflow"], environment=environment, task_environment=tasks)
+        servers = programs.airflow(
+            port=self.ports["airflow"], environment=environment, task_environment=tasks
+        )
         return [programs.airflow_migration(environment), *servers] if with_migration else servers
 
     def _training(self) -> dict[str, str]:
@@ -269,7 +297,9 @@ class Planner:
     def _connections(self) -> dict[str, str]:
         """Airflow's connections: for S3 and MLflow where there are explicit keys, for mail where the caller has one."""
         s3, tracking = self._s3("trainer"), self._tracking(MLFLOW_ADMIN)
-        found = {MAIL_CONNECTION: os.environ[MAIL_CONNECTION]} if MAIL_CONNECTION in os.environ else {}
+        found = (
+            {MAIL_CONNECTION: os.environ[MAIL_CONNECTION]} if MAIL_CONNECTION in os.environ else {}
+        )
         if "AWS_ACCESS_KEY_ID" in s3 and "AWS_SECRET_ACCESS_KEY" in s3:
             found["AIRFLOW_CONN_AWS_DEFAULT"] = programs.aws_connection(
                 endpoint_url=s3.get("AWS_ENDPOINT_URL_S3"),
@@ -289,7 +319,10 @@ class Planner:
 
     def _airflow_logins(self) -> dict[str, str]:
         keys = self.credentials
-        return {AIRFLOW_ADMIN: keys.airflow_password, AIRFLOW_FRONTEND: keys.airflow_frontend_password}
+        return {
+            AIRFLOW_ADMIN: keys.airflow_password,
+            AIRFLOW_FRONTEND: keys.airflow_frontend_password,
+        }
 
     def _airflow_login(self) -> dict[str, str]:
         """How the page logs in to Airflow: as a user of its own on the local one, as the user does on the user's."""
@@ -305,7 +338,9 @@ class Planner:
         found = named_environment(self.settings, without=STACK_FIELDS)
         found["MEDLOOP_HOME"] = str(self.folder.home)
         key = self.settings.identity_key
-        found["MEDLOOP_IDENTITY_KEY"] = key.get_secret_value() if key else self.credentials.identity_key
+        found["MEDLOOP_IDENTITY_KEY"] = (
+            key.get_secret_value() if key else self.credentials.identity_key
+        )
         if self.local.airflow:
             found["MEDLOOP_AIRFLOW_URL"] = self.url("airflow")
         elif self.settings.airflow_url:
@@ -337,7 +372,11 @@ class Planner:
         if not self.local.mlflow:
             return named_environment(self.settings, only=MLFLOW_FIELDS | {"dagshub_user_token"})
         admin = username == MLFLOW_ADMIN
-        password = self.credentials.mlflow_admin_password if admin else self.credentials.mlflow_frontend_password
+        password = (
+            self.credentials.mlflow_admin_password
+            if admin
+            else self.credentials.mlflow_frontend_password
+        )
         return {
             "MLFLOW_TRACKING_URI": self.url("mlflow"),
             "MLFLOW_TRACKING_USERNAME": username,
@@ -362,18 +401,32 @@ class Planner:
         credentials, settings, local = self.credentials, self.settings, self.local
         found = [Address("page", self.url("app"))]
         if local.mlflow:
-            found.append(Address("MLflow", self.url("mlflow"), f"{MLFLOW_ADMIN} / {credentials.mlflow_admin_password}"))
+            found.append(
+                Address(
+                    "MLflow",
+                    self.url("mlflow"),
+                    f"{MLFLOW_ADMIN} / {credentials.mlflow_admin_password}",
+                )
+            )
         else:
             found.append(Address("MLflow", settings.mlflow_tracking_uri or ""))
         if local.airflow:
-            found.append(Address("Airflow", self.url("airflow"), f"{AIRFLOW_ADMIN} / {credentials.airflow_password}"))
+            found.append(
+                Address(
+                    "Airflow",
+                    self.url("airflow"),
+                    f"{AIRFLOW_ADMIN} / {credentials.airflow_password}",
+                )
+            )
         elif settings.airflow_url:
             found.append(Address("Airflow", settings.airflow_url))
         if local.s3:
             keys = f"bucket {BUCKET}; keys are in {self.folder.operator_env}"
             found.append(Address("S3", self.url("s3"), keys))
         else:
-            found.append(Address("S3", settings.s3_endpoint_url or "AWS", f"bucket {settings.s3_bucket}"))
+            found.append(
+                Address("S3", settings.s3_endpoint_url or "AWS", f"bucket {settings.s3_bucket}")
+            )
         return found
 
 

@@ -42,7 +42,9 @@ def free_ports(count: int, *, besides: frozenset[int] = frozenset(), room: int =
     return found
 
 
-def assign(wanted: Mapping[str, int], *, before: Mapping[str, int], room: Mapping[str, int]) -> dict[str, int]:
+def assign(
+    wanted: Mapping[str, int], *, before: Mapping[str, int], room: Mapping[str, int]
+) -> dict[str, int]:
     """A port for each name: the wanted one, or for 0 the one of last time if it is free, or any free one.
 
     Args:
@@ -64,7 +66,9 @@ def assign(wanted: Mapping[str, int], *, before: Mapping[str, int], room: Mappin
     for name in wanted.keys() - assigned.keys():
         last = before.get(name, 0)
         distance = room.get(name, 0)
-        reusable = last and last not in assigned.values() and is_free(last) and is_free(last + distance)
+        reusable = (
+            last and last not in assigned.values() and is_free(last) and is_free(last + distance)
+        )
         besides = frozenset(assigned.values())
         assigned[name] = last if reusable else free_ports(1, besides=besides, room=distance)[0]
     return {name: assigned[name] for name in wanted}

@@ -20,7 +20,12 @@ QUIET: Final = {  # nothing phones home
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
-SEAWEED_SERVERS: Final = ("s3", "master", "volume", "filer")  # one process, an HTTP and a gRPC port each
+SEAWEED_SERVERS: Final = (
+    "s3",
+    "master",
+    "volume",
+    "filer",
+)  # one process, an HTTP and a gRPC port each
 # And an admin server; its own worker looks for its gRPC port at this distance, whatever -admin.port.grpc says.
 SEAWEED_ROOM: Final = {"admin": 10_000}
 
@@ -32,7 +37,9 @@ class Program:
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(repr=False)  # holds secrets
-    health_url: str = ""  # answers 200 once the component works; "": it is taken to work while it runs
+    health_url: str = (
+        ""  # answers 200 once the component works; "": it is taken to work while it runs
+    )
     after: tuple[str, ...] = ()  # names of what must be ready before it starts
     once: bool = False  # runs to its end, which is when it is ready
 
@@ -59,7 +66,12 @@ def seaweed_port_names() -> list[str]:
 
 
 def seaweedfs(
-    *, folder: Path, identities: Path, buckets: Sequence[str], ports: Mapping[str, int], keys: SeaweedKeys
+    *,
+    folder: Path,
+    identities: Path,
+    buckets: Sequence[str],
+    ports: Mapping[str, int],
+    keys: SeaweedKeys,
 ) -> Program:
     """SeaweedFS with its S3 API; `identities` is the JSON file of access keys and their rights."""
     options = {
@@ -85,7 +97,9 @@ def seaweedfs(
         "WEED_S3_SSE_KEY": keys.sse,
     }
     command = (executable("weed"), "mini", *(f"-{name}={value}" for name, value in options.items()))
-    return Program("seaweedfs", command, environment, health_url=f"http://{LOOPBACK}:{ports['s3']}/healthz")
+    return Program(
+        "seaweedfs", command, environment, health_url=f"http://{LOOPBACK}:{ports['s3']}/healthz"
+    )
 
 
 def seaweed_sockets(ports: Mapping[str, int]) -> list[Path]:
@@ -158,7 +172,9 @@ def airflow_environment(
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": "2",
         "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
-        "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in roles.items()),
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
+            f"{user}:{role}" for user, role in roles.items()
+        ),
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(secrets.passwords_file),
         "CORE__FERNET_KEY": secrets.fernet_key,
         "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db",
@@ -171,15 +187,23 @@ def airflow_environment(
         "API_AUTH__JWT_SECRET": secrets.jwt_secret,
         "LOGGING__LOGGING_LEVEL": "WARNING",
     }
-    return {**QUIET, "AIRFLOW_HOME": str(folder), **{f"AIRFLOW__{name}": value for name, value in options.items()}}
+    return {
+        **QUIET,
+        "AIRFLOW_HOME": str(folder),
+        **{f"AIRFLOW__{name}": value for name, value in options.items()},
+    }
 
 
 def airflow_migration(environment: Mapping[str, str]) -> Program:
     """Creates or upgrades Airflow's database, and ends."""
-    return Program("airflow-migration", (executable("airflow"), "db", "migrate"), environment, once=True)
+    return Program(
+        "airflow-migration", (executable("airflow"), "db", "migrate"), environment, once=True
+    )
 
 
-def airflow(*, port: int, environment: Mapping[str, str], task_environment: Mapping[str, str]) -> list[Program]:
+def airflow(
+    *, port: int, environment: Mapping[str, str], task_environment: Mapping[str, str]
+) -> list[Program]:
     """Airflow as split processes: `standalone` orphans its children on TERM, and takes half as much memory again.
 
     `task_environment` reaches the scheduler, whose children run the tasks, and the DAG processor, which runs
@@ -192,13 +216,21 @@ def airflow(*, port: int, environment: Mapping[str, str], task_environment: Mapp
     return [
         Program("airflow-api-server", (command, "api-server"), environment, health_url, after),
         # Its log server would listen on every interface; on one machine the API server reads the files.
-        Program("airflow-scheduler", (command, "scheduler", "--skip-serve-logs"), for_tasks, after=after),
+        Program(
+            "airflow-scheduler", (command, "scheduler", "--skip-serve-logs"), for_tasks, after=after
+        ),
         Program("airflow-dag-processor", (command, "dag-processor"), for_tasks, after=after),
     ]
 
 
 def aws_connection(
-    *, endpoint_url: str | None, access_key: str, secret_key: str, session_token: str, region: str, bucket: str
+    *,
+    endpoint_url: str | None,
+    access_key: str,
+    secret_key: str,
+    session_token: str,
+    region: str,
+    bucket: str,
 ) -> str:
     """Airflow's `aws_default`, as the value of AIRFLOW_CONN_AWS_DEFAULT."""
     extra = {"region_name": region, "service_config": {"s3": {"bucket_name": bucket}}}
@@ -206,7 +238,9 @@ def aws_connection(
         extra["endpoint_url"] = endpoint_url
     if session_token:
         extra["aws_session_token"] = session_token
-    return json.dumps({"conn_type": "aws", "login": access_key, "password": secret_key, "extra": extra})
+    return json.dumps(
+        {"conn_type": "aws", "login": access_key, "password": secret_key, "extra": extra}
+    )
 
 
 def mlflow_connection(*, uri: str, username: str, password: str) -> str:
@@ -239,7 +273,9 @@ class Login:
             "client_secret": self.client_secret,
             "server_metadata_url": metadata_url(self.issuer),
         }
-        lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
+        lines = [
+            f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()
+        ]
         return "\n".join(["[auth]", *lines, ""])
 
 

@@ -43,7 +43,9 @@ def policy(identity: Identity, *, bucket: str) -> dict[str, Any]:
         _allow("Write", "s3:PutObject", _objects(bucket, WRITTEN[identity])),
     ]
     if DELETED[identity]:
-        statements.append(_allow("EraseImages", "s3:DeleteObject", _objects(bucket, DELETED[identity])))
+        statements.append(
+            _allow("EraseImages", "s3:DeleteObject", _objects(bucket, DELETED[identity]))
+        )
     return {"Version": "2012-10-17", "Statement": statements}
 
 

@@ -37,7 +37,9 @@ FOREIGN = ("AWS_", "MLFLOW_", "MEDLOOP_", "AIRFLOW_", "DAGSHUB_", "STREAMLIT_", 
 class Stack:
     """A stack that this process starts, and in the foreground also watches and stops."""
 
-    def __init__(self, settings: NamedSettings, *, with_airflow: bool, with_training: bool = True) -> None:
+    def __init__(
+        self, settings: NamedSettings, *, with_airflow: bool, with_training: bool = True
+    ) -> None:
         self.settings = settings
         self.with_training = with_training
         self.folder = StateFolder(settings.home.absolute())
@@ -83,7 +85,9 @@ class Stack:
             time.sleep(0.5)
         if self._guard is not None and self._guard.returncode != 0:
             ended = describe_exit(self._guard.returncode)
-            raise ServiceError(f"The supervisor ended ({ended}), and everything with it: `medloop up` starts it again")
+            raise ServiceError(
+                f"The supervisor ended ({ended}), and everything with it: `medloop up` starts it again"
+            )
 
     def stop(self) -> None:
         """Stop everything, in order; by force where asking does not help."""
@@ -127,20 +131,28 @@ class Stack:
         assigned = ports.assign(wanted, before=read_record(self.folder).ports, room=SEAWEED_ROOM)
         credentials = load_or_create(self.folder.credentials)
         planner = Planner(self.settings, self.folder, credentials, local=self.local, ports=assigned)
-        plan = planner.plan(with_training=self.with_training, with_migration=not self._is_migrated())
+        plan = planner.plan(
+            with_training=self.with_training, with_migration=not self._is_migrated()
+        )
         Record(assigned, plan.addresses).write(self.folder)
         return plan
 
     def _is_migrated(self) -> bool:
         """Whether Airflow's database is of the installed version; a migration that changes nothing takes 6 s."""
         marker = self.folder.airflow_migrated
-        return self.local.airflow and marker.exists() and marker.read_text() == version("apache-airflow")
+        return (
+            self.local.airflow
+            and marker.exists()
+            and marker.read_text() == version("apache-airflow")
+        )
 
     def _write(self, plan: Plan) -> None:
         for path, text in plan.files.items():
             write_private(path, text)
         for program in plan.programs:
-            write_private(environment_file(self.folder, program), json.dumps(dict(program.environment)))
+            write_private(
+                environment_file(self.folder, program), json.dumps(dict(program.environment))
+            )
         lines = [f"{name}={value}\n" for name, value in plan.operator_env.items()]
         write_private(self.folder.operator_env, "".join(lines))
 
@@ -188,8 +200,13 @@ def _remove_sockets(folder: StateFolder) -> None:
 def inherited_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """What all components share: this environment without settings and keys, which each gets for itself."""
     shared = {name: value for name, value in environment.items() if not name.startswith(FOREIGN)}
-    past_proxies = ",".join(filter(None, [shared.get("NO_PROXY") or shared.get("no_proxy"), "127.0.0.1,localhost"]))
-    quiet = {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"}  # deprecations concern nobody who reads these logs
+    past_proxies = ",".join(
+        filter(None, [shared.get("NO_PROXY") or shared.get("no_proxy"), "127.0.0.1,localhost"])
+    )
+    quiet = {
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": "ignore",
+    }  # deprecations concern nobody who reads these logs
     return {**shared, **quiet, "NO_PROXY": past_proxies, "no_proxy": past_proxies}
 
 
@@ -202,6 +219,14 @@ def check_program(program: Program) -> None:
     path = Path(program.command[0])
     if path.is_file() and os.access(path, os.X_OK):
         return
-    extra = "airflow" if program.name.startswith("airflow") else "app" if program.name == "app" else "services"
+    extra = (
+        "airflow"
+        if program.name.startswith("airflow")
+        else "app"
+        if program.name == "app"
+        else "services"
+    )
     instead = ", and `medloop up --no-airflow` does without" if extra == "airflow" else ""
-    raise ServiceError(f"{path.name} is missing beside this Python ({path.parent}): {how_to_install(extra)}{instead}")
+    raise ServiceError(
+        f"{path.name} is missing beside this Python ({path.parent}): {how_to_install(extra)}{instead}"
+    )

@@ -95,7 +95,15 @@ class StateFolder:
         Raises:
             ServiceError: The place cannot be written to, or belongs to somebody else.
         """
-        folders = (self.home, self.config, self.logs, self.seaweedfs, self.mlflow, self.airflow, self.socket.parent)
+        folders = (
+            self.home,
+            self.config,
+            self.logs,
+            self.seaweedfs,
+            self.mlflow,
+            self.airflow,
+            self.socket.parent,
+        )
         for folder in folders:
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -121,4 +129,6 @@ def write_private(path: Path, text: str) -> None:
             file.write(text)
         temporary.replace(path)
     except OSError as error:
-        raise ServiceError(f"{path} cannot be written ({error.strerror}): free space or fix its rights") from error
+        raise ServiceError(
+            f"{path} cannot be written ({error.strerror}): free space or fix its rights"
+        ) from error

@@ -21,7 +21,9 @@ class ComponentStatus:
     state: str  # supervisord's word, in lower case
     pid: int
     uptime_s: float
-    memory_bytes: int | None  # proportional set size of the whole process tree; None where the system does not say
+    memory_bytes: (
+        int | None
+    )  # proportional set size of the whole process tree; None where the system does not say
     restarts: int
 
     @property
@@ -42,10 +44,19 @@ def component_statuses(folder: StateFolder) -> list[ComponentStatus]:
     for state in Supervisor(folder).states():
         if state.state == "EXITED":
             continue
-        uptime_s = (now - state.started_at).total_seconds() if state.started_at and state.is_up else 0.0
+        uptime_s = (
+            (now - state.started_at).total_seconds() if state.started_at and state.is_up else 0.0
+        )
         memory_bytes = _memory_bytes(state.pid) if state.is_up else None
         found.append(
-            ComponentStatus(state.name, state.state.lower(), state.pid, uptime_s, memory_bytes, restarts[state.name])
+            ComponentStatus(
+                state.name,
+                state.state.lower(),
+                state.pid,
+                uptime_s,
+                memory_bytes,
+                restarts[state.name],
+            )
         )
     return found
 

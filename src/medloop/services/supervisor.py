@@ -24,7 +24,10 @@ from medloop.services.state import StateFolder, write_private
 
 START_WITHIN_S = 60  # for supervisord itself
 GRACE_S = 10  # from TERM to KILL, for a component
-STOP_ORDER = ("seaweedfs", "mlflow")  # stop last, in this order from the end; everything else stops first, together
+STOP_ORDER = (
+    "seaweedfs",
+    "mlflow",
+)  # stop last, in this order from the end; everything else stops first, together
 RUNNING = {"STARTING", "RUNNING"}
 
 
@@ -63,7 +66,13 @@ class Supervisor:
         config = self._folder.config / "supervisord.conf"
         write_private(config, configuration(self._folder, programs))
         guard = [*guard_command(grace_s=6 * GRACE_S), *(["--outlive-parent"] if daemon else [])]
-        supervisord = [executable("supervisord"), "--nodaemon", "--silent", "--configuration", str(config)]
+        supervisord = [
+            executable("supervisord"),
+            "--nodaemon",
+            "--silent",
+            "--configuration",
+            str(config),
+        ]
         said = self._folder.logs / "supervisord.out"
         write_private(said, "")
         with said.open("ab") as output:
@@ -118,7 +127,9 @@ class Supervisor:
         until = time.monotonic() + within_s
         while _is_alive(pid):
             if time.monotonic() > until:
-                raise ServiceError(f"The supervisor (process {pid}) does not stop: see {self._folder.logs}")
+                raise ServiceError(
+                    f"The supervisor (process {pid}) does not stop: see {self._folder.logs}"
+                )
             time.sleep(0.05)
 
     def _call(self, method: str, *arguments: Any) -> Any:
@@ -129,7 +140,9 @@ class Supervisor:
         except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
             raise ServiceError("Nothing runs here: start it with `medloop up`") from error
         except xmlrpc.client.Fault as error:
-            raise ServiceError(f"The supervisor refuses {method} {arguments}: {error.faultString}") from error
+            raise ServiceError(
+                f"The supervisor refuses {method} {arguments}: {error.faultString}"
+            ) from error
 
 
 def guard_command(*, grace_s: float) -> list[str]:
@@ -161,19 +174,30 @@ def configuration(folder: StateFolder, programs: Iterable[Program]) -> str:
         },
     }
     sections |= {f"program:{program.name}": _program(folder, program) for program in programs}
-    sections |= {f"group:{name}": options for name, options in _groups([program.name for program in programs])}
+    sections |= {
+        f"group:{name}": options
+        for name, options in _groups([program.name for program in programs])
+    }
     return "\n".join(_section(name, options) for name, options in sections.items())
 
 
 def _program(folder: StateFolder, program: Program) -> dict[str, object]:
     guard = guard_command(grace_s=GRACE_S)
-    command = [*guard, "--environment", str(environment_file(folder, program)), "--", *program.command]
+    command = [
+        *guard,
+        "--environment",
+        str(environment_file(folder, program)),
+        "--",
+        *program.command,
+    ]
     return {
         "command": shlex.join(command),
         "directory": folder.home,  # no .env, config.py or .streamlit of the user lies there
         "autostart": "false",
         "autorestart": "false" if program.once else "true",
-        "startsecs": 0 if program.once else 5,  # an earlier end counts as a failed start, and waits longer each time
+        "startsecs": 0
+        if program.once
+        else 5,  # an earlier end counts as a failed start, and waits longer each time
         "startretries": 0 if program.once else 20,
         "stopwaitsecs": 2 * GRACE_S,
         "redirect_stderr": "true",

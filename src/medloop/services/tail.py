@@ -38,7 +38,11 @@ class Tail:
         if inode != status.st_ino or offset > status.st_size:  # rotated or truncated
             offset = 0
         data = os.pread(descriptor, CHUNK_BYTES, offset)
-        whole = data if len(data) == CHUNK_BYTES and b"\n" not in data else data[: data.rfind(b"\n") + 1]
+        whole = (
+            data
+            if len(data) == CHUNK_BYTES and b"\n" not in data
+            else data[: data.rfind(b"\n") + 1]
+        )
         self._places[name] = status.st_ino, offset + len(whole)
         yield from whole.decode("utf-8", "replace").splitlines()
 

@@ -30,12 +30,16 @@ class Event:
 class Watch:
     """Compares the stack with what it was at the last look."""
 
-    def __init__(self, folder: StateFolder, programs: Iterable[Program], supervisor: Supervisor) -> None:
+    def __init__(
+        self, folder: StateFolder, programs: Iterable[Program], supervisor: Supervisor
+    ) -> None:
         programs = list(programs)
         self._supervisor = supervisor
         self._supervisor_log = folder.supervisor_log
         self._once = {program.name for program in programs if program.once}
-        self._tail = Tail({program.name: folder.logs / f"{program.name}.log" for program in programs})
+        self._tail = Tail(
+            {program.name: folder.logs / f"{program.name}.log" for program in programs}
+        )
         self._seen: dict[str, State] = {}
         self.deaths: Counter[str] = Counter()
 
@@ -61,7 +65,9 @@ class Watch:
         ended = before.is_up and now.pid != before.pid
         if ended:
             self.deaths[now.name] += 1
-            how = [how for name, how in ends(self._supervisor_log) if name == now.name][-1:] or ["nobody knows how"]
+            how = [how for name, how in ends(self._supervisor_log) if name == now.name][-1:] or [
+                "nobody knows how"
+            ]
             yield Event("trouble", now.name, f"ended ({how[0]}); it is started again")
         if now.state == "FATAL" and before.state != "FATAL":
             hint = f"see `medloop logs {now.name}`, then `medloop down` and `medloop up`"

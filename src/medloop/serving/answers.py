@@ -51,7 +51,9 @@ def classify(
         running: deque[Future[list[Answer]]] = deque()
         try:
             while True:
-                while len(running) < workers * BATCHES_AHEAD and (batch := list(islice(todo, BATCH_SIZE))):
+                while len(running) < workers * BATCHES_AHEAD and (
+                    batch := list(islice(todo, BATCH_SIZE))
+                ):
                     running.append(pool.submit(_answer_batch, predictor, batch, limits))
                 if not running:
                     return
@@ -69,9 +71,13 @@ def available_cores() -> int:
 def _answer_batch(predictor: Predictor, batch: Sequence[Input], limits: Limits) -> list[Answer]:
     read = [_read(item, limits, predictor.metadata.input_size) for item in batch]
     seen = [found for found in read if not isinstance(found, str)]
-    predictions = iter(predictor.predict([small for small, _ in seen], about=[about for _, about in seen]))
+    predictions = iter(
+        predictor.predict([small for small, _ in seen], about=[about for _, about in seen])
+    )
     return [
-        Answer(item.path, None, found) if isinstance(found, str) else Answer(item.path, next(predictions))
+        Answer(item.path, None, found)
+        if isinstance(found, str)
+        else Answer(item.path, next(predictions))
         for item, found in zip(batch, read, strict=True)
     ]
 
@@ -84,7 +90,10 @@ def _read(item: Input, limits: Limits, size: int) -> tuple[np.ndarray, About] | 
             return preprocess(data, size), About()
         image = decode(data, limits=limits, find_text=False)
         return preprocess(image.pixels, size), image.about
-    except (MedloopError, ValueError) as error:  # preprocess raises ValueError for arrays that are no grey image
+    except (
+        MedloopError,
+        ValueError,
+    ) as error:  # preprocess raises ValueError for arrays that are no grey image
         return str(error)
     except OSError as error:
         return f"This file cannot be read: {error.strerror or type(error).__name__}."

@@ -103,7 +103,9 @@ class Champion:
                     self._refresh()
         served = self._served
         if served is None:
-            raise NoModelError(self._reason or "No model is loaded yet: try again in a few seconds.")
+            raise NoModelError(
+                self._reason or "No model is loaded yet: try again in a few seconds."
+            )
         return served
 
     def refresh(self) -> bool:
@@ -159,7 +161,11 @@ class Champion:
             self._notice("")
         else:
             refused = self._refused
-            if refused is None or refused.version != version or self._monotonic() >= refused.retry_at:
+            if (
+                refused is None
+                or refused.version != version
+                or self._monotonic() >= refused.retry_at
+            ):
                 self._load(self._registry, version)
             else:
                 self._notice(_cannot(refused.version, refused.why))
@@ -180,7 +186,9 @@ class Champion:
 
     def _swap(self, served: Served) -> None:
         before, self._served = self._served, served
-        log.info("version %s serves, after %s", served.version, before.version if before else "none")
+        log.info(
+            "version %s serves, after %s", served.version, before.version if before else "none"
+        )
 
     def _refuse(self, version: str, why: str) -> None:
         self._refused = _Refused(version, why, self._monotonic() + REFUSED_FOR_S)
@@ -192,7 +200,11 @@ class Champion:
         if self._away_since is None:
             self._away_since = self._now()
             log.warning("the model registry does not answer: %s", error)
-        what = "has not answered" if isinstance(error, StoreUnavailableError) else f"has failed ({_sentence(error)})"
+        what = (
+            "has not answered"
+            if isinstance(error, StoreUnavailableError)
+            else f"has failed ({_sentence(error)})"
+        )
         since = self._away_since.astimezone().strftime("%Y-%m-%d %H:%M")
         self._reason = (
             f"There is no model to serve: the registry {what} since {since}, and none is cached on this machine. "

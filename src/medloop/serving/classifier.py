@@ -68,7 +68,9 @@ class Classifier:
             DecodeError: On arriving at an image that cannot be read; the message counts from 0.
         """
         predictor = self._champion.current().predictor
-        named = (Input(str(number), partial(_contents, image)) for number, image in enumerate(images))
+        named = (
+            Input(str(number), partial(_contents, image)) for number, image in enumerate(images)
+        )
         for answer in classify(predictor, named, limits=self._limits):
             if answer.prediction is None:
                 raise DecodeError(f"image {answer.path}: {answer.error}")
@@ -106,7 +108,10 @@ class Classifier:
     def _reference_of(self, served: Served) -> Reference:
         with self._embedding:
             if self._reference is None or self._reference[0] != served.version:
-                self._reference = served.version, build_reference(served.predictor, self._labelled())
+                self._reference = (
+                    served.version,
+                    build_reference(served.predictor, self._labelled()),
+                )
             return self._reference[1]
 
 

@@ -73,7 +73,10 @@ class AcceptanceStore:
             parts = info.key.split("/")
             if len(parts) == 3 and parts[2].endswith(".json"):
                 newest[parts[1]] = max(newest.get(parts[1], ""), info.key)
-        found = [Declaration(**json.loads(raw)) for raw in self._objects.get_many(sorted(newest.values()))]
+        found = [
+            Declaration(**json.loads(raw))
+            for raw in self._objects.get_many(sorted(newest.values()))
+        ]
         return [declaration for declaration in found if declaration.set_id is not None]
 
     def stored(self) -> list[tuple[str, str]]:
@@ -113,6 +116,10 @@ def set_key(name: str, set_id: str) -> str:
 def _pack(content: AcceptanceSet) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(
-        buffer, allow_pickle=False, images=content.images, classes=content.classes, groups=content.groups
+        buffer,
+        allow_pickle=False,
+        images=content.images,
+        classes=content.classes,
+        groups=content.groups,
     )
     return buffer.getvalue()

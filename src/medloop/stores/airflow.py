@@ -50,7 +50,9 @@ class Airflow:
             SettingsError: There is no address or no password.
         """
         if not settings.airflow_url or not settings.airflow_password:
-            raise SettingsError("No Airflow is set: give MEDLOOP_AIRFLOW_URL, MEDLOOP_AIRFLOW_USERNAME and _PASSWORD")
+            raise SettingsError(
+                "No Airflow is set: give MEDLOOP_AIRFLOW_URL, MEDLOOP_AIRFLOW_USERNAME and _PASSWORD"
+            )
         self.url = settings.airflow_url.rstrip("/")
         self._username = settings.airflow_username
         self._password = settings.airflow_password
@@ -73,7 +75,9 @@ class Airflow:
             StoreError: The login fails.
         """
         found = self._call("GET", f"/api/v2/dags/{DAG_ID}")
-        return DagState(paused=bool(found["is_paused"]), next_run_at=found.get("next_dagrun_run_after"))
+        return DagState(
+            paused=bool(found["is_paused"]), next_run_at=found.get("next_dagrun_run_after")
+        )
 
     def trigger(self, conf: Mapping[str, Any] | None = None, *, note: str = "") -> str:
         """Start a run and return its id.
@@ -86,7 +90,9 @@ class Airflow:
             StoreError: The DAG is paused, in which case the run would wait for ever, or see `dag`.
         """
         if self.dag().paused:
-            raise StoreError(f"The DAG {DAG_ID} is paused in {self.url}, so a run would never start: unpause it there")
+            raise StoreError(
+                f"The DAG {DAG_ID} is paused in {self.url}, so a run would never start: unpause it there"
+            )
         body = {"logical_date": None, "conf": dict(conf or {}), "note": note or None}
         return str(self._call("POST", f"/api/v2/dags/{DAG_ID}/dagRuns", body)["dag_run_id"])
 
@@ -96,7 +102,12 @@ class Airflow:
 
     def clear(self, run_id: str, task_ids: Sequence[str]) -> None:
         """Have these tasks of an old run done again, with that run's own ids."""
-        body = {"dry_run": False, "dag_run_id": run_id, "task_ids": list(task_ids), "only_failed": False}
+        body = {
+            "dry_run": False,
+            "dag_run_id": run_id,
+            "task_ids": list(task_ids),
+            "only_failed": False,
+        }
         self._call("POST", f"/api/v2/dags/{DAG_ID}/clearTaskInstances", body)
 
     def run(self, run_id: str) -> DagRun:
@@ -120,11 +131,15 @@ class Airflow:
             return None
         return None if value is None else str(value)
 
-    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def _call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         if "Authorization" not in self._http.headers:
             self._login()
         answer = self._send(method, path, body)
-        if answer.status_code == httpx.codes.UNAUTHORIZED and self._username:  # the token has expired
+        if (
+            answer.status_code == httpx.codes.UNAUTHORIZED and self._username
+        ):  # the token has expired
             self._login()
             answer = self._send(method, path, body)
         return self._read(answer, path)
@@ -132,7 +147,9 @@ class Airflow:
     def _login(self) -> None:
         token = self._password.get_secret_value()
         if self._username:
-            answer = self._send("POST", "/auth/token", {"username": self._username, "password": token})
+            answer = self._send(
+                "POST", "/auth/token", {"username": self._username, "password": token}
+            )
             token = str(self._read(answer, "/auth/token")["access_token"])
         self._http.headers["Authorization"] = f"Bearer {token}"
 
@@ -140,7 +157,9 @@ class Airflow:
         try:
             return self._http.request(method, path, json=body)
         except httpx.HTTPError as error:
-            raise StoreUnavailableError(f"Airflow at {self.url} does not answer ({type(error).__name__})") from error
+            raise StoreUnavailableError(
+                f"Airflow at {self.url} does not answer ({type(error).__name__})"
+            ) from error
 
     def _read(self, answer: httpx.Response, path: str) -> dict[str, Any]:
         if answer.is_success:

@@ -25,7 +25,12 @@ MAX_ENTRIES: Final = 100_000  # whose table of contents takes about a second to 
 MAX_DIRECTORY_BYTES: Final = 64 * 2**20  # of that table
 MAX_RATIO: Final = 200  # unpacked to packed, above a free allowance
 FREE_BYTES: Final = 100 * 2**20
-HIDDEN: Final = (".", "__MACOSX", "Thumbs.db", "desktop.ini")  # what systems leave beside a person's files
+HIDDEN: Final = (
+    ".",
+    "__MACOSX",
+    "Thumbs.db",
+    "desktop.ini",
+)  # what systems leave beside a person's files
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,9 @@ class Entry:
     read: Callable[[], bytes]  # raises DecodeError
 
 
-def open_archive(source: str | bytes, *, max_bytes: int, max_entries: int = MAX_ENTRIES) -> list[Entry]:
+def open_archive(
+    source: str | bytes, *, max_bytes: int, max_entries: int = MAX_ENTRIES
+) -> list[Entry]:
     """The files in a zip, in its own order, without folders and hidden files.
 
     Args:
@@ -49,10 +56,15 @@ def open_archive(source: str | bytes, *, max_bytes: int, max_entries: int = MAX_
         DecodeError: Damaged, too many entries, or a bomb.
     """
     archive = open_zip(source, max_entries=max_entries)
-    found = [info for info in archive.infolist() if not info.is_dir() and not is_hidden(info.filename)]
+    found = [
+        info for info in archive.infolist() if not info.is_dir() and not is_hidden(info.filename)
+    ]
     packed = archive.fp.seek(0, os.SEEK_END) if archive.fp else 0
     _check_ratio(sum(info.file_size for info in found), packed)
-    return [Entry(info.filename, info.file_size, partial(read_entry, archive, info, max_bytes)) for info in found]
+    return [
+        Entry(info.filename, info.file_size, partial(read_entry, archive, info, max_bytes))
+        for info in found
+    ]
 
 
 def open_zip(source: str | bytes, *, max_entries: int = MAX_ENTRIES) -> zipfile.ZipFile:
@@ -127,4 +139,6 @@ def check_size(size_bytes: int, max_bytes: int) -> None:
 
 def _check_ratio(unpacked: int, packed: int) -> None:
     if unpacked > FREE_BYTES + MAX_RATIO * packed:
-        raise DecodeError(f"This archive claims to unpack to {unpacked / 2**20:,.0f} MB; it was not opened.")
+        raise DecodeError(
+            f"This archive claims to unpack to {unpacked / 2**20:,.0f} MB; it was not opened."
+        )

@@ -52,7 +52,9 @@ class CorrectionStore:
 
     def erase_image(self, image_sha256: str) -> bool:
         """Delete the image and leave a mark that keeps it from being stored again; True if it was there."""
-        self._objects.ensure(_erased_key(image_sha256), b"")  # the mark first: a sender may be at work meanwhile
+        self._objects.ensure(
+            _erased_key(image_sha256), b""
+        )  # the mark first: a sender may be at work meanwhile
         there = self._objects.head(image_key(image_sha256)) is not None
         self._objects.delete(image_key(image_sha256))
         return there
@@ -64,11 +66,19 @@ class CorrectionStore:
     def days(self, folder: Folder) -> list[str]:
         """Days (YYYY-MM-DD) under which events lie, in order; folders of another name are passed over."""
         names = self._objects.folders(folder)
-        return [name.removeprefix("dt=") for name in names if name.startswith("dt=") and _is_day(name[3:])]
+        return [
+            name.removeprefix("dt=")
+            for name in names
+            if name.startswith("dt=") and _is_day(name[3:])
+        ]
 
     def keys(self, folder: Folder, day: str) -> list[str]:
         """Keys of a day's events; whatever else somebody put there is passed over."""
-        return [info.key for info in self._objects.list(f"{folder}/dt={day}") if EVENT_KEY.search(info.key)]
+        return [
+            info.key
+            for info in self._objects.list(f"{folder}/dt={day}")
+            if EVENT_KEY.search(info.key)
+        ]
 
     def read(self, keys: Sequence[str]) -> list[bytes]:
         """Events as they were stored, in the order of `keys`."""
@@ -82,7 +92,9 @@ def event_id_of(key: str) -> str:
 
 def _is_day(text: str) -> bool:
     try:
-        return date.fromisoformat(text).isoformat() == text and text > "1970"  # where the ids' time begins
+        return (
+            date.fromisoformat(text).isoformat() == text and text > "1970"
+        )  # where the ids' time begins
     except ValueError:
         return False
 

@@ -18,7 +18,11 @@ Provider = Callable[[], dict[str, Any]]
 
 def credential_provider(settings: Settings) -> Provider:
     """What obstore calls before a request: keys, token and until when they may be used."""
-    key, secret, token = settings.aws_access_key_id, settings.aws_secret_access_key, settings.aws_session_token
+    key, secret, token = (
+        settings.aws_access_key_id,
+        settings.aws_secret_access_key,
+        settings.aws_session_token,
+    )
     if not (key and secret):
         return _from_chain
     explicit = {

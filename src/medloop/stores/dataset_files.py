@@ -51,23 +51,35 @@ def check_zip(archive: zipfile.ZipFile, *, most_file_bytes: int = MOST_FILE_BYTE
     members = archive.infolist()
     for info in members:
         _check_member(info, most_file_bytes)
-    total, packed = (sum(getattr(info, size) for info in members) for size in ("file_size", "compress_size"))
+    total, packed = (
+        sum(getattr(info, size) for info in members) for size in ("file_size", "compress_size")
+    )
     if total > MOST_TOTAL_BYTES or (total > SMALL_BYTES and total > MOST_RATIO * packed):
-        raise DatasetError(f"The zip would unpack from {packed:,} to {total:,} bytes: refused, it may be a zip bomb.")
+        raise DatasetError(
+            f"The zip would unpack from {packed:,} to {total:,} bytes: refused, it may be a zip bomb."
+        )
 
 
 def _check_member(info: zipfile.ZipInfo, most_bytes: int) -> None:
     name = info.filename
-    if name.startswith(("/", "\\")) or ":" in name.split("/")[0] or ".." in name.replace("\\", "/").split("/"):
+    if (
+        name.startswith(("/", "\\"))
+        or ":" in name.split("/")[0]
+        or ".." in name.replace("\\", "/").split("/")
+    ):
         raise DatasetError(f"The zip holds a path that leads out of it, {name[:80]!r}: refused.")
     if info.flag_bits & 0x1:
         raise DatasetError("The zip is protected with a password: unpack it and import the folder.")
     if stat.S_ISLNK(info.external_attr >> 16):
         raise DatasetError(f"The zip holds a symbolic link, {name[:80]!r}: refused.")
     if info.file_size > most_bytes:
-        raise DatasetError(f"{name[:80]!r} in the zip has {info.file_size:,} bytes; at most {most_bytes:,} are read.")
+        raise DatasetError(
+            f"{name[:80]!r} in the zip has {info.file_size:,} bytes; at most {most_bytes:,} are read."
+        )
     if info.file_size > SMALL_BYTES and info.file_size > MOST_MEMBER_RATIO * info.compress_size:
-        raise DatasetError(f"{name[:80]!r} in the zip unpacks a thousandfold: refused, it may be a zip bomb.")
+        raise DatasetError(
+            f"{name[:80]!r} in the zip unpacks a thousandfold: refused, it may be a zip bomb."
+        )
 
 
 class FolderFiles:
@@ -78,7 +90,11 @@ class FolderFiles:
         found = []
         for folder, _, files in os.walk(root):
             below = Path(folder).relative_to(root)
-            found += [(below / file).as_posix() for file in files if not (Path(folder) / file).is_symlink()]
+            found += [
+                (below / file).as_posix()
+                for file in files
+                if not (Path(folder) / file).is_symlink()
+            ]
         self.paths = tuple(sorted(found))
 
     def read(self, path: str) -> bytes:
@@ -103,6 +119,8 @@ def open_files(path: Path) -> Iterator[Files]:
     try:
         archive = open_zip(str(path))
     except DecodeError as error:
-        raise DatasetError(f"{path.name!r} is neither a folder nor a readable zip. {error}") from error
+        raise DatasetError(
+            f"{path.name!r} is neither a folder nor a readable zip. {error}"
+        ) from error
     with archive:
         yield ZipFiles(archive)

@@ -31,9 +31,13 @@ Progress = Callable[[str, int, int], None]  # what is being done, how much of it
 class ImportOptions:
     """How to read somebody's data set."""
 
-    groups: Path | None = None  # CSV with the columns file and group; else groups.csv inside; else computed
+    groups: Path | None = (
+        None  # CSV with the columns file and group; else groups.csv inside; else computed
+    )
     labels: tuple[str, ...] = ()  # names of the classes 0, 1, … of an .npz
-    folder: str | None = None  # the folder that holds the class folders, where there are others beside it
+    folder: str | None = (
+        None  # the folder that holds the class folders, where there are others beside it
+    )
 
 
 DEFAULTS: Final = ImportOptions()
@@ -48,7 +52,9 @@ class Imported:
     skipped: list[tuple[str, str]] = field(default_factory=list)  # unreadable files and why
 
 
-def read_dataset(path: Path, *, options: ImportOptions = DEFAULTS, progress: Progress | None = None) -> Imported:
+def read_dataset(
+    path: Path, *, options: ImportOptions = DEFAULTS, progress: Progress | None = None
+) -> Imported:
     """Read class folders or an `.npz`.
 
     Raises:
@@ -67,13 +73,17 @@ def _silent(what: str, done: int, total: int) -> None:
 def _read_class_folders(files: Files, options: ImportOptions, progress: Progress) -> Imported:
     name_of = image_paths(files.paths, folder=options.folder)
     if not name_of:
-        raise DatasetError("No images in class folders found: expected paths such as Hand/000001.jpeg.")
+        raise DatasetError(
+            "No images in class folders found: expected paths such as Hand/000001.jpeg."
+        )
     paths = sorted(name_of, key=name_of.__getitem__)
     images, skipped = _decode_all(files, paths, progress)
     bad = {path for path, _ in skipped}
     names = [name_of[path] for path in paths if path not in bad]
     if not names:
-        raise DatasetError(f"None of {len(paths):,} images can be read; the first one: {skipped[0][1]}")
+        raise DatasetError(
+            f"None of {len(paths):,} images can be read; the first one: {skipped[0][1]}"
+        )
     classes = [class_of(name) for name in names]
     table = _group_table(files, options)
     if table is None:
@@ -84,14 +94,18 @@ def _read_class_folders(files: Files, options: ImportOptions, progress: Progress
     return Imported(dataset, "computed" if table is None else "given", skipped)
 
 
-def _decode_all(files: Files, paths: list[str], progress: Progress) -> tuple[np.ndarray, list[tuple[str, str]]]:
+def _decode_all(
+    files: Files, paths: list[str], progress: Progress
+) -> tuple[np.ndarray, list[tuple[str, str]]]:
     """Images uint8 [N, 64, 64] of the readable files, in order; and which files are not readable, and why."""
     images = np.empty((len(paths), SIZE, SIZE), dtype=np.uint8)
     batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
     skipped: list[tuple[str, str]] = []
     done = seen = 0
     with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
-        for batch, results in zip(batches, pool.map(partial(_decode_batch, files), batches), strict=True):
+        for batch, results in zip(
+            batches, pool.map(partial(_decode_batch, files), batches), strict=True
+        ):
             for path, result in zip(batch, results, strict=True):
                 if isinstance(result, str):
                     skipped.append((path, result))
@@ -134,13 +148,17 @@ def _groups_file(path: Path) -> dict[str, int]:
 
 
 def _computed_groups(images: np.ndarray, targets: np.ndarray, progress: Progress) -> np.ndarray:
-    return near_duplicate_groups(images, targets=targets, progress=partial(progress, "Finding near-duplicates"))
+    return near_duplicate_groups(
+        images, targets=targets, progress=partial(progress, "Finding near-duplicates")
+    )
 
 
 def _read_npz(path: Path, options: ImportOptions, progress: Progress) -> Imported:
     """MedMNIST's layout: `train_images`, `train_labels`, `val_…`, `test_…`. Its own split is not kept."""
     arrays = _load_npz(path)
-    parts = [part for part in MEDMNIST_PARTS if f"{part}_images" in arrays and f"{part}_labels" in arrays]
+    parts = [
+        part for part in MEDMNIST_PARTS if f"{part}_images" in arrays and f"{part}_labels" in arrays
+    ]
     if not parts:
         raise DatasetError(
             f"{path.name!r} has no train_images and train_labels; it holds: {', '.join(arrays) or 'nothing'}."
@@ -149,7 +167,9 @@ def _read_npz(path: Path, options: ImportOptions, progress: Progress) -> Importe
     numbers = np.concatenate([_classes(arrays[f"{part}_labels"]) for part in parts])
     names = [f"{part}/{i:06d}" for part in parts for i in range(len(arrays[f"{part}_labels"]))]
     if len(images) != len(numbers):
-        raise DatasetError(f"{path.name!r} holds {len(images):,} images but {len(numbers):,} labels.")
+        raise DatasetError(
+            f"{path.name!r} holds {len(images):,} images but {len(numbers):,} labels."
+        )
     classes = _named(numbers, options.labels)
     if options.groups is not None:
         groups = np.array(groups_of(names, _groups_file(options.groups)), dtype=np.int64)
@@ -170,19 +190,27 @@ def _load_npz(path: Path) -> dict[str, np.ndarray]:
             return {name: arrays[name] for name in wanted if name in arrays.files}
     except DatasetError:
         raise
-    except Exception as error:  # what zipfile and NumPy trip over in a damaged file is of many kinds
+    except (
+        Exception
+    ) as error:  # what zipfile and NumPy trip over in a damaged file is of many kinds
         why = " ".join(str(error).split()) or type(error).__name__
         raise DatasetError(f"{path.name!r} is no readable .npz without pickles ({why}).") from error
 
 
 def _grey(images: np.ndarray) -> np.ndarray:
     """uint8 [N, H, W] or [N, H, W, 3] to [N, 64, 64]; colours by the weights of ITU-R 601, as PIL has them."""
-    if images.dtype != np.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] != 3):
+    if (
+        images.dtype != np.uint8
+        or images.ndim not in (3, 4)
+        or (images.ndim == 4 and images.shape[3] != 3)
+    ):
         raise DatasetError(
             f"Images must be uint8 [N, H, W] or [N, H, W, 3], got {images.dtype} of shape {images.shape}."
         )
     if images.ndim == 4:
-        images = ((images @ np.array([19595, 38470, 7471], dtype=np.uint32) + 0x8000) >> 16).astype(np.uint8)
+        images = ((images @ np.array([19595, 38470, 7471], dtype=np.uint32) + 0x8000) >> 16).astype(
+            np.uint8
+        )
     return thumbnails(images)
 
 
@@ -190,7 +218,9 @@ def _classes(labels: np.ndarray) -> np.ndarray:
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise DatasetError(f"Labels must be one integer an image, got {labels.dtype} of shape {labels.shape}.")
+        raise DatasetError(
+            f"Labels must be one integer an image, got {labels.dtype} of shape {labels.shape}."
+        )
     return labels.astype(np.int64)
 
 
@@ -199,7 +229,11 @@ def _named(numbers: np.ndarray, labels: Sequence[str]) -> list[str]:
     if not labels:
         width = len(str(numbers.max(initial=0)))
         return [f"class {number:0{width}d}" for number in numbers]
-    if numbers.min(initial=0) < 0 or numbers.max(initial=0) >= len(labels) or len(set(labels)) < len(labels):
+    if (
+        numbers.min(initial=0) < 0
+        or numbers.max(initial=0) >= len(labels)
+        or len(set(labels)) < len(labels)
+    ):
         raise DatasetError(
             f"The labels run from {numbers.min(initial=0)} to {numbers.max(initial=0)}: "
             f"{len(labels)} different names cannot name them."

@@ -80,7 +80,9 @@ class DatasetStore:
         if dataset_id is None:
             return bundled_sample()
         if not DATASET_ID.fullmatch(dataset_id):
-            raise DatasetError(f"{dataset_id[:80]!r} is no id of a data set: `medloop data list` shows them.")
+            raise DatasetError(
+                f"{dataset_id[:80]!r} is no id of a data set: `medloop data list` shows them."
+            )
         if (self._folder / f"{dataset_id}.npz").is_file():
             return _unpack(self._folder / f"{dataset_id}.npz", dataset_id)
         sample = bundled_sample()
@@ -89,7 +91,12 @@ class DatasetStore:
         return self._download(dataset_id)
 
     def import_path(
-        self, path: Path, progress: Progress | None = None, *, options: ImportOptions = DEFAULTS, note: str = ""
+        self,
+        path: Path,
+        progress: Progress | None = None,
+        *,
+        options: ImportOptions = DEFAULTS,
+        note: str = "",
     ) -> Imported:
         """Read somebody's data set and keep it; the same content twice is kept once."""
         imported = read_dataset(path, options=options, progress=progress)
@@ -133,11 +140,15 @@ class DatasetStore:
         sample = bundled_sample()
         if dataset_id == sample.id:
             groups = len(np.unique(sample.groups))
-            return DatasetInfo(sample.id, sample.labels, len(sample.images), groups, SAMPLE, "given", note=LICENCE)
+            return DatasetInfo(
+                sample.id, sample.labels, len(sample.images), groups, SAMPLE, "given", note=LICENCE
+            )
         try:
             return _parse_info((self._folder / f"{dataset_id}.json").read_bytes())
         except FileNotFoundError as error:
-            raise NotFoundError(f"There is no data set {dataset_id!r} here: `medloop data list` shows them.") from error
+            raise NotFoundError(
+                f"There is no data set {dataset_id!r} here: `medloop data list` shows them."
+            ) from error
 
     def ids(self) -> list[str]:
         """Ids of the data sets on this machine, the bundled sample first."""
@@ -177,15 +188,23 @@ class DatasetStore:
 
     def _download(self, dataset_id: str) -> Dataset:
         if self._objects is None:
-            raise NotFoundError(f"There is no data set {dataset_id!r} here, and no object store is set up to look in.")
+            raise NotFoundError(
+                f"There is no data set {dataset_id!r} here, and no object store is set up to look in."
+            )
         prefix = f"datasets/{dataset_id}"
         raw = self._objects.find(f"{prefix}/manifest.json")
         if raw is None:
-            raise NotFoundError(f"There is no data set {dataset_id!r}, neither here nor in {self._objects.name}.")
+            raise NotFoundError(
+                f"There is no data set {dataset_id!r}, neither here nor in {self._objects.name}."
+            )
         manifest = json.loads(raw)
         names = sorted(manifest["files"])
         parts = dict(
-            zip(names, self._objects.get_many([f"{prefix}/{name}" for name in names], concurrency=AT_ONCE), strict=True)
+            zip(
+                names,
+                self._objects.get_many([f"{prefix}/{name}" for name in names], concurrency=AT_ONCE),
+                strict=True,
+            )
         )
         for name, data in parts.items():
             if hashlib.sha256(data).hexdigest() != manifest["files"][name]:
@@ -210,7 +229,9 @@ def _unpack(path: Path, dataset_id: str) -> Dataset:
         with np.load(path, allow_pickle=False) as arrays:
             return _dataset(arrays["images"], arrays, dataset_id)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DatasetError(f"The stored data set {dataset_id} is damaged ({error}): import it again.") from error
+        raise DatasetError(
+            f"The stored data set {dataset_id} is damaged ({error}): import it again."
+        ) from error
 
 
 def _dataset(images: np.ndarray, table: Mapping[str, np.ndarray], dataset_id: str) -> Dataset:
@@ -223,15 +244,25 @@ def _dataset(images: np.ndarray, table: Mapping[str, np.ndarray], dataset_id: st
 
 def _parts(dataset: Dataset) -> dict[str, bytes]:
     """File name to bytes; the same data set gives the same bytes."""
-    parts = {"table.npz": _bytes(lambda file: np.savez_compressed(file, allow_pickle=False, **_table(dataset)))}
+    parts = {
+        "table.npz": _bytes(
+            lambda file: np.savez_compressed(file, allow_pickle=False, **_table(dataset))
+        )
+    }
     for start in range(0, len(dataset.images), PART_IMAGES):
         part = dataset.images[start : start + PART_IMAGES]
-        parts[f"images-{start // PART_IMAGES:05d}.npy"] = _bytes(partial(np.save, arr=part, allow_pickle=False))
+        parts[f"images-{start // PART_IMAGES:05d}.npy"] = _bytes(
+            partial(np.save, arr=part, allow_pickle=False)
+        )
     return parts
 
 
 def _join(parts: Mapping[str, bytes], dataset_id: str) -> Dataset:
-    images = [np.load(io.BytesIO(parts[name]), allow_pickle=False) for name in sorted(parts) if name.endswith(".npy")]
+    images = [
+        np.load(io.BytesIO(parts[name]), allow_pickle=False)
+        for name in sorted(parts)
+        if name.endswith(".npy")
+    ]
     with np.load(io.BytesIO(parts["table.npz"]), allow_pickle=False) as table:
         return _dataset(np.concatenate(images), table, dataset_id)
 

@@ -19,14 +19,21 @@ CHUNK_BYTES: Final = 256 * 2**10
 TIMEOUT_S: Final = 30.0  # without a byte
 ATTEMPTS: Final = 4  # in a row that bring nothing
 MOST_BYTES: Final = 8 * 2**30
-OF_THIS_MACHINE: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS))
+OF_THIS_MACHINE: Final = frozenset(
+    (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+)
 TRY_AGAIN: Final = frozenset((408, 425, 429, 500, 502, 503, 504))
 
 Progress = Callable[[int, int | None], None]  # bytes here, bytes in all where the server tells
 
 
 def download(
-    url: str, target: Path, *, sha256: str | None = None, progress: Progress | None = None, pause_s: float = 0.5
+    url: str,
+    target: Path,
+    *,
+    sha256: str | None = None,
+    progress: Progress | None = None,
+    pause_s: float = 0.5,
 ) -> str:
     """Fetch `url` to `target` and return its SHA-256.
 
@@ -97,13 +104,17 @@ def _remember(validator: Path, headers: Mapping[str, str]) -> None:
 def _raise_if_final(error: Exception, url: str, part: Path) -> None:
     """Raise where trying again is of no use."""
     if isinstance(error, OSError) and error.errno in OF_THIS_MACHINE:
-        raise DatasetError(f"The download cannot be written to {part.parent}: {error.strerror}.") from error
+        raise DatasetError(
+            f"The download cannot be written to {part.parent}: {error.strerror}."
+        ) from error
     if not isinstance(error, urllib.error.HTTPError) or error.code in TRY_AGAIN:
         return
     if error.code == 416:  # more is here than the server has: start anew
         _discard(part)
         return
-    raise DatasetError(f"{url} answers {error.code} {error.reason}: check the address (--url).") from error
+    raise DatasetError(
+        f"{url} answers {error.code} {error.reason}: check the address (--url)."
+    ) from error
 
 
 def _finish(part: Path, target: Path, sha256: str | None) -> str:
@@ -111,7 +122,9 @@ def _finish(part: Path, target: Path, sha256: str | None) -> str:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if sha256 is not None and found != sha256.strip().lower():
         _discard(part)
-        raise DatasetError(f"The download has the SHA-256 {found}, expected {sha256}: it was thrown away. Try again.")
+        raise DatasetError(
+            f"The download has the SHA-256 {found}, expected {sha256}: it was thrown away. Try again."
+        )
     part.replace(target)
     _validator_file(part).unlink(missing_ok=True)
     return found

@@ -29,7 +29,9 @@ class Input:
     """One thing to classify."""
 
     path: str  # as a person would name it: holiday.zip/hand.png, s3://bucket/key
-    read: Callable[[], bytes | np.ndarray]  # its bytes, or grey pixels; raises MedloopError or OSError
+    read: Callable[
+        [], bytes | np.ndarray
+    ]  # its bytes, or grey pixels; raises MedloopError or OSError
 
 
 def iter_inputs(
@@ -65,10 +67,14 @@ def _kind(path: str) -> str:
     if glob.has_magic(path) and next(glob.iglob(path, recursive=True), None) is not None:  # noqa: PTH207 -- absolute ones too
         return "glob"
     what = "matches this pattern" if glob.has_magic(path) else "is there"
-    raise NotFoundError(f"Nothing {what}: {path!r}. Give files, folders, globs, zip archives or s3://bucket/prefix.")
+    raise NotFoundError(
+        f"Nothing {what}: {path!r}. Give files, folders, globs, zip archives or s3://bucket/prefix."
+    )
 
 
-def _expand(path: str, kind: str, open_s3: Callable[[str], ObjectStore] | None, limits: Limits) -> Iterator[Input]:
+def _expand(
+    path: str, kind: str, open_s3: Callable[[str], ObjectStore] | None, limits: Limits
+) -> Iterator[Input]:
     if kind == "s3":
         yield from _objects(path, open_s3, limits)
     elif kind == "folder":
@@ -98,7 +104,9 @@ def _member(path: str, limits: Limits) -> Iterator[Input]:
 
 
 def _file(path: str, limits: Limits) -> Input:
-    return Input(os.fsencode(path).decode("utf-8", "replace"), partial(read_file, path, limits.max_bytes))
+    return Input(
+        os.fsencode(path).decode("utf-8", "replace"), partial(read_file, path, limits.max_bytes)
+    )
 
 
 def read_file(path: str, max_bytes: int) -> bytes:
@@ -143,7 +151,9 @@ def _refuse(why: str) -> bytes:
     raise DecodeError(why)
 
 
-def _objects(path: str, open_s3: Callable[[str], ObjectStore] | None, limits: Limits) -> Iterator[Input]:
+def _objects(
+    path: str, open_s3: Callable[[str], ObjectStore] | None, limits: Limits
+) -> Iterator[Input]:
     bucket, _, prefix = path.removeprefix(S3_SCHEME).partition("/")
     if not bucket:
         raise SettingsError(f"This is not an S3 path: {path!r}. Write s3://bucket/prefix.")
@@ -154,7 +164,10 @@ def _objects(path: str, open_s3: Callable[[str], ObjectStore] | None, limits: Li
         # Some tools store an empty object for each folder; of its name the store does not tell the last slash.
         if info.size_bytes or "." in info.key.rpartition("/")[2]:
             empty = False
-            yield Input(f"{S3_SCHEME}{bucket}/{info.key}", partial(_read_object, store, info, limits.max_bytes))
+            yield Input(
+                f"{S3_SCHEME}{bucket}/{info.key}",
+                partial(_read_object, store, info, limits.max_bytes),
+            )
     if empty:
         raise NotFoundError(f"There is nothing under {path!r}.")
 

@@ -41,7 +41,9 @@ def _utc_now() -> datetime:
 class Lease:
     """The lease under one key."""
 
-    def __init__(self, objects: ObjectStore, key: str, *, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(
+        self, objects: ObjectStore, key: str, *, now: Callable[[], datetime] = _utc_now
+    ) -> None:
         self._objects = objects
         self._key = key
         self._now = now
@@ -88,7 +90,9 @@ class Lease:
                 return Held(self, first, ttl_s)
             current = _parse(raw)
             if not (current.free(self._now()) or current.owner == owner):
-                raise LeaseHeldError(f"{current.owner} is at work until {current.expires_at} at least; try again later")
+                raise LeaseHeldError(
+                    f"{current.owner} is at work until {current.expires_at} at least; try again later"
+                )
             mine = self._held_by(owner, token=current.token + 1, ttl_s=ttl_s)
             try:
                 self._objects.replace(self._key, _dump(mine), e_tag)
@@ -99,7 +103,9 @@ class Lease:
 
     def _held_by(self, owner: str | None, *, token: int, ttl_s: float) -> LeaseState:
         until = self._now() + timedelta(seconds=ttl_s)
-        return LeaseState(owner=owner, token=token, expires_at=until.isoformat(timespec="milliseconds"))
+        return LeaseState(
+            owner=owner, token=token, expires_at=until.isoformat(timespec="milliseconds")
+        )
 
     def _swap(self, *, token: int, owner: str | None, ttl_s: float) -> LeaseState:
         raw, e_tag = self._objects.get_versioned(self._key)
@@ -119,7 +125,9 @@ class Held:
         self._state = state
         self._ttl_s = ttl_s
         self._lost: StaleError | None = None
-        self._checking = threading.Lock()  # the renewing thread and the holder must not take each other for a thief
+        self._checking = (
+            threading.Lock()
+        )  # the renewing thread and the holder must not take each other for a thief
         self.token = state.token
 
     def check(self) -> None:
@@ -128,7 +136,9 @@ class Held:
             if self._lost:
                 raise self._lost
             try:
-                self._state = self._lease._swap(token=self.token, owner=self._state.owner, ttl_s=self._ttl_s)
+                self._state = self._lease._swap(
+                    token=self.token, owner=self._state.owner, ttl_s=self._ttl_s
+                )
             except StaleError as error:
                 self._lost = error
                 raise

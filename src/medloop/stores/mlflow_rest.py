@@ -19,8 +19,12 @@ from medloop.settings import Settings
 
 API: Final = "/api/2.0/mlflow"
 ARTIFACTS: Final = "/api/2.0/mlflow-artifacts/artifacts"
-PROXIED: Final = "mlflow-artifacts:/"  # scheme of artifacts that the tracking server hands out itself
-TIMEOUT: Final = httpx.Timeout(20.0, connect=3.0)  # seconds; a dead server must be noticed while a person waits
+PROXIED: Final = (
+    "mlflow-artifacts:/"  # scheme of artifacts that the tracking server hands out itself
+)
+TIMEOUT: Final = httpx.Timeout(
+    20.0, connect=3.0
+)  # seconds; a dead server must be noticed while a person waits
 COME_BACK_LATER: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -85,7 +89,9 @@ class MlflowRest:
                 "MLFLOW_TRACKING_URI is not set: start the local services with `medloop up`, or name your server"
             )
         if not uri.startswith(("http://", "https://")):
-            raise SettingsError(f"MLFLOW_TRACKING_URI must name a server (http:// or https://), not {uri!r}")
+            raise SettingsError(
+                f"MLFLOW_TRACKING_URI must name a server (http:// or https://), not {uri!r}"
+            )
         return uri.rstrip("/")
 
     @cached_property
@@ -95,7 +101,9 @@ class MlflowRest:
         if settings.mlflow_tracking_token:
             headers["Authorization"] = f"Bearer {settings.mlflow_tracking_token.get_secret_value()}"
         elif settings.mlflow_username and settings.mlflow_password:
-            auth = httpx.BasicAuth(settings.mlflow_username, settings.mlflow_password.get_secret_value())
+            auth = httpx.BasicAuth(
+                settings.mlflow_username, settings.mlflow_password.get_secret_value()
+            )
         authority = settings.mlflow_tracking_server_cert_path
         return httpx.Client(
             base_url=self.uri, auth=auth, headers=headers, timeout=TIMEOUT, follow_redirects=True,
@@ -123,7 +131,9 @@ class MlflowRest:
         if status == 404:
             return NotFoundError(f"MLflow at {self.uri} has no such thing: {said}")
         if status in COME_BACK_LATER:
-            return StoreUnavailableError(f"MLflow at {self.uri} cannot answer just now ({status}): {said}")
+            return StoreUnavailableError(
+                f"MLflow at {self.uri} cannot answer just now ({status}): {said}"
+            )
         return StoreError(f"MLflow at {self.uri} said no ({status}): {said}")
 
     def _json(self, response: httpx.Response) -> dict[str, Any]:
@@ -132,7 +142,9 @@ class MlflowRest:
         except ValueError:
             body = None
         if not isinstance(body, dict):
-            raise StoreError(f"{self.uri} does not answer as MLflow does: is MLFLOW_TRACKING_URI right?")
+            raise StoreError(
+                f"{self.uri} does not answer as MLflow does: is MLFLOW_TRACKING_URI right?"
+            )
         return body
 
 

@@ -20,7 +20,9 @@ class Notice:
 
     event: Literal["failed", "promoted", "rolled back"]
     text: str  # one sentence; what chat services show
-    details: Mapping[str, str] = field(default_factory=dict)  # ids and addresses; never image content or names
+    details: Mapping[str, str] = field(
+        default_factory=dict
+    )  # ids and addresses; never image content or names
 
     def body(self) -> dict[str, str]:
         """The JSON that a webhook gets; `text` is what Slack, Mattermost, Teams and Zulip read."""
@@ -41,7 +43,9 @@ def post_webhook(url: SecretStr, notice: Notice) -> None:
             f"The webhook in MEDLOOP_NOTIFY_WEBHOOK does not answer ({type(error).__name__})"
         ) from None
     if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
-        raise StoreUnavailableError(f"The webhook in MEDLOOP_NOTIFY_WEBHOOK answered {answer.status_code}")
+        raise StoreUnavailableError(
+            f"The webhook in MEDLOOP_NOTIFY_WEBHOOK answered {answer.status_code}"
+        )
     if not answer.is_success:
         raise StoreError(
             f"The webhook in MEDLOOP_NOTIFY_WEBHOOK refuses the message ({answer.status_code}): is its address right?"

@@ -60,7 +60,10 @@ class ObjectStore:
         bucket = bucket or settings.s3_bucket
         endpoint = settings.s3_endpoint_url
         config: dict[str, Any] = {"region": settings.aws_region, "disable_bulk_delete": True}
-        client: dict[str, Any] = {**CLIENT, "allow_http": bool(endpoint and endpoint.startswith("http://"))}
+        client: dict[str, Any] = {
+            **CLIENT,
+            "allow_http": bool(endpoint and endpoint.startswith("http://")),
+        }
         if endpoint:
             config["endpoint"] = endpoint.rstrip("/")
         if settings.s3_encryption:
@@ -158,11 +161,15 @@ class ObjectStore:
         """`get` of each, at once, in the order of `keys`."""
         return _at_once(self.get, keys, concurrency)
 
-    def find_many(self, keys: Sequence[str], *, concurrency: int = 64) -> builtins.list[bytes | None]:
+    def find_many(
+        self, keys: Sequence[str], *, concurrency: int = 64
+    ) -> builtins.list[bytes | None]:
         """`find` of each, at once, in the order of `keys`."""
         return _at_once(self.find, keys, concurrency)
 
-    def ensure_many(self, items: Sequence[tuple[str, bytes]], *, concurrency: int = 64) -> builtins.list[bool]:
+    def ensure_many(
+        self, items: Sequence[tuple[str, bytes]], *, concurrency: int = 64
+    ) -> builtins.list[bool]:
         """`ensure` of each (key, data), at once, in order."""
         return _at_once(lambda item: self.ensure(*item), items, concurrency)
 
@@ -177,7 +184,9 @@ class ObjectStore:
         except exceptions.AlreadyExistsError as error:
             raise AlreadyExistsError(f"{self.name} has {key} already") from error
         except exceptions.PreconditionError as error:
-            raise StaleError(f"{self.name}: somebody else changed {key} meanwhile; read it again") from error
+            raise StaleError(
+                f"{self.name}: somebody else changed {key} meanwhile; read it again"
+            ) from error
         except exceptions.UnauthenticatedError as error:
             reason = str(error).partition("\n")[0].rpartition("Error: ")[2]
             raise StoreError(f"{self.name}: {reason}") from error

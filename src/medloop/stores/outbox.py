@@ -53,7 +53,9 @@ class Receipt:
 
     event_id: str
     state: State
-    duplicate: bool = False  # the same person has just said the same of this image; nothing new was written
+    duplicate: bool = (
+        False  # the same person has just said the same of this image; nothing new was written
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,9 @@ class Outbox:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._using = threading.Lock()  # one connection for all threads: between them nobody need poll
+        self._using = (
+            threading.Lock()
+        )  # one connection for all threads: between them nobody need poll
         self._open: tuple[int, int, sqlite3.Connection] | None = None  # process, inode, connection
 
     @property
@@ -102,7 +106,9 @@ class Outbox:
         Raises:
             StoreError: It could not be written (the disk is full …): tell the person, nothing was saved.
         """
-        label = "none of these" if correction.given_label is None else f"label {correction.given_label}"
+        label = (
+            "none of these" if correction.given_label is None else f"label {correction.given_label}"
+        )
         answer = f"{label}, to version {correction.model_version}"
         return self._add(correction, png, folder="corrections", answer=answer)
 
@@ -116,7 +122,9 @@ class Outbox:
         answer = f"{review.action} {review.label}" if review.action == "relabel" else review.action
         return self._add(review, None, folder="reviews", answer=" ".join([answer, *about]))
 
-    def _add(self, event: Correction | Review, png: bytes | None, *, folder: str, answer: str) -> Receipt:
+    def _add(
+        self, event: Correction | Review, png: bytes | None, *, folder: str, answer: str
+    ) -> Receipt:
         with self._transaction() as db:
             last = db.execute(
                 "SELECT event_id, answer, stored, at FROM events WHERE who = ? AND image_sha256 = ? "
@@ -128,7 +136,16 @@ class Outbox:
             db.execute(
                 "INSERT INTO events (event_id, folder, who, image_sha256, answer, at, body, day) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (event.id, folder, event.who, event.image_sha256, answer, event.at, event.to_json(), event.at[:10]),
+                (
+                    event.id,
+                    folder,
+                    event.who,
+                    event.image_sha256,
+                    answer,
+                    event.at,
+                    event.to_json(),
+                    event.at[:10],
+                ),
             )
             if png is not None:
                 db.execute("INSERT OR IGNORE INTO images VALUES (?, ?)", (event.image_sha256, png))
@@ -147,9 +164,15 @@ class Outbox:
         if not self._path.exists():
             return OutboxStatus(pending=0, oldest_at=None, last_error=None)
         with self._reading() as db:
-            pending, oldest = db.execute("SELECT count(*), min(at) FROM events WHERE NOT stored").fetchone()
+            pending, oldest = db.execute(
+                "SELECT count(*), min(at) FROM events WHERE NOT stored"
+            ).fetchone()
             trouble = db.execute("SELECT reason FROM trouble").fetchone()
-        return OutboxStatus(pending=pending, oldest_at=oldest, last_error=trouble[0] if trouble and pending else None)
+        return OutboxStatus(
+            pending=pending,
+            oldest_at=oldest,
+            last_error=trouble[0] if trouble and pending else None,
+        )
 
     def history(self, who: str, limit: int = 100) -> list[Entry]:
         """What this person said or took back on this machine, newest first; their work as a reviewer is left out."""
@@ -161,7 +184,9 @@ class Outbox:
                 "AND (folder = 'corrections' OR answer = 'withdraw') ORDER BY seq DESC LIMIT ?",
                 (who, limit),
             ).fetchall()
-        return [Entry(event=_parse(folder, body), state=_state(stored)) for folder, body, stored in rows]
+        return [
+            Entry(event=_parse(folder, body), state=_state(stored)) for folder, body, stored in rows
+        ]
 
     def last_said(self, who: str, image_sha256: str) -> Entry | None:
         """The newest line of this person's history about one image; None without any."""
@@ -183,14 +208,19 @@ class Outbox:
                 "WHERE NOT stored ORDER BY attempts, seq LIMIT ?",
                 (limit,),
             ).fetchall()
-        return [Pending(seq=seq, event=_parse(folder, body), png=png, day=day) for seq, folder, body, png, day in rows]
+        return [
+            Pending(seq=seq, event=_parse(folder, body), png=png, day=day)
+            for seq, folder, body, png, day in rows
+        ]
 
     def unsent(self) -> list[Correction | Review]:
         """Every event that is not in S3 yet, oldest first."""
         if not self._path.exists():
             return []
         with self._reading() as db:
-            rows = db.execute("SELECT folder, body FROM events WHERE NOT stored ORDER BY seq").fetchall()
+            rows = db.execute(
+                "SELECT folder, body FROM events WHERE NOT stored ORDER BY seq"
+            ).fetchall()
         return [_parse(folder, body) for folder, body in rows]
 
     def move_to_day(self, seqs: Sequence[int], day: str) -> None:
@@ -212,7 +242,9 @@ class Outbox:
     def mark_failed(self, seqs: Sequence[int], reason: str) -> None:
         """These were tried in vain."""
         with self._transaction() as db:
-            db.executemany("UPDATE events SET attempts = attempts + 1 WHERE seq = ?", [(seq,) for seq in seqs])
+            db.executemany(
+                "UPDATE events SET attempts = attempts + 1 WHERE seq = ?", [(seq,) for seq in seqs]
+            )
             db.execute("INSERT OR REPLACE INTO trouble VALUES (1, ?)", (reason,))
 
     def forget_image(self, image_sha256: str) -> None:
@@ -228,7 +260,9 @@ class Outbox:
         with self._reading() as db:
             (busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
-            raise StoreError(f"outbox {self._path}: another process has held it for too long; try again")
+            raise StoreError(
+                f"outbox {self._path}: another process has held it for too long; try again"
+            )
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -271,7 +305,9 @@ def _open(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)  # two processes that turn on the WAL at once would disturb each other
+        fcntl.flock(
+            folder, fcntl.LOCK_EX
+        )  # two processes that turn on the WAL at once would disturb each other
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
         os.fsync(folder)
         db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)

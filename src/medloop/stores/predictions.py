@@ -41,7 +41,9 @@ class PredictionLine:
     ood_score: float
     model_version: str
     source: str  # page, cli or python
-    distance: float | None = None  # of its embedding to the nearest labelled picture's, cosine; see `core.drift`
+    distance: float | None = (
+        None  # of its embedding to the nearest labelled picture's, cosine; see `core.drift`
+    )
 
 
 NUMBERS: Final = ("confidence", "ood_score", "distance")
@@ -53,7 +55,9 @@ SCHEMA: Final = pa.schema(
 class PredictionLog:
     """The log of one process. Its thread writes; nobody waits for it."""
 
-    def __init__(self, objects: ObjectStore, *, now: Callable[[], datetime], random: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, objects: ObjectStore, *, now: Callable[[], datetime], random: Callable[[int], bytes]
+    ) -> None:
         self._objects = objects
         self._now = now
         self._random = random
@@ -126,7 +130,11 @@ class PredictionLog:
 
 def _pack(lines: list[PredictionLine]) -> bytes:
     out = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist([asdict(line) for line in lines], schema=SCHEMA), out, compression="zstd")
+    pq.write_table(
+        pa.Table.from_pylist([asdict(line) for line in lines], schema=SCHEMA),
+        out,
+        compression="zstd",
+    )
     return out.getvalue()
 
 

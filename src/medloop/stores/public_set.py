@@ -49,7 +49,9 @@ def medical_mnist() -> Expected:
         return Expected(COUNTS, {name: blob_hash(archive.read(name)) for name in names})
 
 
-def verify(path: Path, expected: Expected, *, tree: str | None, progress: Progress | None = None) -> str:
+def verify(
+    path: Path, expected: Expected, *, tree: str | None, progress: Progress | None = None
+) -> str:
     """The git hash of the image folder in the zip at `path`, after every file was read and its CRC checked.
 
     `tree` is the hash that it must have, where one is known.
@@ -62,14 +64,20 @@ def verify(path: Path, expected: Expected, *, tree: str | None, progress: Progre
             check_zip(archive)
             entries = _entries(archive, progress or (lambda done, total: None))
     except (zipfile.BadZipFile, OSError, EOFError) as error:
-        raise DatasetError(f"The downloaded zip is damaged ({error}): delete {path} and fetch again.") from error
+        raise DatasetError(
+            f"The downloaded zip is damaged ({error}): delete {path} and fetch again."
+        ) from error
     names = image_paths([f"{FOLDER}/{name}" for name in entries], folder=FOLDER).values()
     counts = dict(Counter(class_of(name) for name in names))
     if counts != dict(expected.counts):
         raise DatasetError(
             f"The download is not Medical MNIST: expected {dict(expected.counts)}, found {counts or 'no images'}."
         )
-    other = [name for name, blob in expected.blobs.items() if name not in entries or entries[name][1] != blob]
+    other = [
+        name
+        for name, blob in expected.blobs.items()
+        if name not in entries or entries[name][1] != blob
+    ]
     if other:
         raise DatasetError(
             f"The download is not Medical MNIST: {len(other):,} of {len(expected.blobs):,} files that {SAMPLE} holds "
@@ -77,13 +85,19 @@ def verify(path: Path, expected: Expected, *, tree: str | None, progress: Progre
         )
     found = tree_hash(entries)
     if tree is not None and found != tree:
-        raise DatasetError(f"The folder {FOLDER!r} has the git hash {found}, GitHub names {tree}: refused.")
+        raise DatasetError(
+            f"The folder {FOLDER!r} has the git hash {found}, GitHub names {tree}: refused."
+        )
     return found
 
 
 def _entries(archive: zipfile.ZipFile, progress: Progress) -> dict[str, Entry]:
     """Every file below FOLDER, by its path from there."""
-    members = [info for info in archive.infolist() if not info.is_dir() and f"/{FOLDER}/" in f"/{info.filename}"]
+    members = [
+        info
+        for info in archive.infolist()
+        if not info.is_dir() and f"/{FOLDER}/" in f"/{info.filename}"
+    ]
     found: dict[str, Entry] = {}
     for done, info in enumerate(members, start=1):
         name = f"/{info.filename}".split(f"/{FOLDER}/", 1)[1]
@@ -101,5 +115,7 @@ def published_tree(url: str | None = None) -> str | None:
             listing = json.loads(response.read(ANSWER_BYTES))
         found = [str(entry["sha"]) for entry in listing["tree"] if entry["path"] == FOLDER]
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # the other checks hold without it, and the answer says that this one was left out
+        return (
+            None  # the other checks hold without it, and the answer says that this one was left out
+        )
     return found[0] if found else None

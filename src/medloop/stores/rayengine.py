@@ -58,13 +58,17 @@ def train(
             train_loop_config=job,
             scaling_config=ScalingConfig(num_workers=workers, use_gpu=use_gpu),
             # Nothing is kept there, since the model comes by mail; by default it would be the home folder.
-            run_config=RunConfig(storage_path=folder, failure_config=FailureConfig(max_failures=RESTARTS)),
+            run_config=RunConfig(
+                storage_path=folder, failure_config=FailureConfig(max_failures=RESTARTS)
+            ),
         )
         with _reported(mailbox, progress):
             try:
                 trainer.fit()
             except Exception as error:
-                raise StoreUnavailableError(f"the training failed on Ray: {str(error)[:300]}") from error
+                raise StoreUnavailableError(
+                    f"the training failed on Ray: {str(error)[:300]}"
+                ) from error
         trained: TrainedModel = ray.get(mailbox.result.remote())
         return trained
 
@@ -116,12 +120,16 @@ class _AverageGradients:
         import torch
         from torch import distributed
 
-        parameters: list[Any] = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        parameters: list[Any] = [
+            p for group in optimizer.param_groups for p in group["params"] if p.grad is not None
+        ]
         if not self._started:
             for parameter in parameters:
                 distributed.broadcast(parameter.data, src=0)
             self._started = True
-        flat = torch.cat([p.grad.flatten() for p in parameters])  # one message instead of one a layer
+        flat = torch.cat(
+            [p.grad.flatten() for p in parameters]
+        )  # one message instead of one a layer
         distributed.all_reduce(flat)
         flat /= distributed.get_world_size()
         sizes = [p.numel() for p in parameters]
@@ -162,11 +170,17 @@ def _cluster(workers: int) -> Iterator[None]:
 
     local: dict[str, Any] = {}
     if not os.environ.get("RAY_ADDRESS"):
-        local = {"num_cpus": workers + 1, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        local = {
+            "num_cpus": workers + 1,
+            "include_dashboard": False,
+            "_node_ip_address": "127.0.0.1",
+        }
     try:
         ray.init(configure_logging=False, log_to_driver=False, **local)
     except Exception as error:  # ray raises plain ones, too
-        raise StoreUnavailableError(f"no Ray cluster: {str(error)[:300]}. Is RAY_ADDRESS right?") from error
+        raise StoreUnavailableError(
+            f"no Ray cluster: {str(error)[:300]}. Is RAY_ADDRESS right?"
+        ) from error
     try:
         yield
     finally:

@@ -29,7 +29,9 @@ REFERENCE: Final = "reference"
 WEIGHTS_FILE: Final = "model.safetensors"
 RUN_KEY: Final = "run_key"  # tags of a version
 ONNX_SHA256: Final = "onnx_sha256"
-TRAINING_FENCE: Final = "training_fence"  # fencing tokens of the leases under which a version was trained,
+TRAINING_FENCE: Final = (
+    "training_fence"  # fencing tokens of the leases under which a version was trained,
+)
 CHAMPION_FENCE: Final = "champion_fence"  # and last made the champion
 
 
@@ -65,7 +67,9 @@ class Registry:
         try:
             body = self._rest.get("/model-versions/get", name=self.model, version=version)
         except NotFoundError as error:
-            raise NotFoundError(f"model {self.model!r} has no version {version!r}: see `medloop models`") from error
+            raise NotFoundError(
+                f"model {self.model!r} has no version {version!r}: see `medloop models`"
+            ) from error
         item = body["model_version"]
         return _version(item, tuple(item.get("aliases", ())))
 
@@ -79,7 +83,9 @@ class Registry:
 
     def find(self, run_key: str) -> ModelVersion | None:
         """The newest version trained under this key."""
-        return next((item for item in reversed(self.versions()) if item.tags.get(RUN_KEY) == run_key), None)
+        return next(
+            (item for item in reversed(self.versions()) if item.tags.get(RUN_KEY) == run_key), None
+        )
 
     def model_file(self, version: str) -> bytes:
         """The ONNX file of a version, exactly as it was trained.
@@ -90,7 +96,9 @@ class Registry:
         recorded = self.get(version).tags.get(ONNX_SHA256)
         data = self._artifact(self._source(version), MODEL_FILE)
         if recorded and hashlib.sha256(data).hexdigest() != recorded:
-            raise ModelError(f"the file of version {version} is not the one that was registered: digests differ")
+            raise ModelError(
+                f"the file of version {version} is not the one that was registered: digests differ"
+            )
         return data
 
     def weights(self, version: str) -> bytes:
@@ -117,9 +125,14 @@ class Registry:
     def log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
         """Add metrics to a run."""
         now = int(datetime.now(UTC).timestamp() * 1000)
-        entries = [{"key": key, "value": value, "timestamp": now, "step": 0} for key, value in metrics.items()]
+        entries = [
+            {"key": key, "value": value, "timestamp": now, "step": 0}
+            for key, value in metrics.items()
+        ]
         for start in range(0, len(entries), 500):
-            self._rest.send("POST", "/runs/log-batch", run_id=run_id, metrics=entries[start : start + 500])
+            self._rest.send(
+                "POST", "/runs/log-batch", run_id=run_id, metrics=entries[start : start + 500]
+            )
 
     def metrics(self, run_id: str) -> dict[str, float]:
         """A run's latest metrics."""
@@ -140,7 +153,14 @@ class Registry:
     def set_tags(self, version: str, tags: Mapping[str, str]) -> None:
         """Write tags of a version, over those of the same name."""
         for key, value in tags.items():
-            self._rest.send("POST", "/model-versions/set-tag", name=self.model, version=version, key=key, value=value)
+            self._rest.send(
+                "POST",
+                "/model-versions/set-tag",
+                name=self.model,
+                version=version,
+                key=key,
+                value=value,
+            )
 
     def move_alias(self, alias: str, version: str, *, expected: str | None) -> None:
         """Point an alias at a version, if it is where the caller believes it is.
@@ -159,7 +179,9 @@ class Registry:
                 f"{alias} is version {actual or 'none'} by now, not {expected or 'none'}: evaluate again against it"
             )
         self.get(version)
-        self._rest.send("POST", "/registered-models/alias", name=self.model, alias=alias, version=version)
+        self._rest.send(
+            "POST", "/registered-models/alias", name=self.model, alias=alias, version=version
+        )
 
     def drop_alias(self, alias: str) -> None:
         """Remove an alias; nothing happens where there is none."""
@@ -182,14 +204,22 @@ class Registry:
 
     def _source(self, version: str) -> str:
         query = {"name": self.model, "version": version}
-        return str(self._rest.get("/model-versions/get-download-uri", **query)["artifact_uri"]).rstrip("/")
+        return str(
+            self._rest.get("/model-versions/get-download-uri", **query)["artifact_uri"]
+        ).rstrip("/")
 
     def _run_root(self, run_id: str) -> str:
-        return str(self._rest.get("/runs/get", run_id=run_id)["run"]["info"]["artifact_uri"]).rstrip("/")
+        return str(
+            self._rest.get("/runs/get", run_id=run_id)["run"]["info"]["artifact_uri"]
+        ).rstrip("/")
 
     def _artifact(self, root: str, path: str) -> bytes:
         uri = f"{root}/{path}"
-        return self._rest.artifact(uri) if uri.startswith(PROXIED) else download(self._settings, self._rest.uri, uri)
+        return (
+            self._rest.artifact(uri)
+            if uri.startswith(PROXIED)
+            else download(self._settings, self._rest.uri, uri)
+        )
 
 
 def _names_of(version: str, aliases: Mapping[str, str]) -> tuple[str, ...]:

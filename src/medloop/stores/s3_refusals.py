@@ -22,7 +22,13 @@ REMEDIES: Final = {  # S3 error code → what to do
     "QuotaExceeded": "the store is full: free space or raise the quota",
     "XMinioStorageFull": "the store is full: free space",
 }
-COME_BACK: Final = {"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "ServiceUnavailable"}
+COME_BACK: Final = {
+    "SlowDown",
+    "RequestTimeout",
+    "Throttling",
+    "ThrottlingException",
+    "ServiceUnavailable",
+}
 
 
 def refusal(answer: str, *, store: str, act: str) -> StoreError:
@@ -45,7 +51,9 @@ def refusal(answer: str, *, store: str, act: str) -> StoreError:
     if code in REMEDIES:
         return StoreError(f"{what} ({code}): {REMEDIES[code]}")
     if number >= 500 or number == 429 or code in COME_BACK:
-        return StoreUnavailableError(f"{store} answers {said}; it may be overloaded, starting or full")
+        return StoreUnavailableError(
+            f"{store} answers {said}; it may be overloaded, starting or full"
+        )
     if number in (401, 403):
         return StoreError(f"{what} ({said}): {REMEDIES['AccessDenied']}")
     if said:

@@ -146,13 +146,17 @@ class Sender:
                 if failed and not stored:
                     break  # nothing gets through: a store that is away is not asked for each event
                 wave = waiting[start : start + CONCURRENCY]
-                for item, why in zip(wave, pool.map(lambda item: self._try(item, today), wave), strict=True):
+                for item, why in zip(
+                    wave, pool.map(lambda item: self._try(item, today), wave), strict=True
+                ):
                     (failed if why else stored).append(item.seq)
                     reason = why or reason
         self._record(stored, failed, reason)
         return len(stored), len(failed), reason
 
-    def _bring_to(self, today: str, batch: Sequence[Pending], pool: ThreadPoolExecutor) -> list[int]:
+    def _bring_to(
+        self, today: str, batch: Sequence[Pending], pool: ThreadPoolExecutor
+    ) -> list[int]:
         """Note today as the day of storing where a try on an earlier day came to nothing; those that got through."""
         earlier = [item for item in batch if item.day != today]
         there = list(pool.map(lambda item: self._store.has(item.event, day=item.day), earlier))

@@ -20,7 +20,11 @@ IMAGES: Final = pa.schema([("image_sha256", pa.string()), ("pixels", pa.binary(S
 
 def pack_events(records: Sequence[Record]) -> bytes:
     """Columns id, folder and event (its JSON, byte by byte as stored)."""
-    columns: list[list[Any]] = [[r.id for r in records], [r.folder for r in records], [r.raw for r in records]]
+    columns: list[list[Any]] = [
+        [r.id for r in records],
+        [r.folder for r in records],
+        [r.raw for r in records],
+    ]
     return _write(columns, EVENTS)
 
 
@@ -42,12 +46,15 @@ def unpack_images(data: bytes) -> dict[str, np.ndarray]:
     table = _read(data, IMAGES)
     names, pixels = (table.column(name).to_pylist() for name in IMAGES.names)
     return {
-        name: np.frombuffer(raw, dtype=np.uint8).reshape(SIZE, SIZE) for name, raw in zip(names, pixels, strict=True)
+        name: np.frombuffer(raw, dtype=np.uint8).reshape(SIZE, SIZE)
+        for name, raw in zip(names, pixels, strict=True)
     }
 
 
 def _write(columns: Sequence[Sequence[Any]], schema: Any) -> bytes:
-    arrays = [pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)]
+    arrays = [
+        pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)
+    ]
     out = io.BytesIO()
     pq.write_table(pa.table(arrays, schema=schema), out, compression="zstd", use_dictionary=False)
     return out.getvalue()
@@ -59,5 +66,7 @@ def _read(data: bytes, schema: Any) -> Any:
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"a shard of a snapshot is damaged: {error}") from error
     if table.schema.names != schema.names:
-        raise StoreError(f"a shard of a snapshot has columns {table.schema.names} instead of {schema.names}")
+        raise StoreError(
+            f"a shard of a snapshot has columns {table.schema.names} instead of {schema.names}"
+        )
     return table

@@ -18,7 +18,14 @@ from medloop.core.acceptance import Decision, decide
 from medloop.core.fold import Event, fold
 from medloop.core.holdout import is_holdout
 from medloop.core.preprocess import SIZE
-from medloop.core.snapshot import Chunk, Manifest, Record, SnapshotData, corrected_images, events_about
+from medloop.core.snapshot import (
+    Chunk,
+    Manifest,
+    Record,
+    SnapshotData,
+    corrected_images,
+    events_about,
+)
 from medloop.errors import AlreadyExistsError, NotFoundError, StaleError, StoreError
 from medloop.stores.corrections import Folder
 from medloop.stores.objects import ObjectStore
@@ -58,11 +65,15 @@ class SnapshotStore:
         try:
             return Manifest.from_json(self._objects.get(_manifest_key(snapshot_id)))
         except NotFoundError as error:
-            raise NotFoundError(f"there is no snapshot {snapshot_id!r}: `medloop snapshot` takes one") from error
+            raise NotFoundError(
+                f"there is no snapshot {snapshot_id!r}: `medloop snapshot` takes one"
+            ) from error
 
     def ids(self) -> list[str]:
         """Ids of all complete snapshots, in no order."""
-        names = [name for name in self._objects.folders("snapshots") if name not in ("events", "images")]
+        names = [
+            name for name in self._objects.folders("snapshots") if name not in ("events", "images")
+        ]
         found = self._objects.find_many([_manifest_key(name) for name in names])
         return [name for name, raw in zip(names, found, strict=True) if raw is not None]
 
@@ -79,7 +90,9 @@ class SnapshotStore:
         if data is None and lost_ok:
             return {}
         if data is None:
-            raise StoreError(f"snapshot shard {_images_key(chunk.images)} is missing: run `medloop snapshot --full`")
+            raise StoreError(
+                f"snapshot shard {_images_key(chunk.images)} is missing: run `medloop snapshot --full`"
+            )
         return unpack_images(data)
 
     def has_images(self, chunk: Chunk) -> bool:
@@ -99,7 +112,9 @@ class SnapshotStore:
         """Complete a snapshot whose shards are all stored; True if it is new."""
         return self._objects.ensure(_manifest_key(manifest.snapshot_id), manifest.to_json())
 
-    def point_to(self, manifest: Manifest, *, days: Mapping[Folder, Sequence[str]], day: str) -> None:
+    def point_to(
+        self, manifest: Manifest, *, days: Mapping[Folder, Sequence[str]], day: str
+    ) -> None:
         """Make this the latest snapshot, unless somebody else's holds more events by now.
 
         Args:
@@ -178,10 +193,17 @@ class SnapshotStore:
         """
         gone = set(image_sha256s)
         manifests = map(self.manifest, self.ids())
-        chunks = {chunk.images: chunk for manifest in manifests for chunk in manifest.chunks if chunk.images}
+        chunks = {
+            chunk.images: chunk
+            for manifest in manifests
+            for chunk in manifest.chunks
+            if chunk.images
+        }
         purged = []
         for chunk, records in zip(chunks.values(), self.events(list(chunks.values())), strict=True):
-            if (named := gone.intersection(corrected_images(records))) and self._purge(chunk, named):
+            if (named := gone.intersection(corrected_images(records))) and self._purge(
+                chunk, named
+            ):
                 purged.append(_images_key(str(chunk.images)))
         return sorted(purged)
 
@@ -193,7 +215,9 @@ class SnapshotStore:
         self._objects.put(_images_key(str(chunk.images)), pack_images(kept))
         return True
 
-    def _read_pixels(self, chunks: Sequence[Chunk], wanted: Sequence[str]) -> tuple[np.ndarray, set[str]]:
+    def _read_pixels(
+        self, chunks: Sequence[Chunk], wanted: Sequence[str]
+    ) -> tuple[np.ndarray, set[str]]:
         """Pixels uint8 [len(wanted), 64, 64], and the hashes of those that were there."""
         rows = {sha256: row for row, sha256 in enumerate(wanted)}
         images = np.zeros((len(wanted), SIZE, SIZE), dtype=np.uint8)
@@ -210,7 +234,11 @@ class SnapshotStore:
 def _only_with_image(decision: Decision, there: Collection[str]) -> Decision:
     if decision.verdict != "accepted" or decision.state.image_sha256 in there:
         return decision
-    return replace(decision, verdict="rejected", reasons=("its image is gone from the store: erased, or damaged",))
+    return replace(
+        decision,
+        verdict="rejected",
+        reasons=("its image is gone from the store: erased, or damaged",),
+    )
 
 
 def _parse_pointer(raw: bytes) -> Pointer:
@@ -219,7 +247,9 @@ def _parse_pointer(raw: bytes) -> Pointer:
         days = {folder: tuple(days) for folder, days in body["days"].items()}
         return Pointer(body["snapshot_id"], days, body.get("day"))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise StoreError(f"{LATEST} is damaged: delete it, the next snapshot makes it anew ({error})") from error
+        raise StoreError(
+            f"{LATEST} is damaged: delete it, the next snapshot makes it anew ({error})"
+        ) from error
 
 
 def _manifest_key(snapshot_id: str) -> str:

@@ -19,12 +19,23 @@ from medloop.errors import ModelError, StoreError, StoreUnavailableError
 from medloop.settings import Settings
 
 COME_BACK_LATER: Final = frozenset(
-    {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}
+    {
+        "INTERNAL_ERROR",
+        "TEMPORARILY_UNAVAILABLE",
+        "REQUEST_LIMIT_EXCEEDED",
+        "RESOURCE_EXHAUSTED",
+        "DEADLINE_EXCEEDED",
+    }
 )
 MODEL_NAME: Final = "model"  # of the logged model within its run
 MODEL_FILE: Final = "model.onnx"
 DIGEST_LENGTH: Final = 36  # longest data set digest that MLflow takes
-PACKAGES: Final = ("onnx", "onnxruntime", "numpy", "pandas")  # what serves the model, besides mlflow
+PACKAGES: Final = (
+    "onnx",
+    "onnxruntime",
+    "numpy",
+    "pandas",
+)  # what serves the model, besides mlflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +83,9 @@ def log_training_run(settings: Settings, uri: str, run: TrainingRun) -> Logged:
 
     proto = onnx.load_model_from_string(run.onnx)
     if proto.SerializeToString() != run.onnx:
-        raise ModelError("the model file changes when it is written again: export it deterministically")
+        raise ModelError(
+            "the model file changes when it is written again: export it deterministically"
+        )
     with _mlflow(settings, uri) as mlflow:
         experiment = mlflow.set_experiment(settings.experiment)
         with mlflow.start_run(experiment_id=experiment.experiment_id, run_name=run.name) as active:
@@ -95,14 +108,20 @@ def log_files(settings: Settings, uri: str, run_id: str, files: Mapping[str, byt
 def download(settings: Settings, uri: str, artifact_uri: str) -> bytes:
     """One file below an artifact URI that the server does not proxy (S3, a shared folder …)."""
     with _mlflow(settings, uri) as mlflow, tempfile.TemporaryDirectory() as folder:
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=artifact_uri, dst_path=folder)).read_bytes()
+        return Path(
+            mlflow.artifacts.download_artifacts(artifact_uri=artifact_uri, dst_path=folder)
+        ).read_bytes()
 
 
 def create_version(settings: Settings, uri: str, logged: Logged, tags: Mapping[str, str]) -> str:
     """Register a logged model as the next version, with its tags from the start; gives the version."""
     with _mlflow(settings, uri) as mlflow:
         created = mlflow.MlflowClient().create_model_version(
-            settings.model_name, logged.source, logged.run_id, tags=dict(tags), model_id=logged.model_id
+            settings.model_name,
+            logged.source,
+            logged.run_id,
+            tags=dict(tags),
+            model_id=logged.model_id,
         )
         return str(created.version)
 
@@ -121,7 +140,9 @@ def _mlflow(settings: Settings, uri: str) -> Iterator[Any]:
     try:
         yield mlflow
     except RequestException as error:
-        raise StoreUnavailableError(f"MLflow at {uri} stopped answering ({type(error).__name__})") from error
+        raise StoreUnavailableError(
+            f"MLflow at {uri} stopped answering ({type(error).__name__})"
+        ) from error
     except MlflowException as error:
         kind = StoreUnavailableError if error.error_code in COME_BACK_LATER else StoreError
         raise kind(f"MLflow at {uri} did not take it: {str(error)[:300]}") from error
@@ -130,11 +151,15 @@ def _mlflow(settings: Settings, uri: str) -> Iterator[Any]:
 def _set_environment(settings: Settings, uri: str) -> None:
     secrets = {
         "MLFLOW_TRACKING_USERNAME": settings.mlflow_username,
-        "MLFLOW_TRACKING_PASSWORD": settings.mlflow_password and settings.mlflow_password.get_secret_value(),
-        "MLFLOW_TRACKING_TOKEN": settings.mlflow_tracking_token and settings.mlflow_tracking_token.get_secret_value(),
+        "MLFLOW_TRACKING_PASSWORD": settings.mlflow_password
+        and settings.mlflow_password.get_secret_value(),
+        "MLFLOW_TRACKING_TOKEN": settings.mlflow_tracking_token
+        and settings.mlflow_tracking_token.get_secret_value(),
     }
     if settings.mlflow_tracking_server_cert_path:
-        os.environ["MLFLOW_TRACKING_SERVER_CERT_PATH"] = str(settings.mlflow_tracking_server_cert_path)
+        os.environ["MLFLOW_TRACKING_SERVER_CERT_PATH"] = str(
+            settings.mlflow_tracking_server_cert_path
+        )
     os.environ.update({name: value for name, value in secrets.items() if value})
     os.environ["MLFLOW_TRACKING_URI"] = uri
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
@@ -144,7 +169,9 @@ def _set_environment(settings: Settings, uri: str) -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # a machine without git is no reason to warn
+    os.environ.setdefault(
+        "GIT_PYTHON_REFRESH", "quiet"
+    )  # a machine without git is no reason to warn
 
 
 def _log_values(mlflow: Any, run_id: str, run: TrainingRun) -> None:
@@ -164,7 +191,9 @@ def _dataset_input(mlflow: Any, item: DataInput) -> Any:
         name=item.name, digest=item.digest[:DIGEST_LENGTH], source_type="s3", source=f'{{"uri": "{item.uri}"}}',
         profile=item.profile,
     )  # fmt: skip
-    return entities.DatasetInput(dataset, tags=[entities.InputTag("mlflow.data.context", item.context)])
+    return entities.DatasetInput(
+        dataset, tags=[entities.InputTag("mlflow.data.context", item.context)]
+    )
 
 
 def _log_files(mlflow: Any, run_id: str, files: Mapping[str, bytes]) -> None:

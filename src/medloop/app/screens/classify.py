@@ -177,7 +177,9 @@ def _work(back: Backend, served: Served) -> None:
 def _summary(back: Backend, bench: Workbench) -> None:
     counts = bench.counts()
     with st.container(horizontal=True, vertical_alignment="center", key="summary"):
-        shown = [f"{counts[name]} {name}" for name in ("unknown", "unsure", "confident") if counts[name]]
+        shown = [
+            f"{counts[name]} {name}" for name in ("unknown", "unsure", "confident") if counts[name]
+        ]
         st.markdown(
             f"**{count_of(len(bench.pictures), 'picture')}**: {', '.join(shown)}; {counts['answered']} answered"
         )
@@ -222,13 +224,18 @@ def _focus(back: Backend, bench: Workbench, picture: Picture, served: Served) ->
                 _clearance(bench, picture)
             _buttons(back, bench, picture)
         else:
-            st.info(f"You are a {who.role}: to confirm or correct you need the role corrector.", icon=":material/lock:")
+            st.info(
+                f"You are a {who.role}: to confirm or correct you need the role corrector.",
+                icon=":material/lock:",
+            )
         if len(bench.order) > 1:
             _steps(bench)
     with left, st.container(key="picture"):
         preview = bench.preview(picture, limits=actions.limits(back))
         _preview(picture, preview, words.headline)
-        st.caption(f"{plain(picture.source.name)} · {picture.kind} · {picture.width} × {picture.height} pixels")
+        st.caption(
+            f"{plain(picture.source.name)} · {picture.kind} · {picture.width} × {picture.height} pixels"
+        )
         _receipt(back, bench)
         dicom_controls(back, bench, picture, served)
         explanation(back, picture, served, preview=preview)
@@ -258,7 +265,9 @@ def _buttons(back: Backend, bench: Workbench, picture: Picture) -> None:
     id_, given = picture.source.id, bench.answers.get(picture.sha256)
     unknown = picture.prediction.verdict == "unknown"
 
-    def button(name: str, text: str, label: str | None, shortcut: str | None, *, primary: bool = False) -> None:
+    def button(
+        name: str, text: str, label: str | None, shortcut: str | None, *, primary: bool = False
+    ) -> None:
         chosen = given is not None and given.label == label
         st.button(
             plain(text),
@@ -266,13 +275,17 @@ def _buttons(back: Backend, bench: Workbench, picture: Picture) -> None:
             type="primary" if primary else "secondary",
             icon=":material/check:" if chosen else None,
             shortcut=shortcut,
-            on_click=guarded(lambda: actions.answer(back, bench, id_=id_, label=label, user=user(back))),
+            on_click=guarded(
+                lambda: actions.answer(back, bench, id_=id_, label=label, user=user(back))
+            ),
         )
 
     predicted = picture.prediction.label
     with st.container(key="choices"):
         with st.container(horizontal=True, key="main-choices"):
-            button("right", f"Right: {class_name(predicted)}", predicted, "Enter", primary=not unknown)
+            button(
+                "right", f"Right: {class_name(predicted)}", predicted, "Enter", primary=not unknown
+            )
             button("none", NONE_OF_THESE, None, "0", primary=unknown)
         st.caption("Or it is:")
         with st.container(horizontal=True, key="classes"):
@@ -283,8 +296,17 @@ def _buttons(back: Backend, bench: Workbench, picture: Picture) -> None:
 
 def _steps(bench: Workbench) -> None:
     with st.container(horizontal=True, key="steps"):
-        st.button("Previous", key="previous", shortcut="Left", type="tertiary", on_click=bench.step, args=(-1,))
-        st.button("Next", key="next", shortcut="Right", type="tertiary", on_click=bench.step, args=(1,))
+        st.button(
+            "Previous",
+            key="previous",
+            shortcut="Left",
+            type="tertiary",
+            on_click=bench.step,
+            args=(-1,),
+        )
+        st.button(
+            "Next", key="next", shortcut="Right", type="tertiary", on_click=bench.step, args=(1,)
+        )
 
 
 def _receipt(back: Backend, bench: Workbench) -> None:
@@ -296,7 +318,14 @@ def _receipt(back: Backend, bench: Workbench) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             _stored(back, bench)
             undo = guarded(lambda: actions.undo(back, bench, user=user(back)))
-            st.button("Undo", key="undo", type="tertiary", icon=":material/undo:", shortcut="Z", on_click=undo)
+            st.button(
+                "Undo",
+                key="undo",
+                type="tertiary",
+                icon=":material/undo:",
+                shortcut="Z",
+                on_click=undo,
+            )
 
 
 def _stored(back: Backend, bench: Workbench) -> None:

@@ -31,11 +31,15 @@ def page() -> None:
     show_failure()
     said = last_said(back.loop.outbox.history(back.loop.identify(visitor(back).name), HISTORY))
     if not said:
-        st.info("You have not corrected or confirmed anything on this machine yet.", icon=":material/inbox:")
+        st.info(
+            "You have not corrected or confirmed anything on this machine yet.",
+            icon=":material/inbox:",
+        )
         return
     waiting = sum(item.state == "pending" for item in said)
     st.markdown(
-        f"**{count_of(len(said), 'picture')}**" + (f", {waiting} not stored yet" if waiting else ", all stored")
+        f"**{count_of(len(said), 'picture')}**"
+        + (f", {waiting} not stored yet" if waiting else ", all stored")
     )
     pages = -(-len(said) // PAGE_SIZE)
     number = st.pagination(pages, key="corrections-page") if pages > 1 else 1
@@ -50,7 +54,9 @@ def _row(back: Backend, said: Said, pixels: np.ndarray | None, known: Known) -> 
     correction = said.correction
     decision = (known.decisions or {}).get(correction.image_sha256)
     in_snapshot = known.in_snapshot(correction)
-    prediction = known.served.predictor.predict([pixels])[0] if known.served and pixels is not None else None
+    prediction = (
+        known.served.predictor.predict([pixels])[0] if known.served and pixels is not None else None
+    )
     way = steps(
         said,
         decision=decision,
@@ -64,9 +70,13 @@ def _row(back: Backend, said: Said, pixels: np.ndarray | None, known: Known) -> 
             alt = f"The picture that you called {class_name(correction.given_label)}"
             left.image(preview_png(pixels, side=176), width=88, alt=alt)
         else:
-            left.markdown(":material/hide_image:", help="The picture is not in the store yet, or was erased.")
+            left.markdown(
+                ":material/hide_image:", help="The picture is not in the store yet, or was erased."
+            )
         with right:
-            st.markdown(f"**{plain(class_name(correction.given_label))}** · {ago(correction.at, back.loop.now())}")
+            st.markdown(
+                f"**{plain(class_name(correction.given_label))}** · {ago(correction.at, back.loop.now())}"
+            )
             st.caption(plain(was(correction)))
             st.html(timeline(way))
             if may_withdraw(said, in_snapshot=in_snapshot):
@@ -75,7 +85,9 @@ def _row(back: Backend, said: Said, pixels: np.ndarray | None, known: Known) -> 
                     key=f"withdraw-{correction.id}",
                     icon=":material/undo:",
                     on_click=guarded(
-                        lambda: actions.withdraw(back, image_sha256=correction.image_sha256, user=user(back))
+                        lambda: actions.withdraw(
+                            back, image_sha256=correction.image_sha256, user=user(back)
+                        )
                     ),
                 )
 
@@ -87,7 +99,10 @@ def _ask(back: Backend, shown: Sequence[Said]) -> tuple[Known, dict[str, np.ndar
         pictures = _pictures(back, shown)
     except MedloopError as error:
         pictures = {}
-        st.warning(plain(f"The pictures cannot be shown at the moment. {error}"), icon=":material/hide_image:")
+        st.warning(
+            plain(f"The pictures cannot be shown at the moment. {error}"),
+            icon=":material/hide_image:",
+        )
     if found.problems:
         said = plain(f"Not everything is known at the moment. {' '.join(found.problems)}")
         st.warning(said, icon=":material/cloud_off:")

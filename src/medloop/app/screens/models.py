@@ -32,7 +32,9 @@ def page() -> None:
         st.success(plain(done), icon=":material/check:")
     try:
         with st.spinner("Asking the model registry …"):
-            rows = [models_view.version_row(version) for version in back.loop.registry.versions()][::-1]
+            rows = [models_view.version_row(version) for version in back.loop.registry.versions()][
+                ::-1
+            ]
     except MedloopError as error:
         st.error(plain(f"The model registry does not answer. {error}"), icon=":material/cloud_off:")
         st.caption("The Classify page goes on with the model that it has.")
@@ -47,7 +49,9 @@ def page() -> None:
         "Test report": _report,
         "History": _history,
     }
-    for tab, draw in zip(st.tabs(list(drawn), key="models-tab", on_change="rerun"), drawn.values(), strict=True):
+    for tab, draw in zip(
+        st.tabs(list(drawn), key="models-tab", on_change="rerun"), drawn.values(), strict=True
+    ):
         if tab.open:
             with tab:
                 draw(back, rows)
@@ -73,7 +77,11 @@ def _roles(back: Backend, rows: Sequence[VersionRow]) -> None:
     for column, (role, hint) in zip(st.columns(3), hints.items(), strict=True):
         row = next((row for row in rows if role in row.roles), None)
         with column:
-            accuracy = f"{percent(row.accuracy, places=2)} right" if row and row.accuracy is not None else None
+            accuracy = (
+                f"{percent(row.accuracy, places=2)} right"
+                if row and row.accuracy is not None
+                else None
+            )
             st.metric(
                 role.capitalize(),
                 f"Version {row.version}" if row else "none",
@@ -85,7 +93,9 @@ def _roles(back: Backend, rows: Sequence[VersionRow]) -> None:
                 height=132,
             )
             if row and (link := operations.mlflow_link(back.settings, row.version)):
-                st.link_button("Open in MLflow", link, type="tertiary", icon=":material/open_in_new:")
+                st.link_button(
+                    "Open in MLflow", link, type="tertiary", icon=":material/open_in_new:"
+                )
 
 
 def _versions(back: Backend, rows: Sequence[VersionRow]) -> None:
@@ -101,7 +111,9 @@ def _versions(back: Backend, rows: Sequence[VersionRow]) -> None:
             "Role": ", ".join(row.roles),
             "Trained": ago(row.created_at, now),
             "Corrections": row.corrections,
-            "Right on the test pictures": percent(row.accuracy, places=2) if row.accuracy is not None else "",
+            "Right on the test pictures": percent(row.accuracy, places=2)
+            if row.accuracy is not None
+            else "",
             "Tests": row.tests,
             "Why not": gate_words.why_not(found[row.version]) if row.version in found else "",
         }
@@ -111,7 +123,11 @@ def _versions(back: Backend, rows: Sequence[VersionRow]) -> None:
     if failed:
         st.warning(plain(failed), icon=":material/cloud_off:")
     plotted = rows[:PLOTTED][::-1]
-    _plot("Right on the test pictures, by class", models_view.score_points(plotted, found), several=len(plotted) > 1)
+    _plot(
+        "Right on the test pictures, by class",
+        models_view.score_points(plotted, found),
+        several=len(plotted) > 1,
+    )
     _plot("Right by kind of picture", models_view.slice_points(plotted, found), several=True)
 
 

@@ -62,7 +62,11 @@ def page() -> None:
 
 def _alarms(back: Backend, watched: alarms.Watched, found: Sequence[str]) -> None:
     """Drawn last, since it needs what the rest has found out."""
-    said = [*([watched.sentence] if watched.alarm else []), *filter(None, [alarms.stuck(back)]), *found]
+    said = [
+        *([watched.sentence] if watched.alarm else []),
+        *filter(None, [alarms.stuck(back)]),
+        *found,
+    ]
     for sentence in said:
         st.error(plain(sentence), icon=":material/notification_important:")
     if not said:
@@ -76,7 +80,9 @@ def _health(back: Backend, checkup: Checkup) -> None:
     with st.container(key="health"):
         for item in (model_health(back), outbox_health(back)):
             _line(item)
-        first = st.session_state.pop(FIRST, False)  # later looks change the lines in place, and nothing moves
+        first = st.session_state.pop(
+            FIRST, False
+        )  # later looks change the lines in place, and nothing moves
         with st.spinner("Asking the services …") if first else nullcontext():
             found = checkup.look()
         for item in found:
@@ -102,7 +108,9 @@ def _seen(back: Backend) -> list[str]:
         )
         return []
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"{count_of(len(lines), 'picture')} classified in the last {DAYS} days with pictures.")
+        st.markdown(
+            f"{count_of(len(lines), 'picture')} classified in the last {DAYS} days with pictures."
+        )
         st.download_button(
             "CSV", lambda: _table(lines), file_name="predictions.csv", key="predictions-csv", type="tertiary",
             icon=":material/download:", on_click="ignore", help="Every prediction behind these charts",
@@ -126,26 +134,37 @@ def _drift(back: Backend, lines: Sequence[PredictionLine]) -> list[str]:
     own = [line for line in lines if line.model_version == served.version]
     if not own:
         st.info(
-            f"Drift shows once version {served.version} has classified pictures.", icon=":material/hourglass_empty:"
+            f"Drift shows once version {served.version} has classified pictures.",
+            icon=":material/hourglass_empty:",
         )
         return []
     days = sorted({line.at[:10] for line in own})[-RECENT:]
     recent = [line for line in own if line.at[:10] in days]
     confidence = drift.odd_confidence([line.confidence for line in recent], reference)
-    distance = drift.odd_distance([line.distance for line in recent if line.distance is not None], reference)
+    distance = drift.odd_distance(
+        [line.distance for line in recent if line.distance is not None], reference
+    )
     left, right = st.columns(2)
     with left:
         sure = monitor_view.spread_per_day((line.at, line.confidence) for line in own)
         middle = float(np.median(reference.confidences))
         chart = charts.spread(sure, title="Confidence", reference=middle, percent=True)
         st.vega_lite_chart(chart, alt="Confidence a day, with the middle of the test pictures")
-        st.markdown(monitor_view.drift_sentence("got a less sure answer than 19 of 20 test pictures", confidence))
+        st.markdown(
+            monitor_view.drift_sentence(
+                "got a less sure answer than 19 of 20 test pictures", confidence
+            )
+        )
     with right:
-        far = monitor_view.spread_per_day((line.at, line.distance) for line in own if line.distance is not None)
+        far = monitor_view.spread_per_day(
+            (line.at, line.distance) for line in own if line.distance is not None
+        )
         if far:
             middle = float(np.median(reference.distances))
             chart = charts.spread(far, title="How unlike what it knows", reference=middle)
-            st.vega_lite_chart(chart, alt="How unlike the pictures are a day, with the middle of the test pictures")
+            st.vega_lite_chart(
+                chart, alt="How unlike the pictures are a day, with the middle of the test pictures"
+            )
         unlike = "are less like anything that it knows than 19 of 20 test pictures"
         st.markdown(monitor_view.drift_sentence(unlike, distance))
     st.caption(
@@ -172,11 +191,15 @@ def _answered(back: Backend) -> None:
 def _charts(answers: Sequence[Correction]) -> None:
     agreed = sum(map(monitor_view.agreed, answers))
     share = percent(agreed / len(answers))
-    st.markdown(f"{count_of(len(answers), 'answer')}, {agreed} of them ({share}) confirmed the model.")
+    st.markdown(
+        f"{count_of(len(answers), 'answer')}, {agreed} of them ({share}) confirmed the model."
+    )
     left, right = st.columns(2)
     with left:
         rows = monitor_view.answers_per_day(answers)
-        st.vega_lite_chart(charts.per_day(rows, title="Answers"), alt="Confirmed and corrected answers a day")
+        st.vega_lite_chart(
+            charts.per_day(rows, title="Answers"), alt="Confirmed and corrected answers a day"
+        )
     with right:
         rows = monitor_view.verdicts_per_day(answers)
         chart = charts.per_day(rows, title="Share of verdicts", share=True)

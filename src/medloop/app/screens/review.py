@@ -77,9 +77,14 @@ def _item(back: Backend, waiting: Sequence[Waiting], place: int) -> None:
     with left, st.container(key="review-picture"):
         pixels = _picture(back, item)
         with st.container(horizontal=True):
-            for text, shortcut, to in (("Previous", "Left", place - 1), ("Next", "Right", place + 1)):
+            for text, shortcut, to in (
+                ("Previous", "Left", place - 1),
+                ("Next", "Right", place + 1),
+            ):
                 key = f"review-{text.lower()}"
-                st.button(text, key=key, shortcut=shortcut, type="tertiary", on_click=_go, args=(to,))
+                st.button(
+                    text, key=key, shortcut=shortcut, type="tertiary", on_click=_go, args=(to,)
+                )
             st.caption(f"{place + 1} of {len(waiting)}")
         with st.container(key="review-alike"):
             if pixels is not None:
@@ -109,16 +114,26 @@ def _alike(back: Backend, pixels: np.ndarray) -> None:
 def _answers(back: Backend, item: Waiting) -> None:
     """What people and the model said, side by side."""
     counts = Counter(class_name(label) for _, label in item.decision.state.answers)
-    for column, (name, votes) in zip(st.columns(max(len(counts), 1)), counts.most_common(), strict=False):
+    for column, (name, votes) in zip(
+        st.columns(max(len(counts), 1)), counts.most_common(), strict=False
+    ):
         column.metric(plain(name), count_of(votes, "vote") if votes else "", border=True)
-    st.html(facts(said(item.corrections, now=back.loop.now(), names=back.settings.identity == "plain")))
+    st.html(
+        facts(said(item.corrections, now=back.loop.now(), names=back.settings.identity == "plain"))
+    )
 
 
 def _decisions(back: Backend, item: Waiting, why: str) -> None:
     sha256 = item.image_sha256
 
     def button(
-        text: str, key: str, verdict: Verdict, shortcut: str | None, *, label: str | None = None, primary: bool = False
+        text: str,
+        key: str,
+        verdict: Verdict,
+        shortcut: str | None,
+        *,
+        label: str | None = None,
+        primary: bool = False,
     ) -> None:
         st.button(
             plain(text),
@@ -142,7 +157,9 @@ def _decisions(back: Backend, item: Waiting, why: str) -> None:
 
 
 def _decide(back: Backend, item: Waiting, verdict: Verdict, *, label: str | None, why: str) -> None:
-    if st.session_state.get("review-shown") == item.image_sha256:  # else a late click on one that is decided already
+    if (
+        st.session_state.get("review-shown") == item.image_sha256
+    ):  # else a late click on one that is decided already
         actions.decide(back, [item], verdict, user=user(back), label=label, why=why)
 
 

@@ -29,7 +29,9 @@ class Step:
     share: float
 
 
-def augment(images: Tensor, generator: torch.Generator, steps: tuple[Step, ...] | None = None) -> Tensor:
+def augment(
+    images: Tensor, generator: torch.Generator, steps: tuple[Step, ...] | None = None
+) -> Tensor:
     """uint8 [N, 64, 64] to uint8 [N, 64, 64], each step on its own random share of the images."""
     x = images.to(torch.float32)
     for step in STEPS if steps is None else steps:
@@ -39,7 +41,9 @@ def augment(images: Tensor, generator: torch.Generator, steps: tuple[Step, ...] 
     return x.round_().clamp_(0, 255).to(torch.uint8)
 
 
-def _uniform(n: int | tuple[int, ...], generator: torch.Generator, low: float = 0.0, high: float = 1.0) -> Tensor:
+def _uniform(
+    n: int | tuple[int, ...], generator: torch.Generator, low: float = 0.0, high: float = 1.0
+) -> Tensor:
     shape = (n,) if isinstance(n, int) else n
     return torch.rand(shape, generator=generator, device=generator.device) * (high - low) + low
 
@@ -85,15 +89,23 @@ def random_convolutions(x: Tensor, generator: torch.Generator) -> Tensor:
     for n_out in (2, 1):
         mix = torch.randn((n_out, 3, n), generator=generator, device=generator.device).to(x.device)
         channels = [F.leaky_relu(c, 0.01) for c in channels]
-        channels = [channels[0] * _each(m[0]) + channels[1] * _each(m[1]) + _each(m[2]) for m in mix]
+        channels = [
+            channels[0] * _each(m[0]) + channels[1] * _each(m[1]) + _each(m[2]) for m in mix
+        ]
     y = channels[0]
-    y = (y - y.mean((1, 2), keepdim=True)) * (_deviation(x) / (_deviation(y) + 1e-3)) + x.mean((1, 2), keepdim=True)
+    y = (y - y.mean((1, 2), keepdim=True)) * (_deviation(x) / (_deviation(y) + 1e-3)) + x.mean(
+        (1, 2), keepdim=True
+    )
     share = _each(_uniform(n, generator).to(x.device))
     return torch.lerp(x, y, share).clamp_(0, 255)
 
 
 def _deviation(x: Tensor) -> Tensor:
-    return (x.square().mean((1, 2), keepdim=True) - x.mean((1, 2), keepdim=True).square()).clamp(min=0).sqrt()
+    return (
+        (x.square().mean((1, 2), keepdim=True) - x.mean((1, 2), keepdim=True).square())
+        .clamp(min=0)
+        .sqrt()
+    )
 
 
 def _taps(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -125,12 +137,25 @@ def move(x: Tensor, generator: torch.Generator) -> Tensor:
     shear = _uniform(n, generator, -0.15, 0.15)
     cos, sin = angle.cos(), angle.sin()
     rows = [
-        torch.stack([cos * scale * aspect * mirror, -sin * scale + shear, _uniform(n, generator, -0.2, 0.2)], 1),
-        torch.stack([sin * scale * aspect * mirror, cos * scale, _uniform(n, generator, -0.2, 0.2)], 1),
+        torch.stack(
+            [
+                cos * scale * aspect * mirror,
+                -sin * scale + shear,
+                _uniform(n, generator, -0.2, 0.2),
+            ],
+            1,
+        ),
+        torch.stack(
+            [sin * scale * aspect * mirror, cos * scale, _uniform(n, generator, -0.2, 0.2)], 1
+        ),
     ]
-    grid = F.affine_grid(torch.stack(rows, 1).to(x.device), [n, 1, x.shape[1], x.shape[2]], align_corners=False)
+    grid = F.affine_grid(
+        torch.stack(rows, 1).to(x.device), [n, 1, x.shape[1], x.shape[2]], align_corners=False
+    )
     padding = "border" if _uniform(1, generator).item() < 0.5 else "zeros"
-    return F.grid_sample(x.unsqueeze(1), grid, mode="bilinear", padding_mode=padding, align_corners=False).squeeze(1)
+    return F.grid_sample(
+        x.unsqueeze(1), grid, mode="bilinear", padding_mode=padding, align_corners=False
+    ).squeeze(1)
 
 
 def coarsen(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -139,7 +164,11 @@ def coarsen(x: Tensor, generator: torch.Generator) -> Tensor:
     one = torch.eye(x.shape[1], device=x.device).unsqueeze(0)
     mode = "linear" if _uniform(1, generator).item() < 0.7 else "nearest"
     down = F.interpolate(one, size=size, mode="area").squeeze(0).T
-    up = F.interpolate(torch.eye(size, device=x.device).unsqueeze(0), size=x.shape[1], mode=mode).squeeze(0).T
+    up = (
+        F.interpolate(torch.eye(size, device=x.device).unsqueeze(0), size=x.shape[1], mode=mode)
+        .squeeze(0)
+        .T
+    )
     both = up @ down
     return both @ x @ both.T
 
@@ -153,7 +182,9 @@ def _gaussian(x: Tensor, generator: torch.Generator) -> Tensor:
     """Blur matrices [N, H, H], rows summing to 1."""
     place = torch.arange(x.shape[1], dtype=torch.float32, device=x.device)
     sigma = _each(_uniform(len(x), generator, 0.4, 2.2).to(x.device))
-    distance = (place[:, None] - place[None]).abs().clamp(max=9)  # further out come denormal numbers, which are slow
+    distance = (
+        (place[:, None] - place[None]).abs().clamp(max=9)
+    )  # further out come denormal numbers, which are slow
     kernel = torch.exp(-distance.square() / (2 * sigma.square()))
     return kernel / kernel.sum(2, keepdim=True)
 
@@ -163,7 +194,9 @@ def add_noise(x: Tensor, generator: torch.Generator) -> Tensor:
     noise = torch.randn(x.shape, generator=generator, device=generator.device).to(x.device)
     amount = _uniform(len(x), generator).square().to(x.device) * 45
     power = (_uniform(len(x), generator) * 3).floor().to(x.device) / 2
-    return (x + noise * _each(amount) * (x / 128).pow(_each(power)) * _each(1 + power)).clamp(0, 255)
+    return (x + noise * _each(amount) * (x / 128).pow(_each(power)) * _each(1 + power)).clamp(
+        0, 255
+    )
 
 
 def salt_and_pepper(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -237,10 +270,15 @@ def interfere(x: Tensor, generator: torch.Generator) -> Tensor:
     """A periodic disturbance, or one of rows or columns, added."""
     n, size = len(x), x.shape[1]
     angle, period = _uniform((2, n), generator)
-    angle, frequency = angle * math.pi, 2 * math.pi / torch.exp(math.log(2.5) + period * math.log(6.0))
+    angle, frequency = (
+        angle * math.pi,
+        2 * math.pi / torch.exp(math.log(2.5) + period * math.log(6.0)),
+    )
     place = torch.arange(size, dtype=torch.float32, device=generator.device)
     phase = _each(frequency * angle.sin()) * place[:, None] + _each(frequency * angle.cos()) * place
-    bands = torch.randn((n, size, 1), generator=generator, device=generator.device).expand(n, size, size)
+    bands = torch.randn((n, size, 1), generator=generator, device=generator.device).expand(
+        n, size, size
+    )
     wave = torch.where(_each(_uniform(n, generator) < 0.6), phase.sin(), bands)
     return (x + (wave * _each(_uniform(n, generator, 5, 55))).to(x.device)).clamp(0, 255)
 
@@ -250,7 +288,9 @@ def draw_over(x: Tensor, generator: torch.Generator) -> Tensor:
     bank = overlays().to(x.device)
     chosen = (_uniform((2, len(x)), generator) * len(bank)).long().to(x.device)
     mask = torch.maximum(bank[chosen[0]], bank[chosen[1]]).float() / 255
-    level = torch.where(_uniform(len(x), generator) < 0.6, 255.0, _uniform(len(x), generator, 0, 255)).to(x.device)
+    level = torch.where(
+        _uniform(len(x), generator) < 0.6, 255.0, _uniform(len(x), generator, 0, 255)
+    ).to(x.device)
     return x + mask * _each(_uniform(len(x), generator, 0.5, 1).to(x.device)) * (_each(level) - x)
 
 

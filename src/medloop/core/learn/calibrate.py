@@ -7,8 +7,12 @@ from typing import Final
 
 import numpy as np
 
-KNOWN_KEPT: Final = 0.9  # share of altered held-out images below the "unknown" threshold; of others far more are
-CONFIDENT_ERRORS: Final = 0.01  # errors allowed among confident answers on altered held-out images: what they promise
+KNOWN_KEPT: Final = (
+    0.9  # share of altered held-out images below the "unknown" threshold; of others far more are
+)
+CONFIDENT_ERRORS: Final = (
+    0.01  # errors allowed among confident answers on altered held-out images: what they promise
+)
 UNKNOWN_CONFIDENT: Final = 0.002  # share of held-out unknown images that may be confident
 LEAST_CONFIDENCE: Final = 0.8  # no answer below is called confident, however few errors there are
 MISLEADING_LIMIT: Final = 0.05  # of the held-out images
@@ -49,7 +53,9 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
     return float(min(TEMPERATURES, key=loss))
 
 
-def least_confidence(confidence: np.ndarray, correct: np.ndarray, allowed: float = CONFIDENT_ERRORS) -> float:
+def least_confidence(
+    confidence: np.ndarray, correct: np.ndarray, allowed: float = CONFIDENT_ERRORS
+) -> float:
     """The lowest threshold with at most `allowed` errors among the answers at or above it; 1.0 if there is none."""
     order = np.argsort(-confidence, kind="stable")
     errors = np.cumsum(~correct[order]) / np.arange(1, len(order) + 1)
@@ -57,7 +63,9 @@ def least_confidence(confidence: np.ndarray, correct: np.ndarray, allowed: float
     return float(confidence[order][fine[-1]]) if len(fine) else 1.0
 
 
-def calibrate(known: np.ndarray, shifted: np.ndarray, targets: np.ndarray, unknown: np.ndarray) -> Calibration:
+def calibrate(
+    known: np.ndarray, shifted: np.ndarray, targets: np.ndarray, unknown: np.ndarray
+) -> Calibration:
     """Fit temperature and thresholds to logits.
 
     Args:
@@ -70,15 +78,21 @@ def calibrate(known: np.ndarray, shifted: np.ndarray, targets: np.ndarray, unkno
     views = shifted[:, kept].reshape(-1, shifted.shape[2])
     view_targets = np.tile(targets[kept], len(shifted))
     both = np.concatenate([np.repeat(known, len(shifted), 0), views])
-    temperature = fit_temperature(both[:, :-1], np.concatenate([np.repeat(targets, len(shifted)), view_targets]))
+    temperature = fit_temperature(
+        both[:, :-1], np.concatenate([np.repeat(targets, len(shifted)), view_targets])
+    )
     probabilities = softmax(views[:, :-1] / temperature)
     scores = ood_scores(views)
-    confident_ood = float(min(np.quantile(ood_scores(unknown), UNKNOWN_CONFIDENT), np.quantile(scores, KNOWN_KEPT)))
+    confident_ood = float(
+        min(np.quantile(ood_scores(unknown), UNKNOWN_CONFIDENT), np.quantile(scores, KNOWN_KEPT))
+    )
     near = scores <= confident_ood
     correct = probabilities.argmax(1) == view_targets
     return Calibration(
         temperature=temperature,
-        confident_threshold=max(LEAST_CONFIDENCE, least_confidence(probabilities.max(1)[near], correct[near])),
+        confident_threshold=max(
+            LEAST_CONFIDENCE, least_confidence(probabilities.max(1)[near], correct[near])
+        ),
         confident_ood_threshold=confident_ood,
         ood_threshold=float(np.quantile(scores, KNOWN_KEPT)),
     )
@@ -99,11 +113,14 @@ def misleading(shifted: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return found
 
 
-def expected_calibration_error(probabilities: np.ndarray, targets: np.ndarray, bins: int = 15) -> float:
+def expected_calibration_error(
+    probabilities: np.ndarray, targets: np.ndarray, bins: int = 15
+) -> float:
     """Mean gap between confidence and accuracy over equal-width bins (Guo et al. 2017)."""
     confidence, correct = probabilities.max(1), probabilities.argmax(1) == targets
     index = np.minimum((confidence * bins).astype(int), bins - 1)
     gaps = [
-        abs(confidence[index == b].mean() - correct[index == b].mean()) * (index == b).mean() for b in np.unique(index)
+        abs(confidence[index == b].mean() - correct[index == b].mean()) * (index == b).mean()
+        for b in np.unique(index)
     ]
     return float(sum(gaps))

@@ -44,7 +44,9 @@ class Graph:
         return output
 
 
-def to_onnx(network: Network, ranges: Sequence[UnitRanges], temperature: float, metadata: Mapping[str, Any]) -> bytes:
+def to_onnx(
+    network: Network, ranges: Sequence[UnitRanges], temperature: float, metadata: Mapping[str, Any]
+) -> bytes:
     """The served file.
 
     `ranges` are those of `quantise.activation_ranges`. `metadata` values are written as JSON strings; see
@@ -55,7 +57,9 @@ def to_onnx(network: Network, ranges: Sequence[UnitRanges], temperature: float, 
     _outputs(graph, network, features, temperature)
     n_classes, width = network.head.out_features - 1, network.head.in_features
     model = helper.make_model(
-        helper.make_graph(graph.nodes, "medloop", [_images()], _signature(n_classes, width), graph.constants),
+        helper.make_graph(
+            graph.nodes, "medloop", [_images()], _signature(n_classes, width), graph.constants
+        ),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="medloop",
@@ -81,7 +85,10 @@ def _signature(n_classes: int, width: int) -> list[onnx.ValueInfoProto]:
         "ood_score": ["N"],
         "cam": ["N", n_classes, INPUT_SIZE // 8, INPUT_SIZE // 8],
     }
-    return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+    return [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in shapes.items()
+    ]
 
 
 def _features(graph: Graph, network: Network, ranges: Sequence[UnitRanges]) -> str:
@@ -104,13 +111,21 @@ def _two_views(graph: Graph) -> str:
     return graph.add("Concat", [standardised, plain], "two_views", axis=1)
 
 
-def _conv_unit(graph: Graph, unit: ConvUnit, x: str, x_range: Range | None, seen: UnitRanges, name: str) -> str:
+def _conv_unit(
+    graph: Graph, unit: ConvUnit, x: str, x_range: Range | None, seen: UnitRanges, name: str
+) -> str:
     """One unit, its output rounded to 256 levels. The first has an input without a known range: it stays in float32."""
-    weights = _float_weights(graph, unit, name) if x_range is None else _integer_weights(graph, unit, x_range, name)
+    weights = (
+        _float_weights(graph, unit, name)
+        if x_range is None
+        else _integer_weights(graph, unit, x_range, name)
+    )
     pad, stride = int(unit.conv.padding[0]), int(unit.conv.stride[0])
     y = graph.add("Conv", [x, *weights], f"{name}_conv", pads=[pad] * 4, strides=[stride] * 2)
     if unit.residual:
-        y = graph.add("Add", [_rounded(graph, y, seen.convolved, f"{name}_convolved"), x], f"{name}_sum")
+        y = graph.add(
+            "Add", [_rounded(graph, y, seen.convolved, f"{name}_convolved"), x], f"{name}_sum"
+        )
     return _rounded(graph, graph.add("Relu", [y], f"{name}_relu"), seen.output, f"{name}_output")
 
 
@@ -124,7 +139,9 @@ def _integer_weights(graph: Graph, unit: ConvUnit, x_range: Range, name: str) ->
     weights = quantised_weights(unit, x_range.scale)
     inputs = []
     for part, scale in (("weight", "weight_scale"), ("bias", "bias_scale")):
-        constants = [graph.constant(getattr(weights, column), f"{name}_{column}") for column in (part, scale)]
+        constants = [
+            graph.constant(getattr(weights, column), f"{name}_{column}") for column in (part, scale)
+        ]
         inputs.append(graph.add("DequantizeLinear", constants, f"{name}_{part}_values", axis=0))
     return inputs
 
@@ -143,9 +160,14 @@ def _outputs(graph: Graph, network: Network, features: str, temperature: float) 
     weight, bias = network.head.weight, network.head.bias
     embedding = graph.add("ReduceMean", [features], "embedding", axes=[2, 3], keepdims=0)
     logits = graph.add(
-        "Gemm", [embedding, graph.constant(weight.T, "head"), graph.constant(bias, "head_bias")], "logits"
+        "Gemm",
+        [embedding, graph.constant(weight.T, "head"), graph.constant(bias, "head_bias")],
+        "logits",
     )
-    bounds = [graph.constant(np.array([i]), name) for i, name in ((0, "first"), (n, "none_row"), (n + 1, "end"))]
+    bounds = [
+        graph.constant(np.array([i]), name)
+        for i, name in ((0, "first"), (n, "none_row"), (n + 1, "end"))
+    ]
     known = graph.add("Slice", [logits, bounds[0], bounds[1], "channel_axis"], "known")
     none = graph.add("Slice", [logits, bounds[1], bounds[2], "channel_axis"], "none")
     cooled = graph.add("Mul", [known, graph.constant(1 / temperature, "coldness")], "cooled")

@@ -36,13 +36,17 @@ class Pool:
     @classmethod
     def of(cls, images: Tensor, targets: Tensor, batch: int, weights: Tensor | None = None) -> Pool:
         """`weights` [N]: relative chances; equal where not given."""
-        relative = torch.ones(len(targets), dtype=torch.float64) if weights is None else weights.double()
+        relative = (
+            torch.ones(len(targets), dtype=torch.float64) if weights is None else weights.double()
+        )
         cumulative = relative.cumsum(0)
         return cls(images, targets, cumulative / cumulative[-1:], batch)
 
     def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """`n` images and targets, with replacement, by weight."""
-        rows = torch.searchsorted(self.chances, torch.rand(n, generator=generator, dtype=torch.float64))
+        rows = torch.searchsorted(
+            self.chances, torch.rand(n, generator=generator, dtype=torch.float64)
+        )
         rows = rows.clamp(max=len(self.targets) - 1)
         return self.images[rows], self.targets[rows]
 
@@ -56,7 +60,9 @@ class Schedule:
     weight_decay: float
     warm_up: float  # share of the steps
     averaging: float  # decay of the averaged weights, a step
-    unaltered_at_first: float  # share of each batch that is not augmented, in the first half of the steps
+    unaltered_at_first: (
+        float  # share of each batch that is not augmented, in the first half of the steps
+    )
     unaltered: float  # the same in the second half
     trimmed: float  # share of the augmented views left out of the loss, the worst ones, after the first third
     workers: int  # threads that share each batch
@@ -76,22 +82,33 @@ class Schedule:
 
 
 def fit(
-    network: Network, pools: Sequence[Pool], schedule: Schedule, *, device: torch.device, progress: Progress
+    network: Network,
+    pools: Sequence[Pool],
+    schedule: Schedule,
+    *,
+    device: torch.device,
+    progress: Progress,
 ) -> tuple[Network, list[dict[str, float]]]:
     """Train, each batch drawn from every pool. Returns the averaged network, on the CPU, and the history."""
     network = network.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     averaged = copy.deepcopy(network).eval()
     replicas = [copy.deepcopy(network) for _ in range(schedule.workers)]
-    optimiser = torch.optim.AdamW(_parameter_groups(network, schedule.weight_decay), lr=0.0, betas=(0.9, 0.98))
+    optimiser = torch.optim.AdamW(
+        _parameter_groups(network, schedule.weight_decay), lr=0.0, betas=(0.9, 0.98)
+    )
     history: list[dict[str, float]] = []
 
     def work(worker: int, step: int) -> float:
         generator = torch.Generator().manual_seed((schedule.seed * 1_000_003 + step) * 64 + worker)
         images, targets, changed = _batch(pools, schedule, step, worker, generator)
         n_trimmed = int(schedule.trimmed * int(changed.sum())) if step > schedule.steps // 3 else 0
-        return _gradients(replicas[worker], images.to(device), targets.to(device), changed.to(device), n_trimmed)
+        return _gradients(
+            replicas[worker], images.to(device), targets.to(device), changed.to(device), n_trimmed
+        )
 
-    with ThreadPoolExecutor(schedule.workers, initializer=torch.set_num_threads, initargs=(1,)) as threads:
+    with ThreadPoolExecutor(
+        schedule.workers, initializer=torch.set_num_threads, initargs=(1,)
+    ) as threads:
         for step in range(schedule.steps):
             for group in optimiser.param_groups:
                 group["lr"] = schedule.learning_rate(step)
@@ -102,7 +119,9 @@ def fit(
             _spread(network, replicas)
             if step % 25 == 0 or step == schedule.steps - 1:
                 rate = schedule.learning_rate(step)
-                history.append({"step": float(step), "loss": sum(losses) / len(losses), "learning_rate": rate})
+                history.append(
+                    {"step": float(step), "loss": sum(losses) / len(losses), "learning_rate": rate}
+                )
                 progress((step + 1) / schedule.steps, f"step {step + 1} of {schedule.steps}")
     return averaged.cpu(), history
 
@@ -111,7 +130,10 @@ def _batch(
     pools: Sequence[Pool], schedule: Schedule, step: int, worker: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One worker's part of a batch: images, targets, and which images were augmented."""
-    shares = [pool.batch * (worker + 1) // schedule.workers - pool.batch * worker // schedule.workers for pool in pools]
+    shares = [
+        pool.batch * (worker + 1) // schedule.workers - pool.batch * worker // schedule.workers
+        for pool in pools
+    ]
     drawn = [pool.draw(n, generator) for pool, n in zip(pools, shares, strict=True)]
     images, targets = (torch.cat(column) for column in zip(*drawn, strict=True))
     changed = torch.rand(len(images), generator=generator) >= schedule.unaltered_at(step)
@@ -119,14 +141,18 @@ def _batch(
     return images, targets, changed
 
 
-def _gradients(network: Network, images: Tensor, targets: Tensor, changed: Tensor, n_trimmed: int) -> float:
+def _gradients(
+    network: Network, images: Tensor, targets: Tensor, changed: Tensor, n_trimmed: int
+) -> float:
     """Leave the loss's gradients in the network; returns the loss.
 
     The `n_trimmed` augmented views of the highest loss do not count: some labels hold only as long as the data set's
     grey gives them away (AbdomenCT has chest slices), and some corrections are wrong.
     """
     network.zero_grad(set_to_none=True)
-    with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=_computes_bfloat16(images.device)):
+    with torch.autocast(
+        images.device.type, dtype=torch.bfloat16, enabled=_computes_bfloat16(images.device)
+    ):
         logits = network(images)
     losses = F.cross_entropy(logits.float(), targets, reduction="none")
     if n_trimmed:
@@ -145,13 +171,17 @@ def _computes_bfloat16(device: torch.device) -> bool:
     if device.type != "cpu":
         return True
     processor = torch.cpu.get_capabilities()
-    return bool(processor.get("avx512_bf16", False)) and not str(processor.get("cpu_name", "")).startswith("Intel")
+    return bool(processor.get("avx512_bf16", False)) and not str(
+        processor.get("cpu_name", "")
+    ).startswith("Intel")
 
 
 @torch.no_grad()
 def _gather(network: nn.Module, replicas: Sequence[nn.Module]) -> None:
     """The mean of the replicas' gradients and statistics, into the network."""
-    for parameter, *copies in zip(network.parameters(), *(r.parameters() for r in replicas), strict=True):
+    for parameter, *copies in zip(
+        network.parameters(), *(r.parameters() for r in replicas), strict=True
+    ):
         parameter.grad = torch.stack([c.grad for c in copies if c.grad is not None]).mean(0)
     for buffer, *others in zip(network.buffers(), *(r.buffers() for r in replicas), strict=True):
         buffer.copy_(torch.stack(others).mean(0) if buffer.is_floating_point() else others[0])
@@ -160,7 +190,9 @@ def _gather(network: nn.Module, replicas: Sequence[nn.Module]) -> None:
 @torch.no_grad()
 def _spread(network: nn.Module, replicas: Sequence[nn.Module]) -> None:
     for replica in replicas:
-        for own, new in zip(replica.state_dict().values(), network.state_dict().values(), strict=True):
+        for own, new in zip(
+            replica.state_dict().values(), network.state_dict().values(), strict=True
+        ):
             own.copy_(new)
 
 
@@ -178,4 +210,7 @@ def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str,
     """Weight decay on matrices and kernels only."""
     matrices = [p for p in network.parameters() if p.ndim > 1]
     vectors = [p for p in network.parameters() if p.ndim <= 1]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]

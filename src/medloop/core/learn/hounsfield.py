@@ -32,7 +32,9 @@ def rerender(x: Tensor, generator: torch.Generator) -> Tensor:
 
 def flat_background(x: Tensor) -> tuple[Tensor, Tensor]:
     """(commonest grey level [N], whether it covers much of the image [N])."""
-    levels = x.clamp(0, 255).long().flatten(1) + 256 * torch.arange(len(x), device=x.device)[:, None]
+    levels = (
+        x.clamp(0, 255).long().flatten(1) + 256 * torch.arange(len(x), device=x.device)[:, None]
+    )
     counts = torch.bincount(levels.flatten(), minlength=256 * len(x)).view(len(x), 256)
     level = counts.argmax(1).float()
     share = ((x - level[:, None, None]).abs() <= 3).float().mean((1, 2))
@@ -42,19 +44,29 @@ def flat_background(x: Tensor) -> tuple[Tensor, Tensor]:
 def _rerendered(x: Tensor, level: Tensor, generator: torch.Generator) -> Tensor:
     water = level[:, None, None]
     air, lung, flat = _regions(x, water, generator)
-    tissue = (x - water).clamp(min=0) / (255 - water).clamp(min=30) * _draw(x, generator, 60, 600, logarithmic=True)
+    tissue = (
+        (x - water).clamp(min=0)
+        / (255 - water).clamp(min=30)
+        * _draw(x, generator, 60, 600, logarithmic=True)
+    )
     fat_hu, lung_hu = _draw(x, generator, -140, -40), _draw(x, generator, -920, -500)
     vessels = _blots(x, generator) * _draw(x, generator, 0, 350)
     filled = torch.where(air, AIR, torch.where(lung, lung_hu + vessels, fat_hu))
-    hounsfield = torch.where(flat, filled, tissue) + _noise(x, generator) * (~air) * _draw(x, generator, 0, 40)
+    hounsfield = torch.where(flat, filled, tissue) + _noise(x, generator) * (~air) * _draw(
+        x, generator, 0, 40
+    )
     shown = _windowed(hounsfield, generator)
-    other = _draw(x, generator, 0, 255)  # air of another grey: inverted, padded or letterboxed exports
+    other = _draw(
+        x, generator, 0, 255
+    )  # air of another grey: inverted, padded or letterboxed exports
     shown = torch.where(air & (_draw(x, generator, 0, 1) < 0.3), other, shown)
     arbitrary = _arbitrary_levels(x, air, lung, flat, generator)
     return torch.where((_draw(x, generator, 0, 1) < 0.3) | (water < BLACK), arbitrary, shown)
 
 
-def _arbitrary_levels(x: Tensor, air: Tensor, lung: Tensor, flat: Tensor, generator: torch.Generator) -> Tensor:
+def _arbitrary_levels(
+    x: Tensor, air: Tensor, lung: Tensor, flat: Tensor, generator: torch.Generator
+) -> Tensor:
     """The image as it was, but for any grey for each of air, lung and fat, often the same for two of them."""
     a, f, d = (_draw(x, generator, 0, 255) for _ in range(3))
     merged = _draw(x, generator, 0, 1)
@@ -68,9 +80,12 @@ def _windowed(hounsfield: Tensor, generator: torch.Generator) -> Tensor:
     kind = _draw(hounsfield, generator, 0, 1)
     soft = kind < 0.5
     lung = (kind >= 0.5) & (kind < 0.85)
-    width = _draw(hounsfield, generator, 0.6, 1.6) * torch.where(soft, 350.0, torch.where(lung, 1400.0, 1800.0))
+    width = _draw(hounsfield, generator, 0.6, 1.6) * torch.where(
+        soft, 350.0, torch.where(lung, 1400.0, 1800.0)
+    )
     centre = (
-        torch.where(soft, 40.0, torch.where(lung, -550.0, 300.0)) + _draw(hounsfield, generator, -0.15, 0.15) * width
+        torch.where(soft, 40.0, torch.where(lung, -550.0, 300.0))
+        + _draw(hounsfield, generator, -0.15, 0.15) * width
     )
     return (((hounsfield - centre) / width + 0.5) * 255).clamp(0, 255)
 
@@ -79,8 +94,12 @@ def _regions(x: Tensor, water: Tensor, generator: torch.Generator) -> tuple[Tens
     """(air, lung, all pixels without tissue), bool [N, H, W]."""
     size = x.shape[1]
     flat = x < water + FLAT_TOLERANCE
-    solid = _smoothed((x > water + SOLID_CONTRAST).float(), _bell(size, 0.7, x.device)) > 0.22  # no lone specks
-    body = _smoothed(_hull(solid), _bell(size, 2.2, x.device)) > 0.5  # closes the slits where the skin line has gaps
+    solid = (
+        _smoothed((x > water + SOLID_CONTRAST).float(), _bell(size, 0.7, x.device)) > 0.22
+    )  # no lone specks
+    body = (
+        _smoothed(_hull(solid), _bell(size, 2.2, x.device)) > 0.5
+    )  # closes the slits where the skin line has gaps
     width = 1.0 + 2.0 * _scalar(generator)
     bell = _bell(size, width, x.device)
     rim = _bell(size, 1.5 + 3 * _scalar(generator), x.device)
@@ -112,7 +131,11 @@ def _bell(size: int, sigma: float, device: torch.device) -> Tensor:
 
 def _blots(x: Tensor, generator: torch.Generator) -> Tensor:
     """Sparse bright spots of two pixels or so, about 1 at most places where there is one."""
-    dots = (torch.rand(x.shape, generator=generator, device=generator.device) < 0.12).float().to(x.device)
+    dots = (
+        (torch.rand(x.shape, generator=generator, device=generator.device) < 0.12)
+        .float()
+        .to(x.device)
+    )
     return (_smoothed(dots, _bell(x.shape[1], 0.7, x.device)) * 4).clamp(max=1.5)
 
 
@@ -124,7 +147,9 @@ def _scalar(generator: torch.Generator) -> float:
     return float(torch.rand(1, generator=generator, device=generator.device).item())
 
 
-def _draw(x: Tensor, generator: torch.Generator, low: float, high: float, *, logarithmic: bool = False) -> Tensor:
+def _draw(
+    x: Tensor, generator: torch.Generator, low: float, high: float, *, logarithmic: bool = False
+) -> Tensor:
     """One number an image, [N, 1, 1]."""
     u = torch.rand((len(x), 1, 1), generator=generator, device=generator.device).to(x.device)
     return low * torch.exp(u * math.log(high / low)) if logarithmic else low + u * (high - low)

@@ -18,7 +18,9 @@ SIZE: Final = 64
 LETTERBOXED: Final = 0.35  # share of the images
 CANVAS: Final = 128  # drawn at twice the size and averaged down, as an upload would be
 Maker = Callable[[np.random.Generator], np.ndarray]
-LETTERS: Final = np.array(list("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:;()-"))
+LETTERS: Final = np.array(
+    list("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:;()-")
+)
 
 
 def unknown_images(n: int, seed: int) -> np.ndarray:
@@ -37,8 +39,14 @@ def _letterboxed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     side = int(rng.uniform(0.35, 0.95) * SIZE)
     height, width = (side, SIZE) if rng.random() < 0.7 else (SIZE, side)
     whole = np.kron(image, np.ones((2, 2), np.uint8))
-    part = whole if rng.random() < 0.5 else whole[SIZE // 2 : SIZE // 2 + 2 * height, :][:, : 2 * width]
-    return preprocess(np.asarray(Image.fromarray(part).resize((2 * width, 2 * height), Image.Resampling.BILINEAR)))
+    part = (
+        whole
+        if rng.random() < 0.5
+        else whole[SIZE // 2 : SIZE // 2 + 2 * height, :][:, : 2 * width]
+    )
+    return preprocess(
+        np.asarray(Image.fromarray(part).resize((2 * width, 2 * height), Image.Resampling.BILINEAR))
+    )
 
 
 def _to_size(image: np.ndarray) -> np.ndarray:
@@ -80,7 +88,9 @@ def _power_law(rng: np.random.Generator, size: int, exponent: float) -> np.ndarr
     fy, fx = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]
     radius = np.hypot(fy, fx * rng.uniform(0.6, 1.6))
     radius[0, 0] = 1.0
-    return np.fft.irfft2(np.fft.rfft2(rng.normal(size=(size, size))) / radius**exponent, s=(size, size))
+    return np.fft.irfft2(
+        np.fft.rfft2(rng.normal(size=(size, size))) / radius**exponent, s=(size, size)
+    )
 
 
 def _stretch(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -146,7 +156,9 @@ def _shape(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, radius: float
 
 def landscape(rng: np.random.Generator) -> np.ndarray:
     """A bright part above a ragged horizon over textured ground, with upright things standing on it."""
-    sky = np.linspace(rng.uniform(100, 255), rng.uniform(100, 255), CANVAS)[:, None] * np.ones(CANVAS)
+    sky = np.linspace(rng.uniform(100, 255), rng.uniform(100, 255), CANVAS)[:, None] * np.ones(
+        CANVAS
+    )
     sky += _power_law(rng, CANVAS, 1.8) * rng.uniform(0, 60)
     ridge = np.cumsum(rng.normal(0, rng.uniform(0.2, 2.5), CANVAS)) + rng.uniform(30, 100)
     ground = rng.uniform(20, 160) + 30 * _unit(_power_law(rng, CANVAS, rng.uniform(0.6, 1.6)))
@@ -164,10 +176,19 @@ def _unit(image: np.ndarray) -> np.ndarray:
 def face(rng: np.random.Generator) -> np.ndarray:
     """An oval with hair, eyes and a mouth before a soft background; portraits and pets at this size."""
     image, draw = _canvas(rng, rng.uniform(20, 230))
-    cx, cy, w, h = rng.uniform(45, 83), rng.uniform(45, 80), rng.uniform(20, 42), rng.uniform(26, 52)
+    cx, cy, w, h = (
+        rng.uniform(45, 83),
+        rng.uniform(45, 80),
+        rng.uniform(20, 42),
+        rng.uniform(26, 52),
+    )
     skin, dark = int(rng.uniform(90, 235)), int(rng.uniform(0, 90))
-    draw.rectangle([cx - w * 1.6, cy + h * 0.8, cx + w * 1.6, CANVAS], fill=int(rng.uniform(0, 255)))
-    draw.ellipse([cx - w * 1.15, cy - h * 1.2, cx + w * 1.15, cy + h * rng.uniform(0.3, 1.2)], fill=dark)
+    draw.rectangle(
+        [cx - w * 1.6, cy + h * 0.8, cx + w * 1.6, CANVAS], fill=int(rng.uniform(0, 255))
+    )
+    draw.ellipse(
+        [cx - w * 1.15, cy - h * 1.2, cx + w * 1.15, cy + h * rng.uniform(0.3, 1.2)], fill=dark
+    )
     draw.ellipse([cx - w, cy - h, cx + w, cy + h], fill=skin)
     for side in (-1, 1):
         ex, ey, r = cx + side * w * 0.42, cy - h * 0.15, w * rng.uniform(0.1, 0.22)
@@ -207,13 +228,20 @@ def document(rng: np.random.Generator) -> np.ndarray:
     font, y, left = _font(float(size)), rng.uniform(2, 20), rng.uniform(2, 14)
     while y < CANVAS - 4:
         if rng.random() < 0.88:
-            draw.text((left, y), _words(rng, int(rng.uniform(0.4, 2.2) * CANVAS / size)), fill=int(ink), font=font)
+            draw.text(
+                (left, y),
+                _words(rng, int(rng.uniform(0.4, 2.2) * CANVAS / size)),
+                fill=int(ink),
+                font=font,
+            )
         y += size * rng.uniform(1.1, 1.5)
     if rng.random() < 0.3:
         x0, y0 = rng.integers(0, 80, 2)
         w, h = rng.integers(15, 60, 2)
         draw.rectangle(
-            [float(x0), float(y0), float(x0 + w), float(y0 + h)], fill=int(rng.uniform(0, 255)), outline=int(ink)
+            [float(x0), float(y0), float(x0 + w), float(y0 + h)],
+            fill=int(rng.uniform(0, 255)),
+            outline=int(ink),
         )
     return _turned(image, rng)
 
@@ -230,7 +258,11 @@ def screenshot(rng: np.random.Generator) -> np.ndarray:
     image, draw = _canvas(rng, rng.uniform(10, 60) if dark else rng.uniform(225, 255))
     for _ in range(int(rng.integers(4, 22))):
         x0, y0 = rng.integers(-10, CANVAS, 2)
-        w, h = (rng.integers(20, 130), rng.integers(3, 18)) if rng.random() < 0.6 else rng.integers(8, 70, 2)
+        w, h = (
+            (rng.integers(20, 130), rng.integers(3, 18))
+            if rng.random() < 0.6
+            else rng.integers(8, 70, 2)
+        )
         level = int(rng.uniform(0, 255))
         draw.rounded_rectangle([x0, y0, x0 + w, y0 + h], radius=int(rng.integers(0, 4)), fill=level)
         if rng.random() < 0.6:
@@ -241,7 +273,9 @@ def screenshot(rng: np.random.Generator) -> np.ndarray:
                 font=_font(float(rng.integers(5, 9))),
             )
     if rng.random() < 0.6:
-        draw.rectangle([0.0, 0.0, float(CANVAS), float(rng.integers(4, 14))], fill=int(rng.uniform(0, 255)))
+        draw.rectangle(
+            [0.0, 0.0, float(CANVAS), float(rng.integers(4, 14))], fill=int(rng.uniform(0, 255))
+        )
     return np.asarray(image, dtype=np.float64)
 
 
@@ -251,7 +285,11 @@ def plot(rng: np.random.Generator) -> np.ndarray:
     image, draw = _canvas(rng, paper)
     ink, left, bottom = 255 - paper, rng.uniform(6, 24), rng.uniform(96, 122)
     if rng.random() < 0.85:
-        draw.line([left, 8, left, bottom, 122, bottom, 122, 8, left, 8], fill=ink, width=int(rng.integers(1, 3)))
+        draw.line(
+            [left, 8, left, bottom, 122, bottom, 122, 8, left, 8],
+            fill=ink,
+            width=int(rng.integers(1, 3)),
+        )
     if rng.random() < 0.4:
         for t in range(20, 120, int(rng.integers(10, 30))):
             draw.line([left, t, 122, t], fill=int(abs(paper - 40)))
@@ -259,14 +297,18 @@ def plot(rng: np.random.Generator) -> np.ndarray:
     for _ in range(int(rng.integers(1, 5))):
         content(draw, rng, int(abs(paper - rng.uniform(55, 255))))
     for _ in range(int(rng.integers(0, 6))):
-        draw.text((rng.uniform(0, 100), rng.choice([0, 116])), _words(rng, 8), fill=ink, font=_font(7.0))
+        draw.text(
+            (rng.uniform(0, 100), rng.choice([0, 116])), _words(rng, 8), fill=ink, font=_font(7.0)
+        )
     return np.asarray(image, dtype=np.float64)
 
 
 def _curve(draw: ImageDraw.ImageDraw, rng: np.random.Generator, level: int) -> None:
     n = int(rng.integers(4, 60))
     ys = np.clip(60 + np.cumsum(rng.normal(0, 60 / n**0.5, n)), 8, 112)
-    draw.line([*zip(np.linspace(18, 120, n), ys, strict=True)], fill=level, width=int(rng.integers(1, 4)))
+    draw.line(
+        [*zip(np.linspace(18, 120, n), ys, strict=True)], fill=level, width=int(rng.integers(1, 4))
+    )
 
 
 def _bars(draw: ImageDraw.ImageDraw, rng: np.random.Generator, level: int) -> None:
@@ -282,7 +324,10 @@ def _points(draw: ImageDraw.ImageDraw, rng: np.random.Generator, level: int) -> 
 
 
 def _pie(draw: ImageDraw.ImageDraw, rng: np.random.Generator, level: int) -> None:
-    radius, angles = rng.uniform(20, 50), np.cumsum(rng.dirichlet(np.ones(int(rng.integers(2, 7))))) * 360
+    radius, angles = (
+        rng.uniform(20, 50),
+        np.cumsum(rng.dirichlet(np.ones(int(rng.integers(2, 7))))) * 360,
+    )
     for start, end in zip(np.roll(angles, 1), angles, strict=True):
         box = [64 - radius, 62 - radius, 64 + radius, 62 + radius]
         draw.pieslice(box, start % 360, end, fill=int(rng.uniform(0, 255)))
@@ -292,7 +337,9 @@ def _squares(draw: ImageDraw.ImageDraw, rng: np.random.Generator, level: int) ->
     n = int(rng.integers(3, 14))
     for k in range(n * n):
         x, y = 20 + k % n * 92 / n, 12 + k // n * 92 / n
-        draw.rectangle([x, y, x + 92 / n, y + 92 / n], fill=int(np.clip(rng.normal(level, 70), 0, 255)))
+        draw.rectangle(
+            [x, y, x + 92 / n, y + 92 / n], fill=int(np.clip(rng.normal(level, 70), 0, 255))
+        )
 
 
 CONTENTS: Final = (_curve, _curve, _bars, _points, _points, _pie, _squares)
@@ -315,7 +362,9 @@ def glyph(rng: np.random.Generator) -> np.ndarray:
 
 def tissue(rng: np.random.Generator) -> np.ndarray:
     """Histology: many small dark nuclei on a mottled stain, sometimes with pale gaps and glands."""
-    base = rng.uniform(140, 225) + rng.uniform(8, 30) * _unit(_power_law(rng, CANVAS, rng.uniform(0.8, 1.6)))
+    base = rng.uniform(140, 225) + rng.uniform(8, 30) * _unit(
+        _power_law(rng, CANVAS, rng.uniform(0.8, 1.6))
+    )
     image = Image.fromarray(np.clip(base, 0, 255).astype(np.uint8))
     draw = ImageDraw.Draw(image)
     for _ in range(int(rng.integers(0, 6))):
@@ -326,7 +375,9 @@ def tissue(rng: np.random.Generator) -> np.ndarray:
     return _softened(image, rng)
 
 
-def _ellipse(draw: ImageDraw.ImageDraw, rng: np.random.Generator, radius: float, level: int) -> None:
+def _ellipse(
+    draw: ImageDraw.ImageDraw, rng: np.random.Generator, radius: float, level: int
+) -> None:
     x, y = rng.uniform(-5, CANVAS + 5, 2)
     a, b = radius * rng.uniform(0.6, 1.5, 2)
     draw.ellipse([x - a, y - b, x + a, y + b], fill=level)
@@ -351,12 +402,19 @@ def fundus(rng: np.random.Generator) -> np.ndarray:
             float(rng.uniform(1.5, 4)),
         )
     return np.asarray(
-        _softened(image, rng) * (1 - 0.25 * np.hypot(*(np.mgrid[-1 : 1 : CANVAS * 1j, -1 : 1 : CANVAS * 1j])))
+        _softened(image, rng)
+        * (1 - 0.25 * np.hypot(*(np.mgrid[-1 : 1 : CANVAS * 1j, -1 : 1 : CANVAS * 1j])))
     )
 
 
 def _vessel(
-    draw: ImageDraw.ImageDraw, rng: np.random.Generator, x: float, y: float, angle: float, level: int, width: float
+    draw: ImageDraw.ImageDraw,
+    rng: np.random.Generator,
+    x: float,
+    y: float,
+    angle: float,
+    level: int,
+    width: float,
 ) -> None:
     for _ in range(int(rng.integers(6, 16))):
         angle += rng.normal(0, 0.35)
@@ -374,19 +432,30 @@ def skin(rng: np.random.Generator) -> np.ndarray:
     )
     spot = 1 / (1 + np.exp((np.hypot(x, y) - edge) * rng.uniform(6, 40)))
     mottle = _unit(_power_law(rng, CANVAS, 1.3))
-    levels = rng.uniform(120, 220) - rng.uniform(30, 120) * spot * (1 + 0.15 * mottle) + rng.uniform(1, 8) * mottle
+    levels = (
+        rng.uniform(120, 220)
+        - rng.uniform(30, 120) * spot * (1 + 0.15 * mottle)
+        + rng.uniform(1, 8) * mottle
+    )
     image = Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8))
     draw = ImageDraw.Draw(image)
     for _ in range(int(rng.integers(0, 15)) if rng.random() < 0.5 else 0):
         start, end = np.sort(rng.uniform(0, 360, 2))
-        draw.arc([*rng.uniform(-80, 60, 2), *rng.uniform(70, 200, 2)], start, end, fill=int(rng.uniform(10, 70)))
+        draw.arc(
+            [*rng.uniform(-80, 60, 2), *rng.uniform(70, 200, 2)],
+            start,
+            end,
+            fill=int(rng.uniform(10, 70)),
+        )
     return np.asarray(image, dtype=np.float64)
 
 
 def ultrasound(rng: np.random.Generator) -> np.ndarray:
     """A fan or a box of speckle with dark cysts and bright layers on black."""
     y, x = np.mgrid[0 : 1 : CANVAS * 1j, -1 : 1 : CANVAS * 1j]
-    signal = np.exp(rng.uniform(0.3, 0.9) * _unit(_power_law(rng, CANVAS, rng.uniform(0.6, 2.0)))) * rng.uniform(30, 90)
+    signal = np.exp(
+        rng.uniform(0.3, 0.9) * _unit(_power_law(rng, CANVAS, rng.uniform(0.6, 2.0)))
+    ) * rng.uniform(30, 90)
     for _ in range(int(rng.integers(0, 6))):
         cx, cy, r = rng.uniform(-0.6, 0.6), rng.uniform(0.15, 0.9), rng.uniform(0.05, 0.3)
         signal = np.where(
@@ -396,7 +465,9 @@ def ultrasound(rng: np.random.Generator) -> np.ndarray:
         )
     for _ in range(int(rng.integers(0, 5))):
         depth = rng.uniform(0.05, 0.9) + rng.normal(0, 0.15) * x + rng.normal(0, 0.1) * x**2
-        signal = signal + rng.uniform(60, 200) * np.exp(-(((y - depth) / rng.uniform(0.01, 0.04)) ** 2))
+        signal = signal + rng.uniform(60, 200) * np.exp(
+            -(((y - depth) / rng.uniform(0.01, 0.04)) ** 2)
+        )
     signal *= np.exp(rng.normal(0, 0.4, signal.shape))
     apex, spread = rng.uniform(-0.6, 0.0), rng.uniform(0.4, 1.3)
     fan = (
@@ -420,7 +491,9 @@ def layers(rng: np.random.Generator) -> np.ndarray:
     depth = 0.0
     for _ in range(int(rng.integers(2, 7))):
         width = rng.uniform(0.02, 0.1)
-        image = np.where((y > surface + depth) & (y < surface + depth + width), rng.uniform(40, 230), image)
+        image = np.where(
+            (y > surface + depth) & (y < surface + depth + width), rng.uniform(40, 230), image
+        )
         depth += width
     return np.asarray(image + rng.normal(0, rng.uniform(5, 35), x.shape))
 
@@ -439,10 +512,13 @@ def joint(rng: np.random.Generator) -> np.ndarray:
         draw.rectangle([cx - shaft, middle + 10, cx + shaft, CANVAS], fill=int(bone))
         for side in (-1, 1):
             ends = cx + side * end * 0.45
-            draw.ellipse([ends - end * 0.6, middle - 24, ends + end * 0.6, middle - 2], fill=int(bone))
+            draw.ellipse(
+                [ends - end * 0.6, middle - 24, ends + end * 0.6, middle - 2], fill=int(bone)
+            )
         draw.rounded_rectangle([cx - end, middle + 2, cx + end, middle + 20], 6, fill=int(bone))
     soft = np.asarray(
-        image.filter(ImageFilter.GaussianBlur(rng.uniform(1, 5))).rotate(rng.uniform(-25, 25)), dtype=np.float64
+        image.filter(ImageFilter.GaussianBlur(rng.uniform(1, 5))).rotate(rng.uniform(-25, 25)),
+        dtype=np.float64,
     )
     return np.asarray(soft + 6 * _unit(_power_law(rng, CANVAS, 1.4)))
 
@@ -450,10 +526,17 @@ def joint(rng: np.random.Generator) -> np.ndarray:
 def column(rng: np.random.Generator) -> np.ndarray:
     """A curved row of blocks: spines, teeth and fingers of no hand."""
     image, draw = _canvas(rng, rng.uniform(0, 90))
-    n, x, drift, level = int(rng.integers(4, 14)), rng.uniform(40, 88), rng.normal(0, 4), rng.uniform(110, 250)
+    n, x, drift, level = (
+        int(rng.integers(4, 14)),
+        rng.uniform(40, 88),
+        rng.normal(0, 4),
+        rng.uniform(110, 250),
+    )
     step, width = CANVAS / n, rng.uniform(9, 30)
     if rng.random() < 0.5:
-        draw.rectangle([x - width * 1.9, 0, x + width * 1.9, CANVAS], fill=int(rng.uniform(40, 110)))
+        draw.rectangle(
+            [x - width * 1.9, 0, x + width * 1.9, CANVAS], fill=int(rng.uniform(40, 110))
+        )
     for k in range(n + 1):
         x += drift + rng.normal(0, 1)
         drift += rng.normal(0, 1)
@@ -464,12 +547,16 @@ def column(rng: np.random.Generator) -> np.ndarray:
         )
         if rng.random() < 0.6:
             draw.line(
-                [x + width, k * step + step / 2, x + width * 1.8, k * step + step], fill=int(level * 0.8), width=3
+                [x + width, k * step + step / 2, x + width * 1.8, k * step + step],
+                fill=int(level * 0.8),
+                width=3,
             )
     turned = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 3))).rotate(
         float(rng.choice([0, 90])) + rng.uniform(-20, 20)
     )
-    return np.asarray(np.asarray(turned, dtype=np.float64) + 6 * _unit(_power_law(rng, CANVAS, 1.4)))
+    return np.asarray(
+        np.asarray(turned, dtype=np.float64) + 6 * _unit(_power_law(rng, CANVAS, 1.4))
+    )
 
 
 def objects(rng: np.random.Generator) -> np.ndarray:
@@ -480,12 +567,16 @@ def objects(rng: np.random.Generator) -> np.ndarray:
         mask = _shape(rng, x, y, radius=float(rng.uniform(10, 45)))
         image = np.where(np.roll(mask, (6, 6), (0, 1)), image * 0.7, image)
         image = np.where(
-            mask, rng.uniform(0, 255) + rng.normal(0, 1.2) * (x - 64) + rng.normal(0, 1.2) * (y - 64), image
+            mask,
+            rng.uniform(0, 255) + rng.normal(0, 1.2) * (x - 64) + rng.normal(0, 1.2) * (y - 64),
+            image,
         )
     blurred = Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).filter(
         ImageFilter.GaussianBlur(rng.uniform(0, 2))
     )
-    return np.asarray(blurred, dtype=np.float64) + rng.uniform(0, 12) * _unit(_power_law(rng, CANVAS, 1.0))
+    return np.asarray(blurred, dtype=np.float64) + rng.uniform(0, 12) * _unit(
+        _power_law(rng, CANVAS, 1.0)
+    )
 
 
 MAKERS: Final[tuple[Maker, ...]] = (

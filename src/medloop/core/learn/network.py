@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 INPUT_SIZE: Final = 64
-STANDARD_DEVIATION_FLOOR: Final = 0.02  # of the 0…1 range: a blank image stays blank instead of becoming noise
+STANDARD_DEVIATION_FLOOR: Final = (
+    0.02  # of the 0…1 range: a blank image stays blank instead of becoming noise
+)
 WIDTHS: Final = (16, 32, 64, 96)  # stem at 32×32, then 16×16, then 8×8, then the embedding
 
 
@@ -35,7 +37,9 @@ def two_views(images: Tensor) -> Tensor:
 class ConvUnit(nn.Module):
     """Convolution, batch normalisation, ReLU; with `residual` the input is added before the ReLU."""
 
-    def __init__(self, n_in: int, n_out: int, kernel: int, *, stride: int = 1, residual: bool = False) -> None:
+    def __init__(
+        self, n_in: int, n_out: int, kernel: int, *, stride: int = 1, residual: bool = False
+    ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(n_in, n_out, kernel, stride=stride, padding=kernel // 2, bias=False)
         self.norm = nn.BatchNorm2d(n_out)
@@ -87,7 +91,9 @@ class Network(nn.Module):
 
 def to_safetensors(network: Network, labels: Sequence[str]) -> bytes:
     """All weights and statistics; the labels in head order travel as JSON under one metadata key."""
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
+    }
     # One key only: safetensors writes several in no fixed order, and equal weights must give equal bytes.
     return save(state, metadata={"medloop": json.dumps({"labels": list(labels)})})
 

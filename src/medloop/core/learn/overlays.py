@@ -21,7 +21,9 @@ def overlays() -> torch.Tensor:
     """uint8 [400, 64, 64], 255 where something is drawn; always the same."""
     rng = np.random.default_rng(0x0E)
     drawings = (_text, _marker, _ruler, _lines)
-    return torch.from_numpy(np.stack([_drawn(drawings[i % len(drawings)], rng) for i in range(N_OVERLAYS)]))
+    return torch.from_numpy(
+        np.stack([_drawn(drawings[i % len(drawings)], rng) for i in range(N_OVERLAYS)])
+    )
 
 
 def _drawn(drawing: Drawing, rng: np.random.Generator) -> np.ndarray:
@@ -56,4 +58,6 @@ def _ruler(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
 
 def _lines(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
     for _ in range(int(rng.integers(1, 9))):
-        draw.line([float(v) for v in rng.uniform(0, 128, 4)], fill=255, width=int(rng.integers(2, 5)))
+        draw.line(
+            [float(v) for v in rng.uniform(0, 128, 4)], fill=255, width=int(rng.integers(2, 5))
+        )

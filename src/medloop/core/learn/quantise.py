@@ -88,7 +88,9 @@ def _noting(ranges: list[Range], i: int) -> Callable[[object, object, Tensor], N
 def quantised_weights(unit: ConvUnit, input_scale: float) -> QuantisedWeights:
     """The unit's convolution, normalisation folded in, for an input of this scale."""
     weight, bias = (tensor.detach().double().cpu().numpy() for tensor in unit.folded())
-    scale = np.maximum(abs(weight).max((1, 2, 3)) / LARGEST_WEIGHT, abs(bias) / (LARGEST_BIAS * input_scale))
+    scale = np.maximum(
+        abs(weight).max((1, 2, 3)) / LARGEST_WEIGHT, abs(bias) / (LARGEST_BIAS * input_scale)
+    )
     scale = np.maximum(scale, 1e-12)
     return QuantisedWeights(
         weight=np.round(weight / scale[:, None, None, None]).astype(np.int8),

@@ -18,7 +18,13 @@ from medloop.core.learn.augment import STEPS, Step, augment
 from medloop.core.learn.export import label_map_sha256, to_onnx
 from medloop.core.learn.fit import Pool, Schedule, average, fit
 from medloop.core.learn.negatives import unknown_images
-from medloop.core.learn.network import INPUT_SIZE, Network, to_safetensors, warm_start, weights_sha256
+from medloop.core.learn.network import (
+    INPUT_SIZE,
+    Network,
+    to_safetensors,
+    warm_start,
+    weights_sha256,
+)
 from medloop.core.learn.quantise import UnitRanges, activation_ranges
 from medloop.core.predict import Predictor
 from medloop.core.preprocess import PREPROCESSING_VERSION
@@ -58,13 +64,19 @@ class TrainingConfig:
     weight_decay: float = 0.05
     warm_up: float = 0.1  # share of the steps with a rising learning rate
     averaging: float = 0.99  # decay of the averaged weights
-    champion_share: float = 0.0  # of a warm start's first weights in the result (Wortsman et al. 2022, WiSE-FT)
-    unaltered_at_first: float = 0.2  # share of each batch that is not augmented, in the first half of the steps
+    champion_share: float = (
+        0.0  # of a warm start's first weights in the result (Wortsman et al. 2022, WiSE-FT)
+    )
+    unaltered_at_first: float = (
+        0.2  # share of each batch that is not augmented, in the first half of the steps
+    )
     unaltered: float = 0.55  # the same in the second half
     trimmed: float = 0.1  # share of the augmented views that the loss leaves out as mislabelled
     n_unknown: int = 3000  # procedural unknown images to train on, and as many to fit thresholds on
     calibration_views: int = 4  # altered copies of each held-out image to fit thresholds on
-    workers: int = 2  # threads that share each batch; part of the recipe, as the weights depend on it
+    workers: int = (
+        2  # threads that share each batch; part of the recipe, as the weights depend on it
+    )
     device: str = "auto"  # a torch device, or "auto": a GPU where there is one
 
     @classmethod
@@ -118,7 +130,9 @@ def train(
     """
     started = time.perf_counter()
     with _one_thread_an_operator(), torch.backends.cudnn.flags(deterministic=True, benchmark=False):
-        trained = _train(data, config, initial_weights, snapshot_id, progress or (lambda share, phrase: None))
+        trained = _train(
+            data, config, initial_weights, snapshot_id, progress or (lambda share, phrase: None)
+        )
     return replace(trained, seconds=time.perf_counter() - started)
 
 
@@ -161,7 +175,12 @@ def _train(
     ranges = activation_ranges(fitted, _typical(data, unknown, config))
     served = _Served(fitted, ranges, data.labels)
     calibrated, metrics = _calibrate(served, data, config)
-    onnx = to_onnx(fitted, ranges, calibrated.temperature, _metadata(fitted, data.labels, calibrated, snapshot_id))
+    onnx = to_onnx(
+        fitted,
+        ranges,
+        calibrated.temperature,
+        _metadata(fitted, data.labels, calibrated, snapshot_id),
+    )
     report(1.0, "done")
     return TrainedModel(
         onnx=onnx,
@@ -179,11 +198,21 @@ def _check(data: TrainingData) -> None:
     if len(data.validation_images) == 0:
         raise ValueError("there are no held-out images to fit the thresholds on")
     for images in (data.images, data.validation_images, data.correction_images):
-        if len(images) and (images.dtype != np.uint8 or images.shape[1:] != (INPUT_SIZE, INPUT_SIZE)):
-            raise ValueError(f"expected uint8 images [N, 64, 64], got {images.dtype} of shape {images.shape}")
-    for targets, lowest in ((data.targets, 0), (data.validation_targets, 0), (data.correction_targets, NONE_OF_THESE)):
+        if len(images) and (
+            images.dtype != np.uint8 or images.shape[1:] != (INPUT_SIZE, INPUT_SIZE)
+        ):
+            raise ValueError(
+                f"expected uint8 images [N, 64, 64], got {images.dtype} of shape {images.shape}"
+            )
+    for targets, lowest in (
+        (data.targets, 0),
+        (data.validation_targets, 0),
+        (data.correction_targets, NONE_OF_THESE),
+    ):
         if len(targets) and not (lowest <= targets.min() and targets.max() < len(data.labels)):
-            raise ValueError(f"targets {targets.min()}…{targets.max()} do not fit {len(data.labels)} labels")
+            raise ValueError(
+                f"targets {targets.min()}…{targets.max()} do not fit {len(data.labels)} labels"
+            )
 
 
 def _device(name: str) -> torch.device:
@@ -227,7 +256,9 @@ def _pools(data: TrainingData, config: TrainingConfig, unknown: torch.Tensor) ->
     if places:
         targets = _int64(data.correction_targets)
         targets = targets.where(targets >= 0, none_row)
-        pools.append(Pool.of(torch.from_numpy(data.correction_images), targets, places, _rarity(targets)))
+        pools.append(
+            Pool.of(torch.from_numpy(data.correction_images), targets, places, _rarity(targets))
+        )
     return pools
 
 
@@ -239,7 +270,9 @@ def _rarity(targets: torch.Tensor) -> torch.Tensor:
 def _correction_places(n_corrections: int, config: TrainingConfig) -> int:
     """Places in a batch: the full share from 40 corrections on, in proportion below, at least one if there are any."""
     full = config.batch_size * config.correction_share
-    return 0 if n_corrections == 0 else max(1, round(full * min(1.0, n_corrections / FULL_SHARE_FROM)))
+    return (
+        0 if n_corrections == 0 else max(1, round(full * min(1.0, n_corrections / FULL_SHARE_FROM)))
+    )
 
 
 def _int64(values: np.ndarray) -> torch.Tensor:
@@ -257,23 +290,32 @@ def _typical(data: TrainingData, unknown: torch.Tensor, config: TrainingConfig) 
 class _Served:
     """The network as the model file computes it, in 8-bit integers: thresholds are fitted on what will be served."""
 
-    def __init__(self, network: Network, ranges: Sequence[UnitRanges], labels: tuple[str, ...]) -> None:
+    def __init__(
+        self, network: Network, ranges: Sequence[UnitRanges], labels: tuple[str, ...]
+    ) -> None:
         unfitted = calibration.Calibration(1.0, 1.0, 0.0, 0.0)
         self._predictor = Predictor(
-            to_onnx(network, ranges, unfitted.temperature, _metadata(network, labels, unfitted, "")), threads=1
+            to_onnx(
+                network, ranges, unfitted.temperature, _metadata(network, labels, unfitted, "")
+            ),
+            threads=1,
         )
         self._weight = network.head.weight.detach().double().numpy()
         self._bias = network.head.bias.detach().double().numpy()
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """float64 [N, C + 1] for uint8 images [N, 64, 64]."""
-        return np.asarray(self._predictor.predict_arrays(images).embedding @ self._weight.T + self._bias)
+        return np.asarray(
+            self._predictor.predict_arrays(images).embedding @ self._weight.T + self._bias
+        )
 
 
 def _calibrate(
     served: _Served, data: TrainingData, config: TrainingConfig
 ) -> tuple[calibration.Calibration, dict[str, float]]:
-    rows = np.linspace(0, len(data.validation_images) - 1, min(CALIBRATED, len(data.validation_images))).astype(int)
+    rows = np.linspace(
+        0, len(data.validation_images) - 1, min(CALIBRATED, len(data.validation_images))
+    ).astype(int)
     held_out, targets = data.validation_images[rows], np.asarray(data.validation_targets)[rows]
 
     def negatives() -> np.ndarray:
@@ -283,7 +325,9 @@ def _calibrate(
         generator = torch.Generator().manual_seed(config.seed + 1 + number)
         return served.logits(augment(torch.from_numpy(held_out), generator, SOURCE_VIEWS).numpy())
 
-    with ThreadPoolExecutor(config.workers, initializer=torch.set_num_threads, initargs=(1,)) as threads:
+    with ThreadPoolExecutor(
+        config.workers, initializer=torch.set_num_threads, initargs=(1,)
+    ) as threads:
         drawn = threads.submit(negatives)  # first: it takes longest
         views = threads.map(view, range(config.calibration_views))
         known = threads.submit(served.logits, held_out).result()
