@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from medloop.core.decode import decode
+from medloop.core.imaging.decode import decode
 from medloop.errors import DecodeError
 from tests.hostile.corpus import PATIENT, corpus
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from tests.servers import wait_until
 
-from medloop.services.supervisor import guard_command
+from medloop.stack.supervisor import guard_command
 
 pytestmark = pytest.mark.services
 
-GUARD = [sys.executable, "-m", "medloop.guard", "--grace", "1"]
+GUARD = [sys.executable, "-m", "medloop.stack.process_guard", "--grace", "1"]
 FAMILY_ROLES = ("parent", "child", "orphan")
 # Parent, child in its own session, and an orphaned grandchild that ignores TERM: each writes its pid.
 FAMILY = """
