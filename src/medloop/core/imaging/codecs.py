@@ -117,29 +117,31 @@ def decode_stream(stream: bytes, header: Header, limits: Limits) -> Stored:
         if photometric in ("YBR_ICT", "YBR_RCT"):  # OpenJPEG has undone the transform
             photometric = "RGB"
     elif found.marker == JPEG_LS_FRAME:
-        values = imagecodecs.jpegls_decode(_whole_jpegls(stream))
+        values = imagecodecs.jpegls_decode(_whole(stream, found))
     else:
         values, photometric = _decode_jpeg(stream, found, photometric)
     return Stored(values, found.precision, photometric)
 
 
-def _whole_jpegls(stream: bytes) -> bytes:
-    if (
-        END_OF_IMAGE not in stream.rstrip(b"\0\xff")[-4:]
-    ):  # CharLS may count missing zeros for seconds
+def _whole(stream: bytes, found: StreamHeader) -> bytes:
+    """The stream with its end, which some writers forget; CharLS may count what is missing for seconds."""
+    whole: bytes | None = stream
+    if END_OF_IMAGE not in stream.rstrip(b"\0\xff")[-4:]:
+        whole = None if found.marker == JPEG_LS_FRAME else completed_jpeg(stream)
+    if whole is None:
         raise DecodeError(
             "The compressed picture in this DICOM file is cut off: its end is missing."
         )
-    return stream
+    return whole
 
 
 def _decode_jpeg(stream: bytes, found: StreamHeader, photometric: str) -> tuple[np.ndarray, str]:
     """The values as they are coded, and the colour model that the stream names, else `photometric`."""
     if found.channels != 3 or found.marker in LOSSLESS:
-        return imagecodecs.jpeg8_decode(completed_jpeg(stream)), photometric
+        return imagecodecs.jpeg8_decode(_whole(stream, found)), photometric
     model = found.colour_model or ("RGB" if photometric == "RGB" else "YBR_FULL")
     kept = {"colorspace": "YCBCR", "outcolorspace": "YCBCR"}  # the same twice: as it is
-    return imagecodecs.jpeg8_decode(completed_jpeg(stream), **kept), model
+    return imagecodecs.jpeg8_decode(_whole(stream, found), **kept), model
 
 
 def _unpack_rle(stream: bytes, header: Header) -> np.ndarray:

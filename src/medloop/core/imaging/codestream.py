@@ -108,19 +108,17 @@ def check_jpeg(header: StreamHeader, data: bytes, limits: Limits) -> None:
         )
 
 
-def completed_jpeg(data: bytes) -> bytes:
-    """Add the end marker to a checked JPEG that lacks nothing else.
+def completed_jpeg(data: bytes) -> bytes | None:
+    """Add the end marker to a checked JPEG that lacks nothing else; None if more is missing.
 
     libjpeg fills up a file that is cut off, and says so in a warning that is lost. So the stream is
     decoded with two continuations: if pixels are missing, they come out different.
-
-    Raises:
-        DecodeError: More is missing.
     """
     if END_OF_IMAGE in data.rstrip(b"\0\xff")[-4:]:  # both are met as padding
         return data
     whole = data.rstrip(b"\xff")
-    one, other = (imagecodecs.jpeg8_decode(whole + tail + END_OF_IMAGE) for tail in TAILS)
-    if not np.array_equal(one, other):
-        raise DecodeError("This JPEG is cut off: its end is missing.")
-    return whole + END_OF_IMAGE
+    try:
+        one, other = (imagecodecs.jpeg8_decode(whole + tail + END_OF_IMAGE) for tail in TAILS)
+    except RuntimeError:
+        return None
+    return whole + END_OF_IMAGE if np.array_equal(one, other) else None
