@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from medloop.core.burnt_in import MIN_SIDE, text_regions
-from medloop.core.decode import decode
+from medloop.core.imaging.burnt_in import MIN_SIDE, text_regions
+from medloop.core.imaging.decode import decode
 from medloop.errors import DecodeError
 
 NAMES = (

@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from medloop.core.data.splits import split
 from medloop.core.learn.recipe import TrainedModel, TrainingConfig, TrainingData, train
-from medloop.core.predict import Predictor, RawOutputs
-from medloop.core.splits import split
+from medloop.core.prediction.predictor import Predictor, RawOutputs
 
 SAMPLE: Final = Path(__file__).parents[1] / "src" / "medloop" / "data" / "medical-mnist-sample.zip"
 SAME_LABEL: Final = 0.999  # of the test images

@@ -204,7 +204,9 @@ def server_of(folder: str) -> int:
     }
     mark = os.fsencode(folder)
     return next(
-        pid for pid, command in found.items() if mark in command and b"medloop.guard" not in command
+        pid
+        for pid, command in found.items()
+        if mark in command and b"medloop.stack.process_guard" not in command
     )
 
 

@@ -22,9 +22,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.learning.data import Arrays, Base, External, load_base, load_external
-from medloop.core.holdout import shapes
-from medloop.core.predict import Predictor
-from medloop.core.screening import contradicted, look_alikes
+from medloop.core.corrections.holdout import shapes
+from medloop.core.corrections.screening import contradicted, look_alikes
+from medloop.core.prediction.predictor import Predictor
 
 BATCHES = (3, 5, 20, 100)
 WRONG_SHARE = 0.2

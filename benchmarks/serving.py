@@ -22,9 +22,9 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
-from medloop.core import raster
-from medloop.core.decode import decode
-from medloop.core.predict import Predictor
+from medloop.core.imaging import raster
+from medloop.core.imaging.decode import decode
+from medloop.core.prediction.predictor import Predictor
 from medloop.serving import classify
 from medloop.serving.answers import available_cores
 from medloop.stores.inputs import Input

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from medloop.core.datasets import scored
+from medloop.core.data.datasets import scored
 
 PER_CLASS = 1_000
 MOST_BYTES = 9_000_000

@@ -16,15 +16,15 @@ from typing import Final
 
 import numpy as np
 
-from medloop.app.recorder import References
-from medloop.core import drift
-from medloop.core.corruptions import corrupt
-from medloop.core.datasets import Dataset, scored
-from medloop.core.decode import decode, encode_png
-from medloop.core.predict import Prediction
-from medloop.core.splits import split
+from medloop.app.process.prediction_recorder import References
+from medloop.core.data.datasets import Dataset, scored
+from medloop.core.data.splits import split
+from medloop.core.gate.corruptions import corrupt
+from medloop.core.imaging.decode import decode, encode_png
+from medloop.core.monitoring import drift
+from medloop.core.prediction.predictor import Prediction
+from medloop.jobs.context import Context
 from medloop.jobs.correct import correct
-from medloop.jobs.loop import Loop
 from medloop.jobs.screen import screen
 from medloop.serving import Champion, Served
 from medloop.stores.predictions import PredictionLine, PredictionLog
@@ -48,19 +48,21 @@ def main() -> None:
         help="train a version on the corrections, which takes minutes",
     )
     train = parser.parse_args().train
-    loop = connect()
-    champion = Champion(loop.registry, loop.settings.home / "models", poll_s=loop.settings.poll_s)
+    context = connect()
+    champion = Champion(
+        context.registry, context.settings.home / "models", poll_s=context.settings.poll_s
+    )
     champion.refresh()
-    fill(loop, champion.current(), train=train)
+    fill(context, champion.current(), train=train)
 
 
-def fill(loop: Loop, served: Served, *, train: bool) -> None:
+def fill(context: Context, served: Served, *, train: bool) -> None:
     """Write what happened, day by day, then what waits for a reviewer."""
-    pictures = _pictures(loop.datasets.get(loop.settings.base_dataset))
+    pictures = _pictures(context.datasets.get(context.settings.base_dataset))
     for day in range(DAYS):
         ago = timedelta(days=DAYS - 1 - day)
         _day(
-            _at(loop, ago),
+            _at(context, ago),
             served,
             [next(pictures) for _ in range(PER_DAY[day])],
             changed=day >= DAYS - CHANGED,
@@ -68,13 +70,13 @@ def fill(loop: Loop, served: Served, *, train: bool) -> None:
     if train:
         from medloop.jobs.retrain import retrain
 
-        retrain(loop, force=True)
-    for who, wrong in ((loop.settings.user, False), ("bea", True)):  # of the same picture
-        _answer(loop, served, *_conflict(loop), who=who, wrong=wrong)
-    _answer(loop, served, *next(pictures), who="carl", wrong=True)
-    screen(loop)
+        retrain(context, force=True)
+    for who, wrong in ((context.settings.user, False), ("bea", True)):  # of the same picture
+        _answer(context, served, *_conflict(context), who=who, wrong=wrong)
+    _answer(context, served, *next(pictures), who="carl", wrong=True)
+    screen(context)
     for _ in range(4):
-        _answer(loop, served, *next(pictures), who=loop.settings.user, wrong=False)
+        _answer(context, served, *next(pictures), who=context.settings.user, wrong=False)
 
 
 def _pictures(dataset: Dataset) -> Iterator[tuple[np.ndarray, str]]:
@@ -85,13 +87,13 @@ def _pictures(dataset: Dataset) -> Iterator[tuple[np.ndarray, str]]:
     return ((dataset.images[i], dataset.labels[dataset.targets[i]]) for i in order)
 
 
-def _conflict(loop: Loop) -> tuple[np.ndarray, str]:
-    pixels, label = next(_pictures(loop.datasets.get(loop.settings.base_dataset)))
+def _conflict(context: Context) -> tuple[np.ndarray, str]:
+    pixels, label = next(_pictures(context.datasets.get(context.settings.base_dataset)))
     return np.fliplr(pixels), label
 
 
 def _day(
-    loop: Loop, served: Served, pictures: list[tuple[np.ndarray, str]], *, changed: bool
+    context: Context, served: Served, pictures: list[tuple[np.ndarray, str]], *, changed: bool
 ) -> None:
     if changed:
         pictures = [
@@ -100,37 +102,37 @@ def _day(
         ]
     shown = [decode(encode_png(pixels)) for pixels, _ in pictures]
     predictions = served.predictor.predict([image.pixels for image in shown])
-    index = References(loop).of(served).index
+    index = References(context).of(served).index
     distances = drift.distances(np.stack([found.embedding for found in predictions]), index)
-    loop.predictions.add(
+    context.predictions.add(
         PredictionLine(
-            loop.new_event()[1], image.sha256, found.label, found.confidence, found.verdict, found.ood_score,
+            context.new_event()[1], image.sha256, found.label, found.confidence, found.verdict, found.ood_score,
             served.version, "page", float(distance),
         )
         for image, found, distance in zip(shown, predictions, distances, strict=True)
     )  # fmt: skip
-    loop.predictions.flush()
-    people = (loop.settings.user, *OTHERS)
+    context.predictions.flush()
+    people = (context.settings.user, *OTHERS)
     for place, (pixels, label) in enumerate(pictures[:ANSWERED]):
-        _answer(loop, served, pixels, label, who=people[place % len(people)], wrong=False)
+        _answer(context, served, pixels, label, who=people[place % len(people)], wrong=False)
 
 
 def _answer(
-    loop: Loop, served: Served, pixels: np.ndarray, label: str, *, who: str, wrong: bool
+    context: Context, served: Served, pixels: np.ndarray, label: str, *, who: str, wrong: bool
 ) -> None:
     """What one person says of one picture: the truth, or another class."""
     image = decode(encode_png(pixels))
     (found,) = served.predictor.predict([image.pixels])
     given = _another(found, label) if wrong else label
     correct(
-        loop,
+        context,
         image=image,
         given_label=given,
         prediction=found,
         model_version=served.version,
         who=who,
     )
-    loop.sender.send_once()
+    context.sender.send_once()
 
 
 def _another(found: Prediction, label: str) -> str:
@@ -141,15 +143,15 @@ def _another(found: Prediction, label: str) -> str:
     )
 
 
-def _at(loop: Loop, ago: timedelta) -> Loop:
+def _at(context: Context, ago: timedelta) -> Context:
     """The same loop that many days ago."""
-    real = loop.now
+    real = context.now
 
     def now() -> datetime:
         return real() - ago
 
     return replace(
-        loop, now=now, predictions=PredictionLog(loop.objects, now=now, random=loop.random)
+        context, now=now, predictions=PredictionLog(context.objects, now=now, random=context.random)
     )
 
 

@@ -9,9 +9,9 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from medloop.services import programs
-from medloop.services.ports import free_ports
 from medloop.settings import Settings
+from medloop.stack import programs
+from medloop.stack.ports import free_ports
 from medloop.stores.airflow import Airflow
 from tests.servers import MLflowServer, SeaweedFS, Server, clean_environment
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from medloop.core.decode import DecodedImage, content_sha256
-from medloop.core.events import Correction, Review
+from medloop.core.corrections.events import Correction, Review
+from medloop.core.imaging.decode import DecodedImage, content_sha256
 from medloop.jobs.correct import correct
 from medloop.settings import Settings
 from medloop.stores.acceptance_sets import AcceptanceStore
@@ -58,7 +58,7 @@ class World:
         self.objects = objects
         corrections, outbox = CorrectionStore(objects), Outbox(home / "outbox.db")
         serial = itertools.count()
-        self.loop = replace(
+        self.context = replace(
             connect(Settings(home=home, **settings)),
             objects=objects,
             acceptance_sets=AcceptanceStore(objects),
@@ -87,18 +87,25 @@ class World:
         """A person corrects an image and it is sent; the image's hash."""
         shown = decoded(image(seed, size=size))
         correct(
-            self.loop, image=shown, given_label=label, prediction=None, model_version="1", who=who
+            self.context,
+            image=shown,
+            given_label=label,
+            prediction=None,
+            model_version="1",
+            who=who,
         )
-        self.loop.sender.send_once()
+        self.context.sender.send_once()
         return shown.sha256
 
     def store(self, event: Correction | Review, pixels: np.ndarray | None = None) -> None:
         """An event straight into the store, under the day of the clock."""
         day = self.now.strftime("%Y-%m-%d")
         if isinstance(event, Correction):
-            self.loop.corrections.put(event, png(pixels) if pixels is not None else None, day=day)
+            self.context.corrections.put(
+                event, png(pixels) if pixels is not None else None, day=day
+            )
         else:
-            self.loop.corrections.put_review(event, day=day)
+            self.context.corrections.put_review(event, day=day)
 
     def snapshots_bytes(self) -> dict[str, bytes]:
         """All that lies under snapshots/ but the pointer, by key."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from PIL import Image
 
-from medloop.core.events import Correction, Review, event_id
+from medloop.core.corrections.events import Correction, Review, event_id
 from medloop.settings import Settings
 from medloop.stores.objects import ObjectStore
 

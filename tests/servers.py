@@ -1,4 +1,4 @@
-"""Real servers for tests: free ports, temporary folders, and nothing left when pytest is killed (medloop.guard)."""
+"""Real servers for tests: free ports, temporary folders, and nothing left when pytest is killed (medloop.stack.process_guard)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from medloop.services import ports, programs
+from medloop.stack import ports, programs
 
 OWN_PREFIXES = ("AWS_", "MLFLOW_", "MEDLOOP_", "AIRFLOW_", "DAGSHUB_", "STREAMLIT_", "WEED_")
 
@@ -63,7 +63,7 @@ class Server:
         """Start, or start again on the same ports and data; returns when it answers."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "medloop.guard", "--", *self.program.command],
+                [sys.executable, "-m", "medloop.stack.process_guard", "--", *self.program.command],
                 env={**clean_environment(), **self.program.environment},
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from medloop.services.ports import LOOPBACK
+from medloop.stack.ports import LOOPBACK
 from tests.servers import clean_environment, wait_until
 
 MEDLOOP = str(Path(sys.executable).with_name("medloop"))
@@ -56,7 +56,7 @@ class LocalStack:
         """`medloop up` in the foreground; returns when it is ready."""
         with (self.folder / "up.log").open("wb") as log:
             self.foreground = subprocess.Popen(
-                [sys.executable, "-m", "medloop.guard", "--grace", "90", "--", MEDLOOP, "up", *arguments],
+                [sys.executable, "-m", "medloop.stack.process_guard", "--grace", "90", "--", MEDLOOP, "up", *arguments],
                 cwd=self.folder, env=self.environment, stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
         wait_until(self._ready, what="`medloop up` should be ready", timeout_s=240, every_s=0.2)

@@ -28,16 +28,16 @@ from tests.models import model
 from tests.servers import SeaweedFS, clean_environment, wait_until
 
 from benchmarks.corrections.world import label_of, loop_on, new_bucket, picture, store
-from medloop.core.decode import decode
-from medloop.core.events import Correction, image_key
+from medloop.core.corrections.events import Correction, image_key
+from medloop.core.imaging.decode import decode
 from medloop.errors import StoreError
-from medloop.guard import descendants
+from medloop.jobs.alias_moves import moves
 from medloop.jobs.bootstrap import bootstrap
-from medloop.jobs.loop import Loop
-from medloop.jobs.moves import moves
+from medloop.jobs.context import Context
 from medloop.jobs.snapshot import snapshot
-from medloop.services.state import StateFolder
-from medloop.services.supervisor import Supervisor
+from medloop.stack.process_guard import descendants
+from medloop.stack.state_folder import StateFolder
+from medloop.stack.supervisor import Supervisor
 from medloop.stores.airflow import Airflow
 from medloop.stores.corrections import event_id_of
 from medloop.stores.model_cache import CachedModel, ModelCache
@@ -206,8 +206,8 @@ def store_faults(*, rounds: int = 20, seed: int = 11) -> dict[str, Any]:
         killed = _storm([Store(server, chance), *front_ends], chance, rounds, between_s=(0.5, 2))
         for front_end in front_ends:
             front_end.stop()
-        loop = loop_on(server, home, bucket=bucket)
-        return {"rounds": rounds, "seed": seed, "killed": killed, **_verdict(loop, front_ends)}
+        context = loop_on(server, home, bucket=bucket)
+        return {"rounds": rounds, "seed": seed, "killed": killed, **_verdict(context, front_ends)}
 
 
 def _whole_stack(
@@ -215,8 +215,8 @@ def _whole_stack(
 ) -> dict[str, Any]:
     from medloop.core.learn.recipe import TrainingConfig
 
-    loop, airflow = stack.loop(), stack.airflow()
-    bootstrap(loop, config=TrainingConfig.smoke())
+    context, airflow = stack.context(), stack.airflow()
+    bootstrap(context, config=TrainingConfig.smoke())
     front_ends = _front_ends(_environment(stack, "app"), stack.folder)
     trainer = Own(
         "training",
@@ -239,7 +239,7 @@ def _whole_stack(
     )
     for own in (trainer, *front_ends):
         own.stop()
-    wait_until(lambda: _answers(loop), what="MLflow should answer again", timeout_s=SETTLE_S)
+    wait_until(lambda: _answers(context), what="MLflow should answer again", timeout_s=SETTLE_S)
     wait_until(
         lambda: _all_run(supervisor), what="every component should run again", timeout_s=SETTLE_S
     )
@@ -247,10 +247,10 @@ def _whole_stack(
     done = Counter(_state_of(airflow, run_id, until) for run_id in runs)
     trained = [line["version"] for line in trainer.lines() if "version" in line]
     return {
-        "rounds": rounds, "between_s": between_s, "killed": killed, **_verdict(loop, front_ends),
+        "rounds": rounds, "between_s": between_s, "killed": killed, **_verdict(context, front_ends),
         "trainings_finished": len(trained),
         "trainings_failed": Counter(line["wrong"][:60] for line in trainer.lines() if "wrong" in line),
-        "champions": len(moves(loop)), "champion_is_the_ledgers": _champion_fits(loop), "dag_runs": dict(done),
+        "champions": len(moves(context)), "champion_is_the_ledgers": _champion_fits(context), "dag_runs": dict(done),
     }  # fmt: skip
 
 
@@ -292,26 +292,26 @@ def _storm(
     return dict(killed)
 
 
-def _verdict(loop: Loop, front_ends: Sequence[FrontEnd]) -> dict[str, Any]:
+def _verdict(context: Context, front_ends: Sequence[FrontEnd]) -> dict[str, Any]:
     """Sends what is left and compares what was acknowledged with what is stored."""
     until = time.monotonic() + SETTLE_S
-    while loop.outbox.status().pending and time.monotonic() < until:
-        loop.sender.send_once()
+    while context.outbox.status().pending and time.monotonic() < until:
+        context.sender.send_once()
     lines = [line for front_end in front_ends for line in front_end.lines()]
     said = {line["event"]: int(line["number"]) for line in lines if "event" in line}
     went_wrong = [line["wrong"] for line in lines if "wrong" in line]
-    keys = [info.key for info in loop.objects.list("corrections")]
+    keys = [info.key for info in context.objects.list("corrections")]
     stored = Counter(map(event_id_of, keys))
-    taken = loop.snapshots.manifest(snapshot(loop).snapshot_id)
+    taken = context.snapshots.manifest(snapshot(context).snapshot_id)
     return {
         "acknowledged": len(said),
         "stored": len(stored),
-        "pending": loop.outbox.status().pending,
+        "pending": context.outbox.status().pending,
         "lost": len(said.keys() - stored.keys()),
         "doubled": sum(count - 1 for count in stored.values()),
-        "wrong": _wrong(loop, keys, said),
+        "wrong": _wrong(context, keys, said),
         "not_in_the_snapshot": len(
-            stored.keys() - {event.id for event in loop.snapshots.all_events(taken)}
+            stored.keys() - {event.id for event in context.snapshots.all_events(taken)}
         ),
         "unanswered": len(went_wrong),
         "why": sorted(set(went_wrong))[:5],
@@ -321,10 +321,10 @@ def _verdict(loop: Loop, front_ends: Sequence[FrontEnd]) -> dict[str, Any]:
     }
 
 
-def _wrong(loop: Loop, keys: Sequence[str], said: Mapping[str, int]) -> int:
+def _wrong(context: Context, keys: Sequence[str], said: Mapping[str, int]) -> int:
     """Stored corrections whose label or picture is not what that person saw and said."""
-    events = [Correction.from_json(raw) for raw in loop.objects.get_many(keys)]
-    images = loop.objects.find_many([image_key(event.image_sha256) for event in events])
+    events = [Correction.from_json(raw) for raw in context.objects.get_many(keys)]
+    images = context.objects.find_many([image_key(event.image_sha256) for event in events])
     return sum(not _is_right(event, png, said) for event, png in zip(events, images, strict=True))
 
 
@@ -342,9 +342,9 @@ def _longest_gap(times: list[float]) -> float:
     return round(max(after - before for before, after in itertools.pairwise(ordered)), 2)
 
 
-def _answers(loop: Loop) -> bool:
+def _answers(context: Context) -> bool:
     with suppress(StoreError):
-        return loop.registry.version_of(CHAMPION) is not None
+        return context.registry.version_of(CHAMPION) is not None
     return False
 
 
@@ -354,10 +354,10 @@ def _all_run(supervisor: Supervisor) -> bool:
     )  # EXITED: was to run once
 
 
-def _champion_fits(loop: Loop) -> bool:
+def _champion_fits(context: Context) -> bool:
     """Whether the alias is where the ledger says, or one step behind: a move that a kill cut off."""
-    last = moves(loop)[-1]
-    return loop.registry.version_of(CHAMPION) in (last.to_version, last.from_version)
+    last = moves(context)[-1]
+    return context.registry.version_of(CHAMPION) in (last.to_version, last.from_version)
 
 
 def _state_of(airflow: Airflow, run_id: str, until: float) -> str:

@@ -15,10 +15,10 @@ import sys
 import time
 
 from benchmarks.corrections.world import label_of, picture
-from medloop.core.predict import Prediction
+from medloop.core.prediction.predictor import Prediction
 from medloop.errors import MedloopError
+from medloop.jobs.context import Context
 from medloop.jobs.correct import correct
-from medloop.jobs.loop import Loop
 from medloop.serving import Champion
 from medloop.settings import load_settings
 from medloop.wiring import connect
@@ -27,24 +27,24 @@ from medloop.wiring import connect
 def main() -> None:
     first, pause_s = int(sys.argv[1]), float(sys.argv[2])
     settings = load_settings()
-    loop = connect(settings)
-    registry = loop.registry if settings.mlflow_tracking_uri else None
+    context = connect(settings)
+    registry = context.registry if settings.mlflow_tracking_uri else None
     champion = Champion(registry, settings.home / "models", poll_s=settings.poll_s)
     champion.start()
-    loop.sender.start()
+    context.sender.start()
     for number in itertools.count(first):
-        print(json.dumps({"at": time.time(), **_serve(loop, champion, number)}), flush=True)
+        print(json.dumps({"at": time.time(), **_serve(context, champion, number)}), flush=True)
         time.sleep(random.uniform(0.5, 1.5) * pause_s)
 
 
-def _serve(loop: Loop, champion: Champion, number: int) -> dict[str, object]:
+def _serve(context: Context, champion: Champion, number: int) -> dict[str, object]:
     """One picture shown to one person, who says what it is."""
     shown = picture(number)
     try:
         served = champion.current()
         (prediction,) = served.predictor.predict([shown.pixels])
         return {
-            "event": _say(loop, number, prediction, served.version),
+            "event": _say(context, number, prediction, served.version),
             "number": number,
             "version": served.version,
         }
@@ -52,9 +52,9 @@ def _serve(loop: Loop, champion: Champion, number: int) -> dict[str, object]:
         return {"wrong": str(error)}
 
 
-def _say(loop: Loop, number: int, prediction: Prediction, version: str) -> str:
+def _say(context: Context, number: int, prediction: Prediction, version: str) -> str:
     return correct(
-        loop, image=picture(number), given_label=label_of(number), prediction=prediction, model_version=version,
+        context, image=picture(number), given_label=label_of(number), prediction=prediction, model_version=version,
         who=f"person {number % 50}",
     ).event_id  # fmt: skip
 

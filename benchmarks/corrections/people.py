@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.corrections.world import loop_on, picture, store
+from medloop.jobs.context import Context
 from medloop.jobs.correct import correct
-from medloop.jobs.loop import Loop
 from medloop.stores.corrections import event_id_of
 
 WARM_UP = 20
@@ -21,16 +21,16 @@ WARM_UP = 20
 def latency(*, count: int = 500) -> dict[str, Any]:
     """Milliseconds until a correction is on disk, and until it is in S3, one after the other."""
     with store() as server, tempfile.TemporaryDirectory() as home:
-        loop = loop_on(server, Path(home))
-        loop.sender.start()
+        context = loop_on(server, Path(home))
+        context.sender.start()
         on_disk, in_s3 = [], []
         for number in range(count + WARM_UP):
             started = time.perf_counter()
-            event_id = say(loop, number)
+            event_id = say(context, number)
             on_disk.append((time.perf_counter() - started) * 1000)
-            assert loop.sender.settle(event_id, 30) == "stored"
+            assert context.sender.settle(event_id, 30) == "stored"
             in_s3.append((time.perf_counter() - started) * 1000)
-        loop.sender.stop()
+        context.sender.stop()
     return {
         "n": count,
         "outbox_ms": spread(on_disk[WARM_UP:]),
@@ -41,8 +41,8 @@ def latency(*, count: int = 500) -> dict[str, Any]:
 def users(*, people: int = 50, seconds: float = 300) -> dict[str, Any]:
     """So many people at once, each with a thought of 0.5 to 1.5 s between two corrections."""
     with store() as server, tempfile.TemporaryDirectory() as home:
-        loop = loop_on(server, Path(home))
-        loop.sender.start()
+        context = loop_on(server, Path(home))
+        context.sender.start()
         acknowledged: list[str] = []
         took: list[float] = []
         errors: list[str] = []
@@ -55,16 +55,16 @@ def users(*, people: int = 50, seconds: float = 300) -> dict[str, Any]:
                 serial += 1
                 started = time.perf_counter()
                 try:
-                    acknowledged.append(say(loop, serial, who=f"user {number}"))
+                    acknowledged.append(say(context, serial, who=f"user {number}"))
                 except Exception as error:
                     errors.append(repr(error))
                 took.append((time.perf_counter() - started) * 1000)
                 time.sleep(chance.uniform(0.5, 1.5))
 
         _together([threading.Thread(target=person, args=(number,)) for number in range(people)])
-        _drain(loop, 60)
-        stored = stored_ids(loop)
-        loop.sender.stop()
+        _drain(context, 60)
+        stored = stored_ids(context)
+        context.sender.stop()
     return {
         "people": people, "seconds": seconds, "n": len(took), "errors": len(errors),
         "acknowledged_ms": spread(took), **_compare(acknowledged, stored),
@@ -74,40 +74,40 @@ def users(*, people: int = 50, seconds: float = 300) -> dict[str, Any]:
 def outage(*, seconds: float = 600, rate: float = 5) -> dict[str, Any]:
     """S3 killed for so long under so many corrections a second; seconds until all are stored after its return."""
     with store() as server, tempfile.TemporaryDirectory() as home:
-        loop = loop_on(server, Path(home))
-        loop.sender.start()
-        acknowledged = [say(loop, 0)]
-        assert loop.sender.settle(acknowledged[0], 30) == "stored"
+        context = loop_on(server, Path(home))
+        context.sender.start()
+        acknowledged = [say(context, 0)]
+        assert context.sender.settle(acknowledged[0], 30) == "stored"
         server.kill()
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            acknowledged.append(say(loop, len(acknowledged)))
+            acknowledged.append(say(context, len(acknowledged)))
             time.sleep(1 / rate)
-        reason = loop.outbox.status().last_error
+        reason = context.outbox.status().last_error
         server.start()
         returned = time.monotonic()
-        _drain(loop, 120)
+        _drain(context, 120)
         took = time.monotonic() - returned
-        stored = stored_ids(loop)
-        loop.sender.stop()
+        stored = stored_ids(context)
+        context.sender.stop()
     return {
         "away_s": seconds, "rate": rate, "reason_shown": reason, "all_stored_after_s": round(took, 1),
         **_compare(acknowledged, stored),
     }  # fmt: skip
 
 
-def say(loop: Loop, number: int, *, who: str = "ada") -> str:
+def say(context: Context, number: int, *, who: str = "ada") -> str:
     """A correction of picture `number`; the event id, once it is on disk."""
     shown = picture(number)
     receipt = correct(
-        loop, image=shown, given_label="Hand", prediction=None, model_version="1", who=who
+        context, image=shown, given_label="Hand", prediction=None, model_version="1", who=who
     )
     return receipt.event_id
 
 
-def stored_ids(loop: Loop) -> Counter[str]:
+def stored_ids(context: Context) -> Counter[str]:
     """How often each event lies in the bucket."""
-    return Counter(event_id_of(info.key) for info in loop.objects.list("corrections"))
+    return Counter(event_id_of(info.key) for info in context.objects.list("corrections"))
 
 
 def spread(milliseconds: list[float]) -> dict[str, float]:
@@ -133,7 +133,7 @@ def _together(threads: list[threading.Thread]) -> None:
         thread.join()
 
 
-def _drain(loop: Loop, timeout_s: float) -> None:
+def _drain(context: Context, timeout_s: float) -> None:
     until = time.monotonic() + timeout_s
-    while loop.outbox.status().pending and time.monotonic() < until:
+    while context.outbox.status().pending and time.monotonic() < until:
         time.sleep(0.1)

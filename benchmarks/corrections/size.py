@@ -16,10 +16,10 @@ from tests.servers import SeaweedFS
 
 from benchmarks.corrections.people import say, spread
 from benchmarks.corrections.world import event_for, fill, loop_on, new_bucket, picture, store
-from medloop.core.decode import encode_png
-from medloop.core.events import Review, event_id
-from medloop.core.fold import Event, fold
-from medloop.jobs.loop import Loop
+from medloop.core.corrections.events import Review, event_id
+from medloop.core.corrections.fold import Event, fold
+from medloop.core.imaging.decode import encode_png
+from medloop.jobs.context import Context
 from medloop.jobs.screen import screened_snapshot
 from medloop.jobs.snapshot import SnapshotResult, snapshot
 
@@ -40,16 +40,16 @@ def snapshots(*, there: int = 100_000, new: int = 1_000, repeat: int = 5) -> dic
             _on(loop_on(server, Path(home)), new, 30_000_000 + n * new, _screened)
             for n in range(repeat)
         ]
-        loop = loop_on(server, Path(home))
-        fill(loop.objects, count=there, first=0, days=DAYS)
+        context = loop_on(server, Path(home))
+        fill(context.objects, count=there, first=0, days=DAYS)
         started = time.perf_counter()
-        first = snapshot(loop)
+        first = snapshot(context)
         first_s = time.perf_counter() - started
         assert first.corrections == there
-        large = [_on(loop, new, 10_000_000 + n * new, _plain) for n in range(repeat)]
-        screened_large = [_on(loop, new, 40_000_000 + n * new, _screened) for n in range(repeat)]
+        large = [_on(context, new, 10_000_000 + n * new, _plain) for n in range(repeat)]
+        screened_large = [_on(context, new, 40_000_000 + n * new, _screened) for n in range(repeat)]
         started = time.perf_counter()
-        loaded = loop.snapshots.load(snapshot(loop).snapshot_id)
+        loaded = context.snapshots.load(snapshot(context).snapshot_id)
         load_s = time.perf_counter() - started
     return {
         "there": there, "new": new, "n": repeat,
@@ -60,21 +60,21 @@ def snapshots(*, there: int = 100_000, new: int = 1_000, repeat: int = 5) -> dic
     }  # fmt: skip
 
 
-def _on(loop: Loop, new: int, first: int, take: Callable[[Loop], SnapshotResult]) -> float:
+def _on(context: Context, new: int, first: int, take: Callable[[Context], SnapshotResult]) -> float:
     """Seconds for a snapshot once so many more corrections have come in."""
-    fill(loop.objects, count=new, first=first, days=0)
+    fill(context.objects, count=new, first=first, days=0)
     started = time.perf_counter()
-    assert take(loop).new_corrections == new
+    assert take(context).new_corrections == new
     return time.perf_counter() - started
 
 
-def _plain(loop: Loop) -> SnapshotResult:
-    return snapshot(loop)
+def _plain(context: Context) -> SnapshotResult:
+    return snapshot(context)
 
 
-def _screened(loop: Loop) -> SnapshotResult:
+def _screened(context: Context) -> SnapshotResult:
     """As the weekly run takes it, but for the champion's opinion: here is no registry."""
-    taken, _ = screened_snapshot(loop)
+    taken, _ = screened_snapshot(context)
     return taken
 
 
@@ -127,24 +127,24 @@ def recipe(*, sizes: tuple[int, ...] = (0, 1_000, 10_000), repeat: int = 20) -> 
 
 def _compared(server: SeaweedFS, home: Path, size: int, repeat: int) -> dict[str, Any]:
     theirs, bucket = server.client(), new_bucket(server)
-    loop = loop_on(server, home)
-    fill(loop.objects, count=size, first=0, days=DAYS)
-    snapshot(loop)
+    context = loop_on(server, home)
+    fill(context.objects, count=size, first=0, days=DAYS)
+    snapshot(context)
     for number in range(size):
         theirs.put_object(
             Bucket=bucket, Key=f"Hand/{number}.png", Body=encode_png(picture(number).pixels)
         )
-    loop.sender.start()
+    context.sender.start()
     uploads = [
         _timed(lambda n=n: _their_upload(theirs, bucket, n))
         for n in range(50_000_000, 50_000_000 + repeat)
     ]
     ours = [
-        _timed(lambda n=n: _our_upload(loop, n)) for n in range(50_000_000, 50_000_000 + repeat)
+        _timed(lambda n=n: _our_upload(context, n)) for n in range(50_000_000, 50_000_000 + repeat)
     ]
     weekly = _timed(lambda: _their_week(theirs, bucket)) / 1000
-    our_weekly = _timed(lambda: snapshot(loop)) / 1000
-    loop.sender.stop()
+    our_weekly = _timed(lambda: snapshot(context)) / 1000
+    context.sender.stop()
     kept = len(_all_keys(theirs, bucket))
     return {
         "published_upload_ms": spread(uploads), "medloop_stored_ms": spread(ours),
@@ -161,8 +161,8 @@ def _their_upload(client: Any, bucket: str, number: int) -> None:
     )
 
 
-def _our_upload(loop: Any, number: int) -> None:
-    assert loop.sender.settle(say(loop, number), 30) == "stored"
+def _our_upload(context: Any, number: int) -> None:
+    assert context.sender.settle(say(context, number), 30) == "stored"
 
 
 def _their_week(client: Any, bucket: str) -> None:

@@ -17,7 +17,7 @@ from contextlib import suppress
 
 from medloop.core.learn.recipe import TrainingConfig
 from medloop.errors import MedloopError
-from medloop.jobs.loop import Loop
+from medloop.jobs.context import Context
 from medloop.jobs.promote import promote
 from medloop.jobs.retrain import retrain
 from medloop.jobs.rollback import rollback
@@ -27,22 +27,22 @@ WAIT_S = 2.0  # after a failure: the lease of a killed training runs out by itse
 
 
 def main() -> None:
-    loop = connect()
+    context = connect()
     for seed in itertools.count(int(sys.argv[1])):
-        done = _train(loop, seed)
+        done = _train(context, seed)
         print(json.dumps(done), flush=True)
         if "wrong" in done:
             with suppress(MedloopError):
-                rollback(loop, by="fault run", reason="the champion is to move")
+                rollback(context, by="fault run", reason="the champion is to move")
             time.sleep(WAIT_S)
 
 
-def _train(loop: Loop, seed: int) -> dict[str, object]:
+def _train(context: Context, seed: int) -> dict[str, object]:
     try:
-        result = retrain(loop, force=True, config=TrainingConfig.smoke(seed), by="fault run")
+        result = retrain(context, force=True, config=TrainingConfig.smoke(seed), by="fault run")
         if result.version and not result.promoted:
             promote(
-                loop,
+                context,
                 version=result.version,
                 by="fault run",
                 reason="the champion is to move",

@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image
 from tests.servers import SeaweedFS
 
-from medloop.core.decode import DecodedImage, content_sha256, encode_png
-from medloop.core.events import Correction, event_id, event_key, image_key
-from medloop.jobs.loop import Loop
+from medloop.core.corrections.events import Correction, event_id, event_key, image_key
+from medloop.core.imaging.decode import DecodedImage, content_sha256, encode_png
+from medloop.jobs.context import Context
 from medloop.settings import Settings
 from medloop.stores.objects import ObjectStore
 from medloop.wiring import connect
@@ -44,7 +44,7 @@ def new_bucket(server: SeaweedFS) -> str:
     return name
 
 
-def loop_on(server: SeaweedFS, home: Path, *, bucket: str | None = None) -> Loop:
+def loop_on(server: SeaweedFS, home: Path, *, bucket: str | None = None) -> Context:
     """The loop as it is wired in earnest, on this bucket or a new one."""
     settings = Settings(
         s3_endpoint_url=server.endpoint,

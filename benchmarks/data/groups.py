@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from medloop.core.groups import near_duplicate_groups, shape_maps
-from medloop.core.splits import split
+from medloop.core.data.groups import near_duplicate_groups, shape_maps
+from medloop.core.data.splits import split
 from medloop.stores.dataset_import import ImportOptions, read_dataset
 
 

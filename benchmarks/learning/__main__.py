@@ -28,10 +28,10 @@ import torch
 
 from benchmarks.learning import ablations, corrections, measure, peers, speed
 from benchmarks.learning.data import CACHE, Base, load_base, load_external, load_unknown
-from medloop.core.holdout import twins
+from medloop.core.corrections.holdout import twins
+from medloop.core.data.training_set import Corrections, TrainingSet, assemble
 from medloop.core.learn.recipe import TrainingConfig, TrainingData, train
-from medloop.core.predict import Predictor
-from medloop.core.training_set import Corrections, TrainingSet, assemble
+from medloop.core.prediction.predictor import Predictor
 from medloop.jobs.train import training_data
 from medloop.stores.datasets import bundled_sample
 

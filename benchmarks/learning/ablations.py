@@ -16,7 +16,7 @@ from benchmarks.learning import measure
 from benchmarks.learning.data import Base, External, Unknown
 from medloop.core.learn import augment, export, network, recipe
 from medloop.core.learn.recipe import TrainingConfig, TrainingData, train
-from medloop.core.predict import Predictor
+from medloop.core.prediction.predictor import Predictor
 
 
 @dataclass(frozen=True, slots=True)

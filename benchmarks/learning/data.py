@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from medloop.core.corruptions import CORRUPTIONS, SEVERITIES, corrupt
-from medloop.core.datasets import scored
-from medloop.core.decode import decode
+from medloop.core.data.datasets import scored
+from medloop.core.data.splits import split
+from medloop.core.gate.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from medloop.core.imaging.decode import decode
+from medloop.core.imaging.picture import About
+from medloop.core.imaging.preprocess import preprocess
 from medloop.core.learn.recipe import TrainingData
-from medloop.core.picture import About
-from medloop.core.preprocess import preprocess
-from medloop.core.splits import split
 
 CACHE = Path(__file__).parent.parent / "out"
 Arrays = tuple[np.ndarray, np.ndarray]  # images uint8 [N, 64, 64], targets int64 [N]

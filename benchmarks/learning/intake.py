@@ -10,7 +10,7 @@ import numpy as np
 from tests.corrections_world import World, decoded
 
 from benchmarks.learning.data import Arrays, Base
-from medloop.core.datasets import Dataset
+from medloop.core.data.datasets import Dataset
 from medloop.jobs.correct import correct
 from medloop.jobs.screen import screen
 from medloop.jobs.snapshot import snapshot
@@ -80,16 +80,16 @@ def accepted(given: Given, base: Base, champion: bytes) -> Arrays:
             registry=Champion(champion),
             mlflow_tracking_uri="http://127.0.0.1:9",
         )
-        world.loop = replace(world.loop, datasets=dataset)
+        world.context = replace(world.context, datasets=dataset)
         for image, target, who in zip(given.images, given.targets, given.people, strict=True):
             correct(
-                world.loop, image=decoded(image), given_label=base.labels[target], prediction=None, model_version="1",
-                who=f"person {who}",
+                world.context, image=decoded(image), given_label=base.labels[target],
+                prediction=None, model_version="1", who=f"person {who}",
             )  # fmt: skip
-        while world.loop.outbox.pending(1):
-            world.loop.sender.send_once()
-        screen(world.loop)
-        kept = world.loop.snapshots.load(snapshot(world.loop).snapshot_id)
+        while world.context.outbox.pending(1):
+            world.context.sender.send_once()
+        screen(world.context)
+        kept = world.context.snapshots.load(snapshot(world.context).snapshot_id)
     return kept.images, np.array(
         [base.labels.index(label) for label in kept.labels], dtype=np.int64
     )

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.learning.data import Base, External, Unknown, corrupted
-from medloop.core.corruptions import CORRUPTIONS
+from medloop.core.gate.corruptions import CORRUPTIONS
 from medloop.core.learn.calibrate import expected_calibration_error
-from medloop.core.predict import Predictor
+from medloop.core.prediction.predictor import Predictor
 
 Classifier = Callable[[np.ndarray], np.ndarray]  # uint8 [N, 64, 64] to probabilities [N, C]
 CORRUPTED_PER_CLASS = 40

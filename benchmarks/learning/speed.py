@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medloop.core.decode import decode
+from medloop.core.imaging.decode import decode
 
 CHUNK = 64
 Answer = Callable[

@@ -21,7 +21,7 @@ import sklearn.datasets
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-from medloop.core.decode import decode, encode_png
+from medloop.core.imaging.decode import decode, encode_png
 
 KINDS: Final = {
     "photographs": ["astronaut", "camera", "chelsea", "coffee", "rocket", "horse", "moon", "coins", "clock_motion",

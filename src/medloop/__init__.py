@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from medloop.core.datasets import Dataset
+    from medloop.core.data.datasets import Dataset
     from medloop.serving import Classifier
     from medloop.settings import Settings
 
@@ -30,9 +30,7 @@ def load_champion(settings: Settings | None = None) -> Classifier:
     """
     from functools import partial
 
-    from medloop.core.decode import (
-        Limits,
-    )  # imported here: `import medloop` stays free of numpy and onnxruntime
+    from medloop.core.imaging.decode import Limits
     from medloop.serving import Champion, Classifier
     from medloop.settings import load_settings
     from medloop.stores.registry import Registry

@@ -53,9 +53,14 @@ class Settings(BaseSettings):
 
     sees_local_stack: ClassVar[bool] = True
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", extra="ignore", env_prefix="MEDLOOP_", env_ignore_empty=True,
-        populate_by_name=True, frozen=True,
-    )  # fmt: skip
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        env_prefix="MEDLOOP_",
+        env_ignore_empty=True,
+        populate_by_name=True,
+        frozen=True,
+    )
 
     # S3. A bucket or an address here means an S3 of yours: then `medloop up` starts none.
     # Without keys the whole AWS credential chain is asked (profile, SSO, role, instance).

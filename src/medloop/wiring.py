@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from medloop.errors import SettingsError
-from medloop.jobs.loop import Loop
+from medloop.jobs.context import Context
 from medloop.settings import Settings, load_settings
 from medloop.stores.acceptance_sets import AcceptanceStore
 from medloop.stores.corrections import CorrectionStore
@@ -29,13 +29,13 @@ PROMOTION_LEASE_KEY: Final = "leases/promotion.json"
 OUTBOX_FILE: Final = "outbox.db"
 
 
-def connect(settings: Settings | None = None) -> Loop:
+def connect(settings: Settings | None = None) -> Context:
     """The loop over real stores. Nothing is opened or asked before its first use."""
     settings = settings or load_settings()
     objects = ObjectStore.from_settings(settings)
     corrections = CorrectionStore(objects)
     outbox = Outbox(settings.home / OUTBOX_FILE)
-    return Loop(
+    return Context(
         settings=settings,
         objects=objects,
         corrections=corrections,

@@ -14,9 +14,9 @@ from tests.app.models import picture
 from tests.chromium import FLAGS, chromium_path
 from tests.servers import answers, clean_environment, wait_until
 
-from medloop.core.decode import encode_png
-from medloop.services.ports import free_ports
-from medloop.services.programs import PACKAGE
+from medloop.core.imaging.decode import encode_png
+from medloop.stack.ports import free_ports
+from medloop.stack.programs import PACKAGE
 
 HERE = Path(__file__).parent
 SHIPPED_CONFIG = PACKAGE / "app" / ".streamlit"
@@ -49,7 +49,7 @@ def app_over_memory(
     port = port or free_ports(1)[0]
     (folder / ".streamlit").symlink_to(SHIPPED_CONFIG)
     command = [
-        sys.executable, "-m", "medloop.guard", "--",
+        sys.executable, "-m", "medloop.stack.process_guard", "--",
         sys.executable, "-m", "streamlit", "run", str(entry), "--server.port", str(port), *options, "--", str(folder),
     ]  # fmt: skip
     log = (folder / "app.log").open("wb")

@@ -60,4 +60,4 @@ def run_page() -> Callable[[str], AppTest]:
 def _script(name: str) -> None:
     from importlib import import_module
 
-    import_module(f"medloop.app.screens.{name}").page()
+    import_module(f"medloop.app.{name}.{name}_page").page()

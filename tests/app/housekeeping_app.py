@@ -18,15 +18,15 @@ from streamlit import runtime
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from medloop.app import housekeeping
-from medloop.app.session import Picture
+from medloop.app.kit.workbench import UploadedPicture
+from medloop.app.process import housekeeping
 
 KEPT_S = 1.0  # instead of two minutes
 
 
 def tell(server: runtime.Runtime) -> None:
     file, gone = Path(sys.argv[1]) / "held.json", list[None]()
-    Picture.__del__ = lambda picture: gone.append(None)  # type: ignore[attr-defined]
+    UploadedPicture.__del__ = lambda picture: gone.append(None)  # type: ignore[attr-defined]
     while True:
         stored = server.uploaded_file_mgr.file_storage  # type: ignore[attr-defined]  # of the manager in memory
         files = sum(map(len, list(stored.values())))

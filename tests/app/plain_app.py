@@ -1,4 +1,4 @@
-"""Hostile text in every kind of element that takes Markdown; `test_plain` looks at it in a browser."""
+"""Hostile text in every kind of element that takes Markdown; `test_escape_markdown` looks at it in a browser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.app.hostile_names import HOSTILE
 
-from medloop.app.plain import plain
+from medloop.app.kit.escape_markdown import plain
 
 for number, text in enumerate(map(plain, HOSTILE)):
     with st.container(key=f"text-{number}"):

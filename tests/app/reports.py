@@ -1,12 +1,12 @@
-"""A gate report in the shape of `medloop.core.report`, as it is read back from JSON."""
+"""A gate report in the shape of `medloop.core.gate.report`, as it is read back from JSON."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from medloop.core.gate import Check, Decision
-from medloop.core.report import GateReport
+from medloop.core.gate.report import GateReport
+from medloop.core.gate.rules import Check, Decision
 
 
 def report(*, passed: bool, base_id: str = "base") -> dict[str, Any]:

@@ -13,9 +13,9 @@ from tests.app.models import OTHER_LEVELS, brightness_model, picture
 from tests.app.registry import MemoryRegistry
 from tests.app.reports import report
 
-from medloop.app.backend import Backend, install
-from medloop.app.recorder import Recorder
-from medloop.core.decode import decode, encode_png
+from medloop.app.process.backend import Backend, install
+from medloop.app.process.prediction_recorder import Recorder
+from medloop.core.imaging.decode import decode, encode_png
 from medloop.errors import StoreUnavailableError
 from medloop.jobs.correct import correct
 from medloop.serving import Champion
@@ -55,8 +55,8 @@ class Site:
     store: SwitchedObjects
 
     @property
-    def loop(self):
-        return self.backend.loop
+    def context(self):
+        return self.backend.context
 
     def promote(self, version: str) -> None:
         """Move the champion, and let the front end notice."""
@@ -69,14 +69,14 @@ class Site:
         served = self.backend.champion.current()
         (prediction,) = served.predictor.predict([image.pixels])
         receipt = correct(
-            self.loop,
+            self.context,
             image=image,
             given_label=label,
             prediction=prediction,
             model_version=served.version,
             who=who,
         )
-        self.loop.sender.settle(receipt.event_id, 10)
+        self.context.sender.settle(receipt.event_id, 10)
         return image.sha256
 
     def add_rejected_version(self) -> str:
@@ -87,7 +87,7 @@ class Site:
             "corrections": "3",
             "accuracy": "0.95",
         }
-        body = report(passed=False, base_id=self.loop.datasets.get(None).id)
+        body = report(passed=False, base_id=self.context.datasets.get(None).id)
         files = {"gate/report.json": json.dumps(body).encode()}
         version = self.registry.add(brightness_model(OTHER_LEVELS), tags=tags, **files)
         self.registry.run_metrics[f"run-{version}"] = {
@@ -106,7 +106,7 @@ def open_site(
     if with_model:
         registry.add(brightness_model())
     store, outbox = CorrectionStore(objects), Outbox(home / "outbox.db")
-    loop = replace(
+    context = replace(
         connect(Settings(home=home, identity="plain", user="ada")),
         objects=objects,
         corrections=store,
@@ -122,16 +122,16 @@ def open_site(
         datasets=DatasetStore(home, objects),
         random=os.urandom,
     )
-    champion = Champion(registry, home / "models", poll_s=loop.settings.poll_s)
+    champion = Champion(registry, home / "models", poll_s=context.settings.poll_s)
     champion.refresh()
-    loop.sender.start()
-    recorder = Recorder(loop)
+    context.sender.start()
+    recorder = Recorder(context)
     recorder.start()
-    backend = Backend(loop, champion, recorder)
+    backend = Backend(context, champion, recorder)
     install(backend)
     try:
         yield Site(backend, registry, objects)
     finally:
         install(None)
         recorder.stop()
-        loop.sender.stop()
+        context.sender.stop()

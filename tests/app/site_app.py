@@ -18,8 +18,8 @@ from tests.app.registry import MemoryRegistry
 from tests.app.site import Site, open_site
 from tests.app.site_names import AWAY, BROKEN, EMPTY, REVIEWING, USUAL
 
-from medloop.app.backend import install
 from medloop.app.main import main
+from medloop.app.process.backend import install
 
 
 class SteeredRegistry(MemoryRegistry):
@@ -53,8 +53,8 @@ def site(name: str) -> tuple[Site, object]:
             opened.say(level, "Hand", who="bob")
             opened.say(level, "CXR", who="eve")
     if name == REVIEWING:
-        settings = opened.loop.settings.model_copy(update={"review": "all"})
-        opened.backend = replace(opened.backend, loop=replace(opened.loop, settings=settings))
+        settings = opened.context.settings.model_copy(update={"review": "all"})
+        opened.backend = replace(opened.backend, context=replace(opened.context, settings=settings))
         for level in (60, 120, 200):
             opened.say(level, "Hand", who="bob")
     if name != EMPTY:

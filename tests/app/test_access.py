@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import streamlit as st
 
-from medloop.app.access import (
+from medloop.app.kit.access import (
     LEAST,
     ROLES,
     AccessError,
@@ -15,7 +15,7 @@ from medloop.app.access import (
     local_user,
     person,
 )
-from medloop.app.sign_in import is_open_to_all
+from medloop.app.kit.sign_in import is_open_to_all
 from medloop.settings import Settings
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 import pytest
 from tests.app.site import Site
-from tests.app.test_session import source
+from tests.app.test_workbench import source
 
-from medloop.app import actions, operations
-from medloop.app.access import LEAST, ROLES, AccessError, Action, User
-from medloop.app.session import Answer, Workbench
-from medloop.core.decode import Limits
+from medloop.app.kit import actions
+from medloop.app.kit.access import LEAST, ROLES, AccessError, Action, User
+from medloop.app.kit.workbench import GivenAnswer, Workbench
+from medloop.app.models import model_actions
+from medloop.core.imaging.decode import Limits
 from medloop.errors import MedloopError
 from medloop.jobs.review import queue
 
@@ -35,7 +36,7 @@ class Scene:
         self.said = self.site.say(120, "Hand", who="ada")
         shown = self.bench.pictures["b"].sha256
         self.bench.record(
-            Answer(shown, "b", label="Hand", event_id=self._event(), state="stored", at=0.0)
+            GivenAnswer(shown, "b", label="Hand", event_id=self._event(), state="stored", at=0.0)
         )
         self.site.say(50, "Hand", who="eve", seed=3)
         self.site.say(50, "CXR", who="mallory", seed=3)
@@ -44,18 +45,18 @@ class Scene:
 
     def state(self) -> tuple[object, ...]:
         """All that an action could change."""
-        outbox, registry = self.site.loop.outbox, self.site.registry
+        outbox, registry = self.site.context.outbox, self.site.registry
         everybody = [len(outbox.history(who, 100)) for who in ("ada", "eve", "mallory")]
         return (
             everybody,
-            len(queue(self.site.loop)),
+            len(queue(self.site.context)),
             dict(self.bench.answers),
             dict(registry.aliases),
         )
 
     def _event(self) -> str:
         self.site.say(200, "Hand", who="ada")
-        return self.site.loop.outbox.history("ada", 1)[0].event.id
+        return self.site.context.outbox.history("ada", 1)[0].event.id
 
 
 ACTIONS: Mapping[str, tuple[Action, Callable[[Scene, User], object]]] = {
@@ -76,21 +77,21 @@ ACTIONS: Mapping[str, tuple[Action, Callable[[Scene, User], object]]] = {
     ),
     "decide": (
         "review",
-        lambda s, user: actions.decide(s.site.backend, queue(s.site.loop), "reject", user=user),
+        lambda s, user: actions.decide(s.site.backend, queue(s.site.context), "reject", user=user),
     ),
     "roll_back": (
         "rollback",
-        lambda s, user: operations.roll_back(s.site.backend, user=user, reason="worse", to="2"),
+        lambda s, user: model_actions.roll_back(s.site.backend, user=user, reason="worse", to="2"),
     ),
     "promote_by_hand": (
         "promote",
-        lambda s, user: operations.promote_by_hand(
+        lambda s, user: model_actions.promote_by_hand(
             s.site.backend, user=user, version="2", reason="better"
         ),
     ),
     "start_training": (
         "retrain",
-        lambda s, user: operations.start_training(s.site.backend, user=user, force=False),
+        lambda s, user: model_actions.start_training(s.site.backend, user=user, force=False),
     ),
 }
 
@@ -103,7 +104,7 @@ def scene(site) -> Scene:
 def test_no_action_is_left_out_here():
     acting = {
         name
-        for module in (actions, operations)
+        for module in (actions, model_actions)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__
         and "user" in inspect.signature(function).parameters

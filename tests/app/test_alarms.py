@@ -7,11 +7,11 @@ from datetime import timedelta
 
 from tests.app.models import picture
 
-from medloop.app import alarms
-from medloop.app.backend import Backend
-from medloop.core.decode import decode, encode_png
-from medloop.core.drift import Drift
-from medloop.core.events import Promotion
+from medloop.app.monitor import alarms
+from medloop.app.process.backend import Backend
+from medloop.core.corrections.events import Promotion
+from medloop.core.imaging.decode import decode, encode_png
+from medloop.core.monitoring.drift import Drift
 from medloop.jobs.correct import correct
 
 QUIET, LOUD = Drift(2, 100, 0.01, 0.07), Drift(50, 100, 0.4, 0.6)
@@ -21,12 +21,17 @@ def test_a_correction_that_waits_for_long_is_an_alarm(site):
     site.store.away = True
     image = decode(encode_png(picture(50)))
     correct(
-        site.loop, image=image, given_label="Hand", prediction=None, model_version=None, who="ada"
+        site.context,
+        image=image,
+        given_label="Hand",
+        prediction=None,
+        model_version=None,
+        who="ada",
     )
     assert alarms.stuck(site.backend) == ""
-    later = site.loop.now() + timedelta(minutes=20)
+    later = site.context.now() + timedelta(minutes=20)
     backend = Backend(
-        replace(site.loop, now=lambda: later), site.backend.champion, site.backend.recorder
+        replace(site.context, now=lambda: later), site.backend.champion, site.backend.recorder
     )
     assert alarms.stuck(backend) == "1 correction not stored yet, the oldest from 20 minutes ago."
 
@@ -39,14 +44,14 @@ def test_each_kind_of_drift_has_its_sentence():
 
 def promote(site) -> None:
     version = site.add_rejected_version()
-    event_id, at = site.loop.new_event()
+    event_id, at = site.context.new_event()
     move = Promotion(
         id=event_id, at=at, model=site.registry.model, action="promote", from_version="1", to_version=version, by="ada",
         reason="a test", snapshot_id=None, gate_report=None,
     )  # fmt: skip
     for level in range(40):
         site.say(50, "CXR", seed=level)
-    site.loop.ledger.append(move)
+    site.context.ledger.append(move)
     site.promote(version)
 
 

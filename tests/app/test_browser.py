@@ -15,8 +15,8 @@ from tests.app.scans import ct_stack
 from tests.app.site_names import REVIEWING
 from tests.app.test_clearance import named
 
-from medloop.app import actions
-from medloop.core.decode import encode_png
+from medloop.app.kit import actions
+from medloop.core.imaging.decode import encode_png
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=15_000)

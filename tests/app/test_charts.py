@@ -9,7 +9,7 @@ import altair
 import jsonschema
 import pytest
 
-from medloop.app import charts
+from medloop.app.kit import charts
 
 SCHEMA = Path(altair.__file__).parent / "vegalite" / "v6" / "schema" / "vega-lite-schema.json"
 DAY = {"day": "2026-11-02", "what": "unsure", "count": 3}

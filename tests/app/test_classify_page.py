@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 from tests.app.apptest import button, has_button, texts
 from tests.app.models import OTHER_LEVELS, brightness_model, picture
-from tests.app.test_session import source
+from tests.app.test_workbench import source
 
-from medloop.app import actions
-from medloop.app.backend import install
-from medloop.app.session import Workbench
-from medloop.core.decode import encode_png
+from medloop.app.kit import actions
+from medloop.app.kit.workbench import Workbench
+from medloop.app.process.backend import install
+from medloop.core.imaging.decode import encode_png
 from medloop.jobs.snapshot import snapshot
 
 
@@ -78,7 +78,7 @@ def test_an_answer_says_stored_when_it_is_in_the_store(app, site):
     upload(app, 50)
     button(app, "right-").click().run()
     assert "Stored: 50-0.png is Chest X-ray." in texts(app)
-    keys = [info.key for info in site.loop.objects.list("corrections")]
+    keys = [info.key for info in site.context.objects.list("corrections")]
     assert len(keys) == 1
 
 
@@ -89,7 +89,7 @@ def test_an_answer_is_only_saved_here_while_the_store_is_away(app, site):
     assert "Saved here: 50-0.png is Hand." in texts(app)
     assert "Stored" not in texts(app)
     site.store.away = False
-    site.loop.sender.send_once()
+    site.context.sender.send_once()
     app.run()
     assert "Stored: 50-0.png is Hand." in texts(app)
 
@@ -98,13 +98,13 @@ def test_the_same_click_twice_changes_nothing(app, site):
     upload(app, 50)
     for _ in range(3):
         button(app, "class-Hand-").click().run()
-    assert len(list(site.loop.objects.list("corrections"))) == 1
+    assert len(list(site.context.objects.list("corrections"))) == 1
 
 
 def test_none_of_these_is_an_answer(app, site):
     upload(app, 255)
     button(app, "none-").click().run()
-    (entry,) = site.loop.outbox.history("ada", 10)
+    (entry,) = site.context.outbox.history("ada", 10)
     assert entry.event.given_label is None
     assert entry.event.verdict == "unknown"
 
@@ -120,16 +120,16 @@ def test_the_tail_of_a_double_click_does_not_answer_the_next_picture(app, site):
     upload(app, 255, 254)
     button(app, "none-").click().run()
     button(app, "none-").click().run()  # at once, on the next picture
-    assert len(site.loop.outbox.history("ada", 10)) == 1
+    assert len(site.context.outbox.history("ada", 10)) == 1
     time.sleep(0.5)
     button(app, "none-").click().run()
-    assert len(site.loop.outbox.history("ada", 10)) == 2
+    assert len(site.context.outbox.history("ada", 10)) == 2
 
 
 def test_all_confident_ones_are_confirmed_at_once(app, site):
     upload(app, 50, 120, 200, 85)
     button(app, "confirm-all").click().run()
-    said = {entry.event.given_label for entry in site.loop.outbox.history("ada", 10)}
+    said = {entry.event.given_label for entry in site.context.outbox.history("ada", 10)}
     assert said == {"CXR", "ChestCT", "Hand"}
     assert "3 answered" in texts(app)
 
@@ -138,7 +138,7 @@ def test_undo_takes_the_newest_answer_back(app, site):
     upload(app, 50)
     button(app, "class-Hand-").click().run()
     button(app, "undo").click().run()
-    newest = site.loop.outbox.history("ada", 1)[0].event
+    newest = site.context.outbox.history("ada", 1)[0].event
     assert newest.action == "withdraw"
     assert "0 answered" in texts(app)
 
@@ -217,8 +217,8 @@ def test_a_folder_is_classified_without_what_the_system_left_in_it(app):
 
 
 def test_examples_that_cannot_be_had_are_told(site, run_page):
-    settings = site.loop.settings.model_copy(update={"base_dataset": "0123456789abcdef"})
-    install(replace(site.backend, loop=replace(site.loop, settings=settings)))
+    settings = site.context.settings.model_copy(update={"base_dataset": "0123456789abcdef"})
+    install(replace(site.backend, context=replace(site.context, settings=settings)))
     app = run_page("classify")
     button(app, "examples").click().run()
     assert "0123456789abcdef" in app.error[0].value
@@ -241,7 +241,7 @@ def test_pictures_that_a_restart_took_are_told_until_new_ones_come(app):
 def test_undoing_what_a_snapshot_holds_is_refused_and_the_answer_stays(app, site):
     upload(app, 50)
     button(app, "class-Hand-").click().run()
-    snapshot(site.loop)
+    snapshot(site.context)
     button(app, "undo").click().run()
     assert "cannot be taken back any more" in app.error[0].value
     assert "1 answered" in texts(app)

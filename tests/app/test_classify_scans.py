@@ -12,7 +12,7 @@ from tests.app.models import picture
 from tests.app.scans import ct_stack
 from tests.hostile.corpus import volume
 
-from medloop.core.decode import encode_png
+from medloop.core.imaging.decode import encode_png
 
 pytestmark = pytest.mark.filterwarnings("ignore:::pydicom.*")
 
@@ -68,7 +68,7 @@ def test_another_slice_is_classified_and_the_answer_to_the_first_can_still_be_un
     assert "Chest X-ray" in texts(app)
     assert "scan is Hand." in texts(app)
     button(app, "undo").click().run()
-    assert site.loop.outbox.history("ada", 1)[0].event.action == "withdraw"
+    assert site.context.outbox.history("ada", 1)[0].event.action == "withdraw"
     assert "scan is Hand." not in texts(app)
 
 
@@ -105,7 +105,7 @@ def test_a_volume_is_shown_by_its_largest_face_or_as_it_is_stored(app):
 
 
 def test_a_volume_that_takes_too_long_to_cut_says_so(app, monkeypatch):
-    monkeypatch.setattr("medloop.core.dicom_frames.MAX_EFFORT", 1)
+    monkeypatch.setattr("medloop.core.imaging.dicom_frames.MAX_EFFORT", 1)
     stack = np.broadcast_to(picture(120, seed=0)[:20], (80, 20, 64))
     stream = imagecodecs.jpegls_encode(np.ascontiguousarray(stack[0]))
     upload(app, "scan", volume(stack, Modality="CT", syntax=JPEGLSLossless, streams=[stream] * 80))

@@ -9,13 +9,13 @@ from streamlit.testing.v1 import AppTest
 from tests.app.apptest import button, texts
 from tests.app.models import picture
 from tests.app.scans import ct_stack
-from tests.app.test_session import bench_with, source
+from tests.app.test_workbench import bench_with, source
 from tests.hostile.corpus import dicom
 
-from medloop.app import actions
-from medloop.app.access import local_user
-from medloop.app.session import Source
-from medloop.core.decode import encode_png
+from medloop.app.kit import actions
+from medloop.app.kit.access import local_user
+from medloop.app.kit.workbench import Source
+from medloop.core.imaging.decode import encode_png
 from medloop.errors import ReviewError
 
 pytestmark = pytest.mark.filterwarnings("ignore:::pydicom.*")
@@ -53,7 +53,7 @@ def upload(app: AppTest, **files: bytes) -> AppTest:
 
 
 def stored(site) -> list[str | None]:
-    return [entry.event.given_label for entry in site.loop.outbox.history("ada", 10)]
+    return [entry.event.given_label for entry in site.context.outbox.history("ada", 10)]
 
 
 @pytest.mark.parametrize("name", ["right-", "none-", "class-Hand-"])

@@ -8,8 +8,8 @@ import json
 from tests.app.apptest import button, has_button, texts
 from tests.app.models import picture
 
-from medloop.app.plain import plain
-from medloop.core.decode import decode, encode_png
+from medloop.app.kit.escape_markdown import plain
+from medloop.core.imaging.decode import decode, encode_png
 from medloop.jobs.correct import correct
 from medloop.jobs.erase import erase
 from medloop.jobs.review import queue, review
@@ -19,15 +19,22 @@ from medloop.jobs.snapshot import snapshot
 def say_without_a_model(site, level: int, label: str) -> str:
     image = decode(encode_png(picture(level)))
     receipt = correct(
-        site.loop, image=image, given_label=label, prediction=None, model_version=None, who="ada"
+        site.context, image=image, given_label=label, prediction=None, model_version=None, who="ada"
     )
-    site.loop.sender.settle(receipt.event_id, 10)
+    site.context.sender.settle(receipt.event_id, 10)
     return image.sha256
 
 
 def decide_by_review(site, verdict: str, label: str | None = None) -> None:
-    review(site.loop, items=queue(site.loop), verdict=verdict, who="rev", label=label, why="looked")  # type: ignore[arg-type]
-    site.loop.sender.send_once()
+    review(
+        site.context,
+        items=queue(site.context),
+        verdict=verdict,
+        who="rev",
+        label=label,
+        why="looked",
+    )  # type: ignore[arg-type]
+    site.context.sender.send_once()
 
 
 def record_use(site, sha256: str, label: str, use: str) -> None:
@@ -55,7 +62,7 @@ def test_what_a_reviewer_decided_is_told_and_followed_to_the_version_that_learne
     page = texts(run_page("corrections"))
     assert "A reviewer says: Chest CT" in page
     assert "Waits for the next training" in page
-    taken = snapshot(site.loop)
+    taken = snapshot(site.context)
     page = texts(run_page("corrections"))
     assert "A reviewer says: Chest CT" in page
     assert f"In snapshot {taken.snapshot_id[:8]}" in page
@@ -79,13 +86,13 @@ def test_what_a_reviewer_left_out_says_so_at_once(site, run_page):
 
 def test_an_erased_picture_ends_its_way(site, run_page):
     sha256 = site.say(50, "Hand")
-    erase(site.loop, image_sha256=sha256, who="admin")
+    erase(site.context, image_sha256=sha256, who="admin")
     assert "Not used: the picture was erased" in texts(run_page("corrections"))
 
 
 def test_snapshots_are_read_without_a_model(empty_site, run_page):
     say_without_a_model(empty_site, 50, "Hand")
-    taken = snapshot(empty_site.loop)
+    taken = snapshot(empty_site.context)
     app = run_page("corrections")
     page = texts(app)
     assert "No model had answered." in page
@@ -97,7 +104,7 @@ def test_snapshots_are_read_without_a_model(empty_site, run_page):
 
 def test_the_registry_being_away_hides_nothing_but_what_it_knows(site, run_page):
     site.say(50, "Hand")
-    taken = snapshot(site.loop)
+    taken = snapshot(site.context)
     site.registry.away = True
     app = run_page("corrections")
     (warning,) = app.warning
@@ -123,11 +130,11 @@ def test_while_the_store_is_away_nothing_is_claimed_and_nothing_stored_is_taken_
 def test_a_late_click_is_refused_on_the_server(site, run_page):
     site.say(50, "Hand")
     app = run_page("corrections")
-    snapshot(site.loop)
+    snapshot(site.context)
     button(app, "withdraw-").click().run()
     assert "cannot be taken back any more" in app.error[0].value
     assert "Taken back" not in texts(app)
-    assert len(site.loop.outbox.history("ada")) == 1
+    assert len(site.context.outbox.history("ada")) == 1
 
 
 def test_what_waits_for_the_store_can_be_taken_back_while_it_is_away(site, run_page):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from tests.app.models import LEVELS, OTHER_LEVELS, brightness_model
 
-from medloop.app.disagreements import caption, disagreements
-from medloop.core.predict import Predictor
+from medloop.app.models.disagreements import caption, disagreements
+from medloop.core.prediction.predictor import Predictor
 
 
 def test_each_picture_comes_with_its_truth_and_both_answers_what_was_lost_first(site):
     old, new = (Predictor(brightness_model(levels)) for levels in (LEVELS, OTHER_LEVELS))
-    found = disagreements(old, new, site.loop.datasets.get(None))
+    found = disagreements(old, new, site.context.datasets.get(None))
     assert found
     assert all(item.old != item.new for item in found)
     for item in found:
@@ -25,4 +25,4 @@ def test_each_picture_comes_with_its_truth_and_both_answers_what_was_lost_first(
 
 def test_a_version_agrees_with_itself(site):
     model = Predictor(brightness_model())
-    assert disagreements(model, model, site.loop.datasets.get(None)) == []
+    assert disagreements(model, model, site.context.datasets.get(None)) == []

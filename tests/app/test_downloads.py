@@ -7,11 +7,11 @@ import io
 import json
 
 from tests.app.models import picture
-from tests.app.test_session import bench_with
+from tests.app.test_workbench import bench_with
 
-from medloop.app.downloads import download
-from medloop.app.session import Source
-from medloop.core.decode import encode_png
+from medloop.app.classify.downloads import download
+from medloop.app.kit.workbench import Source
+from medloop.core.imaging.decode import encode_png
 
 
 def test_csv_has_a_row_for_each_file_and_runs_no_formula():

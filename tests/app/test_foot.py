@@ -8,20 +8,20 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from tests.app.apptest import texts
 
-from medloop.app.backend import install
+from medloop.app.process.backend import install
 
 
 def _script() -> None:
-    from medloop.app.backend import backend
-    from medloop.app.sign_in import foot
-    from medloop.app.state import user
+    from medloop.app.kit.sign_in import foot
+    from medloop.app.kit.state import user
+    from medloop.app.process.backend import backend
 
     foot(backend(), user(backend()))
 
 
 def foot_of(site, **settings: object) -> str:
-    changed = site.loop.settings.model_copy(update=settings)
-    install(replace(site.backend, loop=replace(site.loop, settings=changed)))
+    changed = site.context.settings.model_copy(update=settings)
+    install(replace(site.backend, context=replace(site.context, settings=changed)))
     app = AppTest.from_function(_script, default_timeout=30).run()
     assert not app.exception
     return texts(app)

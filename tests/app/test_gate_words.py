@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from tests.app.reports import report
 
-from medloop.app import gate_words
-from medloop.core.events import Promotion
-from medloop.core.gate import Calibration, Evidence, Infrastructure, Paired, decide
+from medloop.app.models import gate_words
+from medloop.core.corrections.events import Promotion
+from medloop.core.gate.rules import CalibrationScores, Evidence, Infrastructure, Paired, decide
 
 MOVE = Promotion(
     id="1", at="2026-11-02T10:00:00+00:00", model="m", action="promote", from_version="1", to_version="2", by="ada",
@@ -46,7 +46,9 @@ def judged(*, wrong: int) -> dict[str, object]:
         Evidence(
             infrastructure=Infrastructure("", labels, (*labels, "LeftKnee"), 0.0, 1e-3, 0.31, 0.29),
             base=part("base test", reference=right, classes=truth),
-            calibration=Calibration(0.0041, 0.0039, 0.0 if not wrong else 0.2, 0.0, 0.0039, 0.0),
+            calibration=CalibrationScores(
+                0.0041, 0.0039, 0.0 if not wrong else 0.2, 0.0, 0.0039, 0.0
+            ),
             slices=tuple(
                 part(name, reference=right)
                 for name in (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from medloop.app.health import Checkup
+from medloop.app.monitor.health import Checkup
 from medloop.errors import SettingsError, StoreUnavailableError
 
 

@@ -7,13 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from medloop.app.journey import Learned, Said, label_of, last_said, may_withdraw, steps, was
-from medloop.app.timeline import timeline
-from medloop.core.acceptance import Decision
-from medloop.core.events import Correction, Review
-from medloop.core.fold import ImageState
-from medloop.core.predict import Prediction
-from medloop.stores.outbox import Entry
+from medloop.app.corrections.journey import (
+    LearningOutcome,
+    Said,
+    label_of,
+    last_said,
+    may_withdraw,
+    steps,
+    was,
+)
+from medloop.app.corrections.timeline import timeline
+from medloop.core.corrections.correction_policy import PolicyDecision
+from medloop.core.corrections.events import Correction, Review
+from medloop.core.corrections.fold import ImageState
+from medloop.core.prediction.predictor import Prediction
+from medloop.stores.outbox import OutboxEntry
 
 IMAGE = "a" * 64
 CORRECTION = Correction(
@@ -30,15 +38,15 @@ CORRECTION = Correction(
 STORED = Said(CORRECTION, "stored", withdrawn=False)
 
 
-def decided(verdict: str, *reasons: str) -> Decision:
-    return Decision(ImageState(IMAGE, "unreviewed", label="Hand"), verdict, reasons)  # type: ignore[arg-type]
+def decided(verdict: str, *reasons: str) -> PolicyDecision:
+    return PolicyDecision(ImageState(IMAGE, "unreviewed", label="Hand"), verdict, reasons)  # type: ignore[arg-type]
 
 
 def learned(
     label: str = "Hand", verdict: str = "confident", use: str | None = "trained"
-) -> Learned:
+) -> LearningOutcome:
     prediction = Prediction(label, 0.9, verdict, {label: 0.9}, 0.0, np.zeros(2), None)  # type: ignore[arg-type]
-    return Learned("7", use, prediction)
+    return LearningOutcome("7", use, prediction)
 
 
 def texts(said: Said = STORED, **facts) -> list[str]:
@@ -68,7 +76,7 @@ def test_one_in_review_says_so_before_any_snapshot():
 
 
 def test_what_a_reviewer_says_instead_is_what_a_version_must_get_right():
-    relabelled = Decision(ImageState(IMAGE, "approved", label="CXR"), "accepted")
+    relabelled = PolicyDecision(ImageState(IMAGE, "approved", label="CXR"), "accepted")
     assert label_of(CORRECTION, relabelled) == "CXR"
     assert texts(decision=relabelled)[2:4] == [
         "A reviewer says: Chest X-ray",
@@ -141,10 +149,10 @@ def test_only_the_last_word_on_each_picture_counts():
         id="4", at=again.at, image_sha256="b" * 64, action="withdraw", label=None, who="ada"
     )
     history = [
-        Entry(back, "stored"),
-        Entry(again, "pending"),
-        Entry(other, "stored"),
-        Entry(CORRECTION, "stored"),
+        OutboxEntry(back, "stored"),
+        OutboxEntry(again, "pending"),
+        OutboxEntry(other, "stored"),
+        OutboxEntry(CORRECTION, "stored"),
     ]
     found = last_said(history)
     assert [(said.correction.id, said.withdrawn) for said in found] == [("3", False), ("2", True)]

@@ -11,9 +11,9 @@ from tests.app.apptest import button, texts
 from tests.app.models import OTHER_LEVELS, brightness_model
 from tests.webhook import Webhook
 
-from medloop.app import operations
-from medloop.app.access import User
-from medloop.app.backend import install
+from medloop.app.kit.access import User
+from medloop.app.models import model_actions
+from medloop.app.process.backend import install
 
 ADMIN = User("ada", "admin", local=True)
 
@@ -100,7 +100,7 @@ def test_without_a_judged_version_there_is_no_report(site, run_tab):
 def test_the_history_says_who_moved_the_champion_and_why(site, run_tab):
     site.registry.add(brightness_model(OTHER_LEVELS))
     assert "No version was ever promoted." in texts(run_tab("History"))
-    operations.promote_by_hand(
+    model_actions.promote_by_hand(
         site.backend, user=ADMIN, version="2", reason="better on our scanner"
     )
     assert "Version 2 was promoted instead of version 1, by ada: better on our scanner" in texts(
@@ -146,17 +146,17 @@ def test_a_registry_that_goes_away_midway_leaves_the_table(reported, run_page, m
 
 
 def _dialog(name: str) -> None:
-    from medloop.app import levers
-    from medloop.app.backend import backend
-    from medloop.app.models_view import version_row
+    from medloop.app.models import model_dialogs
+    from medloop.app.models.models_view import version_row
+    from medloop.app.process.backend import backend
 
     back = backend()
     if name == "promote":
-        levers.promote_dialog(
-            back, [version_row(version) for version in back.loop.registry.versions()]
+        model_dialogs.promote_dialog(
+            back, [version_row(version) for version in back.context.registry.versions()]
         )
     else:
-        getattr(levers, f"{name}_dialog")(back)
+        getattr(model_dialogs, f"{name}_dialog")(back)
 
 
 def opened(name: str) -> AppTest:
@@ -172,7 +172,7 @@ def press(app: AppTest, key: str, **typed: str) -> AppTest:
 
 def test_rolling_back_names_both_versions_and_asks_for_a_reason(site):
     site.registry.add(brightness_model(OTHER_LEVELS))
-    operations.promote_by_hand(
+    model_actions.promote_by_hand(
         site.backend, user=ADMIN, version="2", reason="better on our scanner"
     )
     app = opened("roll_back")
@@ -242,8 +242,8 @@ def test_a_run_that_cannot_be_watched_says_that_it_goes_on(site):
         "airflow_username": "ada",
         "airflow_password": SecretStr("secret-word"),
     }
-    settings = site.loop.settings.model_copy(update=away)
-    install(replace(site.backend, loop=replace(site.loop, settings=settings)))
+    settings = site.context.settings.model_copy(update=away)
+    install(replace(site.backend, context=replace(site.context, settings=settings)))
     app = AppTest.from_function(_watched, args=("manual__1",), default_timeout=30).run()
     assert "The run goes on, but Airflow does not answer." in texts(app)
     assert "secret-word" not in texts(app)
@@ -251,7 +251,7 @@ def test_a_run_that_cannot_be_watched_says_that_it_goes_on(site):
 
 
 def _watched(run_id: str) -> None:
-    from medloop.app.backend import backend
-    from medloop.app.training_run import training_run
+    from medloop.app.models.training_run import training_run
+    from medloop.app.process.backend import backend
 
     training_run(backend(), run_id)

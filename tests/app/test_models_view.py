@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from tests.app.reports import report
 
-from medloop.app import models_view
-from medloop.core.events import Promotion
+from medloop.app.models import models_view
+from medloop.core.corrections.events import Promotion
 from medloop.jobs import evaluate
 from medloop.stores.registry import ModelVersion
 

@@ -12,8 +12,8 @@ from tests.app.apptest import texts
 from tests.app.models import picture
 from tests.webhook import Webhook
 
-from medloop.app.backend import install
-from medloop.core.decode import decode, encode_png
+from medloop.app.process.backend import install
+from medloop.core.imaging.decode import decode, encode_png
 from medloop.jobs.correct import correct
 from medloop.stores.predictions import PredictionLine
 
@@ -21,7 +21,7 @@ from medloop.stores.predictions import PredictionLine
 @pytest.fixture
 def seen(site):
     """Ten pictures a day for three days, in the prediction log."""
-    now = site.loop.now()
+    now = site.context.now()
     for day in range(3):
         at = (now - timedelta(days=day)).isoformat()
         kinds = ("confident", "confident", "unsure", "unknown")
@@ -36,8 +36,8 @@ def seen(site):
 
 
 def note(site, lines: list[PredictionLine]) -> None:
-    site.loop.predictions.add(lines)
-    site.loop.predictions.flush()
+    site.context.predictions.add(lines)
+    site.context.predictions.flush()
 
 
 def test_all_is_well_and_people_have_answered(site, run_page):
@@ -69,7 +69,7 @@ def test_what_the_model_saw_is_told_with_its_drift(seen, run_page):
 
 
 def test_without_a_model_drift_cannot_be_told(empty_site, run_page):
-    at = empty_site.loop.now().isoformat()
+    at = empty_site.context.now().isoformat()
     note(empty_site, [PredictionLine(at, "a" * 64, "CXR", 0.9, "confident", 0.1, "1", "page", 0.2)])
     app = run_page("monitor")
     assert "Drift cannot be told." in texts(app)
@@ -81,7 +81,7 @@ def test_a_version_that_has_classified_nothing_has_no_drift_yet(site, run_page):
         site,
         [
             PredictionLine(
-                site.loop.now().isoformat(),
+                site.context.now().isoformat(),
                 "a" * 64,
                 "CXR",
                 0.9,
@@ -128,15 +128,15 @@ def test_an_airflow_that_is_away_is_told_and_one_that_is_not_set_is_no_fault(sit
     assert "**Training (Airflow)**: No Airflow is set" in texts(run_page("monitor"))
     with Webhook() as gone:
         pass
-    settings = site.loop.settings.model_copy(
+    settings = site.context.settings.model_copy(
         update={
             "airflow_url": gone.url,
             "airflow_username": "ada",
             "airflow_password": SecretStr("secret-word"),
-            "home": site.loop.settings.home / "again",
+            "home": site.context.settings.home / "again",
         }
     )
-    install(replace(site.backend, loop=replace(site.loop, settings=settings)))
+    install(replace(site.backend, context=replace(site.context, settings=settings)))
     page = texts(run_page("monitor"))
     assert re.search(
         r"red-badge.* \*\*Training \(Airflow\)\*\*: Airflow at .* does not answer", page
@@ -148,6 +148,11 @@ def test_what_waits_on_this_machine_is_told(site, run_page):
     site.store.away = True
     image = decode(encode_png(picture(50)))
     correct(
-        site.loop, image=image, given_label="Hand", prediction=None, model_version=None, who="ada"
+        site.context,
+        image=image,
+        given_label="Hand",
+        prediction=None,
+        model_version=None,
+        who="ada",
     )
     assert "1 waits to be stored" in texts(run_page("monitor"))

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from tests.app.test_journey import CORRECTION
 
-from medloop.app import monitor_view
-from medloop.core.drift import Drift
-from medloop.core.events import Review
+from medloop.app.monitor import monitor_view
+from medloop.core.corrections.events import Review
+from medloop.core.monitoring.drift import Drift
 from medloop.stores.predictions import PredictionLine
 
 CONFIRMED = replace(CORRECTION, given_label="CXR")

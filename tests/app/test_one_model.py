@@ -9,7 +9,7 @@ from tests.app.models import OTHER_LEVELS, brightness_model
 from tests.app.registry import MemoryRegistry
 from tests.app.site import open_site
 
-from medloop.app.backend import backend
+from medloop.app.process.backend import backend
 from medloop.serving import Served
 
 SESSIONS = 8

@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 from tests.app.browser import app_over_memory, give, open_page, says, settle, upload
 from tests.app.models import picture
 
-from medloop.core.decode import encode_png
-from medloop.services.ports import free_ports
+from medloop.core.imaging.decode import encode_png
+from medloop.stack.ports import free_ports
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=15_000)

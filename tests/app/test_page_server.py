@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from tests.servers import Server
 
-from medloop.services.ports import LOOPBACK, free_ports
-from medloop.services.programs import app
+from medloop.stack.ports import LOOPBACK, free_ports
+from medloop.stack.programs import app
 
 BOUNDARY = "frontier"
 FILE = (

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from tests.app.apptest import button, has_button, texts
 
-from medloop.app.backend import install
-from medloop.core.events import Review
+from medloop.app.process.backend import install
+from medloop.core.corrections.events import Review
 from medloop.jobs.correct import withdraw
 from medloop.jobs.review import queue
 from medloop.jobs.snapshot import snapshot
@@ -67,7 +67,7 @@ def test_a_correction_can_be_taken_back_until_a_snapshot_holds_it(site, run_page
 
 def test_a_correction_in_a_snapshot_says_so_and_stays(site, run_page):
     site.say(50, "Hand")
-    taken = snapshot(site.loop)
+    taken = snapshot(site.context)
     app = run_page("corrections")
     assert f"In snapshot {taken.snapshot_id[:8]}" in texts(app)
     assert not has_button(app, "withdraw-")
@@ -96,20 +96,20 @@ def test_a_conflict_shows_both_sides_and_is_decided_by_one_click(site, run_page)
     assert not has_button(app, "review-approve")
     button(app, "review-class-Hand").click().run()
     assert "Nothing waits" in texts(app)
-    site.loop.sender.send_once()
-    (key,) = [info.key for info in site.loop.objects.list("reviews")]
-    decision = Review.from_json(site.loop.objects.get(key))
+    site.context.sender.send_once()
+    (key,) = [info.key for info in site.context.objects.list("reviews")]
+    decision = Review.from_json(site.context.objects.get(key))
     assert (decision.action, decision.label, decision.image_sha256) == ("relabel", "Hand", sha256)
 
 
 def test_a_honeypot_looks_like_anything_that_waits_and_its_answer_is_kept_apart(site, run_page):
-    settings = site.loop.settings.model_copy(update={"honeypots": 0.5})
-    site.backend = replace(site.backend, loop=replace(site.loop, settings=settings))
+    settings = site.context.settings.model_copy(update={"honeypots": 0.5})
+    site.backend = replace(site.backend, context=replace(site.context, settings=settings))
     install(site.backend)
     for level in range(20, 240, 20):
         site.say(level, "Hand", who="eve")
         site.say(level, "CXR", who="mallory")
-    waiting = queue(site.loop, who="ada")
+    waiting = queue(site.context, who="ada")
     place = next(place for place, item in enumerate(waiting) if item.known_label)
     app = run_page("review")
     app.session_state["review-place"] = place
@@ -119,15 +119,15 @@ def test_a_honeypot_looks_like_anything_that_waits_and_its_answer_is_kept_apart(
     assert "cannot be shown" not in texts(app)
     button(app, "review-approve").click().run()
     assert not app.exception
-    site.loop.sender.send_once()
-    (key,) = [info.key for info in site.loop.objects.list("reviews")]
-    answer = Review.from_json(site.loop.objects.get(key))
+    site.context.sender.send_once()
+    (key,) = [info.key for info in site.context.objects.list("reviews")]
+    answer = Review.from_json(site.context.objects.get(key))
     assert (answer.action, answer.image_sha256, answer.who) == (
         "trial",
         waiting[place].image_sha256,
         "ada",
     )
-    assert len(queue(site.loop, who="ada")) == len(waiting) - 1
+    assert len(queue(site.context, who="ada")) == len(waiting) - 1
 
 
 def test_the_queue_says_when_the_store_is_away(site, run_page):
@@ -170,5 +170,5 @@ def test_help_names_every_key_that_a_page_listens_to(site, run_page):
 
 def test_a_withdrawal_from_elsewhere_is_seen(site, run_page):
     sha256 = site.say(50, "Hand")
-    withdraw(site.loop, image_sha256=sha256, who="ada")
+    withdraw(site.context, image_sha256=sha256, who="ada")
     assert "Taken back" in texts(run_page("corrections"))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medloop.app.pictures import (
+from medloop.app.kit.pictures import (
     FRAME_COLOR,
     PREVIEW_SIDE,
     THUMBNAIL_SIDE,
@@ -16,7 +16,7 @@ from medloop.app.pictures import (
     preview_png,
     thumbnail_url,
 )
-from medloop.core.burnt_in import Region
+from medloop.core.imaging.burnt_in import Region
 
 
 def opened(png: bytes) -> np.ndarray:

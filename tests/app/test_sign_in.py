@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, Page, expect
 from tests.app.axe import serious
 from tests.app.browser import app_over_memory, settle, upload
 
-from medloop.services.ports import free_ports
-from medloop.services.programs import Login
+from medloop.stack.ports import free_ports
+from medloop.stack.programs import Login
 
 pytestmark = [
     pytest.mark.browser,

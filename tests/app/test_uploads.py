@@ -10,8 +10,8 @@ import pytest
 from tests.hostile.archives import archives, damaged_entry, encrypted, packed
 from tests.hostile.corpus import honest
 
-from medloop.app import uploads
-from medloop.app.uploads import unpack
+from medloop.app.classify import uploads
+from medloop.app.classify.uploads import unpack
 from medloop.errors import DecodeError
 
 PNG = honest()["PNG"]

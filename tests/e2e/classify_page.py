@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page, expect
 
-from medloop.app.verdicts import class_name
+from medloop.app.kit.wording import class_name
 
 PRESSES, REACTION_MS = 10, 5_000
 ENTRY = re.compile(r"^(?P<name>[^:]+): (?P<said>[^,]+), ")

@@ -8,10 +8,10 @@ from typing import Final
 
 import numpy as np
 
-from medloop.core.datasets import Dataset, blank
-from medloop.core.decode import encode_png
-from medloop.core.predict import Predictor
-from medloop.core.splits import split
+from medloop.core.data.datasets import Dataset, blank
+from medloop.core.data.splits import split
+from medloop.core.imaging.decode import encode_png
+from medloop.core.prediction.predictor import Predictor
 
 CANDIDATES: Final[
     Mapping[str, Callable[[np.ndarray], np.ndarray]]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from medloop.jobs.loop import Loop
+from medloop.jobs.context import Context
 from medloop.settings import Settings, load_settings
 from medloop.stores.airflow import DAG_ID, Airflow
 from medloop.wiring import connect
@@ -48,7 +48,7 @@ class Stack(LocalStack):
         """What a person's command line finds in the state folder."""
         return load_settings(home=self.home)
 
-    def loop(self) -> Loop:
+    def context(self) -> Context:
         return connect(self.person)
 
     def airflow(self) -> Airflow:

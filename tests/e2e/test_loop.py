@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
-from medloop.app.verdicts import class_name
-from medloop.core.gate import BASE_MOST
-from medloop.core.predict import Predictor
-from medloop.core.splits import split
-from medloop.jobs.loop import Loop
+from medloop.app.kit.wording import class_name
+from medloop.core.data.splits import split
+from medloop.core.gate.rules import BASE_MOST
+from medloop.core.prediction.predictor import Predictor
+from medloop.jobs.context import Context
 from medloop.stores.registry import CHAMPION
 from tests.e2e.classify_page import ClassifyPage
 from tests.e2e.new_scanner import Scan, scans_that_fool
@@ -36,11 +36,11 @@ def right(tab: ClassifyPage, scans: list[Scan]) -> int:
     return sum(answers[scan.name] == class_name(scan.label) for scan in scans)
 
 
-def accuracy(loop: Loop, version: str) -> float:
+def accuracy(context: Context, version: str) -> float:
     """On the test groups of the base data set."""
-    base = loop.datasets.get(None)
+    base = context.datasets.get(None)
     test = split(base.targets, base.groups).test
-    predictor = Predictor(loop.registry.model_file(version))
+    predictor = Predictor(context.registry.model_file(version))
     answered = predictor.predict_arrays(base.images[test]).probabilities.argmax(axis=1)
     return float(
         np.mean(
@@ -62,16 +62,16 @@ def retrain_until_seen(stack: Stack, tab: ClassifyPage, version: str) -> datetim
         assert not over, f"the run ended without a promotion: {run}, {reasons}"
         assert time.monotonic() < until, f"no new version after {RUN_WITHIN_S} s: {run}"
         tab.page.wait_for_timeout(200)  # lets the page's own events run
-    return stack.loop().now()
+    return stack.context().now()
 
 
 def test_corrections_teach_the_open_page_and_a_rollback_takes_it_back(stack: Stack, page: Page):
     stack.wait_for_the_last_tick()
-    loop = stack.loop()
-    first = loop.registry.version_of(CHAMPION)
+    context = stack.context()
+    first = context.registry.version_of(CHAMPION)
     second = str(int(first) + 1)
     scans = scans_that_fool(
-        Predictor(loop.registry.model_file(first)), loop.datasets.get(None), count=SCANS
+        Predictor(context.registry.model_file(first)), context.datasets.get(None), count=SCANS
     )
     label_of = {scan.name: scan.label for scan in scans}
 
@@ -86,7 +86,7 @@ def test_corrections_teach_the_open_page_and_a_rollback_takes_it_back(stack: Sta
 
     seen_at = retrain_until_seen(stack, tab, second)
 
-    (promotion,) = [move for move in loop.ledger.entries() if move.action == "promote"]
+    (promotion,) = [move for move in context.ledger.entries() if move.action == "promote"]
     assert (promotion.from_version, promotion.to_version) == (first, second)
     assert (seen_at - datetime.fromisoformat(promotion.at)).total_seconds() < SEEN_WITHIN_S
     wait_until(
@@ -94,7 +94,7 @@ def test_corrections_teach_the_open_page_and_a_rollback_takes_it_back(stack: Sta
         what="most of the scans should be right",
         timeout_s=SEEN_WITHIN_S,
     )
-    assert accuracy(loop, second) >= accuracy(loop, first) - BASE_MOST
+    assert accuracy(context, second) >= accuracy(context, first) - BASE_MOST
 
     stack.command("rollback", "--reason", "the end of a test")
 
@@ -103,7 +103,7 @@ def test_corrections_teach_the_open_page_and_a_rollback_takes_it_back(stack: Sta
         what="the old version should answer",
         timeout_s=SEEN_WITHIN_S,
     )
-    assert loop.registry.version_of(CHAMPION) == first
+    assert context.registry.version_of(CHAMPION) == first
     wait_until(
         lambda: right(tab, scans) == 0,
         what="the old answers should return",

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from medloop.app.verdicts import class_name
-from medloop.core.decode import decode, encode_png
-from medloop.core.events import Correction
-from medloop.core.predict import Predictor
+from medloop.app.kit.wording import class_name
+from medloop.core.corrections.events import Correction
+from medloop.core.imaging.decode import decode, encode_png
+from medloop.core.prediction.predictor import Predictor
 from medloop.stores.registry import CHAMPION
 from tests.app.browser import press
 from tests.e2e.classify_page import ClassifyPage
@@ -23,13 +23,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.services, pytest.mark.timeout(180
 
 def example(stack: Stack, label: str, *, place: int = 0) -> np.ndarray:
     """An image of the bundled sample: uint8 [64, 64]."""
-    sample = stack.loop().datasets.get(None)
+    sample = stack.context().datasets.get(None)
     return sample.images[np.flatnonzero(sample.targets == sample.labels.index(label))[place]]
 
 
 def stored_corrections(stack: Stack) -> list[Correction]:
     """Every correction that lies in the bucket."""
-    store = stack.loop().corrections
+    store = stack.context().corrections
     keys = [key for day in store.days("corrections") for key in store.keys("corrections", day)]
     return [Correction.from_json(raw) for raw in store.read(keys)]
 
@@ -49,7 +49,7 @@ def test_the_page_wears_the_shipped_theme(stack: Stack, page: Page):
 
 
 def test_many_files_are_classified_at_once(stack: Stack, page: Page):
-    labels = stack.loop().datasets.get(None).labels
+    labels = stack.context().datasets.get(None).labels
     shown = {f"{label}-{place}.png": label for label in labels for place in range(0, 200, 20)}
     tab = ClassifyPage(page)
     tab.open(stack.url)
@@ -64,7 +64,7 @@ def test_many_files_are_classified_at_once(stack: Stack, page: Page):
 
 
 def test_pictures_are_answered_by_keyboard_alone(stack: Stack, page: Page):
-    registry = stack.loop().registry
+    registry = stack.context().registry
     classes = Predictor(registry.model_file(registry.version_of(CHAMPION))).metadata.labels
     names = {
         f"{label}.png": encode_png(example(stack, label, place=11)) for label in ("Hand", "HeadCT")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from medloop.core.decode import encode_png
-from medloop.jobs.moves import moves
+from medloop.core.imaging.decode import encode_png
+from medloop.jobs.alias_moves import moves
 from medloop.stores.registry import CHAMPION
 from tests.app.browser import settle
 from tests.e2e.classify_page import ClassifyPage
@@ -31,7 +31,7 @@ def press_with_reason(page: Page, key: str, reason: str) -> None:
 
 def teach_something_new(stack: Stack) -> None:
     """A correction that no version has learned: with nothing new, even a forced round finds its training done."""
-    sample = stack.loop().datasets.get(None)
+    sample = stack.context().datasets.get(None)
     hand = sample.images[np.flatnonzero(sample.targets == sample.labels.index("Hand"))[55]]
     (stack.folder / "hand.png").write_bytes(encode_png(np.fliplr(hand)))
     stack.command("correct", "hand.png", "--label", "Hand", "--yes")
@@ -41,8 +41,8 @@ def teach_something_new(stack: Stack) -> None:
 def test_the_page_retrains_promotes_and_rolls_back(stack: Stack, page: Page):
     stack.wait_for_the_last_tick()  # it would take what is new
     teach_something_new(stack)
-    loop = stack.loop()
-    known = len(loop.registry.versions())
+    context = stack.context()
+    known = len(context.registry.versions())
     page.goto(f"{stack.url}/models")
     page.locator(".st-key-retrain button").click(
         timeout=120_000
@@ -54,19 +54,19 @@ def test_the_page_retrains_promotes_and_rolls_back(stack: Stack, page: Page):
     expect(run).to_contain_text(
         re.compile(r"Version \d+ (passed its tests|was tested)"), timeout=TRAINED_WITHIN_MS
     )
-    assert len(loop.registry.versions()) == known + 1
+    assert len(context.registry.versions()) == known + 1
 
-    before = loop.registry.version_of(CHAMPION)
+    before = context.registry.version_of(CHAMPION)
     press_with_reason(page, "promote", "a test of the lever")
     expect(page.get_by_text(re.compile(r"Version \d+ answers from now on\."))).to_be_visible(
         timeout=60_000
     )
-    promoted = loop.registry.version_of(CHAMPION)
+    promoted = context.registry.version_of(CHAMPION)
     assert promoted != before
     press_with_reason(page, "roll-back", "the end of a test")
     expect(page.get_by_text(f"Version {before} answers again.")).to_be_visible(timeout=60_000)
-    assert loop.registry.version_of(CHAMPION) == before
-    assert [(move.action, move.to_version) for move in moves(loop)[-2:]] == [
+    assert context.registry.version_of(CHAMPION) == before
+    assert [(move.action, move.to_version) for move in moves(context)[-2:]] == [
         ("promote", promoted),
         ("rollback", before),
     ]

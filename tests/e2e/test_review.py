@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from medloop.app.verdicts import class_name
-from medloop.core.decode import decode, encode_png
-from medloop.core.events import Review
+from medloop.app.kit.wording import class_name
+from medloop.core.corrections.events import Review
+from medloop.core.imaging.decode import decode, encode_png
 from medloop.jobs.review import queue
 from tests.app.browser import open_page, press, says
 from tests.e2e.classify_page import ClassifyPage
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.services, pytest.mark.timeout(180
 
 def stored_decisions(stack: Stack, image_sha256: str) -> list[Review]:
     """What reviewers decided about a picture, as it lies in the bucket."""
-    store = stack.loop().corrections
+    store = stack.context().corrections
     found = [
         Review.from_json(raw)
         for day in store.days("reviews")
@@ -32,7 +32,7 @@ def stored_decisions(stack: Stack, image_sha256: str) -> list[Review]:
 
 
 def test_a_conflict_between_two_people_is_decided_by_keyboard(stack: Stack, page: Page):
-    sample = stack.loop().datasets.get(None)
+    sample = stack.context().datasets.get(None)
     png = encode_png(
         np.flipud(sample.images[np.flatnonzero(sample.targets == sample.labels.index("Hand"))[33]])
     )
@@ -45,7 +45,7 @@ def test_a_conflict_between_two_people_is_decided_by_keyboard(stack: Stack, page
     tab.wait_for_receipt("Stored: scan.png")
 
     image_sha256 = decode(png).sha256
-    waiting = [item.image_sha256 for item in queue(stack.loop())]
+    waiting = [item.image_sha256 for item in queue(stack.context())]
     open_page(page, f"{stack.url}/review")
     for _ in range(waiting.index(image_sha256)):
         press(page, "ArrowRight")
@@ -62,4 +62,4 @@ def test_a_conflict_between_two_people_is_decided_by_keyboard(stack: Stack, page
     )
     assert [event.label for event in stored_decisions(stack, image_sha256)] == ["Hand"]
     expect(page.locator(".st-key-review-decision", has_text="People disagree")).to_have_count(0)
-    assert image_sha256 not in [item.image_sha256 for item in queue(stack.loop())]
+    assert image_sha256 not in [item.image_sha256 for item in queue(stack.context())]

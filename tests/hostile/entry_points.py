@@ -13,13 +13,13 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from medloop.app.session import Workbench
-from medloop.app.uploads import unpack
+from medloop.app.classify.uploads import unpack
+from medloop.app.kit.workbench import Workbench
 from medloop.cli import build_app
-from medloop.core.decode import Limits, decode
-from medloop.core.predict import Predictor
+from medloop.core.imaging.decode import Limits, decode
+from medloop.core.prediction.predictor import Predictor
 from medloop.errors import DecodeError, MedloopError
-from medloop.jobs import acceptance
+from medloop.jobs import acceptance_sets
 from medloop.serving import Served
 from medloop.stores.dataset_import import read_dataset
 from medloop.stores.inputs import iter_inputs
@@ -138,7 +138,7 @@ class EntryPoints:
     def _accept(self, data: bytes) -> str:
         path = self._file(data, "set.zip")
         return _refusable(
-            lambda: acceptance.add(self._world.loop, name="ours", path=path, by="ada")
+            lambda: acceptance_sets.add(self._world.context, name="ours", path=path, by="ada")
         )
 
     def _file(self, data: bytes, name: str = "scan") -> Path:

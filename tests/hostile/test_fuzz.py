@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from medloop.core.decode import Limits, decode
-from medloop.core.kinds import IMAGES
+from medloop.core.imaging.decode import Limits, decode
+from medloop.core.imaging.file_types import IMAGES
 from medloop.errors import DecodeError
 from tests.hostile.corpus import honest, mutants
 

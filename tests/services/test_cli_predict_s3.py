@@ -12,8 +12,8 @@ from tests.servers import SeaweedFS
 from typer.testing import CliRunner
 
 from medloop.cli import build_app
-from medloop.core.decode import decode
-from medloop.core.events import image_key
+from medloop.core.corrections.events import image_key
+from medloop.core.imaging.decode import decode
 from medloop.stores.model_cache import CachedModel, ModelCache
 
 pytestmark = pytest.mark.services

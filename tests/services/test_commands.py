@@ -17,9 +17,9 @@ from tests.servers import MLflowServer, SeaweedFS
 from typer.testing import CliRunner
 
 from medloop.cli import build_app
-from medloop.core.decode import content_sha256, encode_png
+from medloop.core.imaging.decode import content_sha256, encode_png
 from medloop.core.learn.recipe import TrainingConfig
-from medloop.jobs.loop import Loop
+from medloop.jobs.context import Context
 from medloop.jobs.train import train
 from medloop.settings import load_settings
 from medloop.stores.dataset_import import ImportOptions
@@ -38,9 +38,9 @@ Run = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def loop(
+def context(
     seaweedfs: SeaweedFS, mlflow_server: MLflowServer, tmp_path_factory: pytest.TempPathFactory
-) -> Loop:
+) -> Context:
     """A bucket and a registered model of this file's own, both empty."""
     seaweedfs.client().create_bucket(Bucket=BUCKET)
     home = tmp_path_factory.mktemp("home")
@@ -78,9 +78,9 @@ def small_data_set(home: Path, folder: Path) -> str:
 
 
 @pytest.fixture
-def run(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(context: Context, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run `medloop …` against the loop, with trainings of seconds; gives what it printed."""
-    monkeypatch.setattr("medloop.wiring.connect", lambda: loop)
+    monkeypatch.setattr("medloop.wiring.connect", lambda: context)
     monkeypatch.setattr(TrainingConfig, "sample", lambda seed: replace(LEARNS_SOME, seed=seed))
     monkeypatch.setattr(TrainingConfig, "weekly", TrainingConfig.smoke)
 
@@ -92,18 +92,18 @@ def run(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> Run:
     return invoke
 
 
-def correct(loop: Loop, *places: int) -> None:
+def correct(context: Context, *places: int) -> None:
     """Somebody labels pictures of a scanner that turns them."""
     sample = bundled_sample()
     for place in places:
         pixels = np.ascontiguousarray(np.rot90(255 - sample.images[place] // 2))
         event = correction(
-            content_sha256(pixels), sample.labels[sample.targets[place]], at=loop.now()
+            content_sha256(pixels), sample.labels[sample.targets[place]], at=context.now()
         )
-        loop.corrections.put(event, encode_png(pixels), day=event.at[:10])
+        context.corrections.put(event, encode_png(pixels), day=event.at[:10])
 
 
-def test_bootstrap_trains_the_first_champion_and_does_it_once(loop: Loop, run: Run) -> None:
+def test_bootstrap_trains_the_first_champion_and_does_it_once(context: Context, run: Run) -> None:
     assert "no versions yet" in run("models")
     assert run("bootstrap") == "Version 1 is the champion and the reference.\n"
     assert run("bootstrap") == "There is a champion already.\n"
@@ -112,18 +112,18 @@ def test_bootstrap_trains_the_first_champion_and_does_it_once(loop: Loop, run: R
     assert "champion" in run("models")
 
 
-def test_a_snapshot_and_a_training_done_twice_are_the_same(loop: Loop, run: Run) -> None:
-    correct(loop, *range(3, 6000, 300))
+def test_a_snapshot_and_a_training_done_twice_are_the_same(context: Context, run: Run) -> None:
+    correct(context, *range(3, 6000, 300))
     snapshot_id = run("snapshot")
     assert run("snapshot") == snapshot_id
     assert run("train", snapshot_id.strip()) == "2\n"
     again = json.loads(run("train", "--json"))
     assert (again["version"], again["reused"]) == ("2", True)
-    assert loop.registry.version_of(CHAMPION) == "1"
+    assert context.registry.version_of(CHAMPION) == "1"
 
 
 def test_an_acceptance_set_is_declared_listed_and_withdrawn(
-    loop: Loop, run: Run, tmp_path: Path
+    context: Context, run: Run, tmp_path: Path
 ) -> None:
     (tmp_path / "Hand").mkdir()
     (tmp_path / "Hand" / "1.png").write_bytes(encode_png(bundled_sample().images[4001]))
@@ -136,36 +136,36 @@ def test_an_acceptance_set_is_declared_listed_and_withdrawn(
 
 
 def test_a_no_is_kept_as_challenger_with_its_reasons_and_a_person_may_overrule_it(
-    loop: Loop, run: Run
+    context: Context, run: Run
 ) -> None:
-    latest = loop.snapshots.latest()
+    latest = context.snapshots.latest()
     assert latest is not None
-    version = train(loop, snapshot_id=latest.snapshot_id, config=FORGETS).version
+    version = train(context, snapshot_id=latest.snapshot_id, config=FORGETS).version
     judged = json.loads(run("evaluate", version, "--json"))
     assert judged["decision"]["passed"] is False
     assert "The gate says no" in run("evaluate", version)
     assert json.loads(run("evaluate", version, "--json")) == judged  # once judged, not judged again
-    found = loop.registry.get(version)
+    found = context.registry.get(version)
     assert CHALLENGER in found.aliases
     assert found.tags["gate"] == "no"
     assert "base test against the champion" in found.tags["gate_reasons"]
 
     assert "Version 1 stays the champion" in run("promote", version, exit_code=1)
-    assert loop.registry.version_of(CHAMPION) == "1"
+    assert context.registry.version_of(CHAMPION) == "1"
     run("promote", version, "--force", "--reason", "to see what happens")
-    assert loop.registry.version_of(CHAMPION) == version
+    assert context.registry.version_of(CHAMPION) == version
     assert f"before it version {version}" in run("rollback", "--reason", "it forgot everything")
-    assert loop.registry.version_of(CHAMPION) == "1"
+    assert context.registry.version_of(CHAMPION) == "1"
 
 
 def test_retrain_goes_all_the_way_and_a_second_time_there_is_nothing_to_do(
-    loop: Loop, run: Run
+    context: Context, run: Run
 ) -> None:
-    correct(loop, 17, 2017, 4017)
+    correct(context, 17, 2017, 4017)
     first = json.loads(run("retrain", "--json"))
     assert not first["reused"]
-    assert loop.registry.get(first["version"]).tags["gate"] in {"yes", "no"}
-    assert loop.registry.version_of(CHAMPION) == (first["version"] if first["promoted"] else "1")
+    assert context.registry.get(first["version"]).tags["gate"] in {"yes", "no"}
+    assert context.registry.version_of(CHAMPION) == (first["version"] if first["promoted"] else "1")
     assert run("retrain").startswith("No training: nothing new")
     forced = run("retrain", "--force")
     assert forced.startswith(

@@ -20,8 +20,8 @@ from tests.servers import SeaweedFS, wait_until
 from typer.testing import CliRunner
 
 from medloop.cli import build_app
-from medloop.core.decode import content_sha256, encode_png
-from medloop.core.events import image_key
+from medloop.core.corrections.events import image_key
+from medloop.core.imaging.decode import content_sha256, encode_png
 from medloop.errors import AlreadyExistsError, NotFoundError, StoreError
 from medloop.jobs.correct import correct
 from medloop.jobs.erase import erase
@@ -71,7 +71,7 @@ def say(world: World, seed: int, label: str | None = "Hand", who: str = "ada") -
     """A correction onto the disk; its event id."""
     shown = decoded(image(seed))
     return correct(
-        world.loop, image=shown, given_label=label, prediction=None, model_version="1", who=who
+        world.context, image=shown, given_label=label, prediction=None, model_version="1", who=who
     ).event_id  # fmt: skip
 
 
@@ -82,12 +82,12 @@ def stored_ids(objects: ObjectStore) -> Counter[str]:
 def test_the_whole_way_of_corrections(world: World) -> None:
     kept, disputed, gone = world.correct(1), world.correct(2), world.correct(3)
     world.correct(2, "CXR", who="bob")
-    screen(world.loop)
-    snapshot(world.loop)
-    review(world.loop, items=queue(world.loop), verdict="relabel", label="CXR", who="rev")
-    world.loop.sender.send_once()
-    erase(world.loop, image_sha256=gone, who="dpo")
-    data = world.loop.snapshots.load(snapshot(world.loop).snapshot_id)
+    screen(world.context)
+    snapshot(world.context)
+    review(world.context, items=queue(world.context), verdict="relabel", label="CXR", who="rev")
+    world.context.sender.send_once()
+    erase(world.context, image_sha256=gone, who="dpo")
+    data = world.context.snapshots.load(snapshot(world.context).snapshot_id)
     assert dict(zip(data.image_sha256, data.labels, strict=True)) == {kept: "Hand", disputed: "CXR"}
     assert (data.images[data.image_sha256.index(kept)] == image(1)).all()
     assert world.objects.head(image_key(gone)) is None
@@ -96,28 +96,28 @@ def test_the_whole_way_of_corrections(world: World) -> None:
 def test_snapshots_at_once_from_several_jobs_agree(world: World) -> None:
     for n in range(60):
         say(world, n)
-    world.loop.sender.send_once()
+    world.context.sender.send_once()
     with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(lambda _: snapshot(world.loop), range(4)))
+        results = list(pool.map(lambda _: snapshot(world.context), range(4)))
     assert len({result.snapshot_id for result in results}) == 1
-    assert len(world.loop.snapshots.load(results[0].snapshot_id).images) == 60
+    assert len(world.context.snapshots.load(results[0].snapshot_id).images) == 60
 
 
 def test_an_outage_delays_corrections_and_loses_none(server: SeaweedFS, world: World) -> None:
-    world.loop.sender.start()
+    world.context.sender.start()
     try:
         before = say(world, 1)
-        assert world.loop.sender.settle(before, 10) == "stored"
+        assert world.context.sender.settle(before, 10) == "stored"
         server.stop()
         during = [say(world, n) for n in range(2, 12)]
-        assert world.loop.sender.settle(during[-1], 2) == "pending"
-        status = world.loop.outbox.status()
+        assert world.context.sender.settle(during[-1], 2) == "pending"
+        status = world.context.outbox.status()
         assert status.pending == 10
         assert "cannot be reached" in str(status.last_error)
         server.start()
-        assert [world.loop.sender.settle(event_id, 60) for event_id in during] == ["stored"] * 10
+        assert [world.context.sender.settle(event_id, 60) for event_id in during] == ["stored"] * 10
     finally:
-        world.loop.sender.stop()
+        world.context.sender.stop()
         if server.process is None or server.process.poll() is not None:
             server.start()
     assert stored_ids(world.objects) == Counter([before, *during])
@@ -127,7 +127,7 @@ def test_killing_the_store_while_corrections_flow_loses_and_doubles_none(
     server: SeaweedFS, world: World
 ) -> None:
     """`kill -9` of SeaweedFS, three times, with corrections from four threads."""
-    world.loop.sender.start()
+    world.context.sender.start()
     acknowledged: list[str] = []
     stop = threading.Event()
 
@@ -151,13 +151,13 @@ def test_killing_the_store_while_corrections_flow_loses_and_doubles_none(
         for thread in people:
             thread.join()
     until = time.monotonic() + 60
-    while world.loop.outbox.status().pending and time.monotonic() < until:
+    while world.context.outbox.status().pending and time.monotonic() < until:
         time.sleep(0.1)
-    world.loop.sender.stop()
-    assert world.loop.outbox.status().pending == 0
+    world.context.sender.stop()
+    assert world.context.outbox.status().pending == 0
     assert len(acknowledged) > 40
     assert stored_ids(world.objects) == Counter(acknowledged)
-    data = world.loop.snapshots.load(snapshot(world.loop).snapshot_id)
+    data = world.context.snapshots.load(snapshot(world.context).snapshot_id)
     assert len(data.images) == len(acknowledged), "every event's image is there and whole"
 
 
@@ -216,9 +216,9 @@ def test_the_front_ends_policy_lets_it_append_and_nothing_else(
     objects.put("promotions/dt=2026-11-02/a.json", b"{}")
     world = World(as_role("frontend"), tmp_path)
     sha256 = world.correct(1)
-    assert world.loop.outbox.status().pending == 0
-    assert world.loop.corrections.image(sha256) == encode_png(image(1))
-    assert world.loop.ledger._objects.get("promotions/dt=2026-11-02/a.json") == b"{}"
+    assert world.context.outbox.status().pending == 0
+    assert world.context.corrections.image(sha256) == encode_png(image(1))
+    assert world.context.ledger._objects.get("promotions/dt=2026-11-02/a.json") == b"{}"
     with Lease(world.objects, "leases/promotion.json").hold("rollback"):
         world.objects.create("promotions/dt=2026-11-02/b.json", b"{}")
     for forbidden in (
@@ -250,7 +250,8 @@ def test_seaweedfs_cannot_refuse_the_front_end_an_overwrite(
         assert objects.get(key) == b"forged"
     world_of_all = World(objects, tmp_path / "all")
     assert (
-        len(world_of_all.loop.snapshots.load(snapshot(world_of_all.loop).snapshot_id).images) == 0
+        len(world_of_all.context.snapshots.load(snapshot(world_of_all.context).snapshot_id).images)
+        == 0
     ), "not believed"
 
 
@@ -288,11 +289,11 @@ def test_the_trainers_policy_is_enough_for_snapshots_and_no_more(
 ) -> None:
     world.correct(1)
     gone = world.correct(2)
-    erase(world.loop, image_sha256=gone, who="dpo")
+    erase(world.context, image_sha256=gone, who="dpo")
     trainer = World(as_role("trainer"), tmp_path / "trainer")
-    screen(trainer.loop)
-    result = snapshot(trainer.loop)
-    assert len(trainer.loop.snapshots.load(result.snapshot_id).images) == 1
+    screen(trainer.context)
+    result = snapshot(trainer.context)
+    assert len(trainer.context.snapshots.load(result.snapshot_id).images) == 1
     with Lease(trainer.objects, "leases/retrain.json").hold("run"):
         trainer.objects.put("promotions/dt=2026-11-02/b.json", b"{}")
     assert DatasetStore(tmp_path / "sets", trainer.objects).publish(bundled_sample())
@@ -310,9 +311,9 @@ def test_the_trainers_policy_is_enough_for_snapshots_and_no_more(
 
 def test_the_operators_policy_is_enough_to_erase(as_role, world: World, tmp_path: Path) -> None:
     sha256 = world.correct(1)
-    snapshot(world.loop)
+    snapshot(world.context)
     operator = World(as_role("operator"), tmp_path / "operator")
-    done = erase(operator.loop, image_sha256=sha256, who="dpo")
+    done = erase(operator.context, image_sha256=sha256, who="dpo")
     assert (done.was_stored, len(done.shards)) == (True, 1)
     for key in (
         next(info.key for info in world.objects.list("corrections")),
@@ -327,9 +328,9 @@ def test_a_store_that_may_not_be_written_keeps_corrections_pending_and_says_why(
 ) -> None:
     world = World(as_role("trainer"), tmp_path)  # may not write corrections
     event_id = say(world, 1)
-    assert world.loop.sender.send_once().sent == 0
-    assert "rights" in str(world.loop.outbox.status().last_error)
-    assert world.loop.outbox.state(event_id) == "pending"
+    assert world.context.sender.send_once().sent == 0
+    assert "rights" in str(world.context.outbox.status().last_error)
+    assert world.context.outbox.state(event_id) == "pending"
 
 
 @pytest.fixture
@@ -377,7 +378,7 @@ def test_the_commands(medloop, objects: ObjectStore, tmp_path: Path) -> None:
     assert "bob" in medloop("review", "people")
     (tmp_path / "scan.png").write_bytes(encode_png(image(1)))
     assert "is erased" in medloop("erase", str(tmp_path / "scan.png"), "--yes")
-    data = world.loop.snapshots.load(medloop("snapshot").strip())
+    data = world.context.snapshots.load(medloop("snapshot").strip())
     assert (data.image_sha256, data.labels) == ((disputed,), (None,))
     assert fine == content_sha256(image(1))
 
@@ -407,7 +408,7 @@ def test_the_list_shows_remarks_without_what_would_steer_a_terminal(
     assert "remarks" not in medloop("review", "list")
     note = "[red]a plaster\x1b[2J cast"
     correct(
-        world.loop,
+        world.context,
         image=decoded(image(2)),
         given_label="Hand",
         prediction=None,
@@ -415,7 +416,7 @@ def test_the_list_shows_remarks_without_what_would_steer_a_terminal(
         who="eve",
         note=note,
     )
-    world.loop.sender.send_once()
+    world.context.sender.send_once()
     shown = medloop("review", "list")
     assert "remarks" in shown
     assert "[red]a plaster [2J cast" in shown
@@ -466,9 +467,9 @@ def test_the_last_word_counts_whichever_machine_it_was_said_on(
         sha256 = machine.correct(1, label)
     stored = [
         key
-        for day in here.loop.corrections.days("corrections")
-        for key in here.loop.corrections.keys("corrections", day)
+        for day in here.context.corrections.days("corrections")
+        for key in here.context.corrections.keys("corrections", day)
     ]
     assert len(stored) == 3
-    taken = here.loop.snapshots.load(snapshot(here.loop).snapshot_id)
+    taken = here.context.snapshots.load(snapshot(here.context).snapshot_id)
     assert (taken.image_sha256, taken.labels) == ((sha256,), ("Hand",))

@@ -20,11 +20,11 @@ from tests.airflow_server import AirflowServer, base_environment, connections, d
 from tests.servers import MLflowServer, SeaweedFS, clean_environment, wait_until
 from tests.webhook import Webhook
 
-from medloop.core.decode import decode, encode_png
+from medloop.core.imaging.decode import decode, encode_png
 from medloop.errors import NotFoundError, StoreError, StoreUnavailableError
+from medloop.jobs.alias_moves import moves
+from medloop.jobs.context import Context
 from medloop.jobs.correct import correct
-from medloop.jobs.loop import Loop
-from medloop.jobs.moves import moves
 from medloop.jobs.train import learn, silent
 from medloop.jobs.training_data import gather
 from medloop.settings import Settings
@@ -43,7 +43,7 @@ DONE = dict.fromkeys(SKIPPED, "success")
 class Site:
     """Where the loop lives, as its Airflow and its page see it."""
 
-    loop: Loop
+    context: Context
     environment: dict[str, str]  # of Airflow
     hook: Webhook
 
@@ -66,8 +66,8 @@ def site(
         mlflow_tracking_password=SecretStr(mlflow_server.password),
         **own,
     )
-    loop = connect(settings)
-    install_beginner(loop)
+    context = connect(settings)
+    install_beginner(context)
     with Webhook() as hook:
         variable = {
             **own,
@@ -75,19 +75,19 @@ def site(
             "notify_webhook": hook.url,
         }
         environment = connections(seaweedfs, mlflow_server, bucket=BUCKET)
-        yield Site(loop, {**environment, "AIRFLOW_VAR_MEDLOOP": json.dumps(variable)}, hook)
+        yield Site(context, {**environment, "AIRFLOW_VAR_MEDLOOP": json.dumps(variable)}, hook)
 
 
-def install_beginner(loop: Loop) -> None:
+def install_beginner(context: Context) -> None:
     """A champion after two seconds of training, so that whatever is trained properly is better."""
     from medloop.core.learn.recipe import TrainingConfig
 
-    base = gather(loop, snapshot_id="", base_id=None, champion_labels=())
+    base = gather(context, snapshot_id="", base_id=None, champion_labels=())
     first = learn(
-        loop, base, snapshot_id="", parent=None, config=TrainingConfig.smoke(), progress=silent
+        context, base, snapshot_id="", parent=None, config=TrainingConfig.smoke(), progress=silent
     )
     for alias in (CHAMPION, REFERENCE):
-        loop.registry.move_alias(alias, first.version, expected=None)
+        context.registry.move_alias(alias, first.version, expected=None)
 
 
 @pytest.fixture(scope="module")
@@ -152,25 +152,25 @@ def first_run(airflow: Airflow) -> DagRun:
 def test_nothing_new_ends_the_run_and_says_why(site: Site, airflow: Airflow, first_run: DagRun):
     assert first_run == DagRun(first_run.run_id, "success", SKIPPED)
     assert "nothing new" in airflow.result(first_run.run_id, "snapshot", key="reason")
-    assert site.loop.registry.version_of(CHAMPION) == "1"
+    assert site.context.registry.version_of(CHAMPION) == "1"
 
 
 @pytest.fixture(scope="module")
 def retrained(site: Site, airflow: Airflow, first_run: DagRun) -> DagRun:
     """The run that finds forty corrections."""
-    sample = site.loop.datasets.get(None)
+    sample = site.context.datasets.get(None)
     for place in np.linspace(0, len(sample.images) - 1, 40).astype(int):
         picture = decode(encode_png(np.flipud(sample.images[place])))
         label = sample.labels[sample.targets[place]]
         correct(
-            site.loop,
+            site.context,
             image=picture,
             given_label=label,
             prediction=None,
             model_version="1",
             who="radiologist",
         )
-    assert site.loop.sender.send_once().sent == 40
+    assert site.context.sender.send_once().sent == 40
     return finished(airflow, airflow.trigger({"min_new": 40}))
 
 
@@ -182,8 +182,8 @@ def test_good_corrections_move_the_champion(site: Site, airflow: Airflow, retrai
         == airflow.result(retrained.run_id, "promote")
         == "2"
     )
-    assert site.loop.registry.version_of(CHAMPION) == "2"
-    (move,) = moves(site.loop)
+    assert site.context.registry.version_of(CHAMPION) == "2"
+    (move,) = moves(site.context)
     assert (move.from_version, move.to_version) == ("1", "2")
     assert retrained.run_id in move.by
     assert move.snapshot_id == airflow.result(retrained.run_id, "snapshot")
@@ -209,11 +209,11 @@ def test_too_few_new_corrections_end_the_next_run(airflow: Airflow, retrained: D
 def test_an_old_run_done_again_finds_its_own_work_and_changes_nothing(
     site: Site, airflow: Airflow, retrained: DagRun
 ):
-    ledger, heard = site.loop.ledger.entries(), len(site.hook.received)
+    ledger, heard = site.context.ledger.entries(), len(site.hook.received)
     airflow.clear(retrained.run_id, ["train", "evaluate", "promote"])
     assert finished(airflow, retrained.run_id).tasks == DONE
-    assert [version.version for version in site.loop.registry.versions()] == ["1", "2"]
-    assert site.loop.ledger.entries() == ledger
+    assert [version.version for version in site.context.registry.versions()] == ["1", "2"]
+    assert site.context.ledger.entries() == ledger
     assert len(site.hook.received) == heard
 
 

@@ -13,19 +13,20 @@ from tests.events import correction
 from typer.testing import CliRunner
 
 from medloop.cli import build_app
-from medloop.core.decode import content_sha256, encode_png
+from medloop.core.data.splits import split
+from medloop.core.imaging.decode import content_sha256, encode_png
 from medloop.core.learn.recipe import TrainingConfig
-from medloop.core.predict import Predictor
-from medloop.core.splits import split
+from medloop.core.prediction.predictor import Predictor
 from medloop.errors import NotFoundError, StaleError
-from medloop.jobs.acceptance import add as add_acceptance_set
-from medloop.jobs.acceptance import withdraw
+from medloop.jobs.acceptance_sets import add as add_acceptance_set
+from medloop.jobs.acceptance_sets import withdraw
+from medloop.jobs.alias_moves import all_moves, moves
 from medloop.jobs.audit import audit
 from medloop.jobs.bootstrap import bootstrap
+from medloop.jobs.context import Context
 from medloop.jobs.evaluate import evaluate
-from medloop.jobs.loop import Loop
-from medloop.jobs.moves import all_moves, moves
 from medloop.jobs.promote import PromotionError, promote
+from medloop.jobs.promotion_watch import watch
 from medloop.jobs.reproduce import reproduce
 from medloop.jobs.retrain import plan, retrain
 from medloop.jobs.rollback import rollback
@@ -33,7 +34,6 @@ from medloop.jobs.snapshot import snapshot
 from medloop.jobs.train import run_training, silent, train, training_data
 from medloop.jobs.training_data import gather
 from medloop.jobs.training_record import ENVIRONMENT_FILE, read_recipe, recorded_report
-from medloop.jobs.watch import watch
 from medloop.settings import load_settings
 from medloop.stores.lease import LeaseHeldError
 from medloop.stores.registry import CHALLENGER, CHAMPION, REFERENCE
@@ -57,7 +57,7 @@ def still(number: int) -> TrainingConfig:
 
 
 @pytest.fixture(scope="module")
-def loop(seaweedfs, mlflow_server, tmp_path_factory) -> Loop:
+def context(seaweedfs, mlflow_server, tmp_path_factory) -> Context:
     """A loop whose first champion learned from the bundled sample, briefly."""
     settings = load_settings(
         s3_endpoint_url=seaweedfs.endpoint,
@@ -78,139 +78,142 @@ def loop(seaweedfs, mlflow_server, tmp_path_factory) -> Loop:
 
 
 @pytest.fixture(autouse=True)
-def _first_champion_again(loop: Loop) -> Iterator[None]:
+def _first_champion_again(context: Context) -> Iterator[None]:
     yield
-    if loop.registry.version_of(CHAMPION) != "1":
-        rollback(loop, by="the test before", reason="so that tests can be read alone", to="1")
+    if context.registry.version_of(CHAMPION) != "1":
+        rollback(context, by="the test before", reason="so that tests can be read alone", to="1")
 
 
-def correct(loop: Loop, pixels: np.ndarray, label: str | None, *, who: str = "ada") -> None:
-    event = correction(content_sha256(pixels), label, who=who, at=loop.now())
-    loop.corrections.put(event, encode_png(pixels), day=event.at[:10])
+def correct(context: Context, pixels: np.ndarray, label: str | None, *, who: str = "ada") -> None:
+    event = correction(content_sha256(pixels), label, who=who, at=context.now())
+    context.corrections.put(event, encode_png(pixels), day=event.at[:10])
 
 
 @pytest.fixture(scope="module")
-def snapshot_id(loop: Loop) -> str:
+def snapshot_id(context: Context) -> str:
     """Forty corrected images of a scanner that turns pictures and is brighter."""
-    sample = loop.datasets.get(None)
+    sample = context.datasets.get(None)
     chosen = np.linspace(0, len(sample.images) - 1, 40).astype(int)
     for i in chosen:
         turned = np.ascontiguousarray(np.rot90(255 - sample.images[i] // 2))
-        correct(loop, turned, sample.labels[sample.targets[i]])
-    return snapshot(loop).snapshot_id
+        correct(context, turned, sample.labels[sample.targets[i]])
+    return snapshot(context).snapshot_id
 
 
-def test_the_first_model_is_champion_and_reference_and_is_trained_once(loop: Loop):
-    assert loop.registry.version_of(CHAMPION) == loop.registry.version_of(REFERENCE) == "1"
-    assert bootstrap(loop, config=FIRST) is None
-    assert float(loop.registry.get("1").tags["accuracy"]) > 0.5
+def test_the_first_model_is_champion_and_reference_and_is_trained_once(context: Context):
+    assert context.registry.version_of(CHAMPION) == context.registry.version_of(REFERENCE) == "1"
+    assert bootstrap(context, config=FIRST) is None
+    assert float(context.registry.get("1").tags["accuracy"]) > 0.5
     made = [
         (move.alias, move.action, move.from_version, move.to_version)
-        for move in loop.ledger.entries()
+        for move in context.ledger.entries()
     ]
     assert made[:2] == [(REFERENCE, "bootstrap", None, "1"), (CHAMPION, "bootstrap", None, "1")]
 
 
-def test_the_same_training_twice_is_one_version(loop: Loop, snapshot_id: str):
-    first = train(loop, snapshot_id=snapshot_id, config=STILL)
-    again = train(loop, snapshot_id=snapshot_id, config=STILL)
+def test_the_same_training_twice_is_one_version(context: Context, snapshot_id: str):
+    first = train(context, snapshot_id=snapshot_id, config=STILL)
+    again = train(context, snapshot_id=snapshot_id, config=STILL)
     assert not first.reused
     assert again.reused
     assert again.version == first.version
 
 
-def test_a_training_holds_out_a_tenth_and_keeps_the_base_data(loop: Loop, snapshot_id: str):
+def test_a_training_holds_out_a_tenth_and_keeps_the_base_data(context: Context, snapshot_id: str):
     """The published system trained on the corrections alone, and tested on what it had trained on."""
-    version = train(loop, snapshot_id=snapshot_id, config=STILL).version
-    audited = audit(loop, version=version)
+    version = train(context, snapshot_id=snapshot_id, config=STILL).version
+    audited = audit(context, version=version)
     uses = [row.use for row in audited.rows]
     assert len(uses) == 40
     assert uses.count("trained") >= 25
     assert "held out" in uses
     assert all(row.who == ("ada",) and row.event_ids for row in audited.rows)
-    assert audited.recipe.base_id == loop.datasets.get(None).id
-    metrics = loop.registry.metrics(loop.registry.get(version).run_id)
+    assert audited.recipe.base_id == context.datasets.get(None).id
+    metrics = context.registry.metrics(context.registry.get(version).run_id)
     assert metrics["corrections/trained"] == uses.count("trained")
 
 
-def test_a_snapshot_leaves_the_corrections_where_they_are(loop: Loop, snapshot_id: str):
+def test_a_snapshot_leaves_the_corrections_where_they_are(context: Context, snapshot_id: str):
     """The published system deleted corrections after training."""
-    train(loop, snapshot_id=snapshot_id, config=STILL)
-    assert len(loop.snapshots.load(snapshot_id).images) == 40
+    train(context, snapshot_id=snapshot_id, config=STILL)
+    assert len(context.snapshots.load(snapshot_id).images) == 40
     assert (
-        len([info for info in loop.objects.list("corrections") if info.key.endswith(".json")]) == 40
+        len([info for info in context.objects.list("corrections") if info.key.endswith(".json")])
+        == 40
     )
 
 
 def test_a_challenger_as_good_as_the_champion_goes_through_the_whole_loop_and_back(
-    loop: Loop, snapshot_id: str
+    context: Context, snapshot_id: str
 ):
-    version = train(loop, snapshot_id=snapshot_id, config=STILL).version
-    report = evaluate(loop, version=version)
+    version = train(context, snapshot_id=snapshot_id, config=STILL).version
+    report = evaluate(context, version=version)
     assert report.passed, report.reasons
-    assert loop.registry.version_of(CHALLENGER) == version
-    assert loop.registry.version_of(CHAMPION) == "1"  # an evaluation moves no champion
+    assert context.registry.version_of(CHALLENGER) == version
+    assert context.registry.version_of(CHAMPION) == "1"  # an evaluation moves no champion
 
-    outcome = promote(loop, version=version, by="a test")
+    outcome = promote(context, version=version, by="a test")
     assert (outcome.promoted, outcome.from_version, outcome.to_version) == (True, "1", version)
-    assert promote(loop, version=version, by="a test").promoted  # a second time changes nothing
-    assert loop.registry.version_of(CHAMPION) == version
-    assert loop.registry.version_of(CHALLENGER) is None
-    made = moves(loop)
+    assert promote(context, version=version, by="a test").promoted  # a second time changes nothing
+    assert context.registry.version_of(CHAMPION) == version
+    assert context.registry.version_of(CHALLENGER) is None
+    made = moves(context)
     assert [(move.from_version, move.to_version) for move in made] == [(None, "1"), ("1", version)]
     assert made[-1].gate_report["decision"]["passed"] is True
     assert made[-1].snapshot_id == snapshot_id
     of_others = [
         (move.action, move.from_version, move.to_version)
-        for move in all_moves(loop)
+        for move in all_moves(context)
         if move.alias == CHALLENGER
     ]
     assert of_others == [("judge", None, version), ("drop", version, "")]
 
     assert (
-        evaluate(loop, version=version).key == report.key
+        evaluate(context, version=version).key == report.key
     )  # judged once: what it was promoted on stands
-    assert train(loop, snapshot_id=snapshot_id, config=STILL).version == version  # and trained once
+    assert (
+        train(context, snapshot_id=snapshot_id, config=STILL).version == version
+    )  # and trained once
 
-    back = rollback(loop, by="a test", reason="users complain")
+    back = rollback(context, by="a test", reason="users complain")
     assert (back.from_version, back.to_version) == (version, "1")
-    assert loop.registry.version_of(CHAMPION) == "1"
-    assert loop.ledger.entries()[-1].action == "rollback"
+    assert context.registry.version_of(CHAMPION) == "1"
+    assert context.ledger.entries()[-1].action == "rollback"
     with pytest.raises(NotFoundError, match="no champion before version 1"):
-        rollback(loop, by="a test", reason="further")
+        rollback(context, by="a test", reason="further")
 
 
 def test_a_worse_challenger_is_recorded_with_its_reasons_and_not_promoted(
-    loop: Loop, snapshot_id: str
+    context: Context, snapshot_id: str
 ):
-    version = train(loop, snapshot_id=snapshot_id, config=WILD).version
-    report = evaluate(loop, version=version)
+    version = train(context, snapshot_id=snapshot_id, config=WILD).version
+    report = evaluate(context, version=version)
     assert not report.passed
-    outcome = promote(loop, version=version, by="a test")
+    outcome = promote(context, version=version, by="a test")
     assert not outcome.promoted
     assert outcome.reasons == report.reasons
-    assert loop.registry.version_of(CHAMPION) == "1"
-    found = loop.registry.get(version)
+    assert context.registry.version_of(CHAMPION) == "1"
+    found = context.registry.get(version)
     assert CHALLENGER in found.aliases
     assert found.tags["gate"] == "no"
     assert "base test against the champion" in found.tags["gate_reasons"]
     with pytest.raises(PromotionError, match="needs a reason"):
-        promote(loop, version=version, by="a test", force=True)
+        promote(context, version=version, by="a test", force=True)
 
 
-def test_a_report_is_kept_with_the_run_and_in_s3(loop: Loop, snapshot_id: str, seaweedfs):
-    version = loop.registry.get(train(loop, snapshot_id=snapshot_id, config=WILD).version)
-    report = evaluate(loop, version=version.version)
-    assert recorded_report(loop, version) == report
+def test_a_report_is_kept_with_the_run_and_in_s3(context: Context, snapshot_id: str, seaweedfs):
+    version = context.registry.get(train(context, snapshot_id=snapshot_id, config=WILD).version)
+    report = evaluate(context, version=version.version)
+    assert recorded_report(context, version) == report
     stored = json.loads(
-        loop.objects.get(f"reports/loop-test/version={version.version}/{report.key}.json")
+        context.objects.get(f"reports/loop-test/version={version.version}/{report.key}.json")
     )
     assert stored["decision"]["passed"] is False
     for plot in ("confusion.png", "reliability.png", "gate.png"):
-        assert loop.registry.attachment(version.run_id, f"plots/{plot}").startswith(b"\x89PNG")
-    card = loop.registry.attachment(version.run_id, "model_card.md").decode()
+        assert context.registry.attachment(version.run_id, f"plots/{plot}").startswith(b"\x89PNG")
+    card = context.registry.attachment(version.run_id, "model_card.md").decode()
     place = f"reports/loop-test/version={version.version}/{report.key}"
-    assert loop.objects.get(f"{place}/model_card.md").decode() == card
+    assert context.objects.get(f"{place}/model_card.md").decode() == card
     for name, kind in (
         ("plots/gate.png", "image/png"),
         ("model_card.md", "text/markdown; charset=utf-8"),
@@ -219,112 +222,114 @@ def test_a_report_is_kept_with_the_run_and_in_s3(loop: Loop, snapshot_id: str, s
         assert head["ContentType"] == kind
     assert "The gate said no" in card
     assert snapshot_id in card
-    metrics = loop.registry.metrics(version.run_id)
+    metrics = context.registry.metrics(version.run_id)
     assert metrics["challenger/accuracy"] == report.scores["challenger"]["accuracy"]
     assert "challenger/recall/Hand" in metrics
 
 
 def test_a_person_may_overrule_the_gate_with_a_reason_that_stands_in_the_ledger(
-    loop: Loop, snapshot_id: str
+    context: Context, snapshot_id: str
 ):
-    version = train(loop, snapshot_id=snapshot_id, config=WILD).version
-    evaluate(loop, version=version)
-    outcome = promote(loop, version=version, by="grace", reason="a demonstration", force=True)
+    version = train(context, snapshot_id=snapshot_id, config=WILD).version
+    evaluate(context, version=version)
+    outcome = promote(context, version=version, by="grace", reason="a demonstration", force=True)
     assert outcome.promoted
-    entry = moves(loop)[-1]
+    entry = moves(context)[-1]
     assert (entry.by, entry.reason) == ("grace", "a demonstration")
     assert entry.gate_report["decision"]["passed"] is False
-    rollback(loop, by="grace", reason="enough", to="1")
-    assert loop.registry.version_of(CHAMPION) == "1"
+    rollback(context, by="grace", reason="enough", to="1")
+    assert context.registry.version_of(CHAMPION) == "1"
 
 
-def test_the_alias_does_not_move_when_the_champion_is_another_by_now(loop: Loop, snapshot_id: str):
-    judged = train(loop, snapshot_id=snapshot_id, config=still(5)).version
-    assert evaluate(loop, version=judged).passed
-    other = train(loop, snapshot_id=snapshot_id, config=WILD).version
-    promote(loop, version=other, by="grace", reason="meanwhile", force=True)
+def test_the_alias_does_not_move_when_the_champion_is_another_by_now(
+    context: Context, snapshot_id: str
+):
+    judged = train(context, snapshot_id=snapshot_id, config=still(5)).version
+    assert evaluate(context, version=judged).passed
+    other = train(context, snapshot_id=snapshot_id, config=WILD).version
+    promote(context, version=other, by="grace", reason="meanwhile", force=True)
     with pytest.raises(StaleError, match="judged against version 1"):
-        promote(loop, version=judged, by="a test")
-    rollback(loop, by="grace", reason="back", to="1")
+        promote(context, version=judged, by="a test")
+    rollback(context, by="grace", reason="back", to="1")
 
 
-def test_a_version_that_was_never_judged_is_not_promoted(loop: Loop, snapshot_id: str):
-    version = train(loop, snapshot_id=snapshot_id, config=still(6)).version
+def test_a_version_that_was_never_judged_is_not_promoted(context: Context, snapshot_id: str):
+    version = train(context, snapshot_id=snapshot_id, config=still(6)).version
     with pytest.raises(PromotionError, match="never judged"):
-        promote(loop, version=version, by="a test")
+        promote(context, version=version, by="a test")
 
 
 def test_a_move_that_a_crash_cut_off_is_finished_and_not_written_twice(
-    loop: Loop, snapshot_id: str, monkeypatch
+    context: Context, snapshot_id: str, monkeypatch
 ):
-    version = train(loop, snapshot_id=snapshot_id, config=still(7)).version
-    evaluate(loop, version=version)
-    before = len(moves(loop))
+    version = train(context, snapshot_id=snapshot_id, config=still(7)).version
+    evaluate(context, version=version)
+    before = len(moves(context))
 
     def crash(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(type(loop.registry), "move_alias", crash)
+    monkeypatch.setattr(type(context.registry), "move_alias", crash)
     with pytest.raises(KeyboardInterrupt):
-        promote(loop, version=version, by="a test")
+        promote(context, version=version, by="a test")
     monkeypatch.undo()
-    assert loop.registry.version_of(CHAMPION) == "1"
-    assert promote(loop, version=version, by="a test").promoted
-    assert loop.registry.version_of(CHAMPION) == version
-    assert len(moves(loop)) == before + 1
-    rollback(loop, by="a test", reason="back")
-    assert loop.registry.version_of(CHAMPION) == "1"
+    assert context.registry.version_of(CHAMPION) == "1"
+    assert promote(context, version=version, by="a test").promoted
+    assert context.registry.version_of(CHAMPION) == version
+    assert len(moves(context)) == before + 1
+    rollback(context, by="a test", reason="back")
+    assert context.registry.version_of(CHAMPION) == "1"
 
 
-def test_two_trainings_cannot_run_at_once(loop: Loop, snapshot_id: str):
+def test_two_trainings_cannot_run_at_once(context: Context, snapshot_id: str):
     with (
-        loop.lease.hold("somebody else"),
+        context.lease.hold("somebody else"),
         pytest.raises(LeaseHeldError, match="somebody else is at work"),
     ):
-        train(loop, snapshot_id=snapshot_id, config=still(8))
+        train(context, snapshot_id=snapshot_id, config=still(8))
 
 
-def test_a_class_that_is_missing_this_week_keeps_its_place(loop: Loop, snapshot_id: str):
+def test_a_class_that_is_missing_this_week_keeps_its_place(context: Context, snapshot_id: str):
     """The published system numbered classes by whichever folders existed, and swapped CXR and ChestCT."""
-    version = train(loop, snapshot_id=snapshot_id, config=STILL).version
-    labels = Predictor(loop.registry.model_file(version)).metadata.labels
+    version = train(context, snapshot_id=snapshot_id, config=STILL).version
+    labels = Predictor(context.registry.model_file(version)).metadata.labels
     assert labels == ("AbdomenCT", "BreastMRI", "CXR", "ChestCT", "Hand", "HeadCT")
-    assert labels == Predictor(loop.registry.model_file("1")).metadata.labels
+    assert labels == Predictor(context.registry.model_file("1")).metadata.labels
 
 
-def test_a_training_can_be_reproduced_to_the_bit(loop: Loop, snapshot_id: str):
-    version = train(loop, snapshot_id=snapshot_id, config=STILL).version
-    result = reproduce(loop, version=version)
+def test_a_training_can_be_reproduced_to_the_bit(context: Context, snapshot_id: str):
+    version = train(context, snapshot_id=snapshot_id, config=STILL).version
+    result = reproduce(context, version=version)
     assert result.same, result
     assert result.note == ""
 
 
 def test_a_difference_in_reproducing_is_explained_by_what_was_recorded(
-    loop: Loop, snapshot_id: str
+    context: Context, snapshot_id: str
 ):
-    version = loop.registry.get(train(loop, snapshot_id=snapshot_id, config=STILL).version)
-    recorded = json.loads(loop.registry.attachment(version.run_id, ENVIRONMENT_FILE))
+    version = context.registry.get(train(context, snapshot_id=snapshot_id, config=STILL).version)
+    recorded = json.loads(context.registry.attachment(version.run_id, ENVIRONMENT_FILE))
     assert set(recorded) == {"medloop", "torch", "numpy", "Python", "processor", "cores", "GPU"}
-    loop.registry.set_tags(version.version, {"weights_sha256": "another"})
-    loop.registry.attach(
+    context.registry.set_tags(version.version, {"weights_sha256": "another"})
+    context.registry.attach(
         version.run_id, {ENVIRONMENT_FILE: json.dumps({**recorded, "torch": "1.0"}).encode()}
     )
-    result = reproduce(loop, version=version.version)
-    loop.registry.set_tags(version.version, {"weights_sha256": version.tags["weights_sha256"]})
+    result = reproduce(context, version=version.version)
+    context.registry.set_tags(version.version, {"weights_sha256": version.tags["weights_sha256"]})
     assert not result.same
     assert result.note == f"torch was 1.0 and is {recorded['torch']}"
 
 
-def test_a_training_from_scratch_takes_nothing_of_the_champion(loop: Loop, snapshot_id: str):
+def test_a_training_from_scratch_takes_nothing_of_the_champion(context: Context, snapshot_id: str):
     config = replace(TrainingConfig.smoke(seed=5), steps=3)
-    trained = train(loop, snapshot_id=snapshot_id, from_scratch=True, config=config)
-    recipe = read_recipe(loop, loop.registry.get(trained.version))
+    trained = train(context, snapshot_id=snapshot_id, from_scratch=True, config=config)
+    recipe = read_recipe(context, context.registry.get(trained.version))
     assert (recipe.parent_version, recipe.parent_weights_sha256) == (None, "")
     data = training_data(
-        gather(loop, snapshot_id=snapshot_id, base_id=None, champion_labels=recipe.labels)
+        gather(context, snapshot_id=snapshot_id, base_id=None, champion_labels=recipe.labels)
     )
     alone = run_training(
-        loop,
+        context,
         data,
         replace(config, device="cpu"),
         weights=None,
@@ -334,41 +339,42 @@ def test_a_training_from_scratch_takes_nothing_of_the_champion(loop: Loop, snaps
     )
     assert alone.weights_sha256 == trained.weights_sha256
     assert (
-        train(loop, snapshot_id=snapshot_id, config=config).weights_sha256 != trained.weights_sha256
+        train(context, snapshot_id=snapshot_id, config=config).weights_sha256
+        != trained.weights_sha256
     )
 
 
-def test_retraining_says_when_nothing_is_new(loop: Loop, snapshot_id: str):
-    train(loop, snapshot_id=snapshot_id, config=STILL)
-    decided = plan(loop)
+def test_retraining_says_when_nothing_is_new(context: Context, snapshot_id: str):
+    train(context, snapshot_id=snapshot_id, config=STILL)
+    decided = plan(context)
     assert decided.snapshot_id is None
     assert "nothing new" in decided.reason
-    assert plan(loop, force=True).snapshot_id == snapshot_id
-    result = retrain(loop)
+    assert plan(context, force=True).snapshot_id == snapshot_id
+    result = retrain(context)
     assert result.version is None
     assert "nothing new" in result.reason
 
 
 def test_one_new_correction_is_reason_enough_unless_more_are_asked_for(
-    loop: Loop, snapshot_id: str
+    context: Context, snapshot_id: str
 ):
-    train(loop, snapshot_id=snapshot_id, config=STILL)
-    pixels = loop.datasets.get(None).images[7]
-    correct(loop, np.ascontiguousarray(pixels[::-1] // 3), "Hand", who="bob")
-    assert plan(loop, min_new=5).snapshot_id is None
-    decided = plan(loop)
+    train(context, snapshot_id=snapshot_id, config=STILL)
+    pixels = context.datasets.get(None).images[7]
+    correct(context, np.ascontiguousarray(pixels[::-1] // 3), "Hand", who="bob")
+    assert plan(context, min_new=5).snapshot_id is None
+    decided = plan(context)
     assert decided.new == 1
     assert decided.snapshot_id not in (None, snapshot_id)
-    result = retrain(loop, config=STILL, by="a test")
+    result = retrain(context, config=STILL, by="a test")
     assert result.version is not None
     assert result.snapshot_id == decided.snapshot_id
-    assert plan(loop).snapshot_id is None
+    assert plan(context).snapshot_id is None
 
 
-def test_an_acceptance_set_is_never_trained_on_and_holds_the_gate(loop: Loop, tmp_path):
-    sample = loop.datasets.get(None)
+def test_an_acceptance_set_is_never_trained_on_and_holds_the_gate(context: Context, tmp_path):
+    sample = context.datasets.get(None)
     corrected = np.ascontiguousarray(sample.images[100].T)
-    correct(loop, corrected, "Hand", who="eve")
+    correct(context, corrected, "Hand", who="eve")
     known = np.minimum(sample.images[split(sample.targets, sample.groups).train[3]], 254) + 1
     for label, pixels in (
         ("CXR", known),
@@ -377,29 +383,33 @@ def test_an_acceptance_set_is_never_trained_on_and_holds_the_gate(loop: Loop, tm
     ):
         (tmp_path / "site" / label).mkdir(parents=True)
         Image.fromarray(pixels).save(tmp_path / "site" / label / "1.png")
-    added = add_acceptance_set(loop, name="site-a", path=tmp_path / "site", by="a test", floor=1.0)
+    added = add_acceptance_set(
+        context, name="site-a", path=tmp_path / "site", by="a test", floor=1.0
+    )
     assert (added.images, added.learned, added.unchecked) == (2, 1, ())
 
-    trained = train(loop, snapshot_id=snapshot(loop).snapshot_id, config=still(11))
-    uses = {row.image_sha256: row.use for row in audit(loop, version=trained.version).rows}
+    trained = train(context, snapshot_id=snapshot(context).snapshot_id, config=still(11))
+    uses = {row.image_sha256: row.use for row in audit(context, version=trained.version).rows}
     assert uses[content_sha256(corrected)] == "in an acceptance set"
-    report = evaluate(loop, version=trained.version)
+    report = evaluate(context, version=trained.version)
     assert [check for check in report.decision.checks if check.name == "acceptance set site-a"]
-    withdraw(loop, name="site-a", by="a test")
-    assert loop.acceptance_sets.declarations() == []
+    withdraw(context, name="site-a", by="a test")
+    assert context.acceptance_sets.declarations() == []
 
 
 def test_a_model_is_not_judged_by_images_that_its_champion_learned_from(
-    loop: Loop, snapshot_id: str, tmp_path
+    context: Context, snapshot_id: str, tmp_path
 ):
     """Champion and challenger have different base data sets: a part of the first, split differently, is the second."""
-    sample = loop.datasets.get(None)
+    sample = context.datasets.get(None)
     for i in range(0, len(sample.images), 5):
         file = tmp_path / "part" / sample.labels[sample.targets[i]] / f"{i:05}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(encode_png(sample.images[i]))
-    other = loop.datasets.import_path(tmp_path / "part").dataset
-    moved = replace(loop, settings=loop.settings.model_copy(update={"base_dataset": other.id}))
+    other = context.datasets.import_path(tmp_path / "part").dataset
+    moved = replace(
+        context, settings=context.settings.model_copy(update={"base_dataset": other.id})
+    )
     challenger = train(moved, snapshot_id=snapshot(moved).snapshot_id, config=still(31))
     report = evaluate(moved, version=challenger.version)
     test = split(other.targets, other.groups).test
@@ -411,37 +421,39 @@ def test_a_model_is_not_judged_by_images_that_its_champion_learned_from(
     assert 0 < report.scores["challenger"]["n"] <= fresh < len(test)
 
 
-def test_the_watch_goes_back_when_people_correct_the_new_champion(loop: Loop, snapshot_id: str):
-    version = train(loop, snapshot_id=snapshot_id, config=still(12)).version
-    promote(loop, version=version, by="grace", reason="to be watched", force=True)
-    assert not watch(loop).alarm  # nobody has answered yet
+def test_the_watch_goes_back_when_people_correct_the_new_champion(
+    context: Context, snapshot_id: str
+):
+    version = train(context, snapshot_id=snapshot_id, config=still(12)).version
+    promote(context, version=version, by="grace", reason="to be watched", force=True)
+    assert not watch(context).alarm  # nobody has answered yet
     for i in range(40):
         pixels = np.full((64, 64), i, np.uint8)
         old = i < 25
         event = correction(
             content_sha256(pixels),
             "CXR" if old else "Hand",
-            at=loop.now(),
+            at=context.now(),
             model_version="1" if old else version,
         )
-        loop.corrections.put(event, encode_png(pixels), day=event.at[:10])
-    seen = watch(loop, dry_run=True)
+        context.corrections.put(event, encode_png(pixels), day=event.at[:10])
+    seen = watch(context, dry_run=True)
     assert seen.alarm
     assert not seen.rolled_back
-    assert loop.registry.version_of(CHAMPION) == version
-    result = watch(loop)
+    assert context.registry.version_of(CHAMPION) == version
+    result = watch(context)
     assert result.rolled_back
-    assert loop.registry.version_of(CHAMPION) == "1"
-    entry = loop.ledger.entries()[-1]
+    assert context.registry.version_of(CHAMPION) == "1"
+    entry = context.ledger.entries()[-1]
     assert (entry.action, entry.by) == ("rollback", "medloop watch")
     assert "15 of 15 images" in entry.reason
-    assert not watch(loop).watching  # a rollback is not watched
+    assert not watch(context).watching  # a rollback is not watched
 
 
 def test_the_commands_show_versions_history_and_what_a_version_learned(
-    loop: Loop, snapshot_id: str, run
+    context: Context, snapshot_id: str, run
 ):
-    version = train(loop, snapshot_id=snapshot_id, config=STILL).version
+    version = train(context, snapshot_id=snapshot_id, config=STILL).version
     listed = {item["version"]: item for item in json.loads(run("models", "--json"))}
     assert set(listed["1"]["aliases"]) >= {"champion", "reference"}
     assert listed[version]["parent_version"] == "1"
@@ -458,23 +470,23 @@ def test_the_commands_show_versions_history_and_what_a_version_learned(
     assert "The gate says" in run("evaluate", version)
 
 
-def test_the_commands_promote_and_roll_back_with_a_reason(loop: Loop, snapshot_id: str, run):
-    version = train(loop, snapshot_id=snapshot_id, config=WILD).version
-    evaluate(loop, version=version)
+def test_the_commands_promote_and_roll_back_with_a_reason(context: Context, snapshot_id: str, run):
+    version = train(context, snapshot_id=snapshot_id, config=WILD).version
+    evaluate(context, version=version)
     refused = run("promote", version, exit_code=1)
     assert "stays the champion" in refused
     run("promote", version, "--force", "--reason", "=1+1", "--by", "grace")
-    assert loop.registry.version_of(CHAMPION) == version
+    assert context.registry.version_of(CHAMPION) == version
     assert json.loads(run("rollback", "--reason", "enough", "--json"))["to_version"] == "1"
     assert "grace" in run("history")
 
 
 @pytest.fixture
-def run(loop: Loop, monkeypatch):
+def run(context: Context, monkeypatch):
     """Run `medloop …` against the loop; gives what it printed."""
 
     def invoke(*arguments: str, exit_code: int = 0) -> str:
-        monkeypatch.setattr("medloop.wiring.connect", lambda settings=None: loop)
+        monkeypatch.setattr("medloop.wiring.connect", lambda settings=None: context)
         result = CliRunner().invoke(build_app(), arguments, env={"COLUMNS": "200"})
         assert result.exit_code == exit_code, result.output
         return result.stdout

@@ -26,8 +26,8 @@ from medloop.errors import (
     StoreError,
     StoreUnavailableError,
 )
-from medloop.services.ports import free_ports
 from medloop.settings import Settings, load_settings
+from medloop.stack.ports import free_ports
 from medloop.stores.mlflow_rest import MlflowRest
 from medloop.stores.registry import CHAMPION, WEIGHTS_FILE, Registry
 from medloop.stores.training_run import DataInput, TrainingRun

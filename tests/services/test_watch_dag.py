@@ -18,11 +18,11 @@ from tests.webhook import Webhook
 
 from medloop.core.learn.recipe import TrainingConfig
 from medloop.jobs.bootstrap import bootstrap
-from medloop.jobs.loop import Loop
+from medloop.jobs.context import Context
 from medloop.jobs.promote import promote
+from medloop.jobs.promotion_watch import watch
 from medloop.jobs.train import learn, silent
 from medloop.jobs.training_data import gather
-from medloop.jobs.watch import watch
 from medloop.settings import Settings
 from medloop.stores.predictions import PredictionLine
 from medloop.stores.registry import CHAMPION
@@ -38,7 +38,7 @@ OWN = {"model_name": "watched", "experiment": "watched", "identity": "plain"}
 class Site:
     """A loop with two versions, as a person and as Airflow see it."""
 
-    loop: Loop
+    context: Context
     environment: dict[str, str]
 
 
@@ -58,43 +58,45 @@ def site(
         mlflow_tracking_password=SecretStr(mlflow_server.password),
         **OWN,
     )
-    loop = connect(settings)
-    bootstrap(loop, config=TrainingConfig.smoke())
-    data = gather(loop, snapshot_id="", base_id=None, champion_labels=())
-    parent = loop.registry.get("1")
+    context = connect(settings)
+    bootstrap(context, config=TrainingConfig.smoke())
+    data = gather(context, snapshot_id="", base_id=None, champion_labels=())
+    parent = context.registry.get("1")
     learn(
-        loop,
+        context,
         data,
         snapshot_id="",
         parent=parent,
         config=TrainingConfig.smoke(seed=1),
         progress=silent,
     )
-    return Site(loop, connections(seaweedfs, mlflow_server, bucket=BUCKET))
+    return Site(context, connections(seaweedfs, mlflow_server, bucket=BUCKET))
 
 
 @pytest.fixture
-def promoted(site: Site) -> Iterator[Loop]:
+def promoted(site: Site) -> Iterator[Context]:
     """Version 2 has just been promoted."""
-    promote(site.loop, version="2", by="ada", reason="it looked better", force=True)
-    yield site.loop
-    assert site.loop.registry.version_of(CHAMPION) == "1"
+    promote(site.context, version="2", by="ada", reason="it looked better", force=True)
+    yield site.context
+    assert site.context.registry.version_of(CHAMPION) == "1"
 
 
-def log_predictions(loop: Loop, version: str, *, unknown: int, n: int, first: int) -> None:
+def log_predictions(context: Context, version: str, *, unknown: int, n: int, first: int) -> None:
     """What the page writes of n pictures."""
-    loop.predictions.add(
+    context.predictions.add(
         PredictionLine(
-            at=loop.now().isoformat(timespec="seconds"), image_sha256=sha256_of(first + number), label="Hand",
+            at=context.now().isoformat(timespec="seconds"), image_sha256=sha256_of(first + number), label="Hand",
             confidence=0.9, verdict="unknown" if number < unknown else "confident", ood_score=0.0,
             model_version=version, source="page",
         )
         for number in range(n)
     )  # fmt: skip
-    loop.predictions.flush()
+    context.predictions.flush()
 
 
-def test_a_version_that_knows_less_is_rolled_back_by_what_the_page_logged(promoted: Loop) -> None:
+def test_a_version_that_knows_less_is_rolled_back_by_what_the_page_logged(
+    promoted: Context,
+) -> None:
     log_predictions(promoted, "1", unknown=10, n=200, first=0)
     log_predictions(promoted, "2", unknown=5, n=100, first=1000)
     assert not watch(promoted).alarm
@@ -122,7 +124,7 @@ print(json.dumps({"state": run.state, "rolled_back": run.get_task_instance("watc
 
 
 def test_the_hourly_dag_rolls_back_and_tells_people(
-    tmp_path: Path, site: Site, promoted: Loop
+    tmp_path: Path, site: Site, promoted: Context
 ) -> None:
     for number in range(40):
         wrong = correction(

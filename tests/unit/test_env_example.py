@@ -5,8 +5,8 @@ from __future__ import annotations
 import runpy
 from pathlib import Path
 
-from medloop.services.plan import Locals
 from medloop.settings import Settings, load_named_settings, load_settings, variable_name
+from medloop.stack.plan import Locals
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLE = REPOSITORY / ".env.example"

@@ -25,12 +25,17 @@ from pathlib import Path
 import streamlit as st
 from streamlit.elements import exception
 
-from medloop.app import housekeeping, sign_in
-from medloop.app.access import SignInError
-from medloop.app.backend import backend
-from medloop.app.screens import classify, corrections, models, monitor, review
-from medloop.app.screens import help as help_
-from medloop.app.state import user
+from medloop.app.classify import classify_page
+from medloop.app.corrections import corrections_page
+from medloop.app.help import help_page as help_
+from medloop.app.kit import sign_in
+from medloop.app.kit.access import SignInError
+from medloop.app.kit.state import user
+from medloop.app.models import models_page
+from medloop.app.monitor import monitor_page
+from medloop.app.process import housekeeping
+from medloop.app.process.backend import backend
+from medloop.app.review import review_page
 
 # Streamlit's own sentence about a defect speaks of its cloud; tests/app/test_accessibility.py sees that this one shows.
 exception._GENERIC_UNCAUGHT_EXCEPTION_TEXT = (  # type: ignore[misc]
@@ -57,24 +62,29 @@ def main() -> None:
     chosen = st.navigation(
         [
             st.Page(
-                classify.page,
+                classify_page.page,
                 title="Classify",
                 icon=":material/radiology:",
                 url_path="classify",
                 default=True,
             ),
             st.Page(
-                corrections.page,
+                corrections_page.page,
                 title="My corrections",
                 icon=":material/history:",
                 url_path="corrections",
             ),
-            st.Page(review.page, title="Review", icon=":material/fact_check:", url_path="review"),
             st.Page(
-                models.page, title="Models", icon=":material/model_training:", url_path="models"
+                review_page.page, title="Review", icon=":material/fact_check:", url_path="review"
             ),
             st.Page(
-                monitor.page, title="Monitor", icon=":material/monitoring:", url_path="monitor"
+                models_page.page,
+                title="Models",
+                icon=":material/model_training:",
+                url_path="models",
+            ),
+            st.Page(
+                monitor_page.page, title="Monitor", icon=":material/monitoring:", url_path="monitor"
             ),
             st.Page(help_.page, title="Help", icon=":material/help:", url_path="help"),
         ]

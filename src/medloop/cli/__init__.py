@@ -12,9 +12,10 @@ from importlib.metadata import version
 
 import typer
 
-from medloop.cli import classify, corrections, data, learning, services
+from medloop.cli import classify, corrections, data, learning
 from medloop.errors import MedloopError
-from medloop.extras import what_is_missing
+from medloop.missing_extras import what_is_missing
+from medloop.stack import commands
 
 log = logging.getLogger("medloop")
 
@@ -55,7 +56,7 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,  # its tracebacks could show a secret among the locals
     )
     app.callback()(_options)
-    for topic in (services, classify, corrections, learning, data):
+    for topic in (commands, classify, corrections, learning, data):
         topic.register(app)
     return app
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Final, TextIO
 
 import typer
 
-from medloop.core.records import Format
+from medloop.core.prediction.answer_formats import Format
 
 if TYPE_CHECKING:
-    from medloop.core.decode import DecodedImage, Limits
-    from medloop.core.predict import Prediction
-    from medloop.jobs.loop import Loop
+    from medloop.core.imaging.decode import DecodedImage, Limits
+    from medloop.core.prediction.predictor import Prediction
+    from medloop.jobs.context import Context
     from medloop.serving import Champion, Served
     from medloop.settings import Settings
     from medloop.stores.inputs import Input
@@ -98,7 +98,7 @@ def _inputs(settings: Settings, paths: list[str]) -> Iterator[Input]:
 def _predict_all(
     served: Served, inputs: Iterator[Input], form: Format, to: TextIO, *, limits: Limits
 ) -> None:
-    from medloop.core.records import writer
+    from medloop.core.prediction.answer_formats import writer
     from medloop.errors import NotFoundError
     from medloop.serving import classify
 
@@ -119,7 +119,7 @@ def _predict_all(
 
 
 def _limits(settings: Settings) -> Limits:
-    from medloop.core.decode import Limits
+    from medloop.core.imaging.decode import Limits
 
     return Limits(max_bytes=settings.max_upload_mb * 2**20)
 
@@ -181,23 +181,29 @@ def correct(
     from medloop.jobs.correct import correct as record
     from medloop.wiring import connect
 
-    loop = connect()
-    image = _decoded(path, loop.settings, frame)
+    context = connect()
+    image = _decoded(path, context.settings, frame)
     _confirm(image, yes=yes)
-    prediction, version = _predicted(loop, image, label)
-    given, who = None if label == NONE_OF_THESE else label, as_user or loop.settings.user
+    prediction, version = _predicted(context, image, label)
+    given, who = None if label == NONE_OF_THESE else label, as_user or context.settings.user
     receipt = record(
-        loop, image=image, given_label=given, prediction=prediction, model_version=version, who=who, source="cli",
+        context,
+        image=image,
+        given_label=given,
+        prediction=prediction,
+        model_version=version,
+        who=who,
+        source="cli",
         note=note,
-    )  # fmt: skip
+    )
     if receipt.duplicate:
         typer.echo("You have said so before; nothing has changed.", err=True)
-    stored = receipt.state == "stored" or (wait and _stored_in_time(loop, receipt))
+    stored = receipt.state == "stored" or (wait and _stored_in_time(context, receipt))
     typer.echo("stored" if stored else "saved here, will be stored")
 
 
 def _decoded(path: Path, settings: Settings, frame: int | None) -> DecodedImage:
-    from medloop.core.decode import decode
+    from medloop.core.imaging.decode import decode
     from medloop.errors import NotFoundError
     from medloop.stores.inputs import read_file
 
@@ -222,16 +228,22 @@ def _confirm(image: DecodedImage, *, yes: bool) -> None:
         typer.confirm("Store it? It names no patient", abort=True, err=True)
 
 
-def _predicted(loop: Loop, image: DecodedImage, label: str) -> tuple[Prediction | None, str | None]:
+def _predicted(
+    context: Context, image: DecodedImage, label: str
+) -> tuple[Prediction | None, str | None]:
     """What the champion says, and its version; nothing where there is no model. Checks the label on the way."""
     from medloop.errors import MedloopError
     from medloop.serving import NoModelError
 
     try:
-        served = _champion(loop.settings).current()
+        served = _champion(context.settings).current()
     except NoModelError as error:
         typer.secho(f"medloop: {error}", fg=typer.colors.YELLOW, err=True)
-        labels, found, version = loop.datasets.get(loop.settings.base_dataset).labels, None, None
+        labels, found, version = (
+            context.datasets.get(context.settings.base_dataset).labels,
+            None,
+            None,
+        )
     else:
         labels, version = served.predictor.metadata.labels, served.version
         (found,) = served.predictor.predict([image.pixels], about=[image.about])
@@ -242,15 +254,15 @@ def _predicted(loop: Loop, image: DecodedImage, label: str) -> tuple[Prediction 
     return found, version
 
 
-def _stored_in_time(loop: Loop, receipt: Receipt) -> bool:
+def _stored_in_time(context: Context, receipt: Receipt) -> bool:
     """Send what waits, and see whether this one gets through within a few seconds."""
     until = time.monotonic() + STORED_WITHIN_S
-    loop.sender.start()
+    context.sender.start()
     try:
-        while loop.outbox.state(receipt.event_id) != "stored":
+        while context.outbox.state(receipt.event_id) != "stored":
             if time.monotonic() > until:
                 return False
             time.sleep(CHECK_EVERY_S)
         return True
     finally:
-        loop.sender.stop()
+        context.sender.stop()

@@ -92,11 +92,11 @@ def outbox(
 
     from medloop.wiring import connect
 
-    loop = connect()
+    context = connect()
     if flush:
-        sent = loop.sender.send_once()
+        sent = context.sender.send_once()
         typer.echo(f"{sent.sent} sent", err=True)
-    status = loop.outbox.status()
+    status = context.outbox.status()
     if as_json:
         typer.echo(json.dumps(asdict(status)))
     elif status.pending:
@@ -128,9 +128,11 @@ def erase(
     image_sha256, pixels = _shown(image)
     if not yes:
         typer.confirm(f"Erase image {image_sha256[:HASH_SHOWN]}… for good?", abort=True, err=True)
-    loop = connect()
-    done = run(loop, image_sha256=image_sha256, who=loop.settings.user, why=why, pixels=pixels)
-    for line in _left(done, loop.settings):
+    context = connect()
+    done = run(
+        context, image_sha256=image_sha256, who=context.settings.user, why=why, pixels=pixels
+    )
+    for line in _left(done, context.settings):
         typer.echo(line)
     if done.learned.unknown:
         typer.echo(
@@ -183,8 +185,8 @@ def list_waiting(
     from medloop.jobs.review import queue
     from medloop.wiring import connect
 
-    loop = connect()
-    waiting = queue(loop, who=loop.settings.user)
+    context = connect()
+    waiting = queue(context, who=context.settings.user)
     if as_json:
         for item in waiting[:limit]:
             typer.echo(json.dumps(_as_json(item)))
@@ -263,13 +265,18 @@ def _decide(images: list[str], verdict: Verdict, label: str | None, why: str) ->
     from medloop.jobs.review import queue, review
     from medloop.wiring import connect
 
-    loop = connect()
-    waiting = queue(loop, who=loop.settings.user)
+    context = connect()
+    waiting = queue(context, who=context.settings.user)
     chosen = {item.image_sha256: item for item in (_only(waiting, image) for image in images)}
     receipts = review(
-        loop, items=chosen.values(), verdict=verdict, who=loop.settings.user, label=label, why=why
+        context,
+        items=chosen.values(),
+        verdict=verdict,
+        who=context.settings.user,
+        label=label,
+        why=why,
     )
-    sent = loop.sender.send_once()
+    sent = context.sender.send_once()
     typer.echo(
         f"{len(receipts)} decided"
         + (f"; saved here, and stored later: {sent.reason}" if sent.reason else "")
@@ -287,9 +294,9 @@ def _only(waiting: list[Waiting], image: str) -> Waiting:
 
 def _shown(image: str) -> tuple[str, np.ndarray | None]:
     """Hash of the image that a hash or a file names, and for a file its pixels as models see them."""
-    from medloop.core.decode import decode
-    from medloop.core.events import SHA256
-    from medloop.core.preprocess import preprocess
+    from medloop.core.corrections.events import SHA256
+    from medloop.core.imaging.decode import decode
+    from medloop.core.imaging.preprocess import preprocess
     from medloop.errors import NotFoundError
 
     if SHA256.fullmatch(image.lower()):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
     from rich.table import Table
 
-    from medloop.core.data_summary import ClassSummary
+    from medloop.core.data.data_summary import ClassSummary
     from medloop.stores.dataset_import import Imported
     from medloop.stores.datasets import DatasetStore
     from medloop.stores.public_set import Expected
@@ -160,7 +160,7 @@ def info(
 
     Examples: `medloop data info`, `medloop data info --plot classes.png`
     """
-    from medloop.core.data_summary import picture, summarise
+    from medloop.core.data.data_summary import picture, summarise
     from medloop.settings import load_settings
 
     store = _store()
@@ -274,7 +274,7 @@ def _tell(imported: Imported) -> None:
     """The id on stdout; everything else for a person on stderr."""
     from rich.console import Console
 
-    from medloop.core.data_summary import summarise
+    from medloop.core.data.data_summary import summarise
 
     console = Console(stderr=True)
     dataset = imported.dataset

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from medloop.cli import acceptance, versions
+from medloop.cli import acceptance_sets, versions
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from medloop.core.report import GateReport
+    from medloop.core.gate.report import GateReport
     from medloop.jobs.retrain import RetrainResult
 
 
@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
     app.command()(retrain)
     app.command()(reproduce)
     versions.register(app)
-    acceptance.register(app)
+    acceptance_sets.register(app)
 
 
 def bootstrap(engine: Engine = None) -> None:
@@ -79,14 +79,18 @@ def train(
     from medloop.jobs.train import train as job
     from medloop.wiring import connect
 
-    loop = connect()
-    latest = loop.snapshots.latest() if snapshot is None else None
+    context = connect()
+    latest = context.snapshots.latest() if snapshot is None else None
     snapshot_id = snapshot or (latest.snapshot_id if latest else None)
     if snapshot_id is None:
         raise NotFoundError("there is no snapshot yet: `medloop snapshot` takes one")
     with progress_bar() as report:
         result = job(
-            loop, snapshot_id=snapshot_id, from_scratch=from_scratch, engine=engine, progress=report
+            context,
+            snapshot_id=snapshot_id,
+            from_scratch=from_scratch,
+            engine=engine,
+            progress=report,
         )
     if as_json:
         typer.echo(json.dumps(asdict(result)))
@@ -150,9 +154,13 @@ def retrain(
 
     with progress_bar() as report:
         result = job(
-            connect(), force=force, min_new=min_new, engine=engine, by="medloop retrain",
+            connect(),
+            force=force,
+            min_new=min_new,
+            engine=engine,
+            by="medloop retrain",
             progress=report,
-        )  # fmt: skip
+        )
     if as_json:
         typer.echo(json.dumps(asdict(result)))
     else:

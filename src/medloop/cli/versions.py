@@ -12,7 +12,7 @@ from medloop.cli.terminal import plain
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from medloop.core.events import Promotion
+    from medloop.core.corrections.events import Promotion
     from medloop.jobs.promote import PromoteResult
     from medloop.stores.registry import ModelVersion
 
@@ -76,8 +76,10 @@ def promote(
     from medloop.jobs.promote import promote as job
     from medloop.wiring import connect
 
-    loop = connect()
-    result = job(loop, version=version, by=by or loop.settings.user, reason=reason, force=force)
+    context = connect()
+    result = job(
+        context, version=version, by=by or context.settings.user, reason=reason, force=force
+    )
     _tell(result, as_json)
     if not result.promoted:
         raise typer.Exit(1)
@@ -101,8 +103,8 @@ def rollback(
     from medloop.jobs.rollback import rollback as job
     from medloop.wiring import connect
 
-    loop = connect()
-    _tell(job(loop, by=by or loop.settings.user, reason=reason, to=to), as_json)
+    context = connect()
+    _tell(job(context, by=by or context.settings.user, reason=reason, to=to), as_json)
 
 
 def reference(
@@ -121,8 +123,10 @@ def reference(
     from medloop.jobs.reference import choose_reference
     from medloop.wiring import connect
 
-    loop = connect()
-    before = choose_reference(loop, version=version, by=by or loop.settings.user, reason=reason)
+    context = connect()
+    before = choose_reference(
+        context, version=version, by=by or context.settings.user, reason=reason
+    )
     typer.echo(f"Version {version} is the reference, before it version {before or 'none'}.")
 
 
@@ -138,12 +142,12 @@ def history(as_json: AsJson = False) -> None:
 
     from rich.console import Console
 
-    from medloop.jobs.moves import all_moves
+    from medloop.jobs.alias_moves import all_moves
     from medloop.stores.registry import CHAMPION
     from medloop.wiring import connect
 
-    loop = connect()
-    found = all_moves(loop)
+    context = connect()
+    found = all_moves(context)
     if as_json:
         typer.echo(json.dumps([asdict(move) for move in found], indent=1))
         return
@@ -151,7 +155,7 @@ def history(as_json: AsJson = False) -> None:
         typer.echo("No version has been promoted yet.")
         return
     Console().print(_history_table(found))
-    champion = loop.registry.version_of(CHAMPION)
+    champion = context.registry.version_of(CHAMPION)
     last = next((move.to_version for move in reversed(found) if move.alias == CHAMPION), None)
     if last and champion != last:
         typer.echo(
@@ -225,7 +229,7 @@ def watch(
     """
     from dataclasses import asdict
 
-    from medloop.jobs.watch import watch as job
+    from medloop.jobs.promotion_watch import watch as job
     from medloop.wiring import connect
 
     result = job(connect(), dry_run=dry_run)
@@ -287,9 +291,14 @@ def _models_table(found: list[ModelVersion]) -> Table:
         gate = {"yes": "[green]yes[/]", "no": "[red]no[/]"}.get(record["gate"] or "", "–")
         accuracy = f"{100 * record['accuracy']:.2f} %" if record["accuracy"] is not None else "–"
         table.add_row(
-            item.version, " ".join(item.aliases), f"{item.created_at.astimezone():%Y-%m-%d %H:%M}",
-            record["parent_version"] or "–", str(record["corrections"]), accuracy, gate,
-        )  # fmt: skip
+            item.version,
+            " ".join(item.aliases),
+            f"{item.created_at.astimezone():%Y-%m-%d %H:%M}",
+            record["parent_version"] or "–",
+            str(record["corrections"]),
+            accuracy,
+            gate,
+        )
     return table
 
 
@@ -302,9 +311,16 @@ def _history_table(moves: list[Promotion]) -> Table:
     for move in moves:
         at = f"{datetime.fromisoformat(move.at).astimezone():%Y-%m-%d %H:%M:%S}"
         table.add_row(
-            at, move.alias, move.action, move.from_version or "–", move.to_version or "–", _gate(move),
-            (move.snapshot_id or "–")[:SNAPSHOT_SHOWN], plain(move.by), _short(plain(move.reason)),
-        )  # fmt: skip
+            at,
+            move.alias,
+            move.action,
+            move.from_version or "–",
+            move.to_version or "–",
+            _gate(move),
+            (move.snapshot_id or "–")[:SNAPSHOT_SHOWN],
+            plain(move.by),
+            _short(plain(move.reason)),
+        )
     return table
 
 

@@ -18,14 +18,14 @@ from medloop.settings import Settings, load_settings
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-    from medloop.jobs.loop import Loop
+    from medloop.jobs.context import Context
 
 AWS_CONNECTION = "aws_default"
 MLFLOW_CONNECTION = "mlflow_default"
 VARIABLE = "medloop"
 
 
-def connect_loop() -> Loop:
+def connect_loop() -> Context:
     """The loop's stores, for one task."""
     from medloop.wiring import connect  # callbacks need the settings alone
 

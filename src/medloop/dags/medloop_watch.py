@@ -52,7 +52,7 @@ def medloop_watch() -> None:
     def watch() -> bool:
         """Look once, and roll back on an alarm."""
         from medloop.dags.connections import connect_loop
-        from medloop.jobs.watch import watch as job
+        from medloop.jobs.promotion_watch import watch as job
 
         found = job(connect_loop())
         push = get_current_context()["ti"].xcom_push

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from medloop.core.events import event_time
-from medloop.core.fold import ImageState, fold
-from medloop.core.lineage import forebears
+from medloop.core.corrections.events import event_time
+from medloop.core.corrections.fold import ImageState, fold
+from medloop.core.corrections.lineage import forebears
 from medloop.errors import NotFoundError
-from medloop.jobs.loop import Loop
+from medloop.jobs.context import Context
 from medloop.jobs.training_record import Recipe, read_recipe, read_uses
 from medloop.stores.registry import ModelVersion
 
@@ -40,38 +40,40 @@ class Audit:
     unknown: str = ""  # why it may have learned more
 
 
-def audit(loop: Loop, *, version: str) -> Audit:
+def audit(context: Context, *, version: str) -> Audit:
     """Everything that `version` learned from: by itself, then what only versions before it did, the nearest first.
 
     Raises:
         NotFoundError: There is no such version, or its run holds no record.
     """
-    found = loop.registry.get(version)
-    recipe = read_recipe(loop, found)
-    rows = list(_rows(loop, found))
+    found = context.registry.get(version)
+    recipe = read_recipe(context, found)
+    rows = list(_rows(context, found))
     known = {(row.image_sha256, row.label) for row in rows if row.use == "trained"}
-    versions = {item.version: item for item in loop.registry.versions()}
+    versions = {item.version: item for item in context.registry.versions()}
     parents = {name: item.tags.get("parent_version", "") for name, item in versions.items()}
     unknown = ""
     for forebear in forebears(parents, version):
         try:
-            inherited = _uses(loop, versions[forebear])
+            inherited = _uses(context, versions[forebear])
         except (KeyError, NotFoundError):
             unknown = f"it started from version {forebear}, whose record is gone"
             break
         new = {sha256: label for sha256, label in inherited if (sha256, label) not in known}
         known.update(new.items())
-        rows += _rows(loop, versions[forebear], only=new, through=forebear) if new else ()
+        rows += _rows(context, versions[forebear], only=new, through=forebear) if new else ()
     return Audit(version=version, recipe=recipe, rows=tuple(rows), unknown=unknown)
 
 
-def _uses(loop: Loop, version: ModelVersion) -> list[tuple[str, str | None]]:
+def _uses(context: Context, version: ModelVersion) -> list[tuple[str, str | None]]:
     """Image hash and label of what it was trained on."""
-    return [(sha256, label) for sha256, label, use in read_uses(loop, version) if use == "trained"]
+    return [
+        (sha256, label) for sha256, label, use in read_uses(context, version) if use == "trained"
+    ]
 
 
 def _rows(
-    loop: Loop,
+    context: Context,
     version: ModelVersion,
     *,
     only: Mapping[str, str | None] | None = None,
@@ -80,8 +82,8 @@ def _rows(
     """What one training knew; `only` names those of the trained that are asked for."""
     states: dict[str, ImageState] = {}
     if snapshot_id := version.tags.get("snapshot_id"):
-        states = fold(loop.snapshots.all_events(loop.snapshots.manifest(snapshot_id)))
-    for sha256, label, use in read_uses(loop, version):
+        states = fold(context.snapshots.all_events(context.snapshots.manifest(snapshot_id)))
+    for sha256, label, use in read_uses(context, version):
         if only is not None and (use != "trained" or only.get(sha256, "") != label):
             continue
         state = states.get(sha256)

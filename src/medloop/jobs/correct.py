@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from medloop.core.decode import DecodedImage, encode_png
-from medloop.core.events import Correction, Review
-from medloop.core.snapshot import touched
+from medloop.core.corrections.events import Correction, Review
+from medloop.core.corrections.snapshot import touched
+from medloop.core.imaging.decode import DecodedImage, encode_png
 from medloop.errors import ReviewError
-from medloop.jobs.loop import Loop
+from medloop.jobs.context import Context
 from medloop.stores.outbox import Receipt
 
 if TYPE_CHECKING:
-    from medloop.core.predict import Prediction
+    from medloop.core.prediction.predictor import Prediction
 
 
 def correct(
-    loop: Loop,
+    context: Context,
     *,
     image: DecodedImage,
     given_label: str | None,
@@ -29,7 +29,7 @@ def correct(
     """Record a correction or a confirmation; of the upload only the pixels are kept.
 
     Args:
-        loop: The stores. Its sender carries the event on, if it runs.
+        context: The stores. Its sender carries the event on, if it runs.
         image: What was shown.
         given_label: The right class; None for "none of these".
         prediction: What was predicted, None if nothing was.
@@ -41,7 +41,7 @@ def correct(
     Raises:
         StoreError: Nothing could be saved; the person must be told.
     """
-    identifier, at = loop.new_event()
+    identifier, at = context.new_event()
     event = Correction(
         id=identifier,
         at=at,
@@ -51,32 +51,32 @@ def correct(
         confidence=round(float(prediction.confidence), 6) if prediction else None,
         verdict=prediction.verdict if prediction else None,
         model_version=model_version,
-        who=loop.identify(who),
+        who=context.identify(who),
         source=source,
         note=note,
     )
-    receipt = loop.outbox.add(event, encode_png(image.pixels))
-    loop.sender.wake()
+    receipt = context.outbox.add(event, encode_png(image.pixels))
+    context.sender.wake()
     return receipt
 
 
-def withdraw(loop: Loop, *, image_sha256: str, who: str, why: str = "") -> Receipt:
+def withdraw(context: Context, *, image_sha256: str, who: str, why: str = "") -> Receipt:
     """Take back all that this person has said about the image, as long as no snapshot holds their last answer.
 
     Raises:
         ReviewError: They said nothing on this machine, or a snapshot holds it; nothing was taken back.
         StoreError: Nothing could be saved, or the snapshots cannot be asked.
     """
-    person = loop.identify(who)
-    last = loop.outbox.last_said(person, image_sha256)
+    person = context.identify(who)
+    last = context.outbox.last_said(person, image_sha256)
     if last is None:
         raise ReviewError(
             "You have said nothing about this picture on this machine: there is nothing to take back."
         )
     # What waits for the store is in no snapshot: it can be taken back while the store is away.
     if isinstance(last.event, Correction) and last.state == "stored":
-        _refuse_if_in_snapshot(loop, last.event)
-    identifier, at = loop.new_event()
+        _refuse_if_in_snapshot(context, last.event)
+    identifier, at = context.new_event()
     event = Review(
         id=identifier,
         at=at,
@@ -86,13 +86,13 @@ def withdraw(loop: Loop, *, image_sha256: str, who: str, why: str = "") -> Recei
         who=person,
         why=why,
     )
-    receipt = loop.outbox.add_review(event)
-    loop.sender.wake()
+    receipt = context.outbox.add_review(event)
+    context.sender.wake()
     return receipt
 
 
-def _refuse_if_in_snapshot(loop: Loop, correction: Correction) -> None:
-    latest = loop.snapshots.latest()
+def _refuse_if_in_snapshot(context: Context, correction: Correction) -> None:
+    latest = context.snapshots.latest()
     if latest is None:
         return
     chunks = (
@@ -102,7 +102,7 @@ def _refuse_if_in_snapshot(loop: Loop, correction: Correction) -> None:
     )
     if any(
         record.id == correction.id
-        for records in loop.snapshots.events(chunks)
+        for records in context.snapshots.events(chunks)
         for record in records
     ):
         raise ReviewError(

@@ -16,7 +16,7 @@ from typing import Literal
 
 import httpx
 
-from medloop.core.predict import Predictor
+from medloop.core.prediction.predictor import Predictor
 from medloop.errors import AlreadyExistsError, MedloopError
 from medloop.settings import Settings
 from medloop.stores.airflow import Airflow
@@ -31,7 +31,7 @@ MOST_SKEW_S = (
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Finding:
     """One finding."""
 
     name: str
@@ -40,20 +40,20 @@ class Check:
     fix: str = ""
 
 
-def examine(load: Callable[[], Settings]) -> Iterator[Check]:
+def examine(load: Callable[[], Settings]) -> Iterator[Finding]:
     """Look at everything, one after the other; a check that fails does not stop the next, unless settings do."""
     try:
         settings = load()
     except MedloopError as error:
-        yield Check(
+        yield Finding(
             "settings",
             "failed",
             str(error),
             "correct it in the environment, in .env or in config.py",
         )
         return
-    yield Check("settings", "ok", f"read; the state folder is {settings.home.absolute()}")
-    checks: tuple[tuple[str, str, Callable[[Settings], Check]], ...] = (
+    yield Finding("settings", "ok", f"read; the state folder is {settings.home.absolute()}")
+    checks: tuple[tuple[str, str, Callable[[Settings], Finding]], ...] = (
         (
             "S3",
             "check AWS_ENDPOINT_URL_S3, the AWS keys and MEDLOOP_S3_BUCKET, or start one: `medloop up`",
@@ -81,10 +81,10 @@ def examine(load: Callable[[], Settings]) -> Iterator[Check]:
         try:
             yield check(settings)
         except (MedloopError, httpx.HTTPError, OSError, ValueError) as error:
-            yield Check(name, "failed", str(error), fix)
+            yield Finding(name, "failed", str(error), fix)
 
 
-def _s3(settings: Settings) -> Check:
+def _s3(settings: Settings) -> Finding:
     """Everything that the loop does to a bucket: write, read, list, delete, and write only where nothing is."""
     objects = ObjectStore.from_settings(settings)
     key = f"{PROBE_FOLDER}{secrets.token_hex(8)}"
@@ -93,7 +93,7 @@ def _s3(settings: Settings) -> Check:
         if objects.get(key) != b"probe" or key not in {
             info.key for info in objects.list(PROBE_FOLDER)
         }:
-            return Check(
+            return Finding(
                 "S3",
                 "failed",
                 f"{objects.name} loses what it is given",
@@ -102,31 +102,35 @@ def _s3(settings: Settings) -> Check:
         try:
             objects.create(key, b"second")
         except AlreadyExistsError:
-            return Check(
+            return Finding(
                 "S3",
                 "ok",
                 f"{objects.name}: writes, reads, lists, deletes, and refuses to overwrite",
             )
-        return Check(
-            "S3", "failed", f"{objects.name} ignores `If-None-Match: *`, so corrections could overwrite each other",
+        return Finding(
+            "S3",
+            "failed",
+            f"{objects.name} ignores `If-None-Match: *`, so corrections could overwrite each other",
             "use a store with conditional writes: AWS S3, or SeaweedFS 4 as `medloop up` starts it",
-        )  # fmt: skip
+        )
     finally:
         objects.delete(key)
 
 
-def _mlflow(settings: Settings) -> Check:
+def _mlflow(settings: Settings) -> Finding:
     champion = Registry(settings).version_of(CHAMPION)
     address = f"{settings.mlflow_tracking_uri} as {settings.mlflow_username or 'nobody'}"
     if champion is None:
         says = f"{address}: answers, but {settings.model_name} has no champion"
-        return Check("MLflow", "failed", says, "`medloop up` trains the first model")
-    return Check("MLflow", "ok", f"{address}: {settings.model_name} version {champion} is champion")
+        return Finding("MLflow", "failed", says, "`medloop up` trains the first model")
+    return Finding(
+        "MLflow", "ok", f"{address}: {settings.model_name} version {champion} is champion"
+    )
 
 
-def _airflow(settings: Settings) -> Check:
+def _airflow(settings: Settings) -> Finding:
     if not settings.airflow_url:
-        return Check(
+        return Finding(
             "Airflow",
             "warning",
             "none is set",
@@ -145,46 +149,46 @@ def _airflow(settings: Settings) -> Check:
     ]
     if ill:
         says = f"{url}: not healthy: {', '.join(ill)}"
-        return Check(
+        return Finding(
             "Airflow", "failed", says, "wait half a minute after a start, then see `medloop logs`"
         )
     dag = Airflow(settings).dag()
     if dag.paused:
-        return Check(
+        return Finding(
             "Airflow",
             "warning",
             f"{url}: the DAG is paused",
             "unpause medloop_weekly_retrain there",
         )
-    return Check("Airflow", "ok", f"{url}: healthy; next run {dag.next_run_at or 'not planned'}")
+    return Finding("Airflow", "ok", f"{url}: healthy; next run {dag.next_run_at or 'not planned'}")
 
 
-def _model(settings: Settings) -> Check:
+def _model(settings: Settings) -> Finding:
     registry = Registry(settings)
     champion = registry.version_of(CHAMPION)
     if champion is None:
-        return Check("model", "failed", "there is none yet", "`medloop up` trains the first one")
+        return Finding("model", "failed", "there is none yet", "`medloop up` trains the first one")
     onnx = registry.model_file(champion)
     labels = Predictor(onnx).metadata.labels
-    return Check(
+    return Finding(
         "model", "ok", f"version {champion} loads: {len(onnx) / 2**20:.1f} MiB, {', '.join(labels)}"
     )
 
 
-def _disk(settings: Settings) -> Check:
+def _disk(settings: Settings) -> Finding:
     place = settings.home.absolute()
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free
     says = f"{free / 2**30:.1f} GiB free at {place}"
     if free < LEAST_FREE_BYTES:
-        return Check(
+        return Finding(
             "disk", "warning", says, "free space, or set MEDLOOP_HOME to a folder on another disk"
         )
-    return Check("disk", "ok", says)
+    return Finding("disk", "ok", says)
 
 
-def _clock(settings: Settings) -> Check:
+def _clock(settings: Settings) -> Finding:
     """Against the clock of S3, which refuses requests that carry a very different time."""
     url = settings.s3_endpoint_url or f"https://s3.{settings.aws_region}.amazonaws.com"
     trusted = ssl.create_default_context()
@@ -193,15 +197,15 @@ def _clock(settings: Settings) -> Check:
     try:
         answer = httpx.head(url, timeout=10.0, verify=trusted)
     except httpx.HTTPError as error:  # why S3 is away, its own check says
-        return Check(
+        return Finding(
             "clock", "warning", f"{url} does not tell the time ({error})", "compare it by hand"
         )
     if "date" not in answer.headers:
-        return Check("clock", "warning", f"{url} does not tell the time", "compare it by hand")
+        return Finding("clock", "warning", f"{url} does not tell the time", "compare it by hand")
     skew_s = abs(
         (datetime.now(UTC) - parsedate_to_datetime(answer.headers["date"])).total_seconds()
     )
     says = f"{skew_s:.0f} s from the clock of {url}"
     if skew_s > MOST_SKEW_S:
-        return Check("clock", "failed", says, "set this machine's clock, best by NTP")
-    return Check("clock", "ok", says)
+        return Finding("clock", "failed", says, "set this machine's clock, best by NTP")
+    return Finding("clock", "ok", says)

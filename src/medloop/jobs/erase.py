@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medloop.core.acceptance import decide
-from medloop.core.events import Review
-from medloop.core.fold import fold
-from medloop.core.lineage import forebears
+from medloop.core.corrections.correction_policy import decide
+from medloop.core.corrections.events import Review
+from medloop.core.corrections.fold import fold
+from medloop.core.corrections.lineage import forebears
 from medloop.errors import MedloopError
-from medloop.jobs.holders import Picture, acceptance_sets_with, datasets_with
-from medloop.jobs.loop import Loop
+from medloop.jobs.context import Context
+from medloop.jobs.image_copies import SoughtImage, acceptance_sets_with, datasets_with
 from medloop.jobs.snapshot import read_pixels
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class LearnedBy:
     """Model versions that may have learned from an image."""
 
     versions: tuple[
@@ -40,11 +40,16 @@ class Erased:
     acceptance_sets: tuple[tuple[str, str], ...]  # name and id of those that still hold it
     datasets: tuple[str, ...]  # ids of imported data sets that still hold it
     searched: bool  # whether its pixels were at hand to look for them there; else only a 64×64 picture is found
-    learned: Learned
+    learned: LearnedBy
 
 
 def erase(
-    loop: Loop, *, image_sha256: str, who: str, why: str = "", pixels: np.ndarray | None = None
+    context: Context,
+    *,
+    image_sha256: str,
+    who: str,
+    why: str = "",
+    pixels: np.ndarray | None = None,
 ) -> Erased:
     """Write the tombstone, delete the image and take its pixels out of every snapshot. Safe to run again.
 
@@ -52,7 +57,7 @@ def erase(
     sets and imported data sets are people's own, and only named.
 
     Args:
-        loop: The stores.
+        context: The stores.
         image_sha256: Which image.
         who: Who erases it.
         why: The reason.
@@ -61,53 +66,53 @@ def erase(
     Raises:
         StoreError: The store refused or is away; run it again, until it succeeds.
     """
-    identifier, at = loop.new_event()
+    identifier, at = context.new_event()
     tombstone = Review(
         id=identifier,
         at=at,
         image_sha256=image_sha256,
         action="erase",
         label=None,
-        who=loop.identify(who),
+        who=context.identify(who),
         why=why,
     )
-    loop.corrections.put_review(tombstone)
+    context.corrections.put_review(tombstone)
     if pixels is None:
-        pixels = read_pixels(loop.corrections, [image_sha256]).get(image_sha256)
-    was_stored = loop.corrections.erase_image(image_sha256)
-    loop.outbox.forget_image(image_sha256)
-    shards = tuple(loop.snapshots.erase_image(image_sha256))
-    picture = Picture(image_sha256, pixels)
-    datasets = tuple(datasets_with(loop, picture))
+        pixels = read_pixels(context.corrections, [image_sha256]).get(image_sha256)
+    was_stored = context.corrections.erase_image(image_sha256)
+    context.outbox.forget_image(image_sha256)
+    shards = tuple(context.snapshots.erase_image(image_sha256))
+    picture = SoughtImage(image_sha256, pixels)
+    datasets = tuple(datasets_with(context, picture))
     return Erased(
         image_sha256=image_sha256,
         was_stored=was_stored,
         shards=shards,
-        acceptance_sets=tuple(acceptance_sets_with(loop, picture)),
+        acceptance_sets=tuple(acceptance_sets_with(context, picture)),
         datasets=datasets,
         searched=pixels is not None,
-        learned=_learned(loop, image_sha256, datasets),
+        learned=_learned(context, image_sha256, datasets),
     )
 
 
-def _learned(loop: Loop, image_sha256: str, datasets: Collection[str]) -> Learned:
+def _learned(context: Context, image_sha256: str, datasets: Collection[str]) -> LearnedBy:
     try:
-        return learned(loop, image_sha256, datasets=datasets)
+        return learned(context, image_sha256, datasets=datasets)
     except (
         MedloopError
     ) as error:  # a registry that is away is no reason to leave pixels where they are
-        return Learned(unknown=str(error))
+        return LearnedBy(unknown=str(error))
 
 
-def learned(loop: Loop, image_sha256: str, *, datasets: Collection[str] = ()) -> Learned:
+def learned(context: Context, image_sha256: str, *, datasets: Collection[str] = ()) -> LearnedBy:
     """Registered versions that may have learned from the image (`datasets` hold it), or started from one that did."""
-    found = loop.registry.versions()
+    found = context.registry.versions()
     used = {"": False}  # by snapshot
     own = []
     for version in found:
         snapshot_id = version.tags.get("snapshot_id", "")
         if snapshot_id not in used:
-            used[snapshot_id] = _accepted(loop, snapshot_id, image_sha256)
+            used[snapshot_id] = _accepted(context, snapshot_id, image_sha256)
         if used[snapshot_id] or version.tags.get("base_id") in datasets:
             own.append(version.version)
     parents = {version.version: version.tags.get("parent_version", "") for version in found}
@@ -124,12 +129,12 @@ def learned(loop: Loop, image_sha256: str, *, datasets: Collection[str] = ()) ->
         if lost
         else ""
     )
-    return Learned(tuple(own), tuple(heirs), gone)
+    return LearnedBy(tuple(own), tuple(heirs), gone)
 
 
-def _accepted(loop: Loop, snapshot_id: str, image_sha256: str) -> bool:
-    manifest = loop.snapshots.manifest(snapshot_id)
-    events = loop.snapshots.all_events(manifest)
+def _accepted(context: Context, snapshot_id: str, image_sha256: str) -> bool:
+    manifest = context.snapshots.manifest(snapshot_id)
+    events = context.snapshots.all_events(manifest)
     if not any(event.image_sha256 == image_sha256 for event in events):
         return False
     decisions = decide(fold(events).values(), manifest.policy)

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from medloop.core.contract import load_checked
-from medloop.core.decision import Decision
-from medloop.core.evaluation import (
+from medloop.core.corrections.holdout import twin_groups
+from medloop.core.data.splits import split
+from medloop.core.data.training_set import TrainingSet
+from medloop.core.gate.decision import Decision
+from medloop.core.gate.evaluation import (
     NONE_OF_THESE,
     Answers,
     Scores,
@@ -26,28 +28,26 @@ from medloop.core.evaluation import (
     latency_ms,
     score,
 )
-from medloop.core.gate import (
+from medloop.core.gate.model_card import model_card
+from medloop.core.gate.plots import report_plots
+from medloop.core.gate.report import GateReport, flat_metrics, scores_dict
+from medloop.core.gate.rules import (
     BASE,
     CORRUPTED,
     KNOWN,
     UNKNOWN,
-    Calibration,
+    CalibrationScores,
     Evidence,
     Infrastructure,
     Paired,
     decide,
 )
-from medloop.core.holdout import twin_groups
-from medloop.core.model_card import model_card
-from medloop.core.plots import report_plots
-from medloop.core.predict import Predictor
-from medloop.core.report import GateReport, flat_metrics, scores_dict
-from medloop.core.splits import split
-from medloop.core.training_set import TrainingSet
+from medloop.core.prediction.model_contract import load_checked
+from medloop.core.prediction.predictor import Predictor
 from medloop.errors import ModelError, NotFoundError
+from medloop.jobs.alias_moves import move_alias
 from medloop.jobs.comparison import comparison_key
-from medloop.jobs.loop import Loop
-from medloop.jobs.moves import move_alias
+from medloop.jobs.context import Context
 from medloop.jobs.train import Progress, silent
 from medloop.jobs.training_data import acceptance_sets, gather
 from medloop.jobs.training_record import (
@@ -80,91 +80,99 @@ class _Contest:
     load_error: str
 
 
-def evaluate(loop: Loop, *, version: str, progress: Progress | None = None) -> GateReport:
+def evaluate(context: Context, *, version: str, progress: Progress | None = None) -> GateReport:
     """Put a version before the gate, keep the report with its run and in S3, and say where it stands.
 
     Raises:
         NotFoundError: There is no such version, or no champion to compare with.
     """
     report = progress or silent
-    challenger = loop.registry.get(version)
-    champion = loop.registry.version_of(CHAMPION)
+    challenger = context.registry.get(version)
+    champion = context.registry.version_of(CHAMPION)
     if champion is None:
         raise NotFoundError(
             "there is no champion to compare with: `medloop bootstrap` trains a first one"
         )
-    reference = loop.registry.version_of(REFERENCE)
-    sets = acceptance_sets(loop)
+    reference = context.registry.version_of(REFERENCE)
+    sets = acceptance_sets(context)
     key = comparison_key(version, champion=champion, reference=reference, sets=sets)
-    recorded = recorded_report(loop, challenger)
+    recorded = recorded_report(context, challenger)
     if recorded and (recorded.key == key or champion == version):
         return recorded  # champion already: what it was promoted on stands
     report(0.05, "fetching data")
-    recipe = read_recipe(loop, challenger)
+    recipe = read_recipe(context, challenger)
     training_set = gather(
-        loop,
+        context,
         snapshot_id=recipe.snapshot_id,
         base_id=recipe.base_id,
         champion_labels=recipe.labels,
         kept_out=sets,
     )
     training_set = _fair(
-        loop,
+        context,
         training_set,
-        [challenger, *(loop.registry.get(v) for v in (champion, reference) if v)],
+        [challenger, *(context.registry.get(v) for v in (champion, reference) if v)],
     )
     report(0.15, "loading models")
-    contest = _load(loop, challenger=version, champion=champion, reference=reference)
-    decision, scores = _judge(loop, challenger, champion, contest, training_set, sets, report)
+    contest = _load(context, challenger=version, champion=champion, reference=reference)
+    decision, scores = _judge(context, challenger, champion, contest, training_set, sets, report)
     found = GateReport(
-        key=key, version=version, champion_version=champion, reference_version=reference,
-        snapshot_id=recipe.snapshot_id, base_id=recipe.base_id, at=loop.new_event()[1], decision=decision,
+        key=key,
+        version=version,
+        champion_version=champion,
+        reference_version=reference,
+        snapshot_id=recipe.snapshot_id,
+        base_id=recipe.base_id,
+        at=context.new_event()[1],
+        decision=decision,
         scores={role: scores_dict(item) for role, item in scores.items()},
-    )  # fmt: skip
+    )
     report(0.9, "keeping the report")
-    _keep(loop, challenger, found)
+    _keep(context, challenger, found)
     return found
 
 
-def _fair(loop: Loop, training_set: TrainingSet, versions: Sequence[ModelVersion]) -> TrainingSet:
+def _fair(
+    context: Context, training_set: TrainingSet, versions: Sequence[ModelVersion]
+) -> TrainingSet:
     """Leave out test images that a model was trained on, because it or its forebears had another base data set."""
-    others = {base_id for version in versions for base_id in _bases(loop, version)} - {
+    others = {base_id for version in versions for base_id in _bases(context, version)} - {
         training_set.base.id
     }
     for base_id in sorted(others):
-        other = loop.datasets.get(base_id)
+        other = context.datasets.get(base_id)
         training_set = training_set.without_seen(
             other.images[split(other.targets, other.groups).train]
         )
     return training_set
 
 
-def _bases(loop: Loop, version: ModelVersion) -> set[str]:
+def _bases(context: Context, version: ModelVersion) -> set[str]:
     """The base data sets that a version and those whose weights it started from were trained on."""
     found = {version.tags["base_id"]}
     while parent := version.tags.get("parent_version"):
         try:
-            version = loop.registry.get(parent)
+            version = context.registry.get(parent)
         except NotFoundError:  # deleted since
             break
         found.add(version.tags["base_id"])
     return found
 
 
-def _load(loop: Loop, *, challenger: str, champion: str, reference: str | None) -> _Contest:
+def _load(context: Context, *, challenger: str, champion: str, reference: str | None) -> _Contest:
     """Every model as the page would load it. Only the challenger's failing is a matter for the gate."""
-    predictors = {"champion": Predictor(loop.registry.model_file(champion))}
+    predictors = {"champion": Predictor(context.registry.model_file(champion))}
     if reference is not None:
-        predictors["reference"] = Predictor(loop.registry.model_file(reference))
+        predictors["reference"] = Predictor(context.registry.model_file(reference))
     try:
-        predictor = load_checked(loop.registry.model_file(challenger))
+        predictor = load_checked(context.registry.model_file(challenger))
     except (ModelError, NotFoundError) as error:
         return _Contest(predictors, str(error))
     return _Contest({"challenger": predictor, **predictors}, "")
 
 
 def _judge(
-    loop: Loop,
+    context: Context,
     challenger: ModelVersion,
     champion: str,
     contest: _Contest,
@@ -187,20 +195,20 @@ def _judge(
     worsened, sure_of_worsened = bench.corrupted()
     report(0.8, "corrections and acceptance sets")
     evidence = Evidence(
-        infrastructure=_infrastructure(loop, challenger, contest.predictors, training_set),
+        infrastructure=_infrastructure(context, challenger, contest.predictors, training_set),
         base=base,
         calibration=_calibration(scores),
         corrections=bench.corrections(),
         slices=(worsened, bench.unknown(), bench.kept_as_known(answers)),
         confident=(bench.confident(answers), sure_of_worsened),
         acceptance=tuple(bench.acceptance(item) for item in sets),
-    )  # fmt: skip
+    )
     return decide(evidence), scores
 
 
-def _calibration(scores: Mapping[str, Scores]) -> Calibration:
+def _calibration(scores: Mapping[str, Scores]) -> CalibrationScores:
     reference = scores.get("reference")
-    return Calibration(
+    return CalibrationScores(
         challenger_ece=scores["challenger"].ece,
         champion_ece=scores["champion"].ece,
         challenger_confident_errors=scores["challenger"].confident_errors,
@@ -297,13 +305,17 @@ def _paired(
     classes: np.ndarray | None = None,
 ) -> Paired:
     return Paired(
-        name=name, challenger=rights["challenger"], champion=rights["champion"], reference=rights.get("reference"),
-        groups=groups, classes=classes,
-    )  # fmt: skip
+        name=name,
+        challenger=rights["challenger"],
+        champion=rights["champion"],
+        reference=rights.get("reference"),
+        groups=groups,
+        classes=classes,
+    )
 
 
 def _infrastructure(
-    loop: Loop,
+    context: Context,
     challenger: ModelVersion,
     predictors: Mapping[str, Predictor],
     training_set: TrainingSet,
@@ -314,45 +326,52 @@ def _infrastructure(
         load_error="",
         champion_labels=old.metadata.labels,
         challenger_labels=new.metadata.labels,
-        golden_error=_golden_error(loop, challenger, new),
+        golden_error=_golden_error(context, challenger, new),
         golden_tolerance=GOLDEN_TOLERANCE,
         challenger_ms=ours,
         champion_ms=theirs,
     )
 
 
-def _golden_error(loop: Loop, challenger: ModelVersion, predictor: Predictor) -> float:
+def _golden_error(context: Context, challenger: ModelVersion, predictor: Predictor) -> float:
     """Infinite where the recorded answers are gone or can't be read."""
     try:
-        return golden_error(predictor, *read_golden(loop, challenger))
+        return golden_error(predictor, *read_golden(context, challenger))
     except (NotFoundError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return math.inf
 
 
-def _keep(loop: Loop, challenger: ModelVersion, found: GateReport) -> None:
+def _keep(context: Context, challenger: ModelVersion, found: GateReport) -> None:
     """Report, plots and card with the run, a copy in S3, and the verdict on the version."""
     raw = found.to_json()
-    files = {CARD_FILE: model_card(read_origin(loop, challenger), found).encode()}
+    files = {CARD_FILE: model_card(read_origin(context, challenger), found).encode()}
     if found.scores:
         files |= {f"plots/{name}": png for name, png in report_plots(found).items()}
         metrics = [flat_metrics(role, scores) for role, scores in found.scores.items()]
-        loop.registry.log_metrics(
+        context.registry.log_metrics(
             challenger.run_id, {name: x for part in metrics for name, x in part.items()}
         )
-    place = f"reports/{loop.registry.model}/version={found.version}/{found.key}"
+    place = f"reports/{context.registry.model}/version={found.version}/{found.key}"
     for name, data in files.items():
-        loop.objects.ensure(
+        context.objects.ensure(
             f"{place}/{name}", data, content_type=CONTENT_TYPES[PurePosixPath(name).suffix]
         )
-    loop.objects.ensure(f"{place}.json", raw, content_type="application/json")
-    loop.registry.attach(challenger.run_id, {**files, REPORT_FILE: raw})
-    loop.registry.set_tags(challenger.version, _verdict(found))
-    aliased = loop.registry.version_of(CHALLENGER)
+    context.objects.ensure(f"{place}.json", raw, content_type="application/json")
+    context.registry.attach(challenger.run_id, {**files, REPORT_FILE: raw})
+    context.registry.set_tags(challenger.version, _verdict(found))
+    aliased = context.registry.version_of(CHALLENGER)
     if challenger.version not in (found.champion_version, aliased):
         move_alias(
-            loop, None, alias=CHALLENGER, action="judge", from_version=aliased, to=challenger, by="medloop evaluate",
-            reason=found.summary, report=found,
-        )  # fmt: skip
+            context,
+            None,
+            alias=CHALLENGER,
+            action="judge",
+            from_version=aliased,
+            to=challenger,
+            by="medloop evaluate",
+            reason=found.summary,
+            report=found,
+        )
 
 
 def _verdict(found: GateReport) -> dict[str, str]:

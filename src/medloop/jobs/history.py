@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from medloop.core.fold import Event, ImageState, fold
-from medloop.core.snapshot import Manifest
-from medloop.jobs.loop import Loop
+from medloop.core.corrections.fold import Event, ImageState, fold
+from medloop.core.corrections.snapshot import Manifest
+from medloop.jobs.context import Context
 from medloop.jobs.snapshot import gather
 from medloop.stores.snapshots import SnapshotStore
 
@@ -37,17 +37,19 @@ class History:
         return History({**self.by_image, **more}, {**self.states, **again})
 
 
-def read_history(loop: Loop) -> History:
+def read_history(context: Context) -> History:
     """Read what came since the latest snapshot; that snapshot's own events only when it is new to this process.
 
     Raises:
         StoreError: The events cannot be read.
     """
     unsent = (
-        loop.outbox.unsent()
+        context.outbox.unsent()
     )  # before the store is read: what is sent in between is then seen twice, not never
-    gathered = gather(loop)
-    old = _in_snapshot(loop.snapshots, gathered.previous) if gathered.previous else History({}, {})
+    gathered = gather(context)
+    old = (
+        _in_snapshot(context.snapshots, gathered.previous) if gathered.previous else History({}, {})
+    )
     new = [event for event in (record.parse() for record in gathered.new) if event is not None]
     return old.with_more([*new, *unsent])
 

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from medloop.core.acceptance import Decision
-from medloop.core.datasets import scored
-from medloop.core.decode import content_sha256
-from medloop.core.events import Correction, Review, event_id, event_time
-from medloop.core.fold import Event, ImageState
-from medloop.core.splits import split
-from medloop.jobs.loop import Loop
+from medloop.core.corrections.correction_policy import PolicyDecision
+from medloop.core.corrections.events import Correction, Review, event_id, event_time
+from medloop.core.corrections.fold import Event, ImageState
+from medloop.core.data.datasets import scored
+from medloop.core.data.splits import split
+from medloop.core.imaging.decode import content_sha256
+from medloop.jobs.context import Context
 
 if TYPE_CHECKING:
     from medloop.jobs.review import Waiting
@@ -32,7 +32,7 @@ WRONG: Final = 128  # of 256: every second one waits under a wrong label
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Known:
+class KnownAnswer:
     """Images whose classes are beyond doubt."""
 
     images: np.ndarray  # uint8 [N, 64, 64]
@@ -42,25 +42,28 @@ class Known:
 
 
 def mixed(
-    loop: Loop, waiting: Sequence[Waiting], events: Iterable[Event], *, who: str
+    context: Context, waiting: Sequence[Waiting], events: Iterable[Event], *, who: str
 ) -> list[Waiting]:
     """The queue with a honeypot after some of its items, as often as set; the same queue gives the same honeypots.
 
     Args:
-        loop: The stores.
+        context: The stores.
         waiting: What really waits.
         events: Every event; what somebody said of a picture in earnest keeps it from being a honeypot.
         who: The reviewer's name; what they have answered does not come again.
     """
-    known, person = known_images(loop.datasets, loop.settings.base_dataset), loop.identify(who)
+    known, person = (
+        known_images(context.datasets, context.settings.base_dataset),
+        context.identify(who),
+    )
     taken = {event.image_sha256 for event in events if not is_trial(event) or event.who == person}
     found: list[Waiting] = []
     for item in waiting:
         found.append(item)
         chance = hashlib.sha256(f"honeypot {item.image_sha256}".encode()).digest()
-        if int.from_bytes(chance[:4], "big") / 2**32 < loop.settings.honeypots:
+        if int.from_bytes(chance[:4], "big") / 2**32 < context.settings.honeypots:
             barred = (
-                person if loop.settings.oidc_issuer else None
+                person if context.settings.oidc_issuer else None
             )  # where people sign in, nobody reviews themselves
             honeypot = _disguised(item, known, chance, but=taken, barred=barred)
             if honeypot is not None:
@@ -69,24 +72,29 @@ def mixed(
     return found
 
 
-def pixels_of(loop: Loop, image_sha256: str) -> np.ndarray:
+def pixels_of(context: Context, image_sha256: str) -> np.ndarray:
     """A honeypot's picture, uint8 [64, 64]: it does not lie in the store."""
-    known = known_images(loop.datasets, loop.settings.base_dataset)
+    known = known_images(context.datasets, context.settings.base_dataset)
     return np.asarray(known.images[known.sha256s.index(image_sha256)])
 
 
 def trial(
-    loop: Loop, *, image_sha256: str, known: str, answer: str | None, decided: bool, who: str
-) -> Review:  # fmt: skip
+    context: Context, *, image_sha256: str, known: str, answer: str | None, decided: bool, who: str
+) -> Review:
     """The event of one answer; leaving a picture out proves nothing (`decided` is False)."""
     outcome: Literal["right", "wrong", "left out"] = "left out"
     if decided:
         outcome = "right" if answer == known else "wrong"
-    identifier, at = loop.new_event()
+    identifier, at = context.new_event()
     return Review(
-        id=identifier, at=at, image_sha256=image_sha256, action="trial", label=answer, who=loop.identify(who),
+        id=identifier,
+        at=at,
+        image_sha256=image_sha256,
+        action="trial",
+        label=answer,
+        who=context.identify(who),
         why=outcome,
-    )  # fmt: skip
+    )
 
 
 def is_trial(event: Event) -> bool:
@@ -95,13 +103,13 @@ def is_trial(event: Event) -> bool:
 
 
 @lru_cache(maxsize=1)
-def known_images(datasets: DatasetStore, dataset_id: str | None) -> Known:
+def known_images(datasets: DatasetStore, dataset_id: str | None) -> KnownAnswer:
     """What honeypots are chosen from: training images that show something, spread over the data set."""
     base = datasets.get(dataset_id)
     rows = split(base.targets, base.groups).train
     rows = rows[scored(base.images[rows])]
     rows = rows[np.linspace(0, len(rows) - 1, min(KEPT, len(rows))).astype(np.int64)]
-    return Known(
+    return KnownAnswer(
         images=base.images[rows],
         labels=tuple(base.labels[target] for target in base.targets[rows]),
         classes=tuple(base.labels),
@@ -110,7 +118,7 @@ def known_images(datasets: DatasetStore, dataset_id: str | None) -> Known:
 
 
 def _disguised(
-    item: Waiting, known: Known, chance: bytes, *, but: Collection[str], barred: str | None
+    item: Waiting, known: KnownAnswer, chance: bytes, *, but: Collection[str], barred: str | None
 ) -> Waiting | None:
     """A honeypot that looks like its neighbour in the queue, from the same person.
 
@@ -127,17 +135,28 @@ def _disguised(
     said, doubted = (other, truth) if chance[9] < WRONG else (truth, other)
     correction = Correction(
         id=event_id(now=event_time(model.id) + timedelta(milliseconds=1), random=chance[18:28]),
-        at=model.at, image_sha256=sha256, given_label=said, predicted_label=doubted,
-        confidence=0.5 + chance[28] / 600, verdict="unsure", model_version=model.model_version, who=somebody,
-    )  # fmt: skip
+        at=model.at,
+        image_sha256=sha256,
+        given_label=said,
+        predicted_label=doubted,
+        confidence=0.5 + chance[28] / 600,
+        verdict="unsure",
+        model_version=model.model_version,
+        who=somebody,
+    )
     reason = f"nearly the same picture is known as {doubted}"
     state = ImageState(
-        sha256, "unreviewed", label=said, who=(somebody,), answers=((somebody, said),), event_ids=(correction.id,),
+        sha256,
+        "unreviewed",
+        label=said,
+        who=(somebody,),
+        answers=((somebody, said),),
+        event_ids=(correction.id,),
         flags=(reason,),
-    )  # fmt: skip
+    )
     return replace(
         item,
-        decision=Decision(state, "pending", (reason,)),
+        decision=PolicyDecision(state, "pending", (reason,)),
         corrections=(correction,),
         known_label=truth,
     )

@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from medloop.core.lineage import rollback_from
-from medloop.core.report import GateReport
+from medloop.core.corrections.lineage import rollback_from
+from medloop.core.gate.report import GateReport
 from medloop.errors import MedloopError, StaleError
+from medloop.jobs.alias_moves import drop_challenger, move_alias, moves
 from medloop.jobs.comparison import comparison_key
-from medloop.jobs.loop import Loop
-from medloop.jobs.moves import drop_challenger, move_alias, moves
+from medloop.jobs.context import Context
 from medloop.jobs.training_record import recorded_report
 from medloop.stores.registry import CHAMPION, REFERENCE
 
@@ -33,7 +33,7 @@ class PromoteResult:
 
 
 def promote(
-    loop: Loop, *, version: str, by: str, reason: str = "", force: bool = False
+    context: Context, *, version: str, by: str, reason: str = "", force: bool = False
 ) -> PromoteResult:
     """Make a version the champion if its gate report says yes; `force` overrules it, for a person with a reason.
 
@@ -46,27 +46,34 @@ def promote(
         raise PromotionError(
             "a forced promotion needs a reason: it stands in the ledger beside your name"
         )
-    challenger = loop.registry.get(version)
-    with loop.promotion_lease.hold(
-        f"promotion of version {version} ({loop.new_event()[0]})"
+    challenger = context.registry.get(version)
+    with context.promotion_lease.hold(
+        f"promotion of version {version} ({context.new_event()[0]})"
     ) as held:
-        current = loop.registry.version_of(CHAMPION)
-        report = recorded_report(loop, challenger)
+        current = context.registry.version_of(CHAMPION)
+        report = recorded_report(context, challenger)
         if current == version:
             return PromoteResult(True, current, version, ("it is the champion already",))
-        if not force and (against := _against(loop, version, current, report)):
+        if not force and (against := _against(context, version, current, report)):
             return PromoteResult(False, current, current or "", against)
         why = reason or (report.summary if report else "")
         move_alias(
-            loop, held, alias=CHAMPION, action="promote", from_version=current, to=challenger, by=by, reason=why,
+            context,
+            held,
+            alias=CHAMPION,
+            action="promote",
+            from_version=current,
+            to=challenger,
+            by=by,
+            reason=why,
             report=report,
-        )  # fmt: skip
-        drop_challenger(loop, version=version, by=by, reason="it is the champion now")
+        )
+        drop_challenger(context, version=version, by=by, reason="it is the champion now")
     return PromoteResult(True, current, version, (why,))
 
 
 def _against(
-    loop: Loop, version: str, current: str | None, report: GateReport | None
+    context: Context, version: str, current: str | None, report: GateReport | None
 ) -> tuple[str, ...]:
     """What speaks against a promotion that nobody forces; () for nothing."""
     if report is None:
@@ -80,8 +87,8 @@ def _against(
             f"version {version} was judged against version {report.champion_version}, and the champion is "
             f"{current or 'none'} by now: run `medloop evaluate {version}` again"
         )
-    _require_todays_judgement(loop, report)
-    back = rollback_from(moves(loop), version)
+    _require_todays_judgement(context, report)
+    back = rollback_from(moves(context), version)
     if back and datetime.fromisoformat(back.at) > datetime.fromisoformat(report.at):
         return (
             f"version {version} was rolled back after the gate had judged it, by {back.by}: {back.reason}. The same "
@@ -90,10 +97,10 @@ def _against(
     return ()
 
 
-def _require_todays_judgement(loop: Loop, report: GateReport) -> None:
+def _require_todays_judgement(context: Context, report: GateReport) -> None:
     """That an evaluation would find this report, and not make another one."""
-    reference = loop.registry.version_of(REFERENCE)
-    sets = loop.acceptance_sets.declarations()
+    reference = context.registry.version_of(REFERENCE)
+    sets = context.acceptance_sets.declarations()
     version, champion = report.version, report.champion_version
     if report.key == comparison_key(version, champion=champion, reference=reference, sets=sets):
         return

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from medloop.jobs.loop import Loop
-from medloop.jobs.moves import move_alias
+from medloop.jobs.alias_moves import move_alias
+from medloop.jobs.context import Context
 from medloop.jobs.promote import PromotionError
 from medloop.jobs.training_record import recorded_report
 from medloop.stores.registry import REFERENCE
 
 
-def choose_reference(loop: Loop, *, version: str, by: str, reason: str) -> str | None:
+def choose_reference(context: Context, *, version: str, by: str, reason: str) -> str | None:
     """Make a version the reference; gives the one before it.
 
     Raises:
@@ -20,12 +20,19 @@ def choose_reference(loop: Loop, *, version: str, by: str, reason: str) -> str |
         raise PromotionError(
             "another reference needs a reason: it stands in the ledger beside your name"
         )
-    chosen = loop.registry.get(version)
-    with loop.promotion_lease.hold(f"reference {version} ({loop.new_event()[0]})") as held:
-        current = loop.registry.version_of(REFERENCE)
+    chosen = context.registry.get(version)
+    with context.promotion_lease.hold(f"reference {version} ({context.new_event()[0]})") as held:
+        current = context.registry.version_of(REFERENCE)
         if current != version:
             move_alias(
-                loop, held, alias=REFERENCE, action="choose", from_version=current, to=chosen, by=by, reason=reason,
-                report=recorded_report(loop, chosen),
-            )  # fmt: skip
+                context,
+                held,
+                alias=REFERENCE,
+                action="choose",
+                from_version=current,
+                to=chosen,
+                by=by,
+                reason=reason,
+                report=recorded_report(context, chosen),
+            )
     return current

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from medloop.errors import NotFoundError
-from medloop.jobs.loop import Loop
+from medloop.jobs.context import Context
 from medloop.jobs.train import Progress, run_training, silent, training_data
 from medloop.jobs.training_data import gather
 from medloop.jobs.training_environment import differences, environment
@@ -27,7 +27,9 @@ class ReproduceResult:
     note: str  # what is known to differ from then, where the weights do; "" where nothing is
 
 
-def reproduce(loop: Loop, *, version: str, progress: Progress | None = None) -> ReproduceResult:
+def reproduce(
+    context: Context, *, version: str, progress: Progress | None = None
+) -> ReproduceResult:
     """Train `version` again on its snapshot, base data set, configuration and first weights.
 
     Equal weights are to be expected on the same kind of processor, whatever its number of cores.
@@ -39,18 +41,26 @@ def reproduce(loop: Loop, *, version: str, progress: Progress | None = None) -> 
 
     report = progress or silent
     report(0.0, "fetching data")
-    found = loop.registry.get(version)
-    recipe = read_recipe(loop, found)
+    found = context.registry.get(version)
+    recipe = read_recipe(context, found)
     training_set = gather(
-        loop, snapshot_id=recipe.snapshot_id, base_id=recipe.base_id, champion_labels=recipe.labels,
-        kept_out=_kept_out(loop, recipe),
-    )  # fmt: skip
-    weights = loop.registry.weights(recipe.parent_version) if recipe.parent_version else None
-    config = replace(TrainingConfig(**recipe.config), device=loop.settings.device)
+        context,
+        snapshot_id=recipe.snapshot_id,
+        base_id=recipe.base_id,
+        champion_labels=recipe.labels,
+        kept_out=_kept_out(context, recipe),
+    )
+    weights = context.registry.weights(recipe.parent_version) if recipe.parent_version else None
+    config = replace(TrainingConfig(**recipe.config), device=context.settings.device)
     trained = run_training(
-        loop, training_data(training_set), config, weights=weights, snapshot_id=recipe.snapshot_id,
-        engine=recipe.engine, progress=lambda share, phrase: report(0.05 + 0.95 * share, phrase),
-    )  # fmt: skip
+        context,
+        training_data(training_set),
+        config,
+        weights=weights,
+        snapshot_id=recipe.snapshot_id,
+        engine=recipe.engine,
+        progress=lambda share, phrase: report(0.05 + 0.95 * share, phrase),
+    )
     recorded = found.tags["weights_sha256"]
     same = trained.weights_sha256 == recorded
     return ReproduceResult(
@@ -61,26 +71,28 @@ def reproduce(loop: Loop, *, version: str, progress: Progress | None = None) -> 
         seconds=trained.seconds,
         note=""
         if same
-        else "; ".join(_changes(loop, found, recipe, corrections=len(training_set.uses))),
+        else "; ".join(_changes(context, found, recipe, corrections=len(training_set.uses))),
     )
 
 
-def _changes(loop: Loop, found: ModelVersion, recipe: Recipe, *, corrections: int) -> Iterator[str]:
+def _changes(
+    context: Context, found: ModelVersion, recipe: Recipe, *, corrections: int
+) -> Iterator[str]:
     """What is known to be other than it was at the training."""
-    if gone := len(read_uses(loop, found)) - corrections:
+    if gone := len(read_uses(context, found)) - corrections:
         yield f"{gone} of its corrections were erased or withdrawn since"
     if found.tags.get("data_key") != recipe.data_key:
         yield "medloop chose by other rules then which images to leave out of a training"
-    recorded = read_environment(loop, found)
+    recorded = read_environment(context, found)
     if recorded is None:
         yield "its run does not say with which packages and on which processor it was trained"
     else:
-        yield from differences(recorded, environment(device=loop.settings.device))
+        yield from differences(recorded, environment(device=context.settings.device))
 
 
-def _kept_out(loop: Loop, recipe: Recipe) -> Sequence[AcceptanceSet]:
+def _kept_out(context: Context, recipe: Recipe) -> Sequence[AcceptanceSet]:
     try:
-        return [loop.acceptance_sets.content(name, set_id) for name, set_id in recipe.kept_out]
+        return [context.acceptance_sets.content(name, set_id) for name, set_id in recipe.kept_out]
     except NotFoundError as error:
         raise NotFoundError(
             f"an acceptance set that was kept out of the training is gone: {error}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from medloop.core.acceptance import decide
-from medloop.core.fold import fold
-from medloop.jobs.loop import Loop
+from medloop.core.corrections.correction_policy import decide
+from medloop.core.corrections.fold import fold
+from medloop.jobs.context import Context
 from medloop.jobs.promote import promote
 from medloop.jobs.screen import screened_snapshot
 from medloop.jobs.train import Engine, Progress, silent, train
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RetrainPlan:
     """Whether to train, and on what."""
 
     snapshot_id: str | None  # None: not this time
@@ -38,36 +38,40 @@ class RetrainResult:
 
 
 def plan(
-    loop: Loop, *, force: bool = False, min_new: int | None = None, progress: Progress | None = None
-) -> Plan:
+    context: Context,
+    *,
+    force: bool = False,
+    min_new: int | None = None,
+    progress: Progress | None = None,
+) -> RetrainPlan:
     """Screen what is new, take a snapshot and decide whether enough in it is new to train.
 
     Args:
-        loop: The stores.
+        context: The stores.
         force: Train in any case.
         min_new: Fewer new corrections than this are not worth a training; None takes the settings'.
         progress: Hears of the snapshot.
     """
-    taken, _ = screened_snapshot(loop, progress=progress)
-    least = loop.settings.min_new_corrections if min_new is None else min_new
-    new = _untrained(loop, taken.snapshot_id)
+    taken, _ = screened_snapshot(context, progress=progress)
+    least = context.settings.min_new_corrections if min_new is None else min_new
+    new = _untrained(context, taken.snapshot_id)
     if force:
-        return Plan(taken.snapshot_id, f"forced; {_images(new)} new or changed", new)
+        return RetrainPlan(taken.snapshot_id, f"forced; {_images(new)} new or changed", new)
     if new == 0:
-        return Plan(
+        return RetrainPlan(
             None,
             f"nothing new: none of {taken.corrections} corrections changes what was learned",
             0,
         )
     if new < least:
-        return Plan(
+        return RetrainPlan(
             None, f"only {_images(new)} new or changed, and {least} are worth a training", new
         )
-    return Plan(taken.snapshot_id, f"{_images(new)} new or changed", new)
+    return RetrainPlan(taken.snapshot_id, f"{_images(new)} new or changed", new)
 
 
 def retrain(
-    loop: Loop,
+    context: Context,
     *,
     force: bool = False,
     min_new: int | None = None,
@@ -80,23 +84,21 @@ def retrain(
 
     A training that was done before is found, and not done again.
     """
-    from medloop.jobs.evaluate import (
-        evaluate,
-    )  # brings scikit-learn and scipy, which a plan does not need
+    from medloop.jobs.evaluate import evaluate
 
     report = progress or silent
-    decided = plan(loop, force=force, min_new=min_new, progress=_part(report, 0.0, 0.1))
+    decided = plan(context, force=force, min_new=min_new, progress=_part(report, 0.0, 0.1))
     if decided.snapshot_id is None:
         return RetrainResult(decided.reason)
     trained = train(
-        loop,
+        context,
         snapshot_id=decided.snapshot_id,
         engine=engine,
         config=config,
         progress=_part(report, 0.1, 0.8),
     )
-    judged = evaluate(loop, version=trained.version, progress=_part(report, 0.8, 0.98))
-    outcome = promote(loop, version=trained.version, by=by)
+    judged = evaluate(context, version=trained.version, progress=_part(report, 0.8, 0.98))
+    outcome = promote(context, version=trained.version, by=by)
     report(1.0, "done")
     return RetrainResult(
         reason="; ".join(outcome.reasons)
@@ -110,24 +112,24 @@ def retrain(
     )
 
 
-def _untrained(loop: Loop, snapshot_id: str) -> int:
+def _untrained(context: Context, snapshot_id: str) -> int:
     """Accepted images that differ from what the last training had: added, relabelled, or no longer accepted."""
     trained = [
         item.tags["snapshot_id"]
-        for item in loop.registry.versions()
+        for item in context.registry.versions()
         if item.tags.get("snapshot_id")
     ]
     if trained[-1:] == [snapshot_id]:
         return 0
-    now = _accepted(loop, snapshot_id)
-    before = _accepted(loop, trained[-1]) if trained else {}
+    now = _accepted(context, snapshot_id)
+    before = _accepted(context, trained[-1]) if trained else {}
     return sum(now.get(image, "") != before.get(image, "") for image in now.keys() | before.keys())
 
 
-def _accepted(loop: Loop, snapshot_id: str) -> dict[str, str | None]:
+def _accepted(context: Context, snapshot_id: str) -> dict[str, str | None]:
     """Label by image; None is "none of these"."""
-    manifest = loop.snapshots.manifest(snapshot_id)
-    decisions = decide(fold(loop.snapshots.all_events(manifest)).values(), manifest.policy)
+    manifest = context.snapshots.manifest(snapshot_id)
+    decisions = decide(fold(context.snapshots.all_events(manifest)).values(), manifest.policy)
     return {d.state.image_sha256: d.state.label for d in decisions if d.verdict == "accepted"}
 
 

@@ -10,15 +10,15 @@ from typing import Literal
 
 import numpy as np
 
-from medloop.core.acceptance import Decision, decide
-from medloop.core.decode import decode
-from medloop.core.events import Correction, Review, event_id, event_time
-from medloop.core.fold import Event
-from medloop.core.reliability import Reliability, reliabilities
+from medloop.core.corrections.correction_policy import PolicyDecision, decide
+from medloop.core.corrections.events import Correction, Review, event_id, event_time
+from medloop.core.corrections.fold import Event
+from medloop.core.corrections.reliability import Reliability, reliabilities
+from medloop.core.imaging.decode import decode
 from medloop.errors import ReviewError
+from medloop.jobs.context import Context
 from medloop.jobs.history import read_history
 from medloop.jobs.honeypots import mixed, pixels_of, trial
-from medloop.jobs.loop import Loop
 from medloop.jobs.snapshot import policy_of
 from medloop.stores.outbox import Receipt
 
@@ -29,7 +29,7 @@ Verdict = Literal["approve", "reject", "relabel"]
 class Waiting:
     """One image that waits for a reviewer, with what people and the model said of it."""
 
-    decision: Decision
+    decision: PolicyDecision
     corrections: tuple[Correction, ...]  # oldest first
     known_label: str | None = None  # of a honeypot: its class, which the reviewer must not see
     newest_id: str = ""  # of all events about it
@@ -50,28 +50,28 @@ class Waiting:
         return bool(self.decision.state.against)
 
 
-def queue(loop: Loop, *, who: str | None = None) -> list[Waiting]:
+def queue(context: Context, *, who: str | None = None) -> list[Waiting]:
     """What waits for a reviewer, the oldest first, and what somebody disputes although a reviewer had approved it.
 
     What was decided a moment ago on this machine is gone already. For a reviewer (`who`, a name) honeypots are mixed
     in, where the settings say so.
     """
-    history = read_history(loop)
-    decisions = decide(history.states.values(), policy_of(loop.settings))
+    history = read_history(context)
+    decisions = decide(history.states.values(), policy_of(context.settings))
     waiting = [
         _waiting(d, history.by_image[d.state.image_sha256]) for d in decisions if _needs_reviewer(d)
     ]
     waiting.sort(key=lambda item: item.decision.state.event_ids)
-    if not who or not loop.settings.honeypots:
+    if not who or not context.settings.honeypots:
         return waiting
-    return mixed(loop, waiting, history.events(), who=who)
+    return mixed(context, waiting, history.events(), who=who)
 
 
-def _needs_reviewer(decision: Decision) -> bool:
+def _needs_reviewer(decision: PolicyDecision) -> bool:
     return decision.verdict == "pending" or bool(decision.state.against)
 
 
-def _waiting(decision: Decision, events: Sequence[Event]) -> Waiting:
+def _waiting(decision: PolicyDecision, events: Sequence[Event]) -> Waiting:
     if against := decision.state.against:
         people = "1 person has" if len(against) == 1 else f"{len(against)} people have"
         reason = f"approved as {decision.state.label or 'none of these'}, and {people} said otherwise since"
@@ -81,30 +81,30 @@ def _waiting(decision: Decision, events: Sequence[Event]) -> Waiting:
     return Waiting(decision, corrections, newest_id=ordered[-1].id)
 
 
-def picture(loop: Loop, item: Waiting) -> np.ndarray:
+def picture(context: Context, item: Waiting) -> np.ndarray:
     """What an item shows, grey uint8 [H, W].
 
     Raises:
         MedloopError: It cannot be read.
     """
     if item.known_label is not None:
-        return pixels_of(loop, item.image_sha256)
-    return decode(loop.corrections.image(item.image_sha256)).pixels
+        return pixels_of(context, item.image_sha256)
+    return decode(context.corrections.image(item.image_sha256)).pixels
 
 
-def people(loop: Loop) -> list[Reliability]:
+def people(context: Context) -> list[Reliability]:
     """How reliable everybody's answers were, the least reliable first."""
-    history = read_history(loop)
+    history = read_history(context)
     return reliabilities(history.events(), history.states.values())
 
 
-def all_events(loop: Loop) -> list[Event]:
+def all_events(context: Context) -> list[Event]:
     """Every event in the store, by the latest snapshot and what came since, and what this machine has yet to send."""
-    return read_history(loop).events()
+    return read_history(context).events()
 
 
 def review(
-    loop: Loop,
+    context: Context,
     *,
     items: Iterable[Waiting],
     verdict: Verdict,
@@ -115,7 +115,7 @@ def review(
     """Decide about images in the queue; on this machine's disk when it returns, in S3 soon after.
 
     Args:
-        loop: The stores.
+        context: The stores.
         items: The images, as `queue` gave them.
         verdict: What is decided about all of them; to approve one that is disputed stands by its label.
         who: The reviewer's name; only its identity is stored.
@@ -132,55 +132,59 @@ def review(
             f"image {disputed[0].image_sha256[:12]}: {disputed[0].decision.state.why}. There is nothing to approve: "
             "relabel it with the right class, or reject it"
         )
-    if verdict != "reject" and (own := [item for item in chosen if is_own(loop, item, who=who)]):
+    if verdict != "reject" and (own := [item for item in chosen if is_own(context, item, who=who)]):
         raise ReviewError(
             f"image {own[0].image_sha256[:12]}: nobody but you has said what this picture shows, so somebody else "
             "has to review it. You can only leave it out"
         )
-    decide_one = partial(_decision, loop, verdict=verdict, who=who, label=label, why=why)
+    decide_one = partial(_decision, context, verdict=verdict, who=who, label=label, why=why)
     receipts = [
-        loop.outbox.add_review(decide_one(item), about=item.decision.state.event_ids)
+        context.outbox.add_review(decide_one(item), about=item.decision.state.event_ids)
         for item in chosen
     ]
-    loop.sender.wake()
+    context.sender.wake()
     return receipts
 
 
-def is_own(loop: Loop, item: Waiting, *, who: str) -> bool:
+def is_own(context: Context, item: Waiting, *, who: str) -> bool:
     """Whether it is this reviewer's word alone, which is not enough where people sign in.
 
     The one local user has nobody else to ask.
     """
     said_by = {person for person, _ in item.decision.state.answers}
-    return bool(loop.settings.oidc_issuer) and said_by == {loop.identify(who)}
+    return bool(context.settings.oidc_issuer) and said_by == {context.identify(who)}
 
 
 def _decision(
-    loop: Loop, item: Waiting, *, verdict: Verdict, who: str, label: str | None, why: str
+    context: Context, item: Waiting, *, verdict: Verdict, who: str, label: str | None, why: str
 ) -> Review:
     state = item.decision.state
     if item.known_label is not None:
         answer = state.label if verdict == "approve" else label
         return trial(
-            loop, image_sha256=item.image_sha256, known=item.known_label, answer=answer, decided=verdict != "reject",
+            context,
+            image_sha256=item.image_sha256,
+            known=item.known_label,
+            answer=answer,
+            decided=verdict != "reject",
             who=who,
-        )  # fmt: skip
+        )
     if verdict == "approve" and item.disputed:
         verdict, label = "relabel", state.label
-    identifier, at = loop.new_event()
+    identifier, at = context.new_event()
     return Review(
-        id=_later(loop, identifier, than=item.newest_id),
+        id=_later(context, identifier, than=item.newest_id),
         at=at,
         image_sha256=item.image_sha256,
         action=verdict,
         label=label if verdict == "relabel" else None,
-        who=loop.identify(who),
+        who=context.identify(who),
         why=why,
     )
 
 
-def _later(loop: Loop, identifier: str, *, than: str) -> str:
+def _later(context: Context, identifier: str, *, than: str) -> str:
     """The id, or one just after `than`: a decision must follow what it is about, whatever this machine's clock says."""
     if identifier > than:
         return identifier
-    return event_id(now=event_time(than) + timedelta(milliseconds=1), random=loop.random(10))
+    return event_id(now=event_time(than) + timedelta(milliseconds=1), random=context.random(10))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from medloop.core.lineage import previous_champion
-from medloop.core.report import GateReport
+from medloop.core.corrections.lineage import previous_champion
+from medloop.core.gate.report import GateReport
 from medloop.errors import NotFoundError, StoreError
-from medloop.jobs.loop import Loop
-from medloop.jobs.moves import move_alias, moves
+from medloop.jobs.alias_moves import move_alias, moves
+from medloop.jobs.context import Context
 from medloop.jobs.promote import PromoteResult, PromotionError
 from medloop.jobs.training_record import recorded_report
 from medloop.stores.registry import CHAMPION, ModelVersion
 
 
-def rollback(loop: Loop, *, by: str, reason: str, to: str | None = None) -> PromoteResult:
+def rollback(context: Context, *, by: str, reason: str, to: str | None = None) -> PromoteResult:
     """Make the previous champion, or version `to`, the champion again.
 
     Raises:
@@ -21,27 +21,34 @@ def rollback(loop: Loop, *, by: str, reason: str, to: str | None = None) -> Prom
     """
     if not reason.strip():
         raise PromotionError("a rollback needs a reason: it stands in the ledger beside your name")
-    with loop.promotion_lease.hold(f"rollback ({loop.new_event()[0]})") as held:
-        current = loop.registry.version_of(CHAMPION)
+    with context.promotion_lease.hold(f"rollback ({context.new_event()[0]})") as held:
+        current = context.registry.version_of(CHAMPION)
         if current is None:
             raise NotFoundError("there is no champion to roll back from")
-        target = to or previous_champion(moves(loop), current)
+        target = to or previous_champion(moves(context), current)
         if target is None:
             raise NotFoundError(
                 f"the ledger knows no champion before version {current}: name one with --to VERSION"
             )
-        version = loop.registry.get(target)
+        version = context.registry.get(target)
         if target == current:
             return PromoteResult(False, current, current, ("it is the champion already",))
         move_alias(
-            loop, held, alias=CHAMPION, action="rollback", from_version=current, to=version, by=by, reason=reason,
-            report=_report(loop, version),
-        )  # fmt: skip
+            context,
+            held,
+            alias=CHAMPION,
+            action="rollback",
+            from_version=current,
+            to=version,
+            by=by,
+            reason=reason,
+            report=_report(context, version),
+        )
     return PromoteResult(True, current, target, (reason,))
 
 
-def _report(loop: Loop, version: ModelVersion) -> GateReport | None:
+def _report(context: Context, version: ModelVersion) -> GateReport | None:
     try:
-        return recorded_report(loop, version)
+        return recorded_report(context, version)
     except StoreError:  # damaged, or out of reach: no reason to leave a bad champion in office
         return None

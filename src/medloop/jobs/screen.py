@@ -20,14 +20,14 @@ from typing import Final
 
 import numpy as np
 
-from medloop.core.events import Correction, Review, event_id, event_time
-from medloop.core.fold import Event, ImageState, fold
-from medloop.core.holdout import shapes
-from medloop.core.reliability import Reliability, distrusted, reliabilities
-from medloop.core.screening import Label, careless, look_alikes, neighbour_disagreement
-from medloop.core.snapshot import Record, events_about
-from medloop.jobs.loop import Loop
-from medloop.jobs.opinion import only_voice, opinions
+from medloop.core.corrections.events import Correction, Review, event_id, event_time
+from medloop.core.corrections.fold import Event, ImageState, fold
+from medloop.core.corrections.holdout import shapes
+from medloop.core.corrections.reliability import Reliability, distrusted, reliabilities
+from medloop.core.corrections.screening import Label, careless, look_alikes, neighbour_disagreement
+from medloop.core.corrections.snapshot import EventRecord, events_about
+from medloop.jobs.champion_opinion import only_voice, opinions
+from medloop.jobs.context import Context
 from medloop.jobs.snapshot import (
     Gathered,
     Progress,
@@ -69,53 +69,53 @@ class _Labelled:
 
 
 def screened_snapshot(
-    loop: Loop, *, full: bool = False, progress: Progress | None = None
+    context: Context, *, full: bool = False, progress: Progress | None = None
 ) -> tuple[SnapshotResult, Screened]:
     """Screen what is new, and take a snapshot of just that: what comes meanwhile waits for the next screening."""
-    gathered = gather(loop, full=full)
-    screened = screen(loop, gathered)
-    take_in(loop.snapshots, gathered, screened.flags)
-    return snapshot(loop, gathered=gathered, progress=progress), screened
+    gathered = gather(context, full=full)
+    screened = screen(context, gathered)
+    take_in(context.snapshots, gathered, screened.flags)
+    return snapshot(context, gathered=gathered, progress=progress), screened
 
 
-def screen(loop: Loop, gathered: Gathered | None = None) -> Screened:
+def screen(context: Context, gathered: Gathered | None = None) -> Screened:
     """Flag new corrections that look wrong, unless the settings trust all or have all reviewed anyway.
 
     Args:
-        loop: The stores.
+        context: The stores.
         gathered: What is new, if it was looked for already.
     """
-    if loop.settings.review != "suspicious":
+    if context.settings.review != "suspicious":
         return Screened(0, {})
-    gathered = gathered or gather(loop)
+    gathered = gathered or gather(context)
     new = [
         event
-        for event in (record.parse() for record in _unscreened(loop, gathered))
+        for event in (record.parse() for record in _unscreened(context, gathered))
         if event is not None
     ]
     changed = {event.image_sha256 for event in new if _may_count_now(event)}
     if not changed:
         return Screened(0, {})
-    earlier = _earlier_pixels(loop, gathered)
-    events = _events_about(loop, gathered, changed | earlier.keys())
+    earlier = _earlier_pixels(context, gathered)
+    events = _events_about(context, gathered, changed | earlier.keys())
     states = fold(events)
     undecided = sorted(sha256 for sha256 in changed if states[sha256].status == "unreviewed")
-    pixels = read_pixels(loop.corrections, undecided)
+    pixels = read_pixels(context.corrections, undecided)
     candidates = _labelled(states, pixels)
     known = _labelled(states, {sha256: earlier[sha256] for sha256 in earlier.keys() - changed})
     new_ids = {event.id for event in new}
     learned = {event.image_sha256 for event in events if event.id not in new_ids}
     said = opinions(
-        loop,
+        context,
         states,
         asked={sha256: image for sha256, image in pixels.items() if sha256 not in learned},
         known={state.image_sha256: earlier[state.image_sha256] for state in known.states},
     )
     found = [
-        _look_alikes(loop, candidates, known),
+        _look_alikes(context, candidates, known),
         _crowd(candidates, known),
         *zip(*(said.get(state.image_sha256, ("", "")) for state in candidates.states), strict=True),
-        _doubts(candidates, _distrusted(loop, gathered)),
+        _doubts(candidates, _distrusted(context, gathered)),
     ]
     found.append(_careless(candidates, [any(whys) for whys in zip(*found, strict=True)]))
     reasons = [
@@ -123,18 +123,18 @@ def screen(loop: Loop, gathered: Gathered | None = None) -> Screened:
         for state, *whys in zip(candidates.states, *found, strict=True)
     ]
     reasons = [(state, whys) for state, whys in reasons if whys]
-    flags = tuple(_flag(loop, state, why) for state, whys in reasons for why in whys)
+    flags = tuple(_flag(context, state, why) for state, whys in reasons for why in whys)
     log.info("screening: %d images looked at, %d flagged", len(candidates.states), len(reasons))
     return Screened(
         len(candidates.states), {state.image_sha256: whys for state, whys in reasons}, flags
     )
 
 
-def _unscreened(loop: Loop, gathered: Gathered) -> list[Record]:
+def _unscreened(context: Context, gathered: Gathered) -> list[EventRecord]:
     """What no snapshot holds. Whoever begins anew has gathered the rest, too."""
     if gathered.previous is not None or gathered.latest is None:
         return gathered.new
-    held = loop.snapshots.event_ids(gathered.latest)
+    held = context.snapshots.event_ids(gathered.latest)
     return [record for record in gathered.new if record.id not in held]
 
 
@@ -143,30 +143,36 @@ def _may_count_now(event: Event) -> bool:
     return isinstance(event, Correction) or event.action == "withdraw"
 
 
-def _earlier_pixels(loop: Loop, gathered: Gathered) -> dict[str, np.ndarray]:
+def _earlier_pixels(context: Context, gathered: Gathered) -> dict[str, np.ndarray]:
     """Pixels of the newest corrections in the latest snapshot, by image hash."""
     pixels: dict[str, np.ndarray] = {}
     for chunk in gathered.latest.chunks[-NEWEST_CHUNKS:] if gathered.latest else ():
-        pixels |= loop.snapshots.images(chunk, lost_ok=gathered.previous is None)
+        pixels |= context.snapshots.images(chunk, lost_ok=gathered.previous is None)
     return pixels
 
 
-def _events_about(loop: Loop, gathered: Gathered, image_sha256s: set[str]) -> list[Event]:
+def _events_about(context: Context, gathered: Gathered, image_sha256s: set[str]) -> list[Event]:
     """All events about these images, earlier and new."""
-    old = loop.snapshots.events_about(gathered.previous, image_sha256s) if gathered.previous else []
+    old = (
+        context.snapshots.events_about(gathered.previous, image_sha256s)
+        if gathered.previous
+        else []
+    )
     return [*old, *events_about(gathered.new, image_sha256s)]
 
 
-def _distrusted(loop: Loop, gathered: Gathered) -> Mapping[str, Reliability]:
+def _distrusted(context: Context, gathered: Gathered) -> Mapping[str, Reliability]:
     """Who was often wrong; that takes all events, and so is not asked where it is off."""
-    if not loop.settings.least_reliability:
+    if not context.settings.least_reliability:
         return {}
-    old = loop.snapshots.all_events(gathered.previous) if gathered.previous else []
+    old = context.snapshots.all_events(gathered.previous) if gathered.previous else []
     events = [
         *old,
         *(event for event in (record.parse() for record in gathered.new) if event is not None),
     ]
-    return distrusted(reliabilities(events, fold(events).values()), loop.settings.least_reliability)
+    return distrusted(
+        reliabilities(events, fold(events).values()), context.settings.least_reliability
+    )
 
 
 def _labelled(states: Mapping[str, ImageState], pixels: Mapping[str, np.ndarray]) -> _Labelled:
@@ -179,9 +185,9 @@ def _labelled(states: Mapping[str, ImageState], pixels: Mapping[str, np.ndarray]
     return _Labelled(tuple(states[sha256] for sha256 in chosen), shapes(images))
 
 
-def _look_alikes(loop: Loop, candidates: _Labelled, known: _Labelled) -> list[str]:
+def _look_alikes(context: Context, candidates: _Labelled, known: _Labelled) -> list[str]:
     """What any look-alike is known as, if as something else: a reason or "" for each candidate."""
-    base = loop.datasets.get(loop.settings.base_dataset)
+    base = context.datasets.get(context.settings.base_dataset)
     return look_alikes(
         candidates.looks,
         candidates.labels,
@@ -231,7 +237,7 @@ def _careless(candidates: _Labelled, contradicted: Sequence[bool]) -> list[str]:
     return [CARELESS if who in found else "" for who in people]
 
 
-def _flag(loop: Loop, state: ImageState, why: str) -> Review:
+def _flag(context: Context, state: ImageState, why: str) -> Review:
     last = state.event_ids[-1]
     at = event_time(last) + timedelta(milliseconds=1)
     chance = hashlib.sha256(f"{last} {why}".encode()).digest()[:10]
@@ -244,5 +250,5 @@ def _flag(loop: Loop, state: ImageState, why: str) -> Review:
         who=BY,
         why=why,
     )
-    loop.corrections.put_review(flag, day=loop.now().strftime("%Y-%m-%d"))
+    context.corrections.put_review(flag, day=context.now().strftime("%Y-%m-%d"))
     return flag

@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from medloop.core.acceptance import Policy
-from medloop.core.decode import decode
-from medloop.core.events import Review
-from medloop.core.preprocess import preprocess
-from medloop.core.snapshot import Chunk, Manifest, Record, chunked, describe, merged, touched
+from medloop.core.corrections.correction_policy import Policy
+from medloop.core.corrections.events import Review
+from medloop.core.corrections.snapshot import (
+    Chunk,
+    EventRecord,
+    Manifest,
+    chunked,
+    describe,
+    merged,
+    touched,
+)
+from medloop.core.imaging.decode import decode
+from medloop.core.imaging.preprocess import preprocess
 from medloop.errors import DecodeError
-from medloop.jobs.loop import Loop
+from medloop.jobs.context import Context
 from medloop.stores.corrections import CorrectionStore, Folder, event_id_of
 from medloop.stores.snapshots import Pointer, SnapshotStore
 
@@ -50,10 +58,10 @@ class Gathered:
     previous: Manifest | None  # the latest snapshot, to go on from; None to begin anew
     day: str  # of looking, YYYY-MM-DD
     days: Mapping[Folder, Sequence[str]]  # all days with events, by folder
-    regions: dict[int, list[Record]] = field(
+    regions: dict[int, list[EventRecord]] = field(
         default_factory=dict
     )  # the chunks of `previous` that new events fall into
-    new: list[Record] = field(default_factory=list)
+    new: list[EventRecord] = field(default_factory=list)
 
     @property
     def chunks(self) -> tuple[Chunk, ...]:
@@ -66,7 +74,7 @@ class Gathered:
 
 
 def snapshot(
-    loop: Loop,
+    context: Context,
     *,
     since: str | None = None,
     full: bool = False,
@@ -76,7 +84,7 @@ def snapshot(
     """Take a snapshot. Safe to run twice, and at once: the same events give the same snapshot.
 
     Args:
-        loop: The stores.
+        context: The stores.
         since: The snapshot that `new_corrections` is counted from; by default the previous one.
         full: List all days and read all events anew, instead of the last days.
         gathered: What `gather` found, if the snapshot is to hold that and nothing that came later.
@@ -85,15 +93,15 @@ def snapshot(
     tell = progress or _silence
     tell(0.0, "looking for new events")
     if gathered is None:
-        gathered = gather(loop, full=full)
-    known = loop.snapshots.manifest(since) if since else gathered.latest
+        gathered = gather(context, full=full)
+    known = context.snapshots.manifest(since) if since else gathered.latest
     _warn_of_days_to_come(gathered)
-    _erase_again(loop, gathered.new)
-    chunks = _compact(loop, gathered, tell)
-    policy = policy_of(loop.settings)
-    manifest = Manifest.build(base_id=_base_id(loop), policy=policy, chunks=chunks)
-    is_new = loop.snapshots.write(manifest)
-    loop.snapshots.point_to(manifest, days=gathered.days, day=gathered.day)
+    _erase_again(context, gathered.new)
+    chunks = _compact(context, gathered, tell)
+    policy = policy_of(context.settings)
+    manifest = Manifest.build(base_id=_base_id(context), policy=policy, chunks=chunks)
+    is_new = context.snapshots.write(manifest)
+    context.snapshots.point_to(manifest, days=gathered.days, day=gathered.day)
     tell(1.0, f"snapshot {manifest.snapshot_id}")
     before = known.corrections if known else 0
     result = SnapshotResult(
@@ -117,22 +125,22 @@ def policy_of(settings: Settings) -> Policy:
     )
 
 
-def gather(loop: Loop, *, full: bool = False) -> Gathered:
+def gather(context: Context, *, full: bool = False) -> Gathered:
     """List the last days, and read the events there that the latest snapshot lacks; if `full`, all days and events."""
-    pointer = loop.snapshots.pointer()
-    latest = loop.snapshots.manifest(pointer.snapshot_id) if pointer else None
+    pointer = context.snapshots.pointer()
+    latest = context.snapshots.manifest(pointer.snapshot_id) if pointer else None
     gathered = Gathered(
         latest=latest,
         previous=None if full else latest,
-        day=loop.now().astimezone(UTC).strftime("%Y-%m-%d"),
-        days={folder: loop.corrections.days(folder) for folder in FOLDERS},
+        day=context.now().astimezone(UTC).strftime("%Y-%m-%d"),
+        days={folder: context.corrections.days(folder) for folder in FOLDERS},
     )
-    keys = _list_keys(loop.corrections, gathered, None if full else pointer)
-    _read_regions(loop.snapshots, gathered, keys)
+    keys = _list_keys(context.corrections, gathered, None if full else pointer)
+    _read_regions(context.snapshots, gathered, keys)
     new_ids = sorted(keys.keys() - gathered.known())
-    raw = loop.corrections.read([keys[event_id] for event_id in new_ids])
+    raw = context.corrections.read([keys[event_id] for event_id in new_ids])
     gathered.new = [
-        Record(event_id, keys[event_id].partition("/")[0], data)
+        EventRecord(event_id, keys[event_id].partition("/")[0], data)
         for event_id, data in zip(new_ids, raw, strict=True)
     ]
     return gathered
@@ -140,7 +148,7 @@ def gather(loop: Loop, *, full: bool = False) -> Gathered:
 
 def take_in(snapshots: SnapshotStore, gathered: Gathered, events: Iterable[Review]) -> None:
     """Add reviews that were stored since, such as the flags of a screening of what was gathered."""
-    records = {event.id: Record(event.id, "reviews", event.to_json()) for event in events}
+    records = {event.id: EventRecord(event.id, "reviews", event.to_json()) for event in events}
     _read_regions(snapshots, gathered, records)
     gathered.new += [records[event_id] for event_id in sorted(records.keys() - gathered.known())]
 
@@ -190,7 +198,7 @@ def _warn_of_days_to_come(gathered: Gathered) -> None:
         )
 
 
-def _erase_again(loop: Loop, new: Iterable[Record]) -> None:
+def _erase_again(context: Context, new: Iterable[EventRecord]) -> None:
     """Repeat new erasures: a correction or a snapshot that was under way meanwhile may have brought pixels back."""
     events = (record.parse() for record in new if record.folder == "reviews")
     erased = {
@@ -199,12 +207,12 @@ def _erase_again(loop: Loop, new: Iterable[Record]) -> None:
         if isinstance(event, Review) and event.action == "erase"
     }
     for image_sha256 in sorted(erased):
-        loop.corrections.erase_image(image_sha256)
+        context.corrections.erase_image(image_sha256)
     if erased:
-        loop.snapshots.erase_images(erased)
+        context.snapshots.erase_images(erased)
 
 
-def _compact(loop: Loop, gathered: Gathered, tell: Progress) -> list[Chunk]:
+def _compact(context: Context, gathered: Gathered, tell: Progress) -> list[Chunk]:
     """Write the chunks that changed; all chunks of the new snapshot, in order."""
     old = gathered.chunks
     by_id = {record.id: record for record in gathered.new}
@@ -216,22 +224,24 @@ def _compact(loop: Loop, gathered: Gathered, tell: Progress) -> list[Chunk]:
             chunks += old[index : index + 1]
             continue
         new = [by_id[event_id] for event_id in fallen[index]]
-        pixels = loop.snapshots.images(old[index]) if old else {}
+        pixels = context.snapshots.images(old[index]) if old else {}
         for records in chunked(merged(gathered.regions.get(index, []), new)):
             tell(0.1 + 0.9 * done / len(by_id), f"{done} of {len(by_id)} new events compacted")
-            chunks.append(_write_chunk(loop, records, pixels))
+            chunks.append(_write_chunk(context, records, pixels))
             done = min(done + len(records), len(by_id))
     return chunks
 
 
-def _write_chunk(loop: Loop, records: Sequence[Record], known: Mapping[str, np.ndarray]) -> Chunk:
+def _write_chunk(
+    context: Context, records: Sequence[EventRecord], known: Mapping[str, np.ndarray]
+) -> Chunk:
     chunk, images = describe(records)
-    loop.snapshots.write_events(chunk, records)
-    if not loop.snapshots.has_images(chunk):
+    context.snapshots.write_events(chunk, records)
+    if not context.snapshots.has_images(chunk):
         missing = [sha256 for sha256 in images if sha256 not in known]
-        read = read_pixels(loop.corrections, missing)
+        read = read_pixels(context.corrections, missing)
         kept = {sha256: known[sha256] for sha256 in images if sha256 in known}
-        loop.snapshots.write_images(chunk, {**kept, **read})
+        context.snapshots.write_images(chunk, {**kept, **read})
     return chunk
 
 
@@ -262,8 +272,8 @@ def _pixels(corrections: CorrectionStore, image_sha256: str) -> np.ndarray | Non
     return preprocess(image.pixels)
 
 
-def _base_id(loop: Loop) -> str:
-    return loop.settings.base_dataset or loop.datasets.get(None).id
+def _base_id(context: Context) -> str:
+    return context.settings.base_dataset or context.datasets.get(None).id
 
 
 def _reason(manifest: Manifest, known: Manifest | None) -> str:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from medloop.core.training_set import TrainingSet
+from medloop.core.data.training_set import TrainingSet
 from medloop.errors import DatasetError, NotFoundError
-from medloop.jobs.loop import Loop
+from medloop.jobs.context import Context
 from medloop.jobs.training_data import acceptance_sets, gather
 from medloop.jobs.training_environment import environment
 from medloop.jobs.training_record import Recipe, labels_of, training_run
@@ -40,7 +40,7 @@ class TrainResult:
 
 
 def train(
-    loop: Loop,
+    context: Context,
     *,
     snapshot_id: str,
     from_scratch: bool = False,
@@ -57,30 +57,36 @@ def train(
         LeaseHeldError: Another training is at work.
         DatasetError: An acceptance set was added meanwhile.
     """
-    champion = loop.registry.version_of(CHAMPION)
+    champion = context.registry.version_of(CHAMPION)
     if champion is None:
         raise NotFoundError(
             "there is no champion to start from: `medloop bootstrap` trains a first model"
         )
     report = progress or silent
     report(0.0, "fetching data")
-    serving = loop.registry.get(champion)
-    kept_out = acceptance_sets(loop)
+    serving = context.registry.get(champion)
+    kept_out = acceptance_sets(context)
     training_set = gather(
-        loop,
+        context,
         snapshot_id=snapshot_id,
         base_id=None,
         champion_labels=labels_of(serving),
         kept_out=kept_out,
     )
     return learn(
-        loop, training_set, snapshot_id=snapshot_id, parent=None if from_scratch else serving, kept_out=kept_out,
-        engine=engine, config=config, progress=report,
-    )  # fmt: skip
+        context,
+        training_set,
+        snapshot_id=snapshot_id,
+        parent=None if from_scratch else serving,
+        kept_out=kept_out,
+        engine=engine,
+        config=config,
+        progress=report,
+    )
 
 
 def learn(
-    loop: Loop,
+    context: Context,
     training_set: TrainingSet,
     *,
     snapshot_id: str,
@@ -93,9 +99,9 @@ def learn(
     """Train unless it has been done, under the lease; without a parent from random weights."""
     started = time.monotonic()
     config = config or default_config(
-        loop, n_base=len(training_set.base.images), warm=parent is not None
+        context, n_base=len(training_set.base.images), warm=parent is not None
     )
-    chosen = engine or loop.settings.engine
+    chosen = engine or context.settings.engine
     recipe = _recipe(
         training_set,
         config,
@@ -104,38 +110,43 @@ def learn(
         kept_out=kept_out,
         engine=chosen,
     )
-    if found := _find(loop, recipe, parent):
+    if found := _find(context, recipe, parent):
         return _result(found, reused=True, started=started)
-    with loop.lease.hold(f"training {recipe.run_key[:8]} ({loop.new_event()[0]})") as held:
-        if found := _find(loop, recipe, parent):  # somebody was quicker
+    with context.lease.hold(f"training {recipe.run_key[:8]} ({context.new_event()[0]})") as held:
+        if found := _find(context, recipe, parent):  # somebody was quicker
             return _result(found, reused=True, started=started)
-        weights = loop.registry.weights(parent.version) if parent else None
+        weights = context.registry.weights(parent.version) if parent else None
         trained = run_training(
-            loop, training_data(training_set), config, weights=weights, snapshot_id=snapshot_id, engine=chosen,
+            context,
+            training_data(training_set),
+            config,
+            weights=weights,
+            snapshot_id=snapshot_id,
+            engine=chosen,
             progress=lambda share, phrase: progress(0.05 + 0.85 * share, phrase),
-        )  # fmt: skip
+        )
         held.check()
-        _check_acceptance(loop, kept_out)
+        _check_acceptance(context, kept_out)
         progress(0.9, "registering")
         run = training_run(
-            loop,
+            context,
             training_set,
             recipe,
             trained,
             environment=environment(device=config.device),
             token=held.token,
         )
-        version = loop.registry.register(run, confirm=held.check)
+        version = context.registry.register(run, confirm=held.check)
     progress(1.0, f"version {version.version}")
     return _result(version, reused=False, started=started)
 
 
-def _check_acceptance(loop: Loop, kept_out: Sequence[AcceptanceSet]) -> None:
+def _check_acceptance(context: Context, kept_out: Sequence[AcceptanceSet]) -> None:
     """Nothing that learned the images of an acceptance set is registered."""
     known = {(item.name, item.set_id) for item in kept_out}
     late = [
         item.name
-        for item in loop.acceptance_sets.declarations()
+        for item in context.acceptance_sets.declarations()
         if (item.name, item.set_id) not in known
     ]
     if late:
@@ -145,7 +156,7 @@ def _check_acceptance(loop: Loop, kept_out: Sequence[AcceptanceSet]) -> None:
         )
 
 
-def default_config(loop: Loop, *, n_base: int, warm: bool) -> TrainingConfig:
+def default_config(context: Context, *, n_base: int, warm: bool) -> TrainingConfig:
     """Weekly from a champion's weights; from nothing by the size of the base data."""
     from medloop.core.learn.recipe import TrainingConfig
 
@@ -156,7 +167,7 @@ def default_config(loop: Loop, *, n_base: int, warm: bool) -> TrainingConfig:
         if n_base >= FULL_SIZE
         else TrainingConfig.sample
     )
-    return replace(make(loop.settings.seed), device=loop.settings.device)
+    return replace(make(context.settings.seed), device=context.settings.device)
 
 
 def training_data(training_set: TrainingSet) -> TrainingData:
@@ -187,7 +198,7 @@ def training_data(training_set: TrainingSet) -> TrainingData:
 
 
 def run_training(
-    loop: Loop,
+    context: Context,
     data: TrainingData,
     config: TrainingConfig,
     *,
@@ -198,12 +209,16 @@ def run_training(
 ) -> TrainedModel:
     """Train with the chosen engine."""
     if engine == "ray":
-        from medloop.stores.rayengine import train as on_ray
+        from medloop.stores.ray_training import train as on_ray
 
         return on_ray(
-            data, config, initial_weights=weights, snapshot_id=snapshot_id, workers=loop.settings.ray_workers,
+            data,
+            config,
+            initial_weights=weights,
+            snapshot_id=snapshot_id,
+            workers=context.settings.ray_workers,
             progress=progress,
-        )  # fmt: skip
+        )
     from medloop.core.learn.recipe import train as locally
 
     return locally(
@@ -236,11 +251,11 @@ def _recipe(
     )
 
 
-def _find(loop: Loop, recipe: Recipe, parent: ModelVersion | None) -> ModelVersion | None:
+def _find(context: Context, recipe: Recipe, parent: ModelVersion | None) -> ModelVersion | None:
     """A version of the same training; a champion that learned from this data itself counts, too."""
     if parent and parent.tags.get("data_key") == recipe.data_key:
         return parent
-    return loop.registry.find(recipe.run_key)
+    return context.registry.find(recipe.run_key)
 
 
 def _result(version: ModelVersion, *, reused: bool, started: float) -> TrainResult:

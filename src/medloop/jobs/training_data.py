@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medloop.core.holdout import copies, twins
-from medloop.core.training_set import Corrections, TrainingSet, assemble
-from medloop.jobs.loop import Loop
+from medloop.core.corrections.holdout import copies, twins
+from medloop.core.data.training_set import Corrections, TrainingSet, assemble
+from medloop.jobs.context import Context
 from medloop.stores.acceptance_sets import AcceptanceSet
 
 
 def gather(
-    loop: Loop,
+    context: Context,
     *,
     snapshot_id: str,
     base_id: str | None,
@@ -23,7 +23,7 @@ def gather(
     """Base data and the snapshot's corrections under one order of labels.
 
     Args:
-        loop: The stores.
+        context: The stores.
         snapshot_id: "" for the base data alone.
         base_id: Base data set; None takes the snapshot's, or without one the settings'.
         champion_labels: The labels whose order must last; () for a first model.
@@ -34,33 +34,37 @@ def gather(
     """
     if base_id is None:
         base_id = (
-            loop.snapshots.manifest(snapshot_id).base_id
+            context.snapshots.manifest(snapshot_id).base_id
             if snapshot_id
-            else loop.settings.base_dataset
+            else context.settings.base_dataset
         )
-    base = loop.datasets.get(base_id)
+    base = context.datasets.get(base_id)
     acceptance = np.concatenate(
         [np.zeros((0, 64, 64), np.uint8), *(item.images for item in kept_out)]
     )
     corrections = (
-        load_corrections(loop, snapshot_id, acceptance) if snapshot_id else Corrections.none()
+        load_corrections(context, snapshot_id, acceptance) if snapshot_id else Corrections.none()
     )
     return assemble(base, corrections, champion_labels=champion_labels, acceptance=acceptance)
 
 
-def acceptance_sets(loop: Loop) -> list[AcceptanceSet]:
+def acceptance_sets(context: Context) -> list[AcceptanceSet]:
     """The acceptance sets that count now."""
-    return [loop.acceptance_sets.load(item) for item in loop.acceptance_sets.declarations()]
+    return [context.acceptance_sets.load(item) for item in context.acceptance_sets.declarations()]
 
 
-def load_corrections(loop: Loop, snapshot_id: str, acceptance: np.ndarray) -> Corrections:
+def load_corrections(context: Context, snapshot_id: str, acceptance: np.ndarray) -> Corrections:
     """A snapshot's corrections, with those marked that are too like a held-out one or one of an acceptance set."""
-    data = loop.snapshots.load(snapshot_id)
+    data = context.snapshots.load(snapshot_id)
     held_out = np.asarray(data.holdout, dtype=bool)
     like = np.zeros(len(held_out), dtype=bool)
     if held_out.any() and not held_out.all():
         like[~held_out] = twins(data.images[~held_out], data.images[held_out])
     return Corrections(
-        images=data.images, labels=tuple(data.labels), held_out=held_out, twins=like,
-        in_acceptance=copies(data.images, acceptance), image_sha256=data.image_sha256,
-    )  # fmt: skip
+        images=data.images,
+        labels=tuple(data.labels),
+        held_out=held_out,
+        twins=like,
+        in_acceptance=copies(data.images, acceptance),
+        image_sha256=data.image_sha256,
+    )

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from medloop.core.model_card import Origin, model_card
-from medloop.core.report import GateReport
-from medloop.core.training_set import TrainingSet, data_key, run_key, use_counts
+from medloop.core.data.training_set import TrainingSet, data_key, run_key, use_counts
+from medloop.core.gate.model_card import Origin, model_card
+from medloop.core.gate.report import GateReport
 from medloop.errors import NotFoundError, StoreError
-from medloop.jobs.loop import Loop
+from medloop.jobs.context import Context
 from medloop.stores.registry import RUN_KEY, TRAINING_FENCE, WEIGHTS_FILE, ModelVersion
 from medloop.stores.training_run import DataInput, TrainingRun
 
@@ -69,7 +69,7 @@ def labels_of(version: ModelVersion) -> tuple[str, ...]:
     return tuple(json.loads(version.tags["labels"]))
 
 
-def read_recipe(loop: Loop, version: ModelVersion) -> Recipe:
+def read_recipe(context: Context, version: ModelVersion) -> Recipe:
     """What a version was trained on.
 
     Raises:
@@ -77,7 +77,7 @@ def read_recipe(loop: Loop, version: ModelVersion) -> Recipe:
         StoreError: The record is none of this medloop's.
     """
     try:
-        body = json.loads(loop.registry.attachment(version.run_id, RECIPE_FILE))
+        body = json.loads(context.registry.attachment(version.run_id, RECIPE_FILE))
         kept_out = tuple((name, set_id) for name, set_id in body["kept_out"])
         return Recipe(**{**body, "labels": tuple(body["labels"]), "kept_out": kept_out})
     except (ValueError, TypeError, KeyError) as error:
@@ -86,47 +86,47 @@ def read_recipe(loop: Loop, version: ModelVersion) -> Recipe:
         ) from error
 
 
-def read_origin(loop: Loop, version: ModelVersion) -> Origin:
+def read_origin(context: Context, version: ModelVersion) -> Origin:
     """What the model card says of a version's making."""
-    body = json.loads(loop.registry.attachment(version.run_id, ORIGIN_FILE))
+    body = json.loads(context.registry.attachment(version.run_id, ORIGIN_FILE))
     return Origin(**{**body, "labels": tuple(body["labels"])})
 
 
-def read_environment(loop: Loop, version: ModelVersion) -> dict[str, str] | None:
+def read_environment(context: Context, version: ModelVersion) -> dict[str, str] | None:
     """With what a version was trained (`medloop.jobs.training_environment`); None where its run does not say."""
     try:
         body: dict[str, str] = json.loads(
-            loop.registry.attachment(version.run_id, ENVIRONMENT_FILE)
+            context.registry.attachment(version.run_id, ENVIRONMENT_FILE)
         )
     except NotFoundError:
         return None
     return body
 
 
-def read_uses(loop: Loop, version: ModelVersion) -> list[tuple[str, str | None, str]]:
+def read_uses(context: Context, version: ModelVersion) -> list[tuple[str, str | None, str]]:
     """Image hash, label and use of each correction that a training knew."""
-    rows = json.loads(gzip.decompress(loop.registry.attachment(version.run_id, USES_FILE)))
+    rows = json.loads(gzip.decompress(context.registry.attachment(version.run_id, USES_FILE)))
     return [(sha256, label, use) for sha256, label, use in rows]
 
 
-def read_golden(loop: Loop, version: ModelVersion) -> tuple[np.ndarray, np.ndarray]:
+def read_golden(context: Context, version: ModelVersion) -> tuple[np.ndarray, np.ndarray]:
     """Images [n, 64, 64] and the probabilities [n, C] that were recorded for them at training."""
     with np.load(
-        io.BytesIO(loop.registry.attachment(version.run_id, GOLDEN_FILE)), allow_pickle=False
+        io.BytesIO(context.registry.attachment(version.run_id, GOLDEN_FILE)), allow_pickle=False
     ) as arrays:
         return arrays["images"], arrays["probabilities"]
 
 
-def recorded_report(loop: Loop, version: ModelVersion) -> GateReport | None:
+def recorded_report(context: Context, version: ModelVersion) -> GateReport | None:
     """The report of a version's last evaluation; None before the first."""
     try:
-        return GateReport.from_json(loop.registry.attachment(version.run_id, REPORT_FILE))
+        return GateReport.from_json(context.registry.attachment(version.run_id, REPORT_FILE))
     except NotFoundError:
         return None
 
 
 def training_run(
-    loop: Loop,
+    context: Context,
     training_set: TrainingSet,
     recipe: Recipe,
     trained: TrainedModel,
@@ -141,11 +141,17 @@ def training_run(
         TRAINING_FENCE: str(token),
     }
     origin = Origin(
-        model=loop.registry.model, labels=recipe.labels, base_id=recipe.base_id,
-        base_images=len(training_set.split.train), snapshot_id=recipe.snapshot_id, corrections=counts,
-        parent_version=recipe.parent_version, weights_sha256=trained.weights_sha256, config=recipe.config,
+        model=context.registry.model,
+        labels=recipe.labels,
+        base_id=recipe.base_id,
+        base_images=len(training_set.split.train),
+        snapshot_id=recipe.snapshot_id,
+        corrections=counts,
+        parent_version=recipe.parent_version,
+        weights_sha256=trained.weights_sha256,
+        config=recipe.config,
         seconds=trained.seconds,
-    )  # fmt: skip
+    )
     used = {f"corrections/{use.replace(' ', '_')}": float(count) for use, count in counts.items()}
     return TrainingRun(
         name=f"{'retrain' if recipe.snapshot_id else 'base'} {recipe.run_key[:8]}",
@@ -153,7 +159,7 @@ def training_run(
         params={**recipe.config, **{name: value for name, value in tags.items() if value}},
         metrics={**trained.metrics, "seconds": trained.seconds, **used},
         tags=tags,
-        inputs=_inputs(loop, training_set, recipe),
+        inputs=_inputs(context, training_set, recipe),
         files={
             WEIGHTS_FILE: trained.safetensors,
             RECIPE_FILE: json.dumps(asdict(recipe), indent=1, sort_keys=True).encode(),
@@ -180,8 +186,8 @@ def _tags(recipe: Recipe, trained: TrainedModel, *, trained_on: int) -> dict[str
     }
 
 
-def _inputs(loop: Loop, training_set: TrainingSet, recipe: Recipe) -> list[DataInput]:
-    bucket = f"s3://{loop.settings.s3_bucket}"
+def _inputs(context: Context, training_set: TrainingSet, recipe: Recipe) -> list[DataInput]:
+    bucket = f"s3://{context.settings.s3_bucket}"
     base = training_set.base
     profile = json.dumps({"images": len(base.images), "labels": list(base.labels)})
     inputs = [DataInput("base", base.id, f"{bucket}/datasets/{base.id}", profile=profile)]
@@ -201,7 +207,7 @@ def _uses(training_set: TrainingSet) -> bytes:
 
 def _golden(training_set: TrainingSet, onnx: bytes) -> bytes:
     """A few held-out images and what the model said about them right after the training."""
-    from medloop.core.predict import Predictor
+    from medloop.core.prediction.predictor import Predictor
 
     validation = training_set.split.validation
     chosen = validation[

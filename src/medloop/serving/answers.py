@@ -12,10 +12,10 @@ from typing import Final
 
 import numpy as np
 
-from medloop.core.decode import Limits, decode
-from medloop.core.picture import About
-from medloop.core.predict import Prediction, Predictor
-from medloop.core.preprocess import preprocess
+from medloop.core.imaging.decode import Limits, decode
+from medloop.core.imaging.picture import About
+from medloop.core.imaging.preprocess import preprocess
+from medloop.core.prediction.predictor import Prediction, Predictor
 from medloop.errors import MedloopError
 from medloop.stores.inputs import Input
 

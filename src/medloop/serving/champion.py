@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
-from medloop.core.contract import load_checked
-from medloop.core.predict import Predictor
+from medloop.core.prediction.model_contract import load_checked
+from medloop.core.prediction.predictor import Predictor
 from medloop.errors import ModelError, NotFoundError, StoreUnavailableError
 from medloop.stores.model_cache import CachedModel, ModelCache
 

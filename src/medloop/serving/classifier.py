@@ -9,12 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from medloop.core.datasets import Dataset
-from medloop.core.decode import Limits, decode
-from medloop.core.picture import About
-from medloop.core.predict import Prediction
-from medloop.core.preprocess import preprocess
-from medloop.core.similar import Neighbour, Reference, build_reference, neighbours
+from medloop.core.data.datasets import Dataset
+from medloop.core.imaging.decode import Limits, decode
+from medloop.core.imaging.picture import About
+from medloop.core.imaging.preprocess import preprocess
+from medloop.core.prediction.predictor import Prediction
+from medloop.core.prediction.similar_images import (
+    LabelledImages,
+    Neighbour,
+    build_reference,
+    neighbours,
+)
 from medloop.errors import DecodeError
 from medloop.serving.answers import classify
 from medloop.serving.champion import Champion, Served
@@ -38,7 +43,7 @@ class Classifier:
         self._champion = champion
         self._limits = limits
         self._labelled = labelled
-        self._reference: tuple[str, Reference] | None = None  # of one version
+        self._reference: tuple[str, LabelledImages] | None = None  # of one version
         self._embedding = threading.Lock()
 
     @property
@@ -105,7 +110,7 @@ class Classifier:
         decoded = decode(data, limits=self._limits, find_text=False)
         return decoded.pixels, decoded.about
 
-    def _reference_of(self, served: Served) -> Reference:
+    def _reference_of(self, served: Served) -> LabelledImages:
         with self._embedding:
             if self._reference is None or self._reference[0] != served.version:
                 self._reference = (

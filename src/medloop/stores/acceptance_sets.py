@@ -103,9 +103,13 @@ class AcceptanceStore:
         raw = self._objects.get(set_key(name, set_id))
         with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
             return AcceptanceSet(
-                name=name, set_id=set_id, floor=floor,
-                images=arrays["images"], classes=arrays["classes"], groups=arrays["groups"],
-            )  # fmt: skip
+                name=name,
+                set_id=set_id,
+                floor=floor,
+                images=arrays["images"],
+                classes=arrays["classes"],
+                groups=arrays["groups"],
+            )
 
 
 def set_key(name: str, set_id: str) -> str:

@@ -34,7 +34,7 @@ HIDDEN: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ArchiveEntry:
     """One file in an archive."""
 
     name: str  # as the archive has it, which may be anything
@@ -44,7 +44,7 @@ class Entry:
 
 def open_archive(
     source: str | bytes, *, max_bytes: int, max_entries: int = MAX_ENTRIES
-) -> list[Entry]:
+) -> list[ArchiveEntry]:
     """The files in a zip, in its own order, without folders and hidden files.
 
     Args:
@@ -62,7 +62,7 @@ def open_archive(
     packed = archive.fp.seek(0, os.SEEK_END) if archive.fp else 0
     _check_ratio(sum(info.file_size for info in found), packed)
     return [
-        Entry(info.filename, info.file_size, partial(read_entry, archive, info, max_bytes))
+        ArchiveEntry(info.filename, info.file_size, partial(read_entry, archive, info, max_bytes))
         for info in found
     ]
 

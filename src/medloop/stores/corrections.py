@@ -1,4 +1,7 @@
-"""Images, corrections and reviews in S3, under the keys of docs/s3-layout.md. What they mean: `medloop.core.fold`."""
+"""Images, corrections and reviews in S3, under the keys of docs/s3-layout.md.
+
+`medloop.core.corrections.fold` says what they mean.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Final, Literal
 
-from medloop.core.events import Correction, Review, event_key, image_key
+from medloop.core.corrections.events import Correction, Review, event_key, image_key
 from medloop.stores.objects import ObjectStore
 
 Folder = Literal["corrections", "reviews"]
@@ -27,7 +30,7 @@ class CorrectionStore:
 
         Args:
             correction: The event.
-            png: Its image, encoded by `medloop.core.decode.encode_png`; None where it was erased meanwhile.
+            png: Its image, encoded by `medloop.core.imaging.decode.encode_png`; None where it was erased meanwhile.
             day: Day of storing, YYYY-MM-DD: a snapshot looks at the last days only.
         """
         if png is not None and not self.is_erased(correction.image_sha256):

@@ -11,11 +11,17 @@ from typing import Final
 
 import numpy as np
 
-from medloop.core.class_folders import GROUPS_FILE, class_of, groups_of, image_paths, read_groups
-from medloop.core.datasets import Dataset, plain_jpeg, thumbnails
-from medloop.core.decode import decode
-from medloop.core.groups import near_duplicate_groups
-from medloop.core.preprocess import SIZE, preprocess
+from medloop.core.data.class_folders import (
+    GROUPS_FILE,
+    class_of,
+    groups_of,
+    image_paths,
+    read_groups,
+)
+from medloop.core.data.datasets import Dataset, plain_jpeg, thumbnails
+from medloop.core.data.groups import near_duplicate_groups
+from medloop.core.imaging.decode import decode
+from medloop.core.imaging.preprocess import SIZE, preprocess
 from medloop.errors import DatasetError, MedloopError
 from medloop.stores.archives import open_zip
 from medloop.stores.dataset_files import Files, check_zip, open_files

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 
-from medloop.core.datasets import Dataset, content_id
+from medloop.core.data.datasets import Dataset, content_id
 from medloop.errors import DatasetError, NotFoundError, StoreError
 from medloop.stores.dataset_import import DEFAULTS, Imported, ImportOptions, Progress, read_dataset
 
@@ -102,9 +102,15 @@ class DatasetStore:
         imported = read_dataset(path, options=options, progress=progress)
         dataset = imported.dataset
         info = DatasetInfo(
-            id=dataset.id, labels=dataset.labels, images=len(dataset.images), groups=len(np.unique(dataset.groups)),
-            source=path.name, groups_from=imported.groups_from, skipped=len(imported.skipped), note=note,
-        )  # fmt: skip
+            id=dataset.id,
+            labels=dataset.labels,
+            images=len(dataset.images),
+            groups=len(np.unique(dataset.groups)),
+            source=path.name,
+            groups_from=imported.groups_from,
+            skipped=len(imported.skipped),
+            note=note,
+        )
         self._save(dataset, info)
         return imported
 

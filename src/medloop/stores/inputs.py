@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from medloop.core.decode import Limits
+from medloop.core.imaging.decode import Limits
 from medloop.errors import DecodeError, NotFoundError, SettingsError, StoreError
 from medloop.stores.archives import HIDDEN, ZIP_STARTS, check_size, open_archive
 from medloop.stores.objects import ObjectInfo, ObjectStore

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
-from medloop.core.events import Promotion, event_key
+from medloop.core.corrections.events import Promotion, event_key
 from medloop.errors import StoreError
 from medloop.stores.objects import ObjectStore
 

@@ -106,9 +106,13 @@ class MlflowRest:
             )
         authority = settings.mlflow_tracking_server_cert_path
         return httpx.Client(
-            base_url=self.uri, auth=auth, headers=headers, timeout=TIMEOUT, follow_redirects=True,
+            base_url=self.uri,
+            auth=auth,
+            headers=headers,
+            timeout=TIMEOUT,
+            follow_redirects=True,
             verify=ssl.create_default_context(cafile=authority) if authority else True,
-        )  # fmt: skip
+        )
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:

@@ -208,5 +208,8 @@ def _at_once(function: Callable[[T], R], items: Sequence[T], concurrency: int) -
 
 def _info(meta: Any) -> ObjectInfo:
     return ObjectInfo(
-        key=meta["path"], size_bytes=meta["size"], e_tag=meta["e_tag"], modified=meta["last_modified"]
-    )  # fmt: skip
+        key=meta["path"],
+        size_bytes=meta["size"],
+        e_tag=meta["e_tag"],
+        modified=meta["last_modified"],
+    )

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
-from medloop.core.events import Correction, Review
+from medloop.core.corrections.events import Correction, Review
 from medloop.errors import NotFoundError, StoreError
 
 BUSY_S: Final = 30.0  # how long a writer waits for the others
@@ -68,7 +68,7 @@ class OutboxStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class OutboxEntry:
     """One line of a person's history."""
 
     event: Correction | Review
@@ -174,7 +174,7 @@ class Outbox:
             last_error=trouble[0] if trouble and pending else None,
         )
 
-    def history(self, who: str, limit: int = 100) -> list[Entry]:
+    def history(self, who: str, limit: int = 100) -> list[OutboxEntry]:
         """What this person said or took back on this machine, newest first; their work as a reviewer is left out."""
         if not self._path.exists():
             return []
@@ -185,10 +185,11 @@ class Outbox:
                 (who, limit),
             ).fetchall()
         return [
-            Entry(event=_parse(folder, body), state=_state(stored)) for folder, body, stored in rows
+            OutboxEntry(event=_parse(folder, body), state=_state(stored))
+            for folder, body, stored in rows
         ]
 
-    def last_said(self, who: str, image_sha256: str) -> Entry | None:
+    def last_said(self, who: str, image_sha256: str) -> OutboxEntry | None:
         """The newest line of this person's history about one image; None without any."""
         if not self._path.exists():
             return None
@@ -198,7 +199,7 @@ class Outbox:
                 "AND (folder = 'corrections' OR answer = 'withdraw') ORDER BY seq DESC LIMIT 1",
                 (who, image_sha256),
             ).fetchone()
-        return Entry(event=_parse(row[0], row[1]), state=_state(row[2])) if row else None
+        return OutboxEntry(event=_parse(row[0], row[1]), state=_state(row[2])) if row else None
 
     def pending(self, limit: int) -> list[Pending]:
         """What to send next: those tried least, then the oldest, so that one bad event holds up nobody."""

@@ -18,7 +18,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from medloop.core.events import event_id
+from medloop.core.corrections.events import event_id
 from medloop.errors import StoreError
 from medloop.stores.objects import ObjectStore
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from medloop.core.class_folders import GROUPS_FILE, class_of, image_paths
-from medloop.core.git_tree import Entry, blob_hash, tree_hash
+from medloop.core.data.class_folders import GROUPS_FILE, class_of, image_paths
+from medloop.core.data.git_tree import Entry, blob_hash, tree_hash
 from medloop.errors import DatasetError
 from medloop.stores.dataset_files import check_zip
 from medloop.stores.datasets import SAMPLE, sample_file

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from medloop.core.events import Correction
+from medloop.core.corrections.events import Correction
 from medloop.errors import MedloopError, StoreError
 from medloop.stores.corrections import CorrectionStore
 from medloop.stores.outbox import Outbox, Pending, State

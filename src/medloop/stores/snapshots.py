@@ -14,22 +14,22 @@ from typing import Final
 
 import numpy as np
 
-from medloop.core.acceptance import Decision, decide
-from medloop.core.fold import Event, fold
-from medloop.core.holdout import is_holdout
-from medloop.core.preprocess import SIZE
-from medloop.core.snapshot import (
+from medloop.core.corrections.correction_policy import PolicyDecision, decide
+from medloop.core.corrections.fold import Event, fold
+from medloop.core.corrections.holdout import is_holdout
+from medloop.core.corrections.snapshot import (
     Chunk,
+    EventRecord,
     Manifest,
-    Record,
     SnapshotData,
     corrected_images,
     events_about,
 )
+from medloop.core.imaging.preprocess import SIZE
 from medloop.errors import AlreadyExistsError, NotFoundError, StaleError, StoreError
 from medloop.stores.corrections import Folder
 from medloop.stores.objects import ObjectStore
-from medloop.stores.shards import pack_events, pack_images, unpack_events, unpack_images
+from medloop.stores.snapshot_shards import pack_events, pack_images, unpack_events, unpack_images
 
 LATEST: Final = "snapshots/latest.json"
 SHARDS_AT_ONCE: Final = 8  # image shards in memory while one snapshot is read
@@ -77,7 +77,7 @@ class SnapshotStore:
         found = self._objects.find_many([_manifest_key(name) for name in names])
         return [name for name, raw in zip(names, found, strict=True) if raw is not None]
 
-    def events(self, chunks: Sequence[Chunk]) -> list[list[Record]]:
+    def events(self, chunks: Sequence[Chunk]) -> list[list[EventRecord]]:
         """The events of each chunk."""
         raw = self._objects.get_many([_events_key(chunk.events) for chunk in chunks])
         return [unpack_events(data) for data in raw]
@@ -99,7 +99,7 @@ class SnapshotStore:
         """Whether the chunk's pixels are stored already."""
         return chunk.images is None or self._objects.head(_images_key(chunk.images)) is not None
 
-    def write_events(self, chunk: Chunk, records: Sequence[Record]) -> None:
+    def write_events(self, chunk: Chunk, records: Sequence[EventRecord]) -> None:
         """Store a chunk's events, once."""
         self._objects.ensure(_events_key(chunk.events), pack_events(records))
 
@@ -231,7 +231,7 @@ class SnapshotStore:
         return images, there
 
 
-def _only_with_image(decision: Decision, there: Collection[str]) -> Decision:
+def _only_with_image(decision: PolicyDecision, there: Collection[str]) -> PolicyDecision:
     if decision.verdict != "accepted" or decision.state.image_sha256 in there:
         return decision
     return replace(

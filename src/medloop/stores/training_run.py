@@ -93,9 +93,13 @@ def log_training_run(settings: Settings, uri: str, run: TrainingRun) -> Logged:
             _log_values(mlflow, run_id, run)
             _log_files(mlflow, run_id, run.files)
             info = mlflow.onnx.log_model(
-                proto, name=MODEL_NAME, signature=_signature(proto), save_as_external_data=False,
-                pip_requirements=_requirements(), onnx_execution_providers=["CPUExecutionProvider"],
-            )  # fmt: skip
+                proto,
+                name=MODEL_NAME,
+                signature=_signature(proto),
+                save_as_external_data=False,
+                pip_requirements=_requirements(),
+                onnx_execution_providers=["CPUExecutionProvider"],
+            )
             return Logged(run_id=run_id, model_id=info.model_id, source=info.model_uri)
 
 
@@ -188,9 +192,12 @@ def _log_values(mlflow: Any, run_id: str, run: TrainingRun) -> None:
 def _dataset_input(mlflow: Any, item: DataInput) -> Any:
     entities = mlflow.entities
     dataset = entities.Dataset(
-        name=item.name, digest=item.digest[:DIGEST_LENGTH], source_type="s3", source=f'{{"uri": "{item.uri}"}}',
+        name=item.name,
+        digest=item.digest[:DIGEST_LENGTH],
+        source_type="s3",
+        source=f'{{"uri": "{item.uri}"}}',
         profile=item.profile,
-    )  # fmt: skip
+    )
     return entities.DatasetInput(
         dataset, tags=[entities.InputTag("mlflow.data.context", item.context)]
     )

@@ -22,7 +22,7 @@ Change = Callable[[Tensor, torch.Generator], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Augmentation:
     """One kind of change and the share of a batch that gets it."""
 
     change: Change
@@ -30,7 +30,7 @@ class Step:
 
 
 def augment(
-    images: Tensor, generator: torch.Generator, steps: tuple[Step, ...] | None = None
+    images: Tensor, generator: torch.Generator, steps: tuple[Augmentation, ...] | None = None
 ) -> Tensor:
     """uint8 [N, 64, 64] to uint8 [N, 64, 64], each step on its own random share of the images."""
     x = images.to(torch.float32)
@@ -302,21 +302,21 @@ def shade(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 STEPS: Final = (
-    Step(rerender, 0.55),
-    Step(rewindow, 0.12),
-    Step(random_convolutions, 0.12),
-    Step(remap, 0.05),
-    Step(curve, 0.25),
-    Step(shade, 0.16),
-    Step(move, 0.65),
-    Step(coarsen, 0.1),
-    Step(blur, 0.1),
-    Step(occlude, 0.1),
-    Step(frame, 0.12),
-    Step(draw_over, 0.12),
-    Step(interfere, 0.1),
-    Step(add_noise, 0.15),
-    Step(salt_and_pepper, 0.05),
-    Step(compress, 0.1),
-    Step(invert, 0.1),
+    Augmentation(rerender, 0.55),
+    Augmentation(rewindow, 0.12),
+    Augmentation(random_convolutions, 0.12),
+    Augmentation(remap, 0.05),
+    Augmentation(curve, 0.25),
+    Augmentation(shade, 0.16),
+    Augmentation(move, 0.65),
+    Augmentation(coarsen, 0.1),
+    Augmentation(blur, 0.1),
+    Augmentation(occlude, 0.1),
+    Augmentation(frame, 0.12),
+    Augmentation(draw_over, 0.12),
+    Augmentation(interfere, 0.1),
+    Augmentation(add_noise, 0.15),
+    Augmentation(salt_and_pepper, 0.05),
+    Augmentation(compress, 0.1),
+    Augmentation(invert, 0.1),
 )

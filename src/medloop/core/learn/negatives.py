@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from medloop.core.preprocess import preprocess
+from medloop.core.imaging.preprocess import preprocess
 
 SIZE: Final = 64
 LETTERBOXED: Final = 0.35  # share of the images

@@ -13,8 +13,9 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from medloop.core.imaging.preprocess import PREPROCESSING_VERSION
 from medloop.core.learn import calibrate as calibration
-from medloop.core.learn.augment import STEPS, Step, augment
+from medloop.core.learn.augment import STEPS, Augmentation, augment
 from medloop.core.learn.export import label_map_sha256, to_onnx
 from medloop.core.learn.fit import Pool, Schedule, average, fit
 from medloop.core.learn.negatives import unknown_images
@@ -26,15 +27,14 @@ from medloop.core.learn.network import (
     weights_sha256,
 )
 from medloop.core.learn.quantise import UnitRanges, activation_ranges
-from medloop.core.predict import Predictor
-from medloop.core.preprocess import PREPROCESSING_VERSION
+from medloop.core.prediction.predictor import Predictor
 
 CALIBRATED: Final = 3000  # most held-out images that temperature and thresholds are fitted on
 TYPICAL: Final = 1000  # most images of each kind that the ranges of activations are read from
 FULL_SHARE_FROM: Final = 40  # corrections; a new scanner's first twenty must be learned in one week
 NONE_OF_THESE: Final = -1  # the target of a "none of these" correction
 # Another source differs in a few ways at once, training views in many: half of each change stands in for the former.
-SOURCE_VIEWS: Final = tuple(Step(step.change, step.share / 2) for step in STEPS)
+SOURCE_VIEWS: Final = tuple(Augmentation(step.change, step.share / 2) for step in STEPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,15 @@ class TrainingConfig:
     def weekly(cls, seed: int = 0) -> TrainingConfig:
         """From the champion's weights, with corrections: at most 120 s on 2 cores."""
         return cls(
-            seed=seed, steps=400, learning_rate=5e-4, warm_up=0.2, n_unknown=1500, unaltered_at_first=0.5,
-            unaltered=0.6, champion_share=0.15,
-        )  # fmt: skip
+            seed=seed,
+            steps=400,
+            learning_rate=5e-4,
+            warm_up=0.2,
+            n_unknown=1500,
+            unaltered_at_first=0.5,
+            unaltered=0.6,
+            champion_share=0.15,
+        )
 
     @classmethod
     def smoke(cls, seed: int = 0) -> TrainingConfig:

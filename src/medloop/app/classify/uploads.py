@@ -1,0 +1,83 @@
+"""Uploaded files to sources: zips are opened in memory, within limits. Nothing touches the disk.
+
+What a session holds of a zip is the upload itself: each member is unpacked when it is looked at, and let go again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from medloop.app.kit.workbench import Source
+from medloop.errors import DecodeError
+from medloop.stores.archives import ZIP_STARTS, ArchiveEntry, is_hidden, open_archive
+
+MAX_MEMBERS: Final = 1_000  # pictures from one zip
+MAX_ENTRIES: Final = 10 * MAX_MEMBERS  # of it, hidden files and folders included
+MAX_UNPACKED_BYTES: Final = 500 * 2**20  # of one zip: how much one upload may give the page to do
+
+
+class Upload(Protocol):
+    """A file from the browser, as Streamlit hands it over."""
+
+    file_id: str
+    name: str  # of a file in a folder: its path from there
+
+    def getvalue(self) -> bytes: ...
+
+
+@dataclass(slots=True)
+class Unpacked:
+    """What a set of uploads holds."""
+
+    sources: list[Source] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)  # sentences
+
+
+def unpack(uploads: Iterable[Upload], *, known: Unpacked | None = None, max_bytes: int) -> Unpacked:
+    """Every file of the uploads, zips opened. What systems leave in a folder beside a person's files is left out.
+
+    Args:
+        uploads: As the browser gave them.
+        known: An earlier result of the same session: zips that are in it are not opened again.
+        max_bytes: The largest file that is taken out of a zip.
+    """
+    earlier: dict[str, list[Source]] = {}
+    for source in known.sources if known else ():
+        earlier.setdefault(source.id.partition("/")[0], []).append(source)
+    result = Unpacked()
+    for upload in uploads:
+        if "/" in upload.name and is_hidden(upload.name):
+            continue
+        if upload.file_id in earlier:
+            result.sources += earlier[upload.file_id]
+            continue
+        data = upload.getvalue()
+        if not (upload.name.lower().endswith(".zip") or data.startswith(ZIP_STARTS)):
+            result.sources.append(Source(upload.file_id, upload.name, data))
+            continue
+        try:
+            members = _members(data, max_bytes=max_bytes)
+        except DecodeError as error:
+            result.problems.append(f"{upload.name}: {error}")
+        else:
+            result.sources += [
+                Source(f"{upload.file_id}/{n}", m.name, m.read) for n, m in enumerate(members)
+            ]
+    return result
+
+
+def _members(data: bytes, *, max_bytes: int) -> list[ArchiveEntry]:
+    members = open_archive(data, max_bytes=max_bytes, max_entries=MAX_ENTRIES)
+    if not members:
+        raise DecodeError("This zip archive holds no files.")
+    if len(members) > MAX_MEMBERS:
+        raise DecodeError(
+            f"This archive holds {len(members):,} files, more than {MAX_MEMBERS:,}; split it."
+        )
+    if sum(member.size_bytes for member in members) > MAX_UNPACKED_BYTES:
+        raise DecodeError(
+            f"Unpacked, this archive is larger than {MAX_UNPACKED_BYTES // 2**20} MB; split it."
+        )
+    return members

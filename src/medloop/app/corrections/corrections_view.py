@@ -1,0 +1,99 @@
+"""What is known of a person's corrections: asked of each store by itself, so that one that is away hides no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import streamlit as st
+
+from medloop.app.corrections.journey import LearningOutcome
+from medloop.app.corrections.snapshots_view import event_ids, standing, uses
+from medloop.app.process.backend import Backend
+from medloop.core.corrections.correction_policy import PolicyDecision
+from medloop.core.corrections.events import Correction
+from medloop.core.prediction.predictor import Prediction
+from medloop.errors import MedloopError
+from medloop.serving import NoModelError, Served
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """The latest snapshot and the events in it."""
+
+    snapshot_id: str
+    event_ids: frozenset[str]
+
+
+@dataclass(slots=True, eq=False)
+class StoreFacts:
+    """What the stores say."""
+
+    served: Served | None = None
+    decisions: Mapping[str, PolicyDecision] | None = None  # by image hash; None: not known
+    snapshot: Snapshot | None = None  # None: there is none yet, or it is not known
+    snapshot_asked: bool = False
+    uses: Mapping[tuple[str, str | None], str] = field(
+        default_factory=dict
+    )  # by image hash and label
+    problems: list[str] = field(default_factory=list)  # sentences, each once
+
+    def in_snapshot(self, correction: Correction) -> bool | None:
+        """Whether the latest snapshot holds it; None: not known."""
+        if not self.snapshot_asked:
+            return None
+        return self.snapshot is not None and correction.id in self.snapshot.event_ids
+
+    def learned(
+        self, correction: Correction, label: str | None, prediction: Prediction | None
+    ) -> LearningOutcome | None:
+        """What the serving version made of a picture under the label that was decided; None without a model."""
+        if self.served is None:
+            return None
+        use = self.uses.get((correction.image_sha256, label))
+        return LearningOutcome(version=self.served.version, use=use, prediction=prediction)
+
+
+def known(back: Backend) -> StoreFacts:
+    """Ask the model, the events, the snapshots and the registry."""
+    found = StoreFacts()
+
+    def ask(question: Callable[[], T]) -> T | None:
+        try:
+            return question()
+        except NoModelError:
+            return None  # no trouble: what waits for a model says so itself
+        except MedloopError as error:
+            if str(error) not in found.problems:
+                found.problems.append(str(error))
+            return None
+
+    def latest() -> Snapshot | None:
+        manifest = back.context.snapshots.latest()
+        held = (
+            Snapshot(manifest.snapshot_id, _event_ids(manifest.snapshot_id, back))
+            if manifest
+            else None
+        )
+        found.snapshot_asked = True
+        return held
+
+    found.served = ask(back.champion.current)
+    found.decisions = ask(lambda: standing(back.context))
+    found.snapshot = ask(latest)
+    if served := found.served:
+        found.uses = ask(lambda: _uses(served.version, str(back.settings.home), back)) or {}
+    return found
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _event_ids(snapshot_id: str, _back: Backend) -> frozenset[str]:
+    return event_ids(_back.context, snapshot_id)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _uses(version: str, home: str, _back: Backend) -> dict[tuple[str, str | None], str]:
+    return uses(_back.context, version)

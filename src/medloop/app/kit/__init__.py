@@ -1,0 +1,1 @@
+"""Shared by pages: access, wording, charts, pictures."""

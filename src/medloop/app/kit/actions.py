@@ -1,0 +1,182 @@
+"""What people do on Classify, My corrections and Review. Each action asks for its role here; no widgets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from medloop.app.kit.access import User
+from medloop.app.kit.workbench import GivenAnswer, Source, UploadedPicture, Workbench
+from medloop.app.process.backend import Backend
+from medloop.core.imaging.decode import Limits, decode
+from medloop.errors import ReviewError
+from medloop.jobs.correct import correct
+from medloop.jobs.correct import withdraw as withdraw_job
+from medloop.jobs.review import Verdict, Waiting
+from medloop.jobs.review import review as review_job
+from medloop.serving import Served
+
+STORED_WITHIN_S: Final = 0.25  # how long a click waits, so that "stored" usually shows at once
+BATCH: Final = 16  # pictures between two movements of the progress bar
+CLEARANCE: Final = "No name or date of a patient is in this picture"
+UNCLEARED: Final = (
+    f"Nothing is saved: this picture may name a patient. Look at it, and tick “{CLEARANCE}” if so."
+)
+SHOWN_EVERY_S: Final = (
+    0.7  # how long to classify before the page shows what there is: drawing it takes time, too
+)
+
+
+def limits(backend: Backend) -> Limits:
+    """The limits of uploads, as set."""
+    return Limits(max_bytes=backend.settings.max_upload_mb * 2**20)
+
+
+def classify(
+    backend: Backend, bench: Workbench, fresh: Sequence[Source], served: Served
+) -> Iterator[int]:
+    """Classify files in small batches, and after each tell how many are left; ends when it is time to show some."""
+    until = time.monotonic() + SHOWN_EVERY_S
+    for start in range(0, len(fresh), BATCH):
+        batch = fresh[start : start + BATCH]
+        note(backend, bench, bench.add(batch, served, limits=limits(backend)), served)
+        yield len(fresh) - start - len(batch)
+        if time.monotonic() >= until:
+            return
+
+
+def note(
+    backend: Backend, bench: Workbench, pictures: Iterable[UploadedPicture], served: Served
+) -> None:
+    """Have these answers noted for the monitor, without the examples: they are no news."""
+    examples = {source.id for source in bench.examples}
+    answers = [
+        (picture.sha256, picture.prediction)
+        for picture in pictures
+        if picture.source.id not in examples
+    ]
+    if answers:
+        backend.recorder.note(served, answers)
+
+
+def answer(backend: Backend, bench: Workbench, *, id_: str, label: str | None, user: User) -> None:
+    """Hand one answer to the outbox.
+
+    The same answer again, the tail of a double click, and a button of a picture that is no longer shown change nothing.
+
+    Raises:
+        AccessError: The user may not correct.
+        ReviewError: The picture may name a patient, and nobody has said that it does not.
+        StoreError: The outbox on this machine cannot be written.
+    """
+    user.require("correct")
+    picture = bench.pictures.get(id_)
+    now = time.monotonic()
+    if picture is None or id_ != bench.current_id or bench.is_double_click(picture, label, at=now):
+        return
+    given = bench.answers.get(picture.sha256)
+    if given is None or given.label != label:
+        _send(backend, bench, picture, label=label, user=user, wait_s=STORED_WITHIN_S)
+    if len(bench.order) > 1 and (following := bench.next_open()):
+        bench.go(following)
+
+
+def confirm_confident(backend: Backend, bench: Workbench, *, user: User) -> int:
+    """Confirm every confident answer that is still open; returns how many."""
+    user.require("correct")
+    pictures = bench.confident_open()
+    for picture in pictures:
+        _send(backend, bench, picture, label=picture.prediction.label, user=user, wait_s=0)
+    if following := bench.next_open():
+        bench.go(following)
+    return len(pictures)
+
+
+def undo(backend: Backend, bench: Workbench, *, user: User) -> None:
+    """Take the newest answer back, and look at its picture again. What was stored stays on record as withdrawn."""
+    user.require("correct")
+    if bench.last is None:
+        return
+    sha256 = bench.last.sha256
+    withdraw(backend, image_sha256=sha256, user=user)
+    bench.withdraw(sha256)
+
+
+def withdraw(backend: Backend, *, image_sha256: str, user: User) -> None:
+    """Take back what the user said about a picture.
+
+    Raises:
+        AccessError: The user may not correct.
+        ReviewError: It is too late.
+        StoreError: It cannot be known whether it is too late, or nothing could be saved.
+    """
+    user.require("correct")
+    withdraw_job(backend.context, image_sha256=image_sha256, who=user.name)
+
+
+def decide(
+    backend: Backend,
+    items: Sequence[Waiting],
+    verdict: Verdict,
+    *,
+    user: User,
+    label: str | None = None,
+    why: str = "",
+) -> None:
+    """Decide the same about some pictures that wait for a reviewer.
+
+    Raises:
+        AccessError: The user may not review.
+        ReviewError: There is none, a conflict cannot be approved, or somebody else has to decide; nothing was decided.
+        StoreError: Nothing could be saved.
+    """
+    user.require("review")
+    if not items:
+        raise ReviewError("Tick at least one picture first.")
+    review_job(backend.context, items=items, verdict=verdict, who=user.name, label=label, why=why)
+
+
+def refresh(backend: Backend, bench: Workbench) -> int:
+    """Ask the outbox what became of the answers; returns how many still wait."""
+    bench.refresh(backend.context.outbox.state)
+    return bench.pending()
+
+
+def _send(
+    backend: Backend,
+    bench: Workbench,
+    picture: UploadedPicture,
+    *,
+    label: str | None,
+    user: User,
+    wait_s: float,
+) -> None:
+    if not bench.may_be_stored(picture):
+        raise ReviewError(UNCLEARED)
+    image = decode(
+        picture.source.read(),
+        limits=limits(backend),
+        frame=picture.shown_frame,
+        window=picture.window,
+    )
+    receipt = correct(
+        backend.context,
+        image=image,
+        given_label=label,
+        prediction=picture.prediction,
+        model_version=picture.version,
+        who=user.name,
+        source="page",
+    )
+    state = backend.context.sender.settle(receipt.event_id, wait_s) if wait_s else receipt.state
+    bench.record(
+        GivenAnswer(
+            picture.sha256,
+            picture.source.id,
+            label=label,
+            event_id=receipt.event_id,
+            state=state,
+            at=time.monotonic(),
+        )
+    )

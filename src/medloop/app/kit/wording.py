@@ -1,0 +1,135 @@
+"""What the model's answer means, in words that say what to do next. Pure: predictions in, sentences out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from medloop.core.prediction.predictor import Doubt, Prediction, Verdict
+
+Color = Literal["green", "orange", "violet"]
+
+NONE_OF_THESE: Final = "None of these"
+RUNNER_UP: Final = 0.05  # a less likely second class is not worth naming
+UNFAMILIAR: Final = ", but the picture is somewhat unlike what the model has learned"
+DOUBTS: Final[Mapping[Doubt, str]] = {
+    "colour": ", but the picture is in colour, and the model sees its brightness alone",
+    "tags": ", but the file's own tags say otherwise",
+}
+NEED: Final[Mapping[Verdict, int]] = {"unknown": 0, "unsure": 1, "confident": 2}
+SPELLED_OUT: Final[Mapping[str, str]] = {
+    "CXR": "Chest X-ray"
+}  # abbreviations that not everybody reads
+WORD_STARTS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One verdict as a person reads it."""
+
+    word: str  # one word for a badge
+    icon: str  # Streamlit material icon; the verdict is never told by colour alone
+    color: Color
+    headline: str
+    sentence: str  # what it means and what to do
+
+
+def class_name(label: str | None) -> str:
+    """A class label as people write it: "AbdomenCT" becomes "Abdomen CT"; None is "none of these"."""
+    if label is None:
+        return NONE_OF_THESE
+    return SPELLED_OUT.get(label, WORD_STARTS.sub(" ", label).strip())
+
+
+def percent(share: float, *, places: int = 0) -> str:
+    """A share for people: never "100 %" or "0 %" unless it is exactly that."""
+    if share in (0, 1):
+        return f"{share * 100:.0f} %"
+    step = 10**-places
+    shown = round(share * 100, places)
+    if share < 1 and shown >= 100:
+        return f"over {100 - step:.{places}f} %"
+    if share > 0 and shown <= 0:
+        return f"under {step:.{places}f} %"
+    return f"{shown:.{places}f} %"
+
+
+def advice(prediction: Prediction) -> Advice:
+    """The verdict on one picture, in words."""
+    first, *_ = ranked(prediction)
+    name, other = class_name(first[0]), runner_up(prediction)
+    if prediction.verdict == "confident":
+        return Advice(
+            "Confident",
+            ":material/check_circle:",
+            "green",
+            name,
+            f"The model is sure ({percent(first[1])}). If that is right, confirm it; if not, say what it is.",
+        )
+    if prediction.verdict == "unsure":
+        perhaps = f", perhaps {class_name(other[0])} ({percent(other[1])})" if other else UNFAMILIAR
+        perhaps = DOUBTS.get(prediction.doubt, perhaps)
+        return Advice(
+            "Unsure",
+            ":material/help:",
+            "orange",
+            f"{name}?",
+            f"Probably {name} ({percent(first[1])}){perhaps}. Please look and say which it is.",
+        )
+    return Advice(
+        "Unknown",
+        ":material/question_mark:",
+        "violet",
+        "None of the known classes?",
+        f"It is unlike what the model has learned; {name} would be a guess. Please say what it is, or none of these.",
+    )
+
+
+def familiarity(prediction: Prediction) -> str:
+    """Whether the model knows such pictures, and what that means for its answer. The number is `unfamiliarity`'s."""
+    name = class_name(prediction.label)
+    if prediction.verdict == "unknown":
+        return (
+            "The picture has little in common with those that the model learned from. The percentages only compare "
+            f"its classes with each other: {name} is the least unlike, and that is no reason to believe it."
+        )
+    if prediction.doubt:
+        return (
+            f"By its looks the model knows such pictures well, as {name}{DOUBTS[prediction.doubt]}."
+        )
+    if prediction.verdict == "unsure":
+        if other := runner_up(prediction):
+            return f"The model knows such pictures, but both {name} and {class_name(other[0])} fit this one."
+        return f"It looks most like {name}, but it is somewhat unlike the pictures that the model learned from."
+    return f"The picture is of a kind that the model knows well, and {name} stands out among its classes."
+
+
+def unfamiliarity(*, ood_score: float, limit: float) -> str:
+    """The number behind `familiarity`, for those who want it."""
+    return (
+        f"Unfamiliarity {ood_score:.2f}. From {limit:.2f} on, the model says unknown, whatever the percentages are; "
+        "the lower, the more like what it learned from."
+    )
+
+
+def ranked(prediction: Prediction) -> list[tuple[str, float]]:
+    """Classes with their probabilities, the likeliest first, ties by name."""
+    return sorted(prediction.probabilities.items(), key=lambda item: (-item[1], item[0]))
+
+
+def runner_up(prediction: Prediction) -> tuple[str, float] | None:
+    """The second likeliest class, if it is likely enough to be named."""
+    _, *rest = ranked(prediction)
+    return rest[0] if rest and rest[0][1] >= RUNNER_UP else None
+
+
+def need(prediction: Prediction) -> tuple[int, float]:
+    """Sort key: what needs a person most comes first (unknown, unsure, then the rest, the least sure first)."""
+    return NEED[prediction.verdict], prediction.confidence
+
+
+def count_of(n: int, noun: str) -> str:
+    """The number with its noun: 1 picture, 2 pictures."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

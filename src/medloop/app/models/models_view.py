@@ -1,0 +1,180 @@
+"""Model versions, scores and promotions as rows and sentences. Pure: records in, view models out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from medloop.app.kit.wording import class_name
+from medloop.app.models.gate_words import about
+from medloop.core.corrections.events import Promotion
+from medloop.stores.registry import ModelVersion
+
+REPORT_FILE: Final = (
+    "gate/report.json"  # of `medloop.jobs.evaluate`, which is too heavy to import for a name
+)
+ALL: Final = "all classes"
+TESTS: Final[Mapping[str, str]] = {"yes": "passed", "no": "failed"}
+VERBS: Final[Mapping[str, str]] = {
+    "bootstrap": "became the first champion",
+    "promote": "was promoted",
+    "rollback": "was brought back",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """One version as the table shows it."""
+
+    version: str
+    roles: tuple[str, ...]  # champion, challenger, reference
+    created_at: datetime
+    gate: str  # "yes", "no" or "" where it was never judged
+    corrections: str  # how many it learned from
+    accuracy: float | None  # on the base data set's test pictures
+    run_id: str
+
+    @property
+    def tests(self) -> str:
+        """How its tests came out, in a word."""
+        return TESTS.get(self.gate, "")
+
+    @property
+    def label(self) -> str:
+        """The version and the day of its training, as a chart's axis shows them."""
+        return f"{self.version} · {self.created_at.day} {self.created_at:%b}"
+
+
+def version_row(version: ModelVersion) -> VersionRow:
+    """What the registry's tags say."""
+    tags = version.tags
+    return VersionRow(
+        version=version.version,
+        roles=tuple(
+            sorted(
+                set(version.aliases) - ({"challenger"} if "champion" in version.aliases else set())
+            )
+        ),
+        created_at=version.created_at,
+        gate=tags.get("gate", ""),
+        corrections=tags.get("corrections", "0"),
+        accuracy=_number(tags.get("accuracy")),
+        run_id=version.run_id,
+    )
+
+
+def score_points(
+    rows: Iterable[VersionRow], reports: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Points of the plot over versions, all of them on test pictures: one for all classes, and one a class.
+
+    A version that was never judged itself is known by class from the report of the one that was judged against it.
+    """
+    by_version: dict[str, Any] = {}
+    for report in reports.values():
+        by_version.setdefault(report["champion_version"], report["scores"].get("champion"))
+    by_version |= {
+        version: report["scores"].get("challenger") for version, report in reports.items()
+    }
+    points = []
+    for row in rows:
+        at = {"version": int(row.version), "label": row.label}
+        if row.accuracy is not None:
+            points.append({**at, "what": ALL, "score": row.accuracy})
+        for entry in (by_version.get(row.version) or {"classes": ()})["classes"]:
+            points.append({**at, "what": class_name(entry["label"]), "score": entry["recall"]})
+    return points
+
+
+def slice_points(
+    rows: Iterable[VersionRow], reports: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Points of the plot by slice: one a judged version and slice; classes have a plot of their own."""
+    points = []
+    for row in rows:
+        for check in reports[row.version]["decision"]["checks"] if row.version in reports else ():
+            right, name = check["numbers"].get("right"), check["name"]
+            if right is not None and not name.startswith("class ") and "the reference" not in name:
+                points.append(
+                    {
+                        "version": int(row.version),
+                        "label": row.label,
+                        "what": about(name),
+                        "score": right,
+                    }
+                )
+    return points
+
+
+def parse_report(raw: bytes) -> dict[str, Any]:
+    """A gate report as `medloop.core.gate.report` writes it."""
+    report: dict[str, Any] = json.loads(raw)
+    return report
+
+
+def confusion_cells(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The confusion matrix as cells: truth, answer, how many, and the share of the truth."""
+    labels = [class_name(entry["label"]) for entry in scores["classes"]]
+    cells = []
+    for truth, row in zip(labels, scores["confusion"], strict=True):
+        total = sum(row)
+        for answer, count in zip(labels, row, strict=True):
+            share = count / total if total else 0.0
+            cells.append(
+                {
+                    "truth": truth,
+                    "answer": answer,
+                    "count": count,
+                    "share": share,
+                    "right": truth == answer,
+                }
+            )
+    return cells
+
+
+def reliability_points(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Confidence against accuracy, for the version that was tested and the one it was tested against."""
+    names = {
+        "champion": f"version {report['champion_version']} (before)",
+        "challenger": f"version {report['version']}",
+    }
+    return [
+        {
+            "model": name,
+            "confidence": part["confidence"],
+            "accuracy": part["accuracy"],
+            "n": part["n"],
+        }
+        for role, name in names.items()
+        for part in report["scores"].get(role, {}).get("reliability", ())
+    ]
+
+
+def promotion_sentence(move: Promotion) -> str:
+    """One line of the timeline."""
+    instead = f" instead of version {move.from_version}" if move.from_version else ""
+    return f"Version {move.to_version} {VERBS[move.action]}{instead}, by {move.by}: {move.reason}"
+
+
+def promotion_points(moves: Sequence[Promotion]) -> list[dict[str, Any]]:
+    """The champion over time, a step a move."""
+    return [
+        {
+            "at": move.at,
+            "version": int(move.to_version),
+            "what": VERBS[move.action],
+            "by": move.by,
+            "why": move.reason,
+        }
+        for move in moves
+    ]
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None

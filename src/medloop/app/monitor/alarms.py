@@ -1,0 +1,77 @@
+"""What somebody should look at now: the watch over a promotion, drift, and corrections that do not get through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from medloop.app.kit.when import ago
+from medloop.app.kit.wording import count_of
+from medloop.app.process.backend import Backend
+from medloop.core.monitoring.drift import Drift
+from medloop.errors import MedloopError
+
+STUCK_AFTER: Final = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What the watch over the newest promotion says; it rolls back by itself when the DAG or a timer runs it."""
+
+    alarm: bool
+    sentence: str
+
+
+def promotion(backend: Backend) -> Watched:
+    """Judge the newest promotion, and change nothing."""
+    try:
+        from medloop.jobs.promotion_watch import (
+            watch,  # brings scipy along, which a front end alone may lack
+        )
+    except ModuleNotFoundError:
+        return Watched(
+            alarm=False,
+            sentence="The watch over promotions needs `medloop[train]`, which is missing here.",
+        )
+    try:
+        found = watch(backend.context, dry_run=True)
+    except MedloopError as error:
+        return Watched(alarm=False, sentence=f"The newest promotion cannot be judged. {error}")
+    if not found.watching:
+        return Watched(
+            alarm=False, sentence="No version was promoted lately, so none is being watched."
+        )
+    reasons = "; ".join(found.reasons)
+    if found.alarm:
+        return Watched(
+            alarm=True,
+            sentence=f"Version {found.champion} does worse than version {found.previous} did: {reasons}",
+        )
+    return Watched(
+        alarm=False,
+        sentence=f"Version {found.champion} against version {found.previous}: {reasons}",
+    )
+
+
+def stuck(backend: Backend) -> str:
+    """Corrections that have waited too long on this machine; "" where none has."""
+    status = backend.context.outbox.status()
+    now = backend.context.now()
+    if not status.oldest_at or now - datetime.fromisoformat(status.oldest_at) < STUCK_AFTER:
+        return ""
+    return f"{count_of(status.pending, 'correction')} not stored yet, the oldest from {ago(status.oldest_at, now)}."
+
+
+def drifted(confidence: Drift, distance: Drift) -> list[str]:
+    """Sentences for what surely drifts."""
+    said = []
+    if confidence.is_alarm:
+        said.append(
+            "The model is less sure of the pictures that come in than of its test pictures."
+        )
+    if distance.is_alarm:
+        said.append(
+            "The pictures that come in are unlike those that the model learned from: another scanner, perhaps?"
+        )
+    return said

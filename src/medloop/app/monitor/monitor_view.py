@@ -1,0 +1,108 @@
+"""What the model's and people's answers say over time, as rows for charts. Pure: records in, rows out."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import numpy as np
+
+from medloop.app.kit.wording import class_name, count_of, percent
+from medloop.core.corrections.events import Correction, Review
+from medloop.core.monitoring.drift import EXPECTED, LEAST, Drift
+from medloop.stores.predictions import PredictionLine
+
+Interval = Callable[
+    [int, int], tuple[float, float]
+]  # successes and trials to the bounds of a share
+By = Literal["class", "version"]
+
+
+def answers(events: Iterable[Correction | Review]) -> list[Correction]:
+    """Corrections and confirmations of predictions; what was said of unpredicted pictures says nothing of the model."""
+    return [
+        event
+        for event in events
+        if isinstance(event, Correction) and event.predicted_label is not None
+    ]
+
+
+def answers_per_day(corrections: Iterable[Correction]) -> list[dict[str, Any]]:
+    """How many answers a day, confirmed or corrected."""
+    counts = Counter((c.at[:10], "confirmed" if agreed(c) else "corrected") for c in corrections)
+    return [
+        {"day": day, "what": what, "count": count} for (day, what), count in sorted(counts.items())
+    ]
+
+
+def verdicts_per_day(corrections: Iterable[Correction]) -> list[dict[str, Any]]:
+    """How sure the model was of the pictures that people answered."""
+    counts = Counter((c.at[:10], c.verdict or "not recorded") for c in corrections)
+    return [
+        {"day": day, "what": what, "count": count} for (day, what), count in sorted(counts.items())
+    ]
+
+
+def predictions_per_day(lines: Iterable[PredictionLine]) -> list[dict[str, Any]]:
+    """How many answers of each kind the model gave a day."""
+    counts = Counter((line.at[:10], line.verdict) for line in lines)
+    return [
+        {"day": day, "what": what, "count": count} for (day, what), count in sorted(counts.items())
+    ]
+
+
+def spread_per_day(values: Iterable[tuple[str, float]]) -> list[dict[str, Any]]:
+    """Of (time, value): the middle of each day's values, and where 8 of 10 lie."""
+    days: dict[str, list[float]] = defaultdict(list)
+    for at, value in values:
+        days[at[:10]].append(value)
+    rows = []
+    for day, found in sorted(days.items()):
+        low, middle, high = (float(value) for value in np.quantile(found, (0.1, 0.5, 0.9)))
+        rows.append({"day": day, "low": low, "middle": middle, "high": high, "n": len(found)})
+    return rows
+
+
+def drift_sentence(what: str, found: Drift) -> str:
+    """Such as: 12 % of 230 pictures are … (probably between 8 % and 17 %); about 5 % is usual."""
+    if found.n < LEAST:
+        return f"{count_of(found.n, 'picture')} so far: {LEAST} are needed to tell."
+    verdict = (
+        "That is drift: the pictures have changed." if found.is_alarm else "No drift to be seen."
+    )
+    return (
+        f"{percent(found.odd / found.n)} of {found.n} pictures {what} (probably between {percent(found.low)} and "
+        f"{percent(found.high)}); about {percent(EXPECTED)} is usual. {verdict}"
+    )
+
+
+def correction_rates(
+    corrections: Iterable[Correction], *, by: By, interval: Interval
+) -> list[dict[str, Any]]:
+    """Share of answers that were corrections, by predicted class or by version, with its interval.
+
+    People answer what looks wrong more readily than what looks right: the share is no error rate.
+    """
+    totals: Counter[str] = Counter()
+    wrong: Counter[str] = Counter()
+    for correction in corrections:
+        name = (
+            class_name(correction.predicted_label)
+            if by == "class"
+            else f"version {correction.model_version}"
+        )
+        totals[name] += 1
+        wrong[name] += not agreed(correction)
+    rows = []
+    for name, n in sorted(totals.items()):
+        low, high = interval(wrong[name], n)
+        rows.append({"what": name, "share": wrong[name] / n, "low": low, "high": high, "n": n})
+    return rows
+
+
+def agreed(correction: Correction) -> bool:
+    """Whether the person agreed with what the page had said: the class, or "unknown" where it is none of them."""
+    if correction.verdict == "unknown":
+        return correction.given_label is None
+    return correction.confirms

@@ -1,0 +1,1 @@
+"""Owned by the process: stores and champion, prediction log, housekeeping."""

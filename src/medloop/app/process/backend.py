@@ -1,0 +1,58 @@
+"""The process's one connection to the outside: the loop's stores and the champion, shared by all sessions.
+
+Opened by the first session that asks; pages never connect on their own. Not a Streamlit cache: the sender's and the
+champion's threads live as long as the process, whatever a page clears.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from dataclasses import dataclass
+
+from medloop.app.process.prediction_recorder import Recorder
+from medloop.jobs.context import Context
+from medloop.serving import Champion
+from medloop.settings import Settings
+from medloop.wiring import connect
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What every page works on."""
+
+    context: Context
+    champion: Champion
+    recorder: Recorder
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that the loop was connected with."""
+        return self.context.settings
+
+
+_lock = threading.Lock()
+_opened: list[Backend] = []  # none or one
+
+
+def backend() -> Backend:
+    """The process's backend; the first caller opens it and starts its threads."""
+    with _lock:
+        if not _opened:
+            context = connect()
+            champion = Champion(
+                context.registry, context.settings.home / "models", poll_s=context.settings.poll_s
+            )
+            champion.start()
+            context.sender.start()
+            recorder = Recorder(context)
+            recorder.start()
+            atexit.register(recorder.stop)
+            _opened.append(Backend(context, champion, recorder))
+        return _opened[0]
+
+
+def install(replacement: Backend | None) -> None:
+    """Use this backend from now on (a host with stores of its own, a test); None opens a new one at the next use."""
+    with _lock:
+        _opened[:] = [] if replacement is None else [replacement]

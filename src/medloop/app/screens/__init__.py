@@ -1,1 +1,0 @@
-"""One page a file: widgets, no logic. Not called `pages`: Streamlit runs such a folder's files as pages by itself."""

@@ -1,0 +1,1 @@
+"""Events, their fold into states, the policy of what is learned, snapshots."""

@@ -1,0 +1,226 @@
+"""A snapshot: a set of events, a base data set and a policy, under an id that is the hash of all three.
+
+Events lie in chunks, in the order of their ids. A chunk ends after every id whose hash says so (content-defined
+chunking), so that chunks depend on the set of events alone: however many snapshots it took to get there, the same
+events make the same chunks, and new ones change only the chunks they fall into.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+
+from medloop.core.corrections.correction_policy import Policy, PolicyDecision
+from medloop.core.corrections.events import SHA256, Correction, Review, event_time
+from medloop.core.imaging.preprocess import PREPROCESSING_VERSION
+from medloop.errors import StoreError
+
+SCHEMA_VERSION: Final = 1
+CHUNK_EVENTS: Final = 1024  # on average
+NAMED: Final = re.compile(rb"[0-9a-f]{64}")  # what may be the hash of an image
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EventRecord:
+    """One event as it was stored. Sorts by id."""
+
+    id: str
+    folder: str  # corrections or reviews
+    raw: bytes
+
+    def parse(self) -> Correction | Review | None:
+        """The event; None if it is not a whole one, which must not stop all others for ever."""
+        try:
+            event: Correction | Review = (
+                Correction.from_json(self.raw)
+                if self.folder == "corrections"
+                else Review.from_json(self.raw)
+            )
+        except StoreError:
+            return None
+        return event if event.id == self.id and SHA256.fullmatch(str(event.image_sha256)) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some consecutive events and the images of their corrections, by the hashes under which they are stored."""
+
+    first: str  # event ids
+    last: str
+    corrections: int
+    reviews: int
+    events: str  # hash of the events, byte by byte
+    images: str | None  # hash of the list of image hashes; None where there is no correction
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a snapshot consists of. Its presence in the store says that the snapshot is complete."""
+
+    snapshot_id: str
+    base_id: str  # the data set that the corrections go with
+    policy: Policy
+    preprocessing_version: str
+    chunks: tuple[Chunk, ...]
+
+    @classmethod
+    def build(cls, *, base_id: str, policy: Policy, chunks: Sequence[Chunk]) -> Self:
+        """Hash the content into the id."""
+        content = {
+            "schema": SCHEMA_VERSION,
+            "base_id": base_id,
+            "policy": _named_fields(policy),
+            "preprocessing_version": PREPROCESSING_VERSION,
+            "events": [chunk.events for chunk in chunks],
+        }
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return cls(digest[:16], base_id, policy, PREPROCESSING_VERSION, tuple(chunks))
+
+    @property
+    def corrections(self) -> int:
+        """Correction events, whatever became of them."""
+        return sum(chunk.corrections for chunk in self.chunks)
+
+    @property
+    def reviews(self) -> int:
+        """Review events."""
+        return sum(chunk.reviews for chunk in self.chunks)
+
+    @property
+    def until(self) -> str | None:
+        """Time of the last event, ISO 8601; None without events."""
+        return (
+            event_time(self.chunks[-1].last).isoformat(timespec="milliseconds")
+            if self.chunks
+            else None
+        )
+
+    def to_json(self) -> bytes:
+        """Deterministic, for people too."""
+        counts = {"corrections": self.corrections, "reviews": self.reviews, "until": self.until}
+        return json.dumps({"schema": SCHEMA_VERSION, **counts, **asdict(self)}, indent=1).encode()
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> Self:
+        """Read what `to_json` wrote, or raise `StoreError`."""
+        try:
+            body: dict[str, Any] = json.loads(raw)
+            return cls(
+                snapshot_id=body["snapshot_id"],
+                base_id=body["base_id"],
+                policy=Policy(**body["policy"]),
+                preprocessing_version=body["preprocessing_version"],
+                chunks=tuple(Chunk(**chunk) for chunk in body["chunks"]),
+            )
+        except (ValueError, TypeError, KeyError) as error:
+            raise StoreError(f"not the manifest of a snapshot: {error}") from error
+
+
+def _named_fields(policy: Policy) -> dict[str, Any]:
+    """A policy, without the field that came later where it is off: so ids from before still follow from the content."""
+    return {
+        name: value for name, value in asdict(policy).items() if name != "share_allowance" or value
+    }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SnapshotData:
+    """What training reads: one row for each accepted image, in the order of the image hashes."""
+
+    snapshot_id: str
+    base_id: str
+    images: np.ndarray  # uint8 [M, 64, 64]
+    labels: tuple[str | None, ...]  # None: none of the classes
+    image_sha256: tuple[str, ...]
+    who: tuple[str, ...]  # those who said so, separated by spaces
+    holdout: np.ndarray  # bool [M]: never trained on
+    event_ids: tuple[str, ...]  # the corrections behind a row, separated by spaces
+    decisions: tuple[
+        PolicyDecision, ...
+    ]  # of every image, the accepted ones included, with reasons
+
+    @property
+    def content_id(self) -> str:
+        """Hash of what can be learned from: two snapshots that differ in pending corrections only share it."""
+        rows = zip(self.image_sha256, self.labels, strict=True)
+        return hashlib.sha256(json.dumps([self.base_id, list(rows)]).encode()).hexdigest()[:16]
+
+    def count(self, verdict: str) -> int:
+        """Images that are accepted, pending or rejected."""
+        return sum(decision.verdict == verdict for decision in self.decisions)
+
+
+def chunked(records: Iterable[EventRecord]) -> Iterator[list[EventRecord]]:
+    """Sorted records in chunks."""
+    chunk: list[EventRecord] = []
+    for record in records:
+        chunk.append(record)
+        if ends_chunk(record.id):
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def ends_chunk(event_id: str) -> bool:
+    """Whether a chunk ends after this event."""
+    return int.from_bytes(hashlib.sha256(event_id.encode()).digest()[:4], "big") % CHUNK_EVENTS == 0
+
+
+def describe(records: Sequence[EventRecord]) -> tuple[Chunk, tuple[str, ...]]:
+    """A chunk's entry in the manifest, and the hashes of the images that go with it, sorted."""
+    digest = hashlib.sha256()
+    for record in records:
+        for part in (record.folder.encode(), record.id.encode(), record.raw):
+            digest.update(len(part).to_bytes(8, "big") + part)
+    images = corrected_images(records)
+    corrections = sum(record.folder == "corrections" for record in records)
+    chunk = Chunk(
+        first=records[0].id,
+        last=records[-1].id,
+        corrections=corrections,
+        reviews=len(records) - corrections,
+        events=digest.hexdigest(),
+        images=hashlib.sha256("\n".join(images).encode()).hexdigest() if images else None,
+    )
+    return chunk, images
+
+
+def corrected_images(records: Iterable[EventRecord]) -> tuple[str, ...]:
+    """Hashes of the images that the corrections among these are about, sorted, each once."""
+    events = (record.parse() for record in records if record.folder == "corrections")
+    return tuple(sorted({event.image_sha256 for event in events if event is not None}))
+
+
+def events_about(
+    records: Iterable[EventRecord], image_sha256s: Collection[str]
+) -> list[Correction | Review]:
+    """The events about these images; only records that name one of them are parsed."""
+    wanted = {sha256.encode() for sha256 in image_sha256s}
+    parsed = (
+        record.parse() for record in records if not wanted.isdisjoint(NAMED.findall(record.raw))
+    )
+    return [event for event in parsed if event is not None and event.image_sha256 in image_sha256s]
+
+
+def touched(chunks: Sequence[Chunk], ids: Iterable[str]) -> dict[int, set[str]]:
+    """Which chunk each id falls into, as {index of chunk: ids}; what lies behind all falls into the last."""
+    lasts = [chunk.last for chunk in chunks]
+    found: dict[int, set[str]] = {}
+    for event_id in ids:
+        index = min(bisect_left(lasts, event_id), max(len(chunks) - 1, 0))
+        found.setdefault(index, set()).add(event_id)
+    return found
+
+
+def merged(old: Sequence[EventRecord], new: Iterable[EventRecord]) -> list[EventRecord]:
+    """Old and new records in order, each id once."""
+    by_id: Mapping[str, EventRecord] = {record.id: record for record in (*new, *old)}
+    return sorted(by_id.values())

@@ -1,0 +1,1 @@
+"""Labelled data sets: layout, groups, splits, training sets."""

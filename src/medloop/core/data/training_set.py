@@ -1,0 +1,185 @@
+"""What a training learns from and what it must never see: base data and corrections, put together. Pure.
+
+Owns the order of the labels across weeks. Fetches nothing and trains nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from medloop.core.corrections.holdout import copies, twins
+from medloop.core.data.datasets import Dataset, scored
+from medloop.core.data.splits import Split, split
+
+DATA_RULES: Final = (
+    "2"  # changes when what is left out of a training does: another rule, another training
+)
+LEAST_OF_NEW_CLASS: Final = (
+    10  # accepted corrections before a label that no model knows becomes a class
+)
+NONE_OF_THESE: Final = -1
+
+Use = Literal[
+    "trained",
+    "held out",
+    "twin of a held-out one",
+    "in an acceptance set",
+    "in the base test",
+    "class too new",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Corrections:
+    """Accepted corrections of a snapshot, one row an image."""
+
+    images: np.ndarray  # uint8 [M, 64, 64]
+    labels: tuple[str | None, ...]  # None: none of the classes
+    held_out: np.ndarray  # bool [M]
+    twins: np.ndarray  # bool [M]: not held out itself, but too like one that is
+    in_acceptance: np.ndarray  # bool [M]: in an acceptance set, or too like an image there
+    image_sha256: tuple[str, ...]
+
+    @classmethod
+    def none(cls) -> Corrections:
+        """No corrections yet."""
+        nothing = np.zeros(0, dtype=bool)
+        return cls(np.zeros((0, 64, 64), np.uint8), (), nothing, nothing, nothing, ())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingSet:
+    """Base data and corrections under one order of labels."""
+
+    labels: tuple[str, ...]
+    base: Dataset
+    base_targets: np.ndarray  # int64 [N], index into labels
+    split: Split  # its training and validation parts without copies of images in acceptance sets
+    corrections: Corrections
+    uses: tuple[Use, ...]  # of each correction
+
+    @property
+    def trained(self) -> np.ndarray:
+        """Which corrections are trained on: bool [M]."""
+        return np.array([use == "trained" for use in self.uses], dtype=bool)
+
+    def correction_targets(self) -> np.ndarray:
+        """Targets of the corrections that are trained on; -1 for none of these."""
+        index = {label: i for i, label in enumerate(self.labels)}
+        chosen = (
+            label
+            for label, use in zip(self.corrections.labels, self.uses, strict=True)
+            if use == "trained"
+        )
+        return np.array(
+            [NONE_OF_THESE if label is None else index[label] for label in chosen], dtype=np.int64
+        )
+
+    def scored_test(self) -> np.ndarray:
+        """Indices of the base test images that count: not blank, each content once."""
+        test = self.split.test
+        return np.asarray(test[scored(self.base.images[test])])
+
+    def without_seen(self, trained_on: np.ndarray) -> TrainingSet:
+        """The same, its test part without images that are, or nearly are, among uint8 [K, 64, 64] `trained_on`."""
+        test = self.split.test
+        fresh = test[~twins(self.base.images[test], trained_on)]
+        return replace(self, split=replace(self.split, test=fresh))
+
+
+def assemble(
+    base: Dataset,
+    corrections: Corrections,
+    *,
+    champion_labels: Sequence[str],
+    acceptance: np.ndarray | None = None,
+) -> TrainingSet:
+    """Put base data and corrections together under the champion's order of labels, new ones behind.
+
+    `acceptance` are the images uint8 [K, 64, 64] of acceptance sets: no base image that is, or nearly is, one of them
+    is trained on or used for calibration. No correction that is, or nearly is, a base test image is trained on.
+    """
+    labels = label_order(champion_labels, base.labels, corrections.labels)
+    renumbered = np.array([labels.index(label) for label in base.labels], dtype=np.int64)
+    parts = _without(split(base.targets, base.groups), base.images, acceptance)
+    in_test = copies(corrections.images, base.images[parts.test])
+    uses = tuple(
+        _use(corrections, i, labels, in_test=bool(in_test[i]))
+        for i in range(len(corrections.images))
+    )
+    return TrainingSet(
+        labels=labels,
+        base=base,
+        base_targets=renumbered[base.targets],
+        split=parts,
+        corrections=corrections,
+        uses=uses,
+    )
+
+
+def label_order(
+    champion: Sequence[str], base: Sequence[str], given: Sequence[str | None] = ()
+) -> tuple[str, ...]:
+    """The champion's labels as they are, then the base data's, then those that corrections brought often enough.
+
+    A label keeps its place for ever, whichever classes this week's data happens to have.
+    """
+    known = [*champion, *(label for label in base if label not in champion)]
+    counts = Counter(label for label in given if label is not None and label not in known)
+    return (
+        *known,
+        *sorted(label for label, count in counts.items() if count >= LEAST_OF_NEW_CLASS),
+    )
+
+
+def _use(corrections: Corrections, i: int, labels: Sequence[str], *, in_test: bool) -> Use:
+    label = corrections.labels[i]
+    if label is not None and label not in labels:
+        return "class too new"
+    if corrections.in_acceptance[i]:
+        return "in an acceptance set"
+    if corrections.held_out[i]:
+        return "held out"
+    if corrections.twins[i]:
+        return "twin of a held-out one"
+    if in_test:
+        return "in the base test"
+    return "trained"
+
+
+def _without(parts: Split, images: np.ndarray, kept_out: np.ndarray | None) -> Split:
+    if kept_out is None or len(kept_out) == 0:
+        return parts
+    train, validation = (
+        part[~copies(images[part], kept_out)] for part in (parts.train, parts.validation)
+    )
+    return replace(parts, train=train, validation=validation)
+
+
+def data_key(
+    *, snapshot_id: str, base_id: str, kept_out: Sequence[str], config: Mapping[str, Any]
+) -> str:
+    """Hash of what is learned from, by which rules, and how. The device is left out: nobody asks for one."""
+    asked = {name: value for name, value in config.items() if name != "device"}
+    return _key(DATA_RULES, snapshot_id, base_id, sorted(kept_out), asked)
+
+
+def run_key(data: str, *, parent_weights_sha256: str) -> str:
+    """Hash of a whole training: its data and the weights that it starts from."""
+    return _key(data, parent_weights_sha256)
+
+
+def _key(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def use_counts(training_set: TrainingSet) -> dict[str, int]:
+    """How many corrections went where."""
+    return dict(Counter(training_set.uses))

@@ -1,0 +1,1 @@
+"""Compares models on held-out images and decides which may serve."""

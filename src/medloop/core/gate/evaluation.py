@@ -1,0 +1,137 @@
+"""Runs models on held-out images and sorts their answers into what the gate looks at. onnxruntime and numpy only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from medloop.core.gate.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from medloop.core.gate.metrics import (
+    ClassScore,
+    ReliabilityBin,
+    balanced_accuracy,
+    confusion,
+    expected_calibration_error,
+    per_class,
+    reliability,
+)
+from medloop.core.prediction.predictor import Predictor
+
+NONE_OF_THESE: Final = ""  # the true class of an image that belongs to none
+N_CORRUPTED: Final = 2000  # images in the corruption slice
+LATENCY_ROUNDS: Final = 60
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """One model's answers, an entry an image."""
+
+    predicted: np.ndarray  # str [N]: the likeliest class
+    confidence: np.ndarray  # float [N]
+    unknown: np.ndarray  # bool [N]: said to be none of the classes
+    confident: np.ndarray  # bool [N]
+
+    def right(self, classes: np.ndarray) -> np.ndarray:
+        """Whether the likeliest class is the true one (str [N]): bool [N]."""
+        return np.asarray(self.predicted == classes)
+
+    def useful(self, classes: np.ndarray) -> np.ndarray:
+        """Whether a person is told the truth: the class, or "unknown" where it is none of them: bool [N]."""
+        return np.asarray(
+            np.where(classes == NONE_OF_THESE, self.unknown, self.right(classes) & ~self.unknown)
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """One model on the base test images."""
+
+    n: int
+    accuracy: float
+    balanced_accuracy: float
+    ece: float
+    confident_share: float
+    confident_errors: (
+        float  # share of wrong answers among the confident ones; 0 where there are none
+    )
+    classes: tuple[ClassScore, ...]
+    confusion: np.ndarray  # int [C, C], rows are the truth
+    reliability: tuple[ReliabilityBin, ...]
+
+
+def answer(predictor: Predictor, images: np.ndarray) -> Answers:
+    """Ask a model about preprocessed images uint8 [N, 64, 64]."""
+    raw = predictor.predict_arrays(images)
+    verdicts = np.array(predictor.verdicts(raw))
+    return Answers(
+        predicted=np.array(predictor.metadata.labels)[raw.probabilities.argmax(1)],
+        confidence=raw.probabilities.max(1).astype(np.float64),
+        unknown=verdicts == "unknown",
+        confident=verdicts == "confident",
+    )
+
+
+def score(answers: Answers, classes: np.ndarray, labels: Sequence[str]) -> Scores:
+    """Score answers on images whose classes are all among `labels`.
+
+    Raises:
+        ValueError: There are no images.
+    """
+    index = {label: i for i, label in enumerate(labels)}
+    y_true = np.array([index[label] for label in classes], dtype=np.int64)
+    y_pred = np.array([index.get(label, -1) for label in answers.predicted], dtype=np.int64)
+    right = answers.right(classes)
+    confident = int(answers.confident.sum())
+    return Scores(
+        n=len(classes),
+        accuracy=float(right.mean()),
+        balanced_accuracy=balanced_accuracy(y_true, y_pred),
+        ece=expected_calibration_error(answers.confidence, right),
+        confident_share=float(answers.confident.mean()),
+        confident_errors=float((~right[answers.confident]).mean()) if confident else 0.0,
+        classes=tuple(per_class(y_true, y_pred, labels)),
+        confusion=confusion(y_true, y_pred, len(labels)),
+        reliability=tuple(reliability(answers.confidence, right)),
+    )
+
+
+def corrupted(images: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Every kind of corruption in turn over the images: (uint8 [M, 64, 64], index of each one's original).
+
+    Kinds and severities take turns; few images come round more than once. The same images give the same pixels.
+    """
+    chosen = np.arange(N_CORRUPTED) % len(images)
+    if len(images) > N_CORRUPTED:
+        chosen = np.linspace(0, len(images) - 1, N_CORRUPTED).astype(np.int64)
+    names = sorted(CORRUPTIONS)
+    kinds = np.arange(N_CORRUPTED) % (len(names) * len(SEVERITIES))
+    out = np.empty_like(images[chosen])
+    for kind in np.unique(kinds):
+        name, severity = names[kind % len(names)], SEVERITIES[kind // len(names)]
+        out[kinds == kind] = corrupt(images[chosen[kinds == kind]], name, severity, seed)
+    return out, chosen
+
+
+def latency_ms(
+    predictors: Sequence[Predictor], image: np.ndarray, *, rounds: int = LATENCY_ROUNDS
+) -> list[float]:
+    """Median time of one image in each predictor, taken in turns so that a busy machine is busy for all."""
+    times = np.zeros((rounds, len(predictors)))
+    for i in range(rounds):
+        for j, predictor in enumerate(predictors):
+            started = time.perf_counter()
+            predictor.predict_arrays(image[None])
+            times[i, j] = time.perf_counter() - started
+    return [float(value) for value in np.median(times, axis=0) * 1000]
+
+
+def golden_error(predictor: Predictor, images: np.ndarray, probabilities: np.ndarray) -> float:
+    """Largest difference from recorded probabilities [N, C]; infinite where the shape differs."""
+    found = predictor.predict_arrays(images).probabilities
+    if found.shape != probabilities.shape or len(found) == 0:
+        return float("inf")
+    return float(np.abs(found - probabilities).max())

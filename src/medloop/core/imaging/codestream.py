@@ -1,0 +1,93 @@
+"""The size that a JPEG, JPEG-LS or JPEG 2000 stream declares, read from its header without decoding it."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from medloop.core.imaging.limits import Limits
+from medloop.errors import DecodeError
+
+START_OF_FRAME: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {
+    0xF7
+}  # 0xF7 is JPEG-LS
+PROGRESSIVE: Final = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+EXIF_SEGMENT: Final = 0xE1
+START_OF_SCAN: Final = b"\xff\xda"
+END_OF_IMAGE: Final = b"\xff\xd9"
+J2K_START: Final = b"\xff\x4f\xff\x51"
+MAX_SCANNED_PIXELS: Final = (
+    300_000_000  # pixels × scans of a JPEG: each scan of a progressive one visits them all
+)
+MAX_TILES: Final = 4_096  # of a JPEG 2000 stream; every tile costs the decoder kilobytes
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHeader:
+    """What a stream says of its picture."""
+
+    width: int
+    height: int
+    channels: int
+    precision: int  # bits a sample
+    marker: int = 0  # start-of-frame marker; 0 for JPEG 2000
+    exif: bool = False
+    tiles: int = 1  # of JPEG 2000
+
+
+def read_jpeg_header(data: bytes) -> StreamHeader | None:
+    """Of a JPEG or JPEG-LS stream; None where there is no readable one."""
+    at, exif = 2, False
+    while at + 10 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == 0xFF:  # a fill byte
+            at += 1
+            continue
+        exif = exif or marker == EXIF_SEGMENT
+        if marker in START_OF_FRAME:
+            precision, height, width, channels = struct.unpack_from(">BHHB", data, at + 4)
+            return StreamHeader(width, height, channels, precision, marker, exif)
+        if length < 2:
+            return None
+        at += 2 + length
+    return None
+
+
+def read_j2k_header(data: bytes) -> StreamHeader | None:
+    """Of a JPEG 2000 stream, bare or in a JP2 box; None where there is no readable one.
+
+    Raises:
+        DecodeError: More tiles than any honest encoder makes.
+    """
+    at = data[:4096].find(J2K_START)
+    if at < 0 or at + 43 > len(data):
+        return None
+    right, bottom, left, top, tile_w, tile_h, tile_x, tile_y, channels, depth = struct.unpack_from(
+        ">8IHB", data, at + 8
+    )
+    if not tile_w or not tile_h:
+        return None
+    tiles = -(-(right - tile_x) // tile_w) * -(-(bottom - tile_y) // tile_h)
+    if tiles > MAX_TILES:
+        raise DecodeError(
+            f"This JPEG 2000 picture has {tiles:,} tiles; at most {MAX_TILES:,} are read."
+        )
+    return StreamHeader(right - left, bottom - top, channels, (depth & 0x7F) + 1, tiles=tiles)
+
+
+def check_jpeg(header: StreamHeader, data: bytes, limits: Limits) -> None:
+    """Refuse a JPEG whose decoding would take too much memory or time.
+
+    Raises:
+        DecodeError: Says which of the two.
+    """
+    coefficients = (
+        2 * header.channels if header.marker in PROGRESSIVE else 0
+    )  # kept whole until the last scan
+    samples = header.channels * (1 if header.precision <= 8 else 2)
+    limits.check(width=header.width, height=header.height, sample_bytes=samples + coefficients)
+    if header.width * header.height * data.count(START_OF_SCAN) > MAX_SCANNED_PIXELS:
+        raise DecodeError(
+            "This JPEG repeats itself so often that it looks like an attack; it was not read."
+        )

@@ -1,0 +1,213 @@
+"""How a DICOM picture lies in space: the shape of its pixels, and which face of a volume is the largest.
+
+Tags are read and arrays turned here; nothing is decoded. Distances are millimetres, directions are DICOM's patient
+coordinates (towards the left, the back, the head). A number that cannot be true is no number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from PIL import Image
+from pydicom.dataset import Dataset
+
+from medloop.core.imaging.dicom_tags import GROUPS, code, group, items, number, numbers
+from medloop.core.imaging.limits import Limits
+
+MIN_FRAMES: Final = 16  # fewer make no picture when they are cut across
+MIN_GAIN: Final = 1.1  # a face has to be larger by a tenth: in a near-cube the stored plane, which is sharper, stays
+SPACING_MM: Final = (1e-4, 1e3)  # from microscopy to a scout with wide gaps
+FARTHEST_MM: Final = 1e5  # of a position from the origin
+UNEVEN: Final = 0.25  # of a step: what positions rounded by the scanner may be off
+TRANSVERSE: Final = (
+    0.7  # cosine between the steps from frame to frame and the line from feet to head
+)
+UPRIGHT: Final = 0.99  # cosine: a stack that leans over further would be cut aslant
+MAX_RATIO: Final = 50.0  # of a pixel's sides; 10 mm slices with pixels of 0.2 mm
+NOTICED: Final = 0.01  # pixels whose sides differ by less are square
+MAX_ENLARGED: Final = 16_000_000  # pixels; what would become larger is made square by shrinking
+STACKED: Final = frozenset(
+    {"CT", "MR", "PT"}
+)  # whose frames are slices even where no position says so
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SliceStack:
+    """Frames that lie on each other as the slices of a volume."""
+
+    order: np.ndarray  # int64 [N]: the frames from one end to the other
+    steps_mm: tuple[float, float, float]  # to the next frame, row and column
+    directions: (
+        np.ndarray | None
+    )  # float64 [3, 3] of these steps, of length 1; None where the file does not say
+
+
+def pixel_size(dataset: Dataset, frame: int) -> tuple[float, float]:
+    """Height and width of a pixel in the stored plane, in millimetres or alone in proportion; (1, 1) if unknown."""
+    found = _spacing(dataset, frame)
+    for name in ("ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio"):
+        found = found or _sides(dataset, name)
+    return found or (1.0, 1.0)
+
+
+def stack_of(dataset: Dataset, frames: int) -> SliceStack | None:
+    """The volume that the frames are the slices of, or None: too few, unevenly spaced, repeated in time, unknown."""
+    spacing = _spacing(dataset, 0)
+    if (
+        frames < MIN_FRAMES
+        or spacing is None
+        or any(_spacing(dataset, at) != spacing for at in range(1, frames))
+    ):
+        return None
+    if group(dataset, 0, "PlanePositionSequence") is None:
+        step = _declared_step(dataset, frames)
+        return SliceStack(np.arange(frames), (step, *spacing), None) if step else None
+    positions = [
+        _plane(dataset, at, "PlanePositionSequence", "ImagePositionPatient", 3)
+        for at in range(frames)
+    ]
+    if not all(positions):
+        return None
+    return _placed(np.array(positions), _orientation(dataset, frames), spacing)
+
+
+def largest_face(shape: tuple[int, int, int], stack: SliceStack) -> int:
+    """The axis of [frames, rows, columns] that the largest face stands on: 0 for the stored plane.
+
+    The largest face stands on the shortest edge. Transverse slices stay, however long the scan: so are the CTs that
+    models know, and so they are read.
+    """
+    if stack.directions is not None and abs(stack.directions[0, 2]) >= TRANSVERSE:
+        return 0
+    extents = np.array(shape) * np.array(stack.steps_mm)
+    shortest = int(extents.argmin())
+    return shortest if extents[0] >= MIN_GAIN * extents[shortest] else 0
+
+
+def upright(
+    cut: np.ndarray, axis: int, stack: SliceStack
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """A cut as radiologists hold it, and the height and width of its pixels.
+
+    Head up; else front up; the patient's right on the left, the front of a side view on the left. Where the file gives
+    no directions, rows stay rows and columns stay columns.
+
+    Args:
+        cut: [N, columns] for axis 1 (through a row), [N, rows] for axis 2 (through a column).
+        axis: Of [frames, rows, columns], that was cut through.
+        stack: Where the cut comes from.
+    """
+    axes = [0, 2] if axis == 1 else [0, 1]
+    directions = None if stack.directions is None else stack.directions[axes]
+    along = [1, 0] if directions is None else [int(at) for at in np.abs(directions).argmax(axis=1)]
+    if directions is None or along[0] == along[1]:
+        turned = axis == 2
+    else:
+        turned = along[0] < along[1]
+        signs = [-1 if at == 2 else 1 for at in along]  # downwards is towards the feet
+        forwards = [directions[i, along[i]] * signs[i] > 0 for i in range(2)]
+        cut = cut[:: 1 if forwards[0] else -1, :: 1 if forwards[1] else -1]
+    down, across = (stack.steps_mm[at] for at in axes)
+    return (cut.T, (across, down)) if turned else (cut, (down, across))
+
+
+def square_pixels(pixels: np.ndarray, size: tuple[float, float], limits: Limits) -> np.ndarray:
+    """Grey uint8 [H, W] as it looks: the side that has too few pixels is enlarged, or the other shrunk if need be.
+
+    Args:
+        pixels: As stored.
+        size: Height and width of a pixel. A shape that no scanner makes is ignored.
+        limits: What the result keeps to.
+    """
+    height, width = pixels.shape
+    ratio = size[0] / size[1]
+    if not 1 / MAX_RATIO <= ratio <= MAX_RATIO or abs(ratio - 1) < NOTICED:
+        return pixels
+    shape = (round(height * ratio), width) if ratio > 1 else (height, round(width / ratio))
+    if shape[0] * shape[1] > min(MAX_ENLARGED, limits.max_pixels) or max(shape) > limits.max_side:
+        shape = (
+            (height, max(1, round(width / ratio)))
+            if ratio > 1
+            else (max(1, round(height * ratio)), width)
+        )
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    return np.asarray(image.resize(shape[::-1], Image.Resampling.BILINEAR))
+
+
+def _spacing(dataset: Dataset, frame: int) -> tuple[float, float] | None:
+    measures = group(dataset, frame, "PixelMeasuresSequence")
+    found = None if measures is None else _sides(measures, "PixelSpacing")
+    return found or _sides(dataset, "PixelSpacing")
+
+
+def _sides(source: Dataset, name: str) -> tuple[float, float] | None:
+    found = numbers(source, name, 2)
+    return (found[0], found[1]) if found and all(_possible(side) for side in found) else None
+
+
+def _possible(step: float | None) -> bool:
+    return step is not None and SPACING_MM[0] <= step <= SPACING_MM[1]
+
+
+def _declared_step(dataset: Dataset, frames: int) -> float | None:
+    """From slice to slice, where no frame has a position."""
+    each = dataset.get(GROUPS[1])
+    if code(dataset, "Modality") not in STACKED or (
+        each is not None and len(items(dataset, GROUPS[1])) != frames
+    ):
+        return None
+    measures = group(dataset, 0, "PixelMeasuresSequence")
+    sources = [dataset] if measures is None else [measures, dataset]
+    steps = (
+        number(source, name)
+        for name in ("SpacingBetweenSlices", "SliceThickness")
+        for source in sources
+    )
+    return next((step for step in steps if _possible(step)), None)
+
+
+def _plane(
+    dataset: Dataset, frame: int, name: str, tag: str, count: int
+) -> tuple[float, ...] | None:
+    plane = group(dataset, frame, name)
+    found = None if plane is None else numbers(plane, tag, count)
+    return found if found and max(map(abs, found)) <= FARTHEST_MM else None
+
+
+def _orientation(dataset: Dataset, frames: int) -> np.ndarray | None:
+    """Directions [2, 3] of the steps to the next row and column; NaN where frames do not agree, None if unknown."""
+    if group(dataset, 0, "PlaneOrientationSequence") is None:
+        return None
+    found = [
+        _plane(dataset, at, "PlaneOrientationSequence", "ImageOrientationPatient", 6)
+        for at in range(frames)
+    ]
+    if not all(found) or np.abs(np.array(found) - np.array(found[0])).max() > 1e-3:
+        return np.full((2, 3), np.nan)
+    return np.array(found[0]).reshape(2, 3)[::-1]
+
+
+def _placed(
+    positions: np.ndarray, plane: np.ndarray | None, spacing: tuple[float, float]
+) -> SliceStack | None:
+    """The stack of frames at `positions` [N, 3], if they follow each other evenly and at right angles to `plane`."""
+    order, normal = np.arange(len(positions)), None
+    if plane is not None:
+        if not np.allclose(
+            plane @ plane.T, np.eye(2), atol=0.02
+        ):  # also where the frames do not agree
+            return None
+        normal = np.cross(plane[1], plane[0])
+        order = np.argsort(positions @ normal, kind="stable")
+    steps = np.diff(positions[order], axis=0)
+    mean = steps.mean(axis=0)
+    length = float(np.linalg.norm(mean))
+    if not _possible(length) or np.linalg.norm(steps - mean, axis=1).max() > UNEVEN * length:
+        return None
+    if plane is None or normal is None:
+        return SliceStack(order, (length, *spacing), None)
+    if mean @ normal < UPRIGHT * length:
+        return None
+    return SliceStack(order, (length, *spacing), np.stack([mean / length, *plane]))

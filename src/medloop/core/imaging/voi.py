@@ -1,0 +1,103 @@
+"""From stored DICOM values to grey levels: modality transform, then the values of interest (PS3.3 C.11.1, C.11.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from medloop.core.imaging.bit_depth import CHUNK, robust_range
+
+MAX_TABLE: Final = 1 << 17  # a wider range of stored values is computed pixel by pixel
+VoiFunction = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lut:
+    """A lookup table of the file."""
+
+    first: int  # the value that the first entry is for
+    entries: np.ndarray  # float64
+    top: float  # the highest value an entry can have
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Values below and above the table take its first and last entry."""
+        at = np.clip(np.nan_to_num(values) - self.first, 0, len(self.entries) - 1)
+        found: np.ndarray = self.entries[at.astype(np.intp)]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What becomes black and what white, in modality values."""
+
+    centre: float
+    width: float
+    function: VoiFunction = "LINEAR"
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Levels 0 to 255 as float."""
+        centre, width = self.centre, self.width
+        if self.function == "SIGMOID":
+            # np.exp overflows to infinity far below the window, which gives the right 0.
+            with np.errstate(over="ignore"):
+                return 255.0 / (1.0 + np.exp(-4.0 * (values - centre) / width))
+        if self.function == "LINEAR":
+            centre, width = centre - 0.5, max(width - 1.0, 1e-9)
+        return np.clip(((values - centre) / width + 0.5) * 255.0, 0.0, 255.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Modality:
+    """From stored values to the modality's: a table, else slope and intercept."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    lut: Lut | None = None
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        return self.lut(values) if self.lut else values * self.slope + self.intercept
+
+
+def between(low: float, high: float) -> Window:
+    """The window from `low` (black) to `high` (white)."""
+    return Window((low + high) / 2, max(high - low, 1e-9), "LINEAR_EXACT")
+
+
+def robust_window(values: np.ndarray, modality: Modality) -> Window:
+    """From the percentiles of stored values; for files that name no window."""
+    low, high = robust_range(values)
+    ends = modality(np.array([low, high], np.float64))
+    return between(float(ends.min()), float(ends.max()))
+
+
+def apply(values: np.ndarray, modality: Modality, voi: Lut | Window) -> np.ndarray:
+    """Grey levels uint8 for stored values [H, W] of any integer or float type.
+
+    Integers of a usual range go through a table of all values between the least and the greatest, which costs
+    less time and memory than floats of the size of the picture.
+    """
+
+    def levels(stored: np.ndarray) -> np.ndarray:
+        seen = voi(modality(stored.astype(np.float64)))
+        if isinstance(voi, Lut):
+            seen = seen * (255.0 / voi.top)
+        rounded: np.ndarray = np.rint(np.nan_to_num(seen, nan=0.0))
+        return rounded.astype(np.uint8)
+
+    if values.dtype.kind in "iub":
+        low, high = int(values.min()), int(values.max())
+        if high - low < MAX_TABLE:
+            table = levels(np.arange(low, high + 1))
+            return _by_chunk(values, lambda chunk: np.take(table, chunk.astype(np.intp) - low))
+    return _by_chunk(values, levels)
+
+
+def _by_chunk(values: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    result = np.empty(values.shape, np.uint8)
+    flat, flat_result = values.reshape(-1), result.reshape(-1)
+    for start in range(0, flat.size, CHUNK):
+        flat_result[start : start + CHUNK] = convert(flat[start : start + CHUNK])
+    return result

@@ -1,0 +1,1 @@
+"""Statistics of recent answers: drift, and the watch over a promotion."""

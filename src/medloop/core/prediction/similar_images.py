@@ -1,0 +1,81 @@
+"""The labelled pictures most like one: what the model has learned from, so that a person can compare.
+
+The page and `load_champion().nearest` both ask here; which data set, and how long its embeddings are kept, they say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from medloop.core.data.datasets import Dataset, scored
+from medloop.core.prediction.neighbours import nearest
+from medloop.core.prediction.predictor import Predictor
+
+PER_CLASS: Final = 150  # enough to find a near relative, and embedded within a second
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledImages:
+    """Labelled pictures with their embeddings under one model version."""
+
+    images: np.ndarray  # uint8 [N, 64, 64]
+    labels: tuple[str, ...]  # of each picture
+    names: tuple[str, ...]  # of each picture's file, in the data set
+    dataset_id: str
+    embeddings: np.ndarray  # float32 [N, D]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neighbour:
+    """One labelled picture and how alike it is."""
+
+    pixels: np.ndarray  # uint8 [64, 64]
+    label: str
+    similarity: float  # cosine, -1 to 1
+    name: str  # of its file, in the data set
+    dataset_id: str
+
+
+def build_reference(
+    predictor: Predictor, dataset: Dataset, *, per_class: int = PER_CLASS
+) -> LabelledImages:
+    """Embed an even choice of every class, without blanks and doubles."""
+    usable = np.flatnonzero(scored(dataset.images))
+    chosen: list[int] = []
+    for target in range(len(dataset.labels)):
+        of_class = usable[dataset.targets[usable] == target]
+        places = np.linspace(0, len(of_class) - 1, min(per_class, len(of_class))).astype(int)
+        chosen += of_class[places].tolist()
+    images = dataset.images[chosen]
+    return LabelledImages(
+        images=images,
+        labels=tuple(dataset.labels[dataset.targets[index]] for index in chosen),
+        names=tuple(dataset.names[index] for index in chosen),
+        dataset_id=dataset.id,
+        embeddings=predictor.predict_arrays(images).embedding,
+    )
+
+
+def neighbours(
+    reference: LabelledImages, small: np.ndarray, embedding: np.ndarray, *, k: int = 5
+) -> list[Neighbour]:
+    """The `k` pictures most like `small` [64, 64] by its `embedding` [D], the most alike first, itself left out.
+
+    Itself would be no news, and in the review queue it would give a honeypot's answer away.
+    """
+    others = np.flatnonzero((reference.images != small).any(axis=(1, 2)))
+    found, similarities = nearest(embedding, reference.embeddings[others], k)
+    places = others[found]
+    return [
+        Neighbour(
+            pixels=reference.images[place],
+            label=reference.labels[place],
+            similarity=float(similarity),
+            name=reference.names[place],
+            dataset_id=reference.dataset_id,
+        )
+        for place, similarity in zip(places, similarities, strict=True)
+    ]

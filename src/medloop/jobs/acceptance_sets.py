@@ -1,0 +1,212 @@
+"""Adds and withdraws acceptance sets: a site's own labelled images that the gate holds to a floor."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from medloop.core.data.class_folders import class_of, image_paths
+from medloop.core.gate.evaluation import NONE_OF_THESE
+from medloop.core.imaging.decode import decode
+from medloop.core.imaging.preprocess import preprocess
+from medloop.errors import DatasetError, DecodeError, NotFoundError
+from medloop.jobs.context import Context
+from medloop.jobs.train import Progress, silent
+from medloop.jobs.training_overlap import learned
+from medloop.jobs.training_record import labels_of
+from medloop.stores.acceptance_sets import AcceptanceSet, Declaration
+from medloop.stores.dataset_files import open_files
+from medloop.stores.registry import CHAMPION
+
+NONE_FOLDER: Final = "none"  # class folder of images that belong to no class
+DEFAULT_FLOOR: Final = 0.9
+NAMED: Final = 5  # wrong folders in a message
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptanceResult:
+    """What was declared."""
+
+    name: str
+    set_id: str | None
+    images: int
+    floor: float
+    learned: int = (
+        0  # images that a version was trained on, or on near copies: left out, or kept as was asked
+    )
+    unchecked: tuple[str, ...] = ()  # what the images could not be compared with, in words
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Images:
+    """What a person brought."""
+
+    images: np.ndarray  # uint8 [N, 64, 64]
+    classes: np.ndarray  # str [N]
+    image_sha256: tuple[str, ...]
+
+
+def add(
+    context: Context,
+    *,
+    name: str,
+    path: Path,
+    by: str,
+    floor: float = DEFAULT_FLOOR,
+    new_classes: Collection[str] = (),
+    keep_learned: bool = False,
+    progress: Progress | None = None,
+) -> AcceptanceResult:
+    """Read class folders (a folder or a zip; `none` holds images of no class) and hold every gate to them from now on.
+
+    What a version was trained on, or on a near copy, is left out, unless `keep_learned`. `new_classes` are class
+    folders that may be there though the model does not know them yet.
+
+    Raises:
+        DatasetError: An image can't be read, a class folder is no label of the model, nothing is there or left, or the
+            floor is no share. What can't be read is not skipped: a set with holes would promise more than it checks.
+        StoreError: The name can't be used.
+    """
+    if not 0 < floor <= 1:
+        raise DatasetError(
+            f"the floor is the least share of right answers, above 0 and at most 1, not {floor:g}"
+        )
+    report = progress or silent
+    brought = _read(
+        path, _labels(context), new_classes, lambda share, phrase: report(0.8 * share, phrase)
+    )
+    found = learned(
+        context,
+        brought.images,
+        brought.image_sha256,
+        lambda share, phrase: report(0.8 + 0.2 * share, phrase),
+    )
+    kept = np.full(len(found.seen), keep_learned) | ~found.seen
+    if not kept.any():
+        raise DatasetError(
+            f"a version was trained on every one of the {len(kept)} images in {path.name!r}, or on near copies: such a "
+            "set would only flatter it. Take others, or keep them all the same with --keep-learned"
+        )
+    content = _content(name, floor, brought.images[kept], brought.classes[kept])
+    identifier, at = context.new_event()
+    declaration = Declaration(
+        id=identifier,
+        at=at,
+        name=name,
+        set_id=content.set_id,
+        floor=floor,
+        images=len(content.images),
+        by=by,
+    )
+    context.acceptance_sets.declare(declaration, content)
+    return AcceptanceResult(
+        name,
+        content.set_id,
+        len(content.images),
+        floor,
+        int(found.seen.sum()),
+        unchecked=found.unchecked,
+    )
+
+
+def withdraw(context: Context, *, name: str, by: str) -> AcceptanceResult:
+    """Stop holding the gate to a set. Its images and the history stay.
+
+    Raises:
+        NotFoundError: No set of this name counts.
+    """
+    known = {item.name: item for item in context.acceptance_sets.declarations()}
+    if name not in known:
+        raise NotFoundError(
+            f"there is no acceptance set {name!r}: `medloop acceptance list` shows them"
+        )
+    identifier, at = context.new_event()
+    old = known[name]
+    declaration = Declaration(
+        id=identifier, at=at, name=name, set_id=None, floor=old.floor, images=0, by=by
+    )
+    context.acceptance_sets.declare(declaration, None)
+    return AcceptanceResult(name, None, 0, old.floor)
+
+
+def _labels(context: Context) -> Sequence[str]:
+    """The champion's; before the first one those of the base data set."""
+    champion = context.registry.version_of(CHAMPION)
+    if champion is None:
+        return context.datasets.get(context.settings.base_dataset).labels
+    return labels_of(context.registry.get(champion))
+
+
+def _read(
+    path: Path, labels: Sequence[str], new_classes: Collection[str], report: Progress
+) -> _Images:
+    images, classes, hashes = [], [], []
+    with open_files(path) as files:
+        name_of = image_paths(files.paths)
+        paths = sorted(name_of, key=name_of.__getitem__)
+        _check_folders(path, {class_of(name) for name in name_of.values()}, labels, new_classes)
+        for i, inside in enumerate(paths):
+            report(i / len(paths), f"image {i + 1} of {len(paths)}")
+            try:
+                decoded = decode(files.read(inside))
+                images.append(preprocess(decoded.pixels))
+            except (DecodeError, DatasetError, OSError) as error:
+                raise DatasetError(
+                    f"{name_of[inside]} in {path.name!r} can't be read: {error}"
+                ) from error
+            label = class_of(name_of[inside])
+            classes.append(NONE_OF_THESE if label.lower() == NONE_FOLDER else label)
+            hashes.append(decoded.sha256)
+    if not images:
+        raise DatasetError(
+            f"{path.name!r} holds no images in class folders, such as Hand/000001.jpeg"
+        )
+    return _Images(np.stack(images), np.array(classes), tuple(hashes))
+
+
+def _check_folders(
+    path: Path, folders: Collection[str], labels: Sequence[str], new_classes: Collection[str]
+) -> None:
+    """A misspelt class would be wrong for every model, and so never worse than before."""
+    wrong = sorted(
+        folder
+        for folder in folders
+        if folder.lower() != NONE_FOLDER and folder not in (*labels, *new_classes)
+    )
+    if not wrong:
+        return
+    named = ", ".join(_with_closest(folder, labels) for folder in wrong[:NAMED])
+    more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
+    raise DatasetError(
+        f"{path.name!r} has class folders that are no label of the model: {named}{more}. Its labels are "
+        f"{', '.join(labels)}; `{NONE_FOLDER}` is for images of no class. Rename the folders, or name each class that "
+        "the model is yet to learn with --new-class"
+    )
+
+
+def _with_closest(folder: str, labels: Sequence[str]) -> str:
+    by_small = {label.lower(): label for label in (NONE_FOLDER, *labels)}
+    closest = get_close_matches(folder.lower(), by_small, n=1)
+    return (
+        f"{folder[:80]!r} (did you mean {by_small[closest[0]]!r}?)"
+        if closest
+        else f"{folder[:80]!r}"
+    )
+
+
+def _content(name: str, floor: float, images: np.ndarray, classes: np.ndarray) -> AcceptanceSet:
+    digest = hashlib.sha256(images.tobytes() + "\0".join(classes).encode()).hexdigest()[:16]
+    return AcceptanceSet(
+        name=name,
+        set_id=digest,
+        floor=floor,
+        images=images,
+        classes=classes,
+        groups=np.arange(len(classes)),
+    )

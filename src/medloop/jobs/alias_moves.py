@@ -1,0 +1,106 @@
+"""Moves of the registry's aliases. Each is an event in the ledger, written before the move.
+
+A crash in between leaves an event without its move; doing the same again finds that event and finishes the move. Why
+an alias moves is for `promote`, `rollback`, `bootstrap` and `evaluate` to say.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from medloop.core.corrections.events import Promotion, PromotionAction
+from medloop.core.gate.report import GateReport
+from medloop.errors import StoreError
+from medloop.jobs.context import Context
+from medloop.stores.lease import Held
+from medloop.stores.registry import CHALLENGER, CHAMPION, CHAMPION_FENCE, ModelVersion
+
+
+def moves(context: Context) -> list[Promotion]:
+    """The moves of this model's champion, oldest first."""
+    return [move for move in all_moves(context) if move.alias == CHAMPION]
+
+
+def all_moves(context: Context) -> list[Promotion]:
+    """The moves of all aliases of this model, oldest first; a bucket may hold those of other models, too."""
+    return [move for move in context.ledger.entries() if move.model == context.registry.model]
+
+
+def move_alias(
+    context: Context,
+    held: Held | None,
+    *,
+    alias: str,
+    action: PromotionAction,
+    from_version: str | None,
+    to: ModelVersion,
+    by: str,
+    reason: str,
+    report: GateReport | None = None,
+) -> None:
+    """Write the event, then move the alias.
+
+    Args:
+        context: The stores.
+        held: The promotion lease; None for the challenger, which nobody is served by.
+        alias: Which name moves.
+        action: Why, in a word.
+        from_version: Where the caller found the alias.
+        to: Where it goes.
+        by: Who or what moves it.
+        reason: Why, in a sentence.
+        report: The gate's on `to`.
+
+    Raises:
+        StaleError: The lease passed to somebody else, or the alias points elsewhere by now.
+    """
+    if held:
+        held.check()
+    known = [move for move in all_moves(context) if move.alias == alias]
+    same = (action, from_version, to.version)
+    unfinished = (
+        bool(known) and (known[-1].action, known[-1].from_version, known[-1].to_version) == same
+    )
+    if not unfinished:
+        _append(
+            context,
+            alias=alias,
+            action=action,
+            from_version=from_version,
+            to_version=to.version,
+            by=by,
+            reason=reason,
+            snapshot_id=to.tags.get("snapshot_id") or None,
+            gate_report=report.to_dict() if report else None,
+            token=held.token if held else None,
+        )
+    if held:
+        if alias == CHAMPION:
+            context.registry.set_tags(to.version, {CHAMPION_FENCE: str(held.token)})
+        held.check()  # last: whoever slept through the lease's time must not undo what others did meanwhile
+    context.registry.move_alias(alias, to.version, expected=from_version)
+
+
+def drop_challenger(context: Context, *, version: str, by: str, reason: str) -> None:
+    """Take the challenger's name from a version, if it has it and the registry lets us."""
+    if context.registry.version_of(CHALLENGER) != version:
+        return
+    with suppress(
+        StoreError
+    ):  # MLflow lets few remove a name; on the champion it says nothing wrong
+        context.registry.drop_alias(CHALLENGER)
+        _append(
+            context,
+            alias=CHALLENGER,
+            action="drop",
+            from_version=version,
+            to_version="",
+            by=by,
+            reason=reason,
+        )
+
+
+def _append(context: Context, **fields: Any) -> None:
+    identifier, at = context.new_event()
+    context.ledger.append(Promotion(id=identifier, at=at, model=context.registry.model, **fields))

@@ -1,0 +1,89 @@
+"""What the champion has against new corrections, weighed by `medloop.core.corrections.screening.contradicted`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from medloop.core.corrections.fold import ImageState
+from medloop.core.corrections.screening import contradicted, outvoted
+from medloop.core.data.datasets import Dataset
+from medloop.core.data.splits import split
+from medloop.core.prediction.model_contract import load_checked
+from medloop.core.prediction.neighbours import unit
+from medloop.core.prediction.predictor import Predictor
+from medloop.jobs.context import Context
+from medloop.stores.registry import CHAMPION
+
+BASE_IMAGES: Final = 3000  # of the base data's training part
+
+
+def opinions(
+    context: Context,
+    states: Mapping[str, ImageState],
+    *,
+    asked: Mapping[str, np.ndarray],
+    known: Mapping[str, np.ndarray],
+) -> dict[str, tuple[str, ...]]:
+    """What speaks against corrections in the champion's eyes, by image hash; {} where there is no champion.
+
+    Args:
+        context: The stores.
+        states: What people said of these images and of earlier ones.
+        asked: Images uint8 [64, 64] that the champion did not train on, by hash; they vouch for each other, too.
+        known: Earlier corrections that count, which may vouch for them, likewise.
+    """
+    champion = _champion(context)
+    if champion is None or not asked:
+        return {}
+    base = context.datasets.get(context.settings.base_dataset)
+    rows = _training_rows(base)
+    pictures = np.stack([*asked.values(), *known.values()])
+    raw = champion.predict_arrays(np.concatenate([pictures, base.images[rows]]))
+    corrections = [states[sha256] for sha256 in (*asked, *known)]
+    people = [only_voice(state) for state in corrections]
+    n = len(asked)
+    seen = unit(raw.embedding)
+    labels = [
+        *(state.label for state in corrections),
+        *(base.labels[target] for target in base.targets[rows]),
+    ]
+    reasons = contradicted(
+        raw.probabilities[:n],
+        seen[:n],
+        labels[:n],
+        classes=champion.metadata.labels,
+        index=seen,
+        index_labels=labels,
+        pictures=pictures,
+        people=people,
+    )
+    votes = outvoted(
+        seen[:n],
+        labels[:n],
+        index=seen,
+        index_labels=labels,
+        index_people=[*people, *[""] * len(rows)],
+    )
+    return {sha256: (why, vote) for sha256, why, vote in zip(asked, reasons, votes, strict=True)}
+
+
+def only_voice(state: ImageState) -> str | None:
+    """The one person on whose word an image's label rests; None if several say so, or a reviewer does."""
+    return state.who[0] if len(state.who) == 1 and state.decided_by is None else None
+
+
+def _champion(context: Context) -> Predictor | None:
+    if context.settings.mlflow_tracking_uri is None:
+        return None
+    version = context.registry.version_of(CHAMPION)
+    return load_checked(context.registry.model_file(version)) if version else None
+
+
+def _training_rows(base: Dataset) -> np.ndarray:
+    rows = split(base.targets, base.groups).train
+    return np.asarray(
+        rows[np.linspace(0, len(rows) - 1, min(BASE_IMAGES, len(rows))).astype(np.int64)]
+    )

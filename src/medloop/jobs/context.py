@@ -1,0 +1,51 @@
+"""What every job is handed: the stores, the clock and chance. Made by `medloop.wiring`, or by a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from medloop.core.corrections.events import event_id
+
+if TYPE_CHECKING:
+    from medloop.settings import Settings
+    from medloop.stores.acceptance_sets import AcceptanceStore
+    from medloop.stores.corrections import CorrectionStore
+    from medloop.stores.datasets import DatasetStore
+    from medloop.stores.lease import Lease
+    from medloop.stores.ledger import Ledger
+    from medloop.stores.objects import ObjectStore
+    from medloop.stores.outbox import Outbox
+    from medloop.stores.predictions import PredictionLog
+    from medloop.stores.registry import Registry
+    from medloop.stores.sender import Sender
+    from medloop.stores.snapshots import SnapshotStore
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The outside world, as the jobs see it."""
+
+    settings: Settings
+    objects: ObjectStore
+    corrections: CorrectionStore
+    outbox: Outbox
+    sender: Sender
+    predictions: PredictionLog
+    snapshots: SnapshotStore
+    ledger: Ledger
+    lease: Lease  # of training: one at a time, wherever it runs
+    promotion_lease: Lease  # of moving the champion alias, which takes seconds
+    acceptance_sets: AcceptanceStore
+    registry: Registry
+    datasets: DatasetStore
+    now: Callable[[], datetime]  # time zone aware
+    random: Callable[[int], bytes]
+    identify: Callable[[str], str]  # a person's name to the identity that is stored
+
+    def new_event(self) -> tuple[str, str]:
+        """A fresh event's id and time (ISO 8601, UTC)."""
+        now = self.now()
+        return event_id(now=now, random=self.random(10)), now.isoformat(timespec="milliseconds")

@@ -1,0 +1,11 @@
+"""How long work tells its caller that it advances."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Progress = Callable[[float, str], None]  # share done, 0 to 1, and what is being done
+
+
+def silent(share: float, doing: str) -> None:
+    """Tell nobody."""

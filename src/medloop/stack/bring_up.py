@@ -1,0 +1,145 @@
+"""From a supervisor with nothing started to every component ready, in the order that their needs allow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+
+import httpx
+
+from medloop.errors import NotFoundError, ServiceError, StoreUnavailableError
+from medloop.settings import load_settings
+from medloop.stack.exit_log import describe_exit
+from medloop.stack.log_tail import last_lines
+from medloop.stack.plan import MLFLOW_ADMIN, MLFLOW_FRONTEND, StackPlan
+from medloop.stack.process_events import Event, Watch
+from medloop.stack.programs import Program
+from medloop.stack.state_folder import StateFolder
+from medloop.stack.supervisor import Supervisor
+from medloop.stores.airflow import DAG_ID, WATCH_DAG_ID, Airflow
+
+READY_WITHIN_S = 300  # for each component, counted from its start; a cold disk is slow
+DAG_WITHIN_S = 120
+TRIES = 3  # a component that ends so often while starting will not start
+
+
+class BringUp:
+    """One such way. Components whose needs are met start at once, beside each other."""
+
+    def __init__(self, folder: StateFolder, plan: StackPlan, supervisor: Supervisor) -> None:
+        self._folder = folder
+        self._plan = plan
+        self._supervisor = supervisor
+        self._watch = Watch(folder, plan.programs, supervisor)
+        self._started: dict[str, float] = {}
+        self._http = httpx.Client(
+            timeout=2.0, trust_env=False
+        )  # a proxy has no business on this machine
+
+    def run(self) -> Iterator[Event]:
+        """Start all of it; ends when all is ready.
+
+        Raises:
+            ServiceError: A component does not start; its last words are in the message.
+        """
+        pending = {program.name: program for program in self._plan.programs}
+        while pending:
+            yield from self._watch.look()
+            for program in list(pending.values()):
+                if program.name not in self._started and not pending.keys() & set(program.after):
+                    self._supervisor.start(program.name)
+                    self._started[program.name] = time.monotonic()
+                elif program.name in self._started and self._is_ready(program):
+                    yield self._finish(program)
+                    del pending[program.name]
+            time.sleep(0.1)
+        if any(program.name == "airflow-scheduler" for program in self._plan.programs):
+            self._open_dags()
+
+    def _is_ready(self, program: Program) -> bool:
+        state = self._watch.states().get(program.name)
+        if state is None or state.started_at is None:
+            return False
+        if program.once:
+            return state.state == "EXITED"
+        if self._watch.deaths[program.name] >= TRIES or state.state == "FATAL":
+            raise self._failure(program, "ends again and again")
+        if time.monotonic() - self._started[program.name] > READY_WITHIN_S:
+            raise self._failure(program, f"is not ready after {READY_WITHIN_S} s")
+        return state.is_up and (not program.health_url or self._answers(program.health_url))
+
+    def _answers(self, url: str) -> bool:
+        try:
+            return self._http.get(url).status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    def _finish(self, program: Program) -> Event:
+        status = self._watch.states()[program.name].exit_status
+        if program.once and status != 0:
+            failure = self._failure(program, f"failed ({describe_exit(status)})")
+            if (
+                program.name != "first-model"
+            ):  # without a model the stack still is of use, to find out why
+                raise failure
+            return Event("trouble", program.name, str(failure))
+        if program.name == "mlflow":
+            self._create_frontend_user()
+        if program.name == "airflow-migration":
+            self._folder.airflow_migrated.write_text(version("apache-airflow"))
+        took_s = time.monotonic() - self._started[program.name]
+        return Event(
+            "ready", program.name, f"{'done' if program.once else 'ready'} after {took_s:.1f} s"
+        )
+
+    def _failure(self, program: Program, what: str) -> ServiceError:
+        log = self._folder.logs / f"{program.name}.log"
+        words = "\n".join(f"  {line}" for line in last_lines(log, 12))
+        return ServiceError(f"{program.name} {what}. The end of {log}:\n{words}")
+
+    def _create_frontend_user(self) -> None:
+        """MLflow's user for the page: reads everything and moves aliases of the one model, which need not exist yet."""
+        user = {"username": MLFLOW_FRONTEND}
+        self._ask_mlflow(
+            "2.0/mlflow/users/create", {**user, "password": self._plan.frontend_password}
+        )
+        model = {
+            "resource_type": "registered_model",
+            "resource_id": self._plan.model_name,
+            "permission": "EDIT",
+        }
+        self._ask_mlflow("3.0/mlflow/users/permissions/grant", {**user, **model})
+
+    def _ask_mlflow(self, path: str, body: dict[str, str]) -> None:
+        """As its admin; what was done on an earlier start is no failure."""
+        tracking = self._plan.operator_env
+        password = tracking["MLFLOW_TRACKING_PASSWORD"]
+        url = f"{tracking['MLFLOW_TRACKING_URI']}/api/{path}"
+        answer = self._http.post(url, json=body, auth=(MLFLOW_ADMIN, password), timeout=30.0)
+        if answer.status_code != httpx.codes.OK and "RESOURCE_ALREADY_EXISTS" not in answer.text:
+            raise ServiceError(
+                f"MLflow refuses the page's user ({path}): {answer.status_code} {answer.text[:300]}"
+            )
+
+    def _open_dags(self) -> None:
+        """Unpause the DAGs, once in the life of a state folder: a person who pauses one later means it.
+
+        Comes after the first model, since Airflow runs the last weekly tick at once.
+        """
+        marker = self._folder.dag_opened
+        if marker.exists():
+            return
+        airflow = Airflow(load_settings(home=self._folder.home))
+        until = time.monotonic() + DAG_WITHIN_S
+        while not marker.exists():
+            try:
+                for dag_id in (DAG_ID, WATCH_DAG_ID):
+                    airflow.set_paused(False, dag_id=dag_id)
+                marker.touch()
+            except (NotFoundError, StoreUnavailableError) as error:  # not parsed yet
+                if time.monotonic() > until:
+                    raise ServiceError(
+                        f"Airflow does not find the DAGs: see `medloop logs` ({error})"
+                    ) from error
+                time.sleep(0.5)

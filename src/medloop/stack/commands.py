@@ -1,0 +1,212 @@
+"""Commands for the local stack: up, down, status, logs, doctor."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from medloop.stack.lifecycle import LocalStack
+    from medloop.stack.output import StackOutput
+    from medloop.stack.plan import StackPlan
+    from medloop.stack.state_folder import StateFolder
+
+PANEL = "Services"
+LAST_LINES = 40
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (up, down, status, logs, doctor):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def up(
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return once everything is ready.")
+    ] = False,
+    no_airflow: Annotated[
+        bool, typer.Option("--no-airflow", help="Leave Airflow out; retrain by hand.")
+    ] = False,
+    no_training: Annotated[
+        bool,
+        typer.Option(
+            "--no-training", help="Start without a first model, to train one on your own data."
+        ),
+    ] = False,
+) -> None:
+    """Start SeaweedFS, MLflow, Airflow and the page, and show what they say until Ctrl-C.
+
+    What MLFLOW_TRACKING_URI, MEDLOOP_S3_BUCKET or AWS_ENDPOINT_URL_S3, or MEDLOOP_AIRFLOW_URL names is used instead
+    of starting it. The first time, a model is trained on the bundled sample.
+
+    Examples: `medloop up`, `medloop up --detach`, `MEDLOOP_APP_PORT=0 medloop up` (any free port).
+    """
+    from medloop.settings import load_named_settings
+    from medloop.stack.lifecycle import LocalStack
+    from medloop.stack.output import StackOutput
+
+    stack = LocalStack(
+        load_named_settings(), with_airflow=not no_airflow, with_training=not no_training
+    )
+    output = StackOutput()
+    with _stopped_on_signals():
+        plan = stack.launch(daemon=detach)
+        _bring_up(stack, plan, output)
+    output.summary(plan.addresses, detached=detach)
+    if not detach:
+        _stay(stack, plan, output)
+
+
+def _bring_up(stack: LocalStack, plan: StackPlan, output: StackOutput) -> None:
+    """Show how everything starts; nothing stays half started."""
+    try:
+        with output.progress():
+            for event in stack.bring_up(plan):
+                output.show(event)
+    except BaseException:
+        output.say("Stopping …")
+        stack.stop()
+        raise
+
+
+def _stay(stack: LocalStack, plan: StackPlan, output: StackOutput) -> None:
+    """Show events until the stack ends, a signal comes, or whoever started this process is gone."""
+    parent = (
+        os.getppid() if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else None
+    )  # nohup stays nohup
+    try:
+        with _stopped_on_signals():
+            for event in stack.watch(plan):
+                if event.text:
+                    output.show(event)
+                if parent is not None and os.getppid() != parent:
+                    break
+        output.say("Stopping …")
+        stack.stop()
+    except KeyboardInterrupt:
+        output.say("Stopping … (Ctrl-C again: at once)")
+        try:
+            stack.stop()
+        except KeyboardInterrupt:
+            stack.kill()
+    output.say("Stopped.")
+
+
+@contextlib.contextmanager
+def _stopped_on_signals() -> Iterator[None]:
+    """TERM and a closed terminal work as Ctrl-C does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) != signal.SIG_IGN
+    ]
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def down() -> None:
+    """Stop what `medloop up` started, in this state folder (MEDLOOP_HOME). The data stays.
+
+    Example: `medloop down`
+    """
+    from medloop.stack.lifecycle import shut_down
+
+    folder = _folder()
+    stopped = shut_down(folder)
+    typer.echo(
+        f"Stopped; the data stays in {folder.home}."
+        if stopped
+        else f"Nothing runs in {folder.home}.",
+        err=True,
+    )
+
+
+def status() -> None:
+    """Show what runs, with process, uptime, memory and restarts, and what serves. Exit code 1 if something is wrong.
+
+    Example: `medloop status`
+    """
+    from medloop.stack.output import print_status
+    from medloop.stack.status import component_statuses
+
+    folder = _folder()
+    components = component_statuses(folder)
+    print_status(folder, components)
+    if not all(component.is_well for component in components):
+        raise typer.Exit(1)
+
+
+def logs(
+    component: Annotated[
+        str | None, typer.Argument(help="Only this one, such as mlflow; all by default.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Wait for more until Ctrl-C.")
+    ] = False,
+) -> None:
+    """Show the last lines of the components' logs.
+
+    Examples: `medloop logs`, `medloop logs airflow-scheduler -f`.
+    """
+    import time
+
+    from medloop.errors import ServiceError
+    from medloop.stack.log_tail import Tail, last_lines
+    from medloop.stack.output import StackOutput
+    from medloop.stack.process_events import Event
+
+    folder = _folder().logs
+    paths: dict[str, Path] = {path.stem: path for path in sorted(folder.glob("*.log"))}
+    if component is not None and component not in paths:
+        raise ServiceError(
+            f"There is no log of {component!r} in {folder}, but of {', '.join(paths) or 'nothing'}"
+        )
+    chosen = {component: paths[component]} if component else paths
+    tail = Tail(chosen)
+    output = StackOutput(file=sys.stdout)
+    for name, path in chosen.items():
+        for line in last_lines(path, LAST_LINES):
+            output.show(Event("log", name, line))
+    while follow:
+        for name, line in tail.lines():
+            output.show(Event("log", name, line))
+        time.sleep(0.3)
+
+
+def doctor() -> None:
+    """Check settings, S3 rights, MLflow, Airflow, the model, disk and clock: a line each, with the fix.
+
+    Exit code 1 if a check fails.
+
+    Example: `medloop doctor`
+    """
+    from medloop.jobs.doctor import examine
+    from medloop.settings import load_settings
+    from medloop.stack.output import print_checks
+
+    if not print_checks(examine(load_settings)):
+        raise typer.Exit(1)
+
+
+def _folder() -> StateFolder:
+    from medloop.settings import load_settings
+    from medloop.stack.state_folder import StateFolder
+
+    return StateFolder(load_settings().home.absolute())

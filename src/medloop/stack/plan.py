@@ -1,0 +1,454 @@
+"""What one local stack consists of: which components, with which files, and with whose rights.
+
+Decides and writes nothing: `medloop.stack.lifecycle` applies it. A system that the user's settings name (S3, MLflow,
+Airflow) is not started, and the components are pointed at the user's instead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from medloop.settings import (
+    AIRFLOW_FIELDS,
+    MLFLOW_FIELDS,
+    S3_FIELDS,
+    SYSTEMS,
+    NamedSettings,
+    Settings,
+    variable_name,
+)
+from medloop.stack import programs, rights
+from medloop.stack.credentials import Credentials
+from medloop.stack.ports import LOOPBACK
+from medloop.stack.programs import Program
+from medloop.stack.state_folder import StateFolder
+
+EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104
+BUCKET, MLFLOW_BUCKET = "medloop", "mlflow"
+MLFLOW_ADMIN, MLFLOW_FRONTEND = "admin", "frontend"
+AIRFLOW_ADMIN, AIRFLOW_FRONTEND = "admin", "frontend"
+MAIL_CONNECTION = (
+    "AIRFLOW_CONN_SMTP_DEFAULT"  # the one connection that `medloop up` takes over from its caller
+)
+AIRFLOW_ROLES = {
+    AIRFLOW_ADMIN: "admin",
+    AIRFLOW_FRONTEND: "user",
+}  # the least that may start and watch a DAG run
+# Settings of the stack itself; each component is told what it needs of them in its own words.
+STACK_FIELDS = S3_FIELDS | MLFLOW_FIELDS | AIRFLOW_FIELDS | {
+    "dagshub_user_token", "aws_region", "home", "host", "identity_key", "oidc_client_id", "oidc_client_secret",
+    "app_port", "s3_port", "mlflow_port", "airflow_port",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Locals:
+    """Which systems this stack runs itself."""
+
+    s3: bool
+    mlflow: bool
+    airflow: bool
+
+    @classmethod
+    def of(cls, settings: NamedSettings, *, with_airflow: bool) -> Locals:
+        """Those that the settings do not name."""
+        s3, mlflow, airflow = (not settings.model_fields_set & locators for locators, _ in SYSTEMS)
+        return cls(s3=s3, mlflow=mlflow, airflow=airflow and with_airflow)
+
+    def wanted_ports(self, settings: Settings) -> dict[str, int]:
+        """Ports to assign by name; 0 is any."""
+        wanted = {"app": settings.app_port}
+        if self.s3:
+            wanted |= dict.fromkeys(programs.seaweed_port_names(), 0) | {"s3": settings.s3_port}
+        if self.mlflow:
+            wanted["mlflow"] = settings.mlflow_port
+        if self.airflow:
+            wanted["airflow"] = settings.airflow_port
+        return wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Something that a person can open."""
+
+    name: str
+    url: str
+    login: str = ""  # user / password, where there is one to type
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class StackPlan:
+    """Everything about one stack, decided."""
+
+    programs: tuple[Program, ...]
+    files: Mapping[Path, str]  # all hold secrets
+    operator_env: Mapping[str, str]
+    frontend_password: str  # of MLflow's user for the page
+    model_name: str  # the registered model whose aliases that user may move
+    addresses: tuple[Address, ...]
+
+
+class Planner:
+    """Makes the plan for one state folder. Pure but for the AWS variables of an external S3's credential chain."""
+
+    def __init__(
+        self,
+        settings: NamedSettings,
+        folder: StateFolder,
+        credentials: Credentials,
+        *,
+        local: Locals,
+        ports: Mapping[str, int],
+    ) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.credentials = credentials
+        self.local = local
+        self.ports = ports
+
+    def plan(self, *, with_training: bool = True, with_migration: bool = True) -> StackPlan:
+        """Decide everything.
+
+        Args:
+            with_training: Whether a first model is trained where there is none, or left to the user.
+            with_migration: Whether Airflow's database has to be created or upgraded first.
+        """
+        files = {}
+        if self.local.s3:
+            files[self._s3_identities] = self._s3_rights()
+        if self.local.mlflow:
+            files[self._mlflow_auth] = programs.mlflow_auth_config(
+                self.folder.mlflow,
+                username=MLFLOW_ADMIN,
+                password=self.credentials.mlflow_admin_password,
+            )
+        if self.local.airflow:
+            files[self._airflow_passwords] = json.dumps(self._airflow_logins())
+        files[self._login_file] = login.secrets_toml() if (login := self._login()) else ""
+        return StackPlan(
+            programs=tuple(
+                self._programs(with_training=with_training, with_migration=with_migration)
+            ),
+            files=files,
+            operator_env=self._operator_env(),
+            frontend_password=self.credentials.mlflow_frontend_password,
+            model_name=self.settings.model_name,
+            addresses=tuple(self._addresses()),
+        )
+
+    def url(self, name: str) -> str:
+        """Address of a component of this stack."""
+        return f"http://{self.settings.host if name == 'app' else LOOPBACK}:{self.ports[name]}"
+
+    def _login(self) -> programs.Login | None:
+        settings = self.settings
+        if not (settings.oidc_issuer and settings.oidc_client_id and settings.oidc_client_secret):
+            return None
+        return programs.Login(
+            issuer=settings.oidc_issuer,
+            client_id=settings.oidc_client_id,
+            client_secret=settings.oidc_client_secret.get_secret_value(),
+            app_url=settings.app_url or self.url("app"),
+            cookie_key=self.credentials.cookie_key,
+        )
+
+    def _names_of_the_page(self) -> list[str]:
+        """Host names at which the page answers, so that no foreign site can have a name of its own point here.
+
+        Any, where it listens on every address and no setting says what people call it.
+        """
+        everywhere = self.settings.host in EVERY_ADDRESS
+        outside = urlsplit(self.settings.app_url or "").hostname
+        if everywhere and not outside:
+            return []
+        names = [LOOPBACK, "localhost", "" if everywhere else self.settings.host, outside or ""]
+        return list(dict.fromkeys(filter(None, names)))
+
+    @property
+    def _login_file(self) -> Path:
+        return self.folder.config / "login.toml"
+
+    @property
+    def _s3_identities(self) -> Path:
+        return self.folder.config / "s3.json"
+
+    @property
+    def _mlflow_auth(self) -> Path:
+        return self.folder.config / "mlflow-auth.ini"
+
+    @property
+    def _airflow_passwords(self) -> Path:
+        return self.folder.config / "airflow-passwords.json"
+
+    def _s3_rights(self) -> str:
+        """Each identity with no more than it needs. SeaweedFS' own actions cannot tell writing from deleting."""
+        policies: tuple[rights.Identity, ...] = ("frontend", "trainer")
+        allowed: dict[str, dict[str, list[str]]] = {
+            "operator": {"actions": ["Admin", "Read", "Write", "List", "Tagging"]},
+            "mlflow": {
+                "actions": [
+                    f"{action}:{MLFLOW_BUCKET}" for action in ("Read", "Write", "List", "Tagging")
+                ]
+            },
+            **{name: {"policyNames": [name]} for name in policies},
+        }
+        identities = []
+        for name, may in allowed.items():
+            access_key, secret_key = self.credentials.s3(name)
+            keys = [{"accessKey": access_key, "secretKey": secret_key}]
+            identities.append({"name": name, "credentials": keys, **may})
+        documents = [
+            {"name": name, "content": json.dumps(rights.policy(name, bucket=BUCKET))}
+            for name in policies
+        ]
+        return json.dumps({"identities": identities, "policies": documents}, indent=1)
+
+    def _programs(self, *, with_training: bool, with_migration: bool) -> list[Program]:
+        found = []
+        if self.local.s3:
+            found.append(self._seaweedfs())
+        if self.local.mlflow:
+            found.append(self._mlflow())
+        found.append(
+            programs.app(
+                host=self.settings.host,
+                port=self.ports["app"],
+                max_upload_mb=self.settings.max_upload_mb,
+                environment={
+                    **self._own(),
+                    **self._s3("frontend"),
+                    **self._tracking(MLFLOW_FRONTEND),
+                    **self._airflow_login(),
+                },
+                login_file=self._login_file,
+                known_as=self._names_of_the_page(),
+            )
+        )
+        if self.local.airflow:
+            found += self._airflow(with_migration=with_migration)
+        if with_training:
+            servers = tuple(
+                program.name for program in found if program.name in {"seaweedfs", "mlflow"}
+            )
+            found.append(programs.first_model(after=servers, environment=self._training()))
+        return found
+
+    def _seaweedfs(self) -> Program:
+        keys = self.credentials
+        return programs.seaweedfs(
+            folder=self.folder.seaweedfs,
+            identities=self._s3_identities,
+            buckets=[BUCKET, MLFLOW_BUCKET],
+            ports=self.ports,
+            keys=programs.SeaweedKeys(
+                write=keys.seaweed_write_key,
+                read=keys.seaweed_read_key,
+                filer_write=keys.seaweed_filer_write_key,
+                filer_read=keys.seaweed_filer_read_key,
+                sse=keys.seaweed_sse_key,
+            ),
+        )
+
+    def _mlflow(self) -> Program:
+        """Artifacts lie on the local S3; beside the database if S3 is the user's, who gave no bucket for them."""
+        artifacts, environment = f"{self.folder.mlflow}/artifacts", {}
+        if self.local.s3:
+            artifacts = f"s3://{MLFLOW_BUCKET}/artifacts"
+            access_key, secret_key = self.credentials.s3("mlflow")
+            environment = {
+                "MLFLOW_S3_ENDPOINT_URL": self.url("s3"),
+                "AWS_ACCESS_KEY_ID": access_key,
+                "AWS_SECRET_ACCESS_KEY": secret_key,
+                "AWS_DEFAULT_REGION": "us-east-1",
+            }
+        return programs.mlflow(
+            folder=self.folder.mlflow,
+            port=self.ports["mlflow"],
+            artifacts=artifacts,
+            auth_config=self._mlflow_auth,
+            session_key=self.credentials.mlflow_session_key,
+            environment=environment,
+            after=("seaweedfs",) if self.local.s3 else (),
+        )
+
+    def _airflow(self, *, with_migration: bool) -> list[Program]:
+        environment = programs.airflow_environment(
+            folder=self.folder.airflow,
+            port=self.ports["airflow"],
+            roles=AIRFLOW_ROLES,
+            secrets=programs.AirflowSecrets(
+                passwords_file=self._airflow_passwords,
+                jwt_secret=self.credentials.airflow_jwt_secret,
+                fernet_key=self.credentials.airflow_fernet_key,
+            ),
+        )
+        tasks = {**self._training(), **self._connections()}
+        servers = programs.airflow(
+            port=self.ports["airflow"], environment=environment, task_environment=tasks
+        )
+        return [programs.airflow_migration(environment), *servers] if with_migration else servers
+
+    def _training(self) -> dict[str, str]:
+        return {**self._own(), **self._s3("trainer"), **self._tracking(MLFLOW_ADMIN)}
+
+    def _connections(self) -> dict[str, str]:
+        """Airflow's connections: for S3 and MLflow where there are explicit keys, for mail where the caller has one."""
+        s3, tracking = self._s3("trainer"), self._tracking(MLFLOW_ADMIN)
+        found = (
+            {MAIL_CONNECTION: os.environ[MAIL_CONNECTION]} if MAIL_CONNECTION in os.environ else {}
+        )
+        if "AWS_ACCESS_KEY_ID" in s3 and "AWS_SECRET_ACCESS_KEY" in s3:
+            found["AIRFLOW_CONN_AWS_DEFAULT"] = programs.aws_connection(
+                endpoint_url=s3.get("AWS_ENDPOINT_URL_S3"),
+                access_key=s3["AWS_ACCESS_KEY_ID"],
+                secret_key=s3["AWS_SECRET_ACCESS_KEY"],
+                session_token=s3.get("AWS_SESSION_TOKEN", ""),
+                region=s3["AWS_REGION"],
+                bucket=s3["MEDLOOP_S3_BUCKET"],
+            )
+        if "MLFLOW_TRACKING_PASSWORD" in tracking:
+            found["AIRFLOW_CONN_MLFLOW_DEFAULT"] = programs.mlflow_connection(
+                uri=tracking["MLFLOW_TRACKING_URI"],
+                username=tracking.get("MLFLOW_TRACKING_USERNAME", ""),
+                password=tracking["MLFLOW_TRACKING_PASSWORD"],
+            )
+        return found
+
+    def _airflow_logins(self) -> dict[str, str]:
+        keys = self.credentials
+        return {
+            AIRFLOW_ADMIN: keys.airflow_password,
+            AIRFLOW_FRONTEND: keys.airflow_frontend_password,
+        }
+
+    def _airflow_login(self) -> dict[str, str]:
+        """How the page logs in to Airflow: as a user of its own on the local one, as the user does on the user's."""
+        if not self.local.airflow:
+            return named_environment(self.settings, only=AIRFLOW_FIELDS)
+        return {
+            "MEDLOOP_AIRFLOW_USERNAME": AIRFLOW_FRONTEND,
+            "MEDLOOP_AIRFLOW_PASSWORD": self.credentials.airflow_frontend_password,
+        }
+
+    def _own(self) -> dict[str, str]:
+        """What the user set of medloop itself, for a process that sees none of the user's files."""
+        found = named_environment(self.settings, without=STACK_FIELDS)
+        found["MEDLOOP_HOME"] = str(self.folder.home)
+        key = self.settings.identity_key
+        found["MEDLOOP_IDENTITY_KEY"] = (
+            key.get_secret_value() if key else self.credentials.identity_key
+        )
+        if self.local.airflow:
+            found["MEDLOOP_AIRFLOW_URL"] = self.url("airflow")
+        elif self.settings.airflow_url:
+            found["MEDLOOP_AIRFLOW_URL"] = self.settings.airflow_url
+        return found
+
+    def _s3(self, identity: str) -> dict[str, str]:
+        """How a component reaches S3: as `identity` on the local one, as the user does on the user's."""
+        if not self.local.s3:
+            chain = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+            given = named_environment(self.settings, only=S3_FIELDS)
+            return {
+                **chain,
+                **given,
+                "AWS_REGION": self.settings.aws_region,
+                "MEDLOOP_S3_BUCKET": self.settings.s3_bucket,
+            }
+        access_key, secret_key = self.credentials.s3(identity)
+        return {
+            "AWS_ENDPOINT_URL_S3": self.url("s3"),
+            "AWS_ACCESS_KEY_ID": access_key,
+            "AWS_SECRET_ACCESS_KEY": secret_key,
+            "AWS_REGION": self.settings.aws_region,
+            "MEDLOOP_S3_BUCKET": BUCKET,
+        }
+
+    def _tracking(self, username: str) -> dict[str, str]:
+        """How a component reaches MLflow: as `username` on the local one, as the user does on the user's."""
+        if not self.local.mlflow:
+            return named_environment(self.settings, only=MLFLOW_FIELDS | {"dagshub_user_token"})
+        admin = username == MLFLOW_ADMIN
+        password = (
+            self.credentials.mlflow_admin_password
+            if admin
+            else self.credentials.mlflow_frontend_password
+        )
+        return {
+            "MLFLOW_TRACKING_URI": self.url("mlflow"),
+            "MLFLOW_TRACKING_USERNAME": username,
+            "MLFLOW_TRACKING_PASSWORD": password,
+        }
+
+    def _operator_env(self) -> dict[str, str]:
+        """What the person at this machine gets, by way of `medloop.settings`: the local systems, all rights."""
+        found = {"MEDLOOP_IDENTITY_KEY": self.credentials.identity_key}
+        if self.local.s3:
+            found |= self._s3("operator")
+            del found["AWS_REGION"]
+        if self.local.mlflow:
+            found |= self._tracking(MLFLOW_ADMIN)
+        if self.local.airflow:
+            found["MEDLOOP_AIRFLOW_URL"] = self.url("airflow")
+            found["MEDLOOP_AIRFLOW_USERNAME"] = AIRFLOW_ADMIN
+            found["MEDLOOP_AIRFLOW_PASSWORD"] = self.credentials.airflow_password
+        return found
+
+    def _addresses(self) -> list[Address]:
+        credentials, settings, local = self.credentials, self.settings, self.local
+        found = [Address("page", self.url("app"))]
+        if local.mlflow:
+            found.append(
+                Address(
+                    "MLflow",
+                    self.url("mlflow"),
+                    f"{MLFLOW_ADMIN} / {credentials.mlflow_admin_password}",
+                )
+            )
+        else:
+            found.append(Address("MLflow", settings.mlflow_tracking_uri or ""))
+        if local.airflow:
+            found.append(
+                Address(
+                    "Airflow",
+                    self.url("airflow"),
+                    f"{AIRFLOW_ADMIN} / {credentials.airflow_password}",
+                )
+            )
+        elif settings.airflow_url:
+            found.append(Address("Airflow", settings.airflow_url))
+        if local.s3:
+            keys = f"bucket {BUCKET}; keys are in {self.folder.operator_env}"
+            found.append(Address("S3", self.url("s3"), keys))
+        else:
+            found.append(
+                Address("S3", settings.s3_endpoint_url or "AWS", f"bucket {settings.s3_bucket}")
+            )
+        return found
+
+
+def named_environment(
+    settings: Settings, *, only: set[str] | None = None, without: set[str] | None = None
+) -> dict[str, str]:
+    """The fields that the user gave a value, as environment variables with the names that `Settings` reads."""
+    chosen = settings.model_fields_set - (without or set())
+    if only is not None:
+        chosen &= only
+    found = {}
+    for name in sorted(chosen):
+        value = getattr(settings, name)
+        if value is not None:
+            found[variable_name(name)] = _text(value)
+    return found
+
+
+def _text(value: Any) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -1,0 +1,329 @@
+"""The command line and environment of each component of the local stack.
+
+Owns how SeaweedFS, MLflow, Airflow and Streamlit are called. Starts nothing and writes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from medloop.stack.ports import LOOPBACK
+
+PACKAGE: Final = Path(__file__).resolve().parents[1]
+QUIET: Final = {  # nothing phones home
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+SEAWEED_SERVERS: Final = (
+    "s3",
+    "master",
+    "volume",
+    "filer",
+)  # one process, an HTTP and a gRPC port each
+# And an admin server; its own worker looks for its gRPC port at this distance, whatever -admin.port.grpc says.
+SEAWEED_ROOM: Final = {"admin": 10_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One component as a command."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)  # holds secrets
+    health_url: str = (
+        ""  # answers 200 once the component works; "": it is taken to work while it runs
+    )
+    after: tuple[str, ...] = ()  # names of what must be ready before it starts
+    once: bool = False  # runs to its end, which is when it is ready
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SeaweedKeys:
+    """Without the four signing keys anyone who reaches the filer's port reads and writes every bucket."""
+
+    write: str
+    read: str
+    filer_write: str
+    filer_read: str
+    sse: str  # 64 hexadecimal digits
+
+
+def executable(name: str) -> str:
+    """A program of this environment, by path: the caller's PATH need not hold it."""
+    return str(Path(sys.executable).parent / name)
+
+
+def seaweed_port_names() -> list[str]:
+    """Names of the ports that `seaweedfs` wants; `s3` is the one for clients."""
+    return [*(name + kind for name in SEAWEED_SERVERS for kind in ("", "_grpc")), *SEAWEED_ROOM]
+
+
+def seaweedfs(
+    *,
+    folder: Path,
+    identities: Path,
+    buckets: Sequence[str],
+    ports: Mapping[str, int],
+    keys: SeaweedKeys,
+) -> Program:
+    """SeaweedFS with its S3 API; `identities` is the JSON file of access keys and their rights."""
+    options = {
+        "dir": folder,
+        "ip": LOOPBACK,
+        "ip.bind": LOOPBACK,  # its default is every interface
+        "master.telemetry": "false",
+        "webdav": "false",
+        "admin.ui": "false",
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+        "s3.config": identities,
+        "bucket": ",".join(buckets),
+        "admin.port": ports["admin"],
+        **{f"{name}.port": ports[name] for name in SEAWEED_SERVERS},
+        **{f"{name}.port.grpc": ports[f"{name}_grpc"] for name in SEAWEED_SERVERS},
+    }
+    environment = {
+        "WEED_JWT_SIGNING_KEY": keys.write,
+        "WEED_JWT_SIGNING_READ_KEY": keys.read,
+        "WEED_JWT_FILER_SIGNING_KEY": keys.filer_write,
+        "WEED_JWT_FILER_SIGNING_READ_KEY": keys.filer_read,
+        "WEED_S3_SSE_KEY": keys.sse,
+    }
+    command = (executable("weed"), "mini", *(f"-{name}={value}" for name, value in options.items()))
+    return Program(
+        "seaweedfs", command, environment, health_url=f"http://{LOOPBACK}:{ports['s3']}/healthz"
+    )
+
+
+def seaweed_sockets(ports: Mapping[str, int]) -> list[Path]:
+    """Sockets that SeaweedFS leaves in /tmp when it is killed; it offers no other place for them."""
+    names = [f"{name}-{ports[name]}" for name in SEAWEED_SERVERS]
+    names += [f"{name}-grpc-{ports[f'{name}_grpc']}" for name in SEAWEED_SERVERS]
+    names += [f"admin-grpc-{ports['admin'] + SEAWEED_ROOM['admin']}"]
+    return [Path("/tmp", f"seaweedfs-{name}.sock") for name in names]  # noqa: S108
+
+
+def mlflow(
+    *,
+    folder: Path,
+    port: int,
+    artifacts: str,
+    auth_config: Path,
+    session_key: str,
+    environment: Mapping[str, str],
+    after: tuple[str, ...] = (),
+) -> Program:
+    """The MLflow server behind basic auth; `environment` carries its own S3 endpoint and keys."""
+    command = (
+        executable("mlflow"),
+        "server",
+        "--backend-store-uri",
+        f"sqlite:///{folder}/mlflow.db",
+        "--artifacts-destination",
+        artifacts,
+        "--serve-artifacts",
+        "--host",
+        LOOPBACK,
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--app-name",
+        "basic-auth",
+        "--uvicorn-opts",
+        "--no-access-log --log-level warning",
+    )
+    settings = {
+        "MLFLOW_AUTH_CONFIG_PATH": str(auth_config),
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": session_key,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes and 900 MiB for what nobody here uses
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    }
+    health_url = f"http://{LOOPBACK}:{port}/health"
+    environment = {**QUIET, **settings, **environment}
+    return Program("mlflow", command, environment, health_url=health_url, after=after)
+
+
+def mlflow_auth_config(folder: Path, *, username: str, password: str) -> str:
+    """MLflow's basic-auth file. Everybody who is known may read; only the admin may write."""
+    return (
+        "[mlflow]\n"
+        "default_permission = READ\n"
+        f"database_uri = sqlite:///{folder}/auth.db\n"
+        f"admin_username = {username}\n"
+        f"admin_password = {password}\n"
+        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+        "auth_cache_ttl_seconds = 60\n"  # without it every call costs 0.4 s of password hashing
+    )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class AirflowSecrets:
+    """What Airflow's own parts share."""
+
+    passwords_file: Path  # JSON object: user → password
+    jwt_secret: str
+    fernet_key: str
+
+
+def airflow_environment(
+    *, folder: Path, port: int, roles: Mapping[str, str], secrets: AirflowSecrets
+) -> dict[str, str]:
+    """Airflow's configuration, the same for each of its processes; `roles` by user: viewer, user, op or admin."""
+    url = f"http://{LOOPBACK}:{port}"
+    options = {
+        "CORE__DAGS_FOLDER": str(PACKAGE / "dags"),
+        "CORE__LOAD_EXAMPLES": "False",
+        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__PARALLELISM": "2",
+        "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
+            f"{user}:{role}" for user, role in roles.items()
+        ),
+        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(secrets.passwords_file),
+        "CORE__FERNET_KEY": secrets.fernet_key,
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db",
+        "DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "API__BASE_URL": url,
+        "API__HOST": LOOPBACK,
+        "API__PORT": str(port),
+        "API__WORKERS": "1",
+        "API__SECRET_KEY": secrets.jwt_secret,
+        "API_AUTH__JWT_SECRET": secrets.jwt_secret,
+        "LOGGING__LOGGING_LEVEL": "WARNING",
+    }
+    return {
+        **QUIET,
+        "AIRFLOW_HOME": str(folder),
+        **{f"AIRFLOW__{name}": value for name, value in options.items()},
+    }
+
+
+def airflow_migration(environment: Mapping[str, str]) -> Program:
+    """Creates or upgrades Airflow's database, and ends."""
+    return Program(
+        "airflow-migration", (executable("airflow"), "db", "migrate"), environment, once=True
+    )
+
+
+def airflow(
+    *, port: int, environment: Mapping[str, str], task_environment: Mapping[str, str]
+) -> list[Program]:
+    """Airflow as split processes: `standalone` orphans its children on TERM, and takes half as much memory again.
+
+    `task_environment` reaches the scheduler, whose children run the tasks, and the DAG processor, which runs
+    callbacks; the API server does without its secrets.
+    """
+    command = executable("airflow")
+    for_tasks = {**environment, **task_environment}
+    health_url = f"http://{LOOPBACK}:{port}/api/v2/monitor/health"
+    after = ("airflow-migration",)
+    return [
+        Program("airflow-api-server", (command, "api-server"), environment, health_url, after),
+        # Its log server would listen on every interface; on one machine the API server reads the files.
+        Program(
+            "airflow-scheduler", (command, "scheduler", "--skip-serve-logs"), for_tasks, after=after
+        ),
+        Program("airflow-dag-processor", (command, "dag-processor"), for_tasks, after=after),
+    ]
+
+
+def aws_connection(
+    *,
+    endpoint_url: str | None,
+    access_key: str,
+    secret_key: str,
+    session_token: str,
+    region: str,
+    bucket: str,
+) -> str:
+    """Airflow's `aws_default`, as the value of AIRFLOW_CONN_AWS_DEFAULT."""
+    extra = {"region_name": region, "service_config": {"s3": {"bucket_name": bucket}}}
+    if endpoint_url:
+        extra["endpoint_url"] = endpoint_url
+    if session_token:
+        extra["aws_session_token"] = session_token
+    return json.dumps(
+        {"conn_type": "aws", "login": access_key, "password": secret_key, "extra": extra}
+    )
+
+
+def mlflow_connection(*, uri: str, username: str, password: str) -> str:
+    """Airflow's `mlflow_default`, as the value of AIRFLOW_CONN_MLFLOW_DEFAULT."""
+    return json.dumps({"conn_type": "http", "host": uri, "login": username, "password": password})
+
+
+def first_model(*, after: tuple[str, ...], environment: Mapping[str, str]) -> Program:
+    """Trains the first model where the registry has none; ends at once otherwise."""
+    command = (sys.executable, "-m", "medloop.stack.first_model")
+    return Program("first-model", command, {**QUIET, **environment}, after=after, once=True)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Login:
+    """How the page lets people sign in."""
+
+    issuer: str
+    client_id: str
+    client_secret: str
+    app_url: str
+    cookie_key: str
+
+    def secrets_toml(self) -> str:
+        """What Streamlit's `st.login` reads."""
+        values = {
+            "redirect_uri": f"{self.app_url.rstrip('/')}/oauth2callback",
+            "cookie_secret": self.cookie_key,
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "server_metadata_url": metadata_url(self.issuer),
+        }
+        lines = [
+            f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()
+        ]
+        return "\n".join(["[auth]", *lines, ""])
+
+
+def metadata_url(issuer: str) -> str:
+    """Where an OpenID Connect provider describes itself."""
+    well_known, issuer = "/.well-known/openid-configuration", issuer.rstrip("/")
+    return issuer if issuer.endswith(well_known) else issuer + well_known
+
+
+def app(
+    *,
+    host: str,
+    port: int,
+    max_upload_mb: int,
+    environment: Mapping[str, str],
+    login_file: Path,
+    known_as: Sequence[str] = (),
+) -> Program:
+    """The page. `login_file` need not exist; `known_as`: host names in its address, any where there are none."""
+    options: dict[str, object] = {
+        "server.headless": "true",
+        "server.address": host,
+        "server.port": port,
+        "server.fileWatcherType": "none",
+        "server.maxUploadSize": max_upload_mb,
+        "server.enableXsrfProtection": "true",  # uploads need a token that another site's page cannot read
+        "server.enableCORS": "true",  # and such a page gets no session
+        "browser.gatherUsageStats": "false",
+        "secrets.files": login_file,  # its only one: nothing in a home folder may add a login, or another one
+    }
+    command = (
+        executable("streamlit"),
+        "run",
+        str(PACKAGE / "app" / "main.py"),
+        *(f"--{name}={value}" for name, value in options.items()),
+        *(f"--server.allowedHosts={name}" for name in known_as),
+    )
+    health_url = f"http://{LOOPBACK if host == '0.0.0.0' else host}:{port}/_stcore/health"  # noqa: S104  the wildcard
+    return Program("app", command, {**QUIET, **environment}, health_url=health_url)

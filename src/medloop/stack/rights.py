@@ -1,0 +1,65 @@
+"""What the page and the trainings may do in S3, as IAM policies: docs/iam-*.json for AWS, the same for SeaweedFS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+Identity = Literal["frontend", "trainer"]
+
+READ: Final = (
+    "images/*",
+    "corrections/*",
+    "reviews/*",
+    "snapshots/*",
+    "promotions/*",
+    "reports/*",
+    "acceptance/*",
+    "datasets/*",
+    "predictions/*",
+    "leases/*",
+)
+WRITTEN: Final[Mapping[Identity, tuple[str, ...]]] = {
+    # The last two are for promoting and rolling back from the page, which does all else without them.
+    "frontend": (
+        "images/*.png",
+        "corrections/*",
+        "reviews/*",
+        "predictions/*",
+        "promotions/*",
+        "leases/promotion.json",
+    ),
+    "trainer": (
+        "images/*.erased",  # a snapshot repeats what `medloop erase` did: it leaves the mark and deletes the image
+        "reviews/*",
+        "snapshots/*",
+        "promotions/*",
+        "reports/*",
+        "acceptance/*",
+        "leases/*",
+        "datasets/*",  # the first model's training publishes its base data set
+    ),
+}
+DELETED: Final[Mapping[Identity, tuple[str, ...]]] = {"frontend": (), "trainer": ("images/*.png",)}
+
+
+def policy(identity: Identity, *, bucket: str) -> dict[str, Any]:
+    """The IAM policy of an identity on medloop's bucket."""
+    statements = [
+        _allow("Look", ["s3:ListBucket", "s3:GetBucketLocation"], f"arn:aws:s3:::{bucket}"),
+        _allow("Read", "s3:GetObject", _objects(bucket, READ)),
+        _allow("Write", "s3:PutObject", _objects(bucket, WRITTEN[identity])),
+    ]
+    if DELETED[identity]:
+        statements.append(
+            _allow("EraseImages", "s3:DeleteObject", _objects(bucket, DELETED[identity]))
+        )
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _objects(bucket: str, keys: tuple[str, ...]) -> list[str]:
+    return [f"arn:aws:s3:::{bucket}/{key}" for key in keys]
+
+
+def _allow(sid: str, action: str | list[str], resource: str | list[str]) -> dict[str, Any]:
+    return {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource}

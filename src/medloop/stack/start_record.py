@@ -1,0 +1,32 @@
+"""What the last `medloop up` started, and where: read by the commands that come after it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+
+from medloop.stack.plan import Address
+from medloop.stack.state_folder import StateFolder, write_private
+
+
+@dataclass(frozen=True, slots=True)
+class StartRecord:
+    """One start."""
+
+    ports: dict[str, int] = field(default_factory=dict)
+    addresses: tuple[Address, ...] = ()
+
+    def write(self, folder: StateFolder) -> None:
+        """Keep it in the state folder; the addresses carry passwords."""
+        write_private(folder.record, json.dumps(asdict(self), indent=1))
+
+
+def read_record(folder: StateFolder) -> StartRecord:
+    """The last start; an empty one where there was none."""
+    try:
+        body = json.loads(folder.record.read_text("utf-8"))
+        return StartRecord(
+            dict(body["ports"]), tuple(Address(**entry) for entry in body["addresses"])
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return StartRecord()

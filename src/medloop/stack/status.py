@@ -1,0 +1,78 @@
+"""How a stack is doing: states, processes, uptime, memory, restarts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from medloop.stack.exit_log import ends
+from medloop.stack.process_guard import descendants
+from medloop.stack.state_folder import StateFolder
+from medloop.stack.supervisor import Supervisor
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentStatus:
+    """One line of `medloop status`."""
+
+    name: str
+    state: str  # supervisord's word, in lower case
+    pid: int
+    uptime_s: float
+    memory_bytes: (
+        int | None
+    )  # proportional set size of the whole process tree; None where the system does not say
+    restarts: int
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing has to be done about it."""
+        return self.state in {"running", "starting"}
+
+
+def component_statuses(folder: StateFolder) -> list[ComponentStatus]:
+    """The components that are meant to run; what runs once (a migration, the first training) is left out.
+
+    Raises:
+        ServiceError: Nothing runs.
+    """
+    restarts = Counter(name for name, _ in ends(folder.supervisor_log))
+    now = datetime.now(UTC)
+    found = []
+    for state in Supervisor(folder).states():
+        if state.state == "EXITED":
+            continue
+        uptime_s = (
+            (now - state.started_at).total_seconds() if state.started_at and state.is_up else 0.0
+        )
+        memory_bytes = _memory_bytes(state.pid) if state.is_up else None
+        found.append(
+            ComponentStatus(
+                state.name,
+                state.state.lower(),
+                state.pid,
+                uptime_s,
+                memory_bytes,
+                restarts[state.name],
+            )
+        )
+    return found
+
+
+def _memory_bytes(pid: int) -> int | None:
+    """Shared pages count in parts, so that the sum over components is what they cost together."""
+    sizes = [_pss_bytes(member) for member in (pid, *descendants([pid]))]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if known else None
+
+
+def _pss_bytes(pid: int) -> int | None:
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:  # gone meanwhile, or not Linux
+        pass
+    return None

@@ -1,0 +1,74 @@
+"""Events and pixels as Parquet, readable by anything that reads Parquet; deterministic for one version of pyarrow."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from medloop.core.corrections.snapshot import EventRecord
+from medloop.core.imaging.preprocess import SIZE
+from medloop.errors import StoreError
+
+EVENTS: Final = pa.schema([("id", pa.string()), ("folder", pa.string()), ("event", pa.binary())])
+IMAGES: Final = pa.schema([("image_sha256", pa.string()), ("pixels", pa.binary(SIZE * SIZE))])
+
+
+def pack_events(records: Sequence[EventRecord]) -> bytes:
+    """Columns id, folder and event (its JSON, byte by byte as stored)."""
+    columns: list[list[Any]] = [
+        [r.id for r in records],
+        [r.folder for r in records],
+        [r.raw for r in records],
+    ]
+    return _write(columns, EVENTS)
+
+
+def unpack_events(data: bytes) -> list[EventRecord]:
+    """What `pack_events` packed."""
+    table = _read(data, EVENTS)
+    columns = (table.column(name).to_pylist() for name in EVENTS.names)
+    return [
+        EventRecord(event_id, folder, raw) for event_id, folder, raw in zip(*columns, strict=True)
+    ]
+
+
+def pack_images(pixels: Mapping[str, np.ndarray]) -> bytes:
+    """Columns image_sha256 (sorted) and pixels, from {hash: uint8 [64, 64]}."""
+    names = sorted(pixels)
+    return _write([names, [pixels[name].tobytes() for name in names]], IMAGES)
+
+
+def unpack_images(data: bytes) -> dict[str, np.ndarray]:
+    """What `pack_images` packed; the arrays are read-only views."""
+    table = _read(data, IMAGES)
+    names, pixels = (table.column(name).to_pylist() for name in IMAGES.names)
+    return {
+        name: np.frombuffer(raw, dtype=np.uint8).reshape(SIZE, SIZE)
+        for name, raw in zip(names, pixels, strict=True)
+    }
+
+
+def _write(columns: Sequence[Sequence[Any]], schema: Any) -> bytes:
+    arrays = [
+        pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)
+    ]
+    out = io.BytesIO()
+    pq.write_table(pa.table(arrays, schema=schema), out, compression="zstd", use_dictionary=False)
+    return out.getvalue()
+
+
+def _read(data: bytes, schema: Any) -> Any:
+    try:
+        table = pq.read_table(io.BytesIO(data), use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"a shard of a snapshot is damaged: {error}") from error
+    if table.schema.names != schema.names:
+        raise StoreError(
+            f"a shard of a snapshot has columns {table.schema.names} instead of {schema.names}"
+        )
+    return table

@@ -1,0 +1,396 @@
+"""What the gate lets through, and what never."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from medloop.core.gate.decision import Decision
+from medloop.core.gate.rules import (
+    SLICE_FLOORS,
+    CalibrationScores,
+    Evidence,
+    Infrastructure,
+    Paired,
+    decide,
+)
+
+LABELS = ("AbdomenCT", "CXR", "ChestCT")
+CALIBRATED = CalibrationScores(0.01, 0.01, 0.001, 0.001, 0.01, 0.001)
+
+
+def paired(
+    name: str, n: int = 600, *, right: float = 0.99, floor: float | None = None, **changes
+) -> Paired:
+    """A comparison in which all three models answer alike."""
+    answers = np.arange(n) % 100 < right * 100
+    part = Paired(
+        name=name,
+        challenger=answers.copy(),
+        champion=answers.copy(),
+        reference=answers.copy(),
+        groups=np.arange(n),
+        classes=np.array(LABELS)[np.arange(n) % 3],
+        floor=floor,
+    )
+    return replace(part, **changes)
+
+
+def evidence(**changes) -> Evidence:
+    """Everything in order: a challenger that is as good as the champion."""
+    whole = Evidence(
+        infrastructure=Infrastructure("", LABELS, LABELS, 0.0, 1e-3, 0.2, 0.2),
+        base=paired("base test"),
+        calibration=CALIBRATED,
+        corrections=paired("held-out corrections", 20, right=0.5),
+        slices=slices(),
+        confident=(paired("base test", right=0.8), paired("corrupted images", right=0.5)),
+        acceptance=(paired("site-a", 100, right=0.97, floor=0.95),),
+    )
+    return replace(whole, **changes)
+
+
+def slices(**instead: Paired) -> tuple[Paired, ...]:
+    """Those that the gate needs, by the first word of their names."""
+    parts = {name.split()[0]: paired(name, right=0.95) for name in SLICE_FLOORS}
+    return tuple({**parts, **instead}.values())
+
+
+def failed(decision: Decision) -> list[str]:
+    return [check.name for check in decision.checks if not check.passed]
+
+
+def lose(part: Paired, count: int, *, of_class: str | None = None) -> Paired:
+    """The challenger gets `count` images wrong that the champion gets right."""
+    chosen = part.champion & (part.classes == of_class if of_class else True)
+    worse = part.challenger.copy()
+    worse[np.flatnonzero(chosen)[:count]] = False
+    return replace(part, challenger=worse)
+
+
+def test_an_equally_good_challenger_passes_with_reasons_in_words():
+    decision = decide(evidence())
+    assert decision.passed
+    assert not failed(decision)
+    assert any(
+        "of 600 images" in reason and "allowed for this many images" in reason
+        for reason in decision.reasons
+    )
+
+
+def test_a_worse_base_test_is_refused():
+    decision = decide(evidence(base=lose(paired("base test"), 20)))
+    assert not decision.passed
+    assert "base test against the champion" in failed(decision)
+    assert any("lost 20, gained 0" in reason for reason in decision.reasons)
+
+
+def test_slow_drift_is_caught_by_the_frozen_reference():
+    """Not worse than a champion that is itself worse than the reference: still a "no"."""
+    base = lose(paired("base test"), 20)
+    decision = decide(evidence(base=replace(base, champion=base.challenger.copy())))
+    assert "base test against the reference" in failed(decision)
+    assert "base test against the champion" not in failed(decision)
+
+
+def test_a_class_that_erodes_a_little_each_week_is_caught_by_the_frozen_reference():
+    """Each week's loss is small against last week's champion, and the other classes make up for it in the whole."""
+    base = paired("base test", 1800, right=0.97)
+    eroded = lose(base, 30, of_class="CXR")
+    wrong_before = ~base.champion & (base.classes != "CXR")
+    gained = replace(
+        base, challenger=eroded.challenger | wrong_before, champion=eroded.challenger | wrong_before
+    )
+    assert failed(decide(evidence(base=gained))) == ["class CXR, against the reference"]
+
+
+@pytest.mark.parametrize(("lost", "passes"), [(3, True), (5, True), (6, False)])
+def test_a_class_may_lose_by_chance_what_a_reference_without_errors_has_not_shown(
+    lost: int, passes: bool
+):
+    decision = decide(
+        evidence(base=lose(paired("base test", 600, right=1.0), lost, of_class="CXR"))
+    )
+    assert "class CXR" in failed(decision)  # against the champion, which is another one soon
+    assert ("class CXR, against the reference" not in failed(decision)) == passes
+
+
+def test_no_class_falls_below_its_floor_where_the_reference_is_above():
+    """Too few images for the other checks to tell it from chance."""
+    base = paired("base test", 100 * 3, right=0.92)
+    low = lose(base, 4, of_class="CXR")
+    decision = decide(evidence(base=low))
+    assert "floors" in failed(decision)
+    assert "class CXR, against the reference" not in failed(decision)
+    (check,) = [check for check in decision.checks if check.name == "floors"]
+    assert "class CXR 88.00 % right, at least 90.00 % asked for (before 92.00 %)" in check.reason
+    assert dict(check.numbers) == {"class CXR": pytest.approx(0.88)}
+
+
+def test_a_slice_below_its_floor_is_refused():
+    eroded = paired("corrupted images", 20000, right=0.76)
+    eroded = replace(lose(eroded, 300), most=1.0)
+    assert "floors" in failed(decide(evidence(slices=slices(corrupted=eroded))))
+
+
+def test_a_floor_that_neither_champion_nor_reference_reach_refuses_nobody():
+    hard = paired("base test", 600, right=0.8)
+    decision = decide(evidence(base=hard))
+    assert decision.passed
+    assert any(
+        "not so class AbdomenCT, class CXR, class ChestCT, as before" in reason
+        for reason in decision.reasons
+    )
+
+
+def test_collapse_of_one_class_is_refused():
+    decision = decide(evidence(base=lose(paired("base test"), 30, of_class="CXR")))
+    assert "class CXR" in failed(decision)
+    assert "class AbdomenCT" not in failed(decision)
+
+
+def test_worse_on_held_out_corrections_is_refused_and_one_better_passes():
+    part = paired("held-out corrections", 20, right=0.5)
+    assert failed(decide(evidence(corrections=lose(part, 2)))) == ["held-out corrections"]
+    better = replace(part, challenger=np.ones(20, dtype=bool))
+    assert decide(evidence(corrections=better)).passed
+
+
+def held_out(n: int, *, lost: int, gained: int) -> Paired:
+    """Corrections of which the champion gets half right."""
+    champion = np.arange(n) % 2 == 0
+    challenger = champion.copy()
+    challenger[np.flatnonzero(champion)[:lost]] = False
+    challenger[np.flatnonzero(~champion)[:gained]] = True
+    return paired("held-out corrections", n, champion=champion, challenger=challenger)
+
+
+@pytest.mark.parametrize(
+    ("n", "lost", "gained", "passes"),
+    [
+        (10, 0, 0, True),
+        (10, 1, 0, False),
+        (10, 5, 5, True),
+        (299, 1, 0, False),  # a single one of few is a "no"
+        (299, 20, 19, False),
+        (299, 20, 20, True),
+        (300, 1, 0, True),  # of many, what the bound allows: 2.5 points at most
+        (300, 2, 0, True),
+        (300, 3, 0, False),
+        (300, 40, 39, False),  # one lost in all, but perhaps many more
+        (300, 40, 40, True),
+        (1000, 14, 0, True),
+        (1000, 20, 0, False),
+        (1000, 25, 0, False),
+    ],
+)
+def test_few_held_out_corrections_come_out_better_or_equal_and_many_not_worse(
+    n, lost, gained, passes
+):
+    decision = decide(evidence(corrections=held_out(n, lost=lost, gained=gained)))
+    assert failed(decision) == ([] if passes else ["held-out corrections"])
+
+
+def test_why_held_out_corrections_were_refused_is_said_in_words():
+    assert corrections_reason(held_out(20, lost=2, gained=1)) == (
+        "held-out corrections: worse than the champion, 45.00 % right, before 50.00 %, of 20 images; fewer than 300 have "
+        "to come out better or equal"
+    )
+    assert "as good as the champion" in corrections_reason(held_out(20, lost=1, gained=1))
+    assert "lost 9, gained 0" in corrections_reason(held_out(400, lost=9, gained=0))
+
+
+def corrections_reason(part: Paired) -> str:
+    (check,) = [
+        check
+        for check in decide(evidence(corrections=part)).checks
+        if check.name == "held-out corrections"
+    ]
+    return check.reason
+
+
+def test_corruption_slice_and_acceptance_floor_are_held():
+    refused = failed(
+        decide(evidence(slices=slices(corrupted=lose(paired("corrupted images"), 60))))
+    )
+    assert refused == ["corrupted images", "corrupted images, against the reference"]
+    site = lose(paired("site-a", 100, right=0.97, floor=0.95), 5)
+    assert failed(decide(evidence(acceptance=(site,)))) == ["acceptance set site-a"]
+
+
+def test_an_acceptance_set_below_its_floor_does_not_block_a_better_model_for_ever():
+    part = paired("site-a", 100, right=0.5, floor=0.95)
+    better = part.challenger.copy()
+    better[60] = True
+    decision = decide(evidence(acceptance=(replace(part, challenger=better),)))
+    assert decision.passed
+    assert any("below it, but no worse" in reason for reason in decision.reasons)
+
+
+@pytest.mark.parametrize(
+    ("change", "check"),
+    [
+        ({"load_error": "InvalidProtobuf"}, "serving path"),
+        ({"challenger_labels": ("AbdomenCT", "ChestCT", "CXR")}, "label order"),
+        ({"challenger_labels": ("CXR", "ChestCT")}, "label order"),
+        ({"champion_labels": ()}, "label order"),
+        ({"golden_error": 0.2}, "golden predictions"),
+        ({"golden_error": float("nan")}, "golden predictions"),
+        ({"challenger_ms": 0.41}, "latency"),
+        ({"challenger_ms": float("nan")}, "latency"),
+    ],
+)
+def test_an_artifact_that_would_not_serve_is_refused(change: dict, check: str):
+    facts = replace(evidence().infrastructure, **change)
+    assert check in failed(decide(evidence(infrastructure=facts)))
+
+
+def test_of_a_file_that_does_not_load_that_is_the_only_reason():
+    facts = Infrastructure("InvalidProtobuf", (), (), float("inf"), 0.0, float("inf"), 0.0)
+    nothing = Paired("base test", *(np.zeros(0, dtype=bool),) * 2, np.zeros(0, np.int64))
+    decision = decide(Evidence(infrastructure=facts, base=nothing, calibration=None))
+    assert not decision.passed
+    assert decision.reasons == ("the model file does not serve: InvalidProtobuf",)
+
+
+@pytest.mark.parametrize("missing", SLICE_FLOORS)
+def test_no_model_is_let_through_without_a_slice_that_the_gate_needs(missing: str):
+    rest = tuple(part for part in slices() if part.name != missing)
+    decision = decide(evidence(slices=rest))
+    assert failed(decision) == [missing]
+    assert decision.reasons == (f"{missing}: not measured, and no model is let through without",)
+
+
+def test_without_any_slice_there_is_no_yes():
+    assert set(failed(decide(evidence(slices=())))) >= set(SLICE_FLOORS)
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_a_model_that_is_sure_of_nothing_is_refused(part: int):
+    """It makes no errors among its confident answers, either."""
+    parts = list(evidence().confident)
+    parts[part] = replace(parts[part], challenger=np.zeros(600, dtype=bool))
+    names = ["confident share", "confident share, corrupted images"]
+    assert failed(decide(evidence(confident=tuple(parts)))) == [names[part]]
+    assert failed(decide(evidence(confident=(evidence().confident[1 - part],)))) == [names[part]]
+
+
+@pytest.mark.parametrize(("lost", "passes"), [(60, True), (61, False)])
+def test_ten_points_of_confident_answers_may_be_lost_and_not_ten_more_each_week(
+    lost: int, passes: bool
+):
+    base, corrupted = evidence().confident
+    fewer = lose(base, lost)
+    assert decide(evidence(confident=(fewer, corrupted))).passed == passes
+    followed = replace(fewer, champion=fewer.challenger.copy())  # the reference stays where it was
+    assert decide(evidence(confident=(followed, corrupted))).passed == passes
+
+
+def test_calibration_does_not_get_worse_a_little_every_week():
+    """The limit is that of the better of champion and reference, and 0.02 at the least."""
+    assert decide(evidence(calibration=replace(CALIBRATED, challenger_ece=0.02))).passed
+    eroded = replace(CALIBRATED, champion_ece=0.03, challenger_ece=0.035)
+    assert failed(decide(evidence(calibration=eroded))) == ["calibration"]
+    assert decide(evidence(calibration=replace(eroded, reference_ece=0.028))).passed
+    sloppy = replace(CALIBRATED, champion_confident_errors=0.03, challenger_confident_errors=0.03)
+    assert failed(decide(evidence(calibration=sloppy))) == ["calibration"]
+
+
+def test_swapped_labels_are_refused_and_an_added_class_is_not():
+    """The published system ordered labels one way in training and another in serving."""
+    facts = evidence().infrastructure
+    swapped = replace(facts, challenger_labels=("AbdomenCT", "ChestCT", "CXR"))
+    assert any("reordered" in reason for reason in decide(evidence(infrastructure=swapped)).reasons)
+    added = replace(facts, challenger_labels=(*LABELS, "Knee"))
+    assert decide(evidence(infrastructure=added)).passed
+
+
+@pytest.mark.parametrize(
+    ("change", "check"),
+    [
+        ({"base": paired("base test", 0)}, "base test against the champion"),
+        ({"base": paired("base test", reference=None)}, "base test against the reference"),
+        ({"base": paired("base test", classes=None)}, "each class"),
+        (
+            {"base": paired("base test", champion=np.ones(3, bool))},
+            "base test against the champion",
+        ),
+        ({"slices": slices(corrupted=paired("corrupted images", 0))}, "corrupted images"),
+        ({"slices": slices(corrupted=paired("corrupted images", 0))}, "floors"),
+        (
+            {"slices": slices(corrupted=paired("corrupted images", reference=None))},
+            "corrupted images, against the reference",
+        ),
+        ({"base": paired("base test", reference=None)}, "class CXR, against the reference"),
+        ({"confident": ()}, "confident share"),
+        ({"confident": (paired("base test", reference=None),)}, "confident share"),
+        ({"confident": (paired("base test", 0),)}, "confident share"),
+        ({"corrections": paired("held-out corrections", 0)}, "held-out corrections"),
+        ({"acceptance": (paired("site-a", 0, floor=0.9),)}, "acceptance set site-a"),
+        ({"acceptance": (paired("site-a", 10),)}, "acceptance set site-a"),
+        ({"calibration": None}, "calibration"),
+        ({"calibration": replace(CALIBRATED, challenger_ece=float("nan"))}, "calibration"),
+        ({"calibration": replace(CALIBRATED, champion_ece=float("nan"))}, "calibration"),
+        ({"calibration": replace(CALIBRATED, reference_ece=float("nan"))}, "calibration"),
+        ({"calibration": replace(CALIBRATED, challenger_ece=0.06)}, "calibration"),
+        ({"calibration": replace(CALIBRATED, challenger_confident_errors=0.05)}, "calibration"),
+    ],
+)
+def test_what_is_missing_empty_or_not_a_number_is_refused(change: dict, check: str):
+    decision = decide(evidence(**change))
+    assert not decision.passed
+    assert check in failed(decision)
+
+
+def test_too_few_base_images_support_no_yes():
+    decision = decide(evidence(base=paired("base test", 30)))
+    assert "base test against the champion" in failed(decision)
+
+
+def test_a_decision_is_plain_json():
+    body = decide(evidence(calibration=replace(CALIBRATED, challenger_ece=float("nan")))).to_dict()
+    assert json.loads(json.dumps(body, allow_nan=False)) == json.loads(json.dumps(body))
+
+
+PARTS = st.sampled_from(["base", "corrections", "slices", "confident", "acceptance"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_the_gate_never_likes_a_worse_challenger_better(data: st.DataObject):
+    """Whatever was measured: fewer right answers turn no check from "no" to "yes". (Calibration counts none.)"""
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    given_evidence = evidence(
+        base=_noisy(paired("base test", 300), rng),
+        corrections=_noisy(
+            paired("held-out corrections", data.draw(st.sampled_from([30, 400])), right=0.5), rng
+        ),
+        slices=tuple(_noisy(paired(name, 200, right=0.9), rng) for name in SLICE_FLOORS),
+        confident=tuple(_noisy(part, rng) for part in evidence().confident),
+        acceptance=(_noisy(paired("site-a", 50, right=0.96, floor=0.95), rng),),
+    )
+    part = data.draw(PARTS)
+    worse = replace(given_evidence, **{part: _spoil(getattr(given_evidence, part), rng)})
+    before, after = decide(given_evidence), decide(worse)
+    assert before.passed or not after.passed
+    for old, new in zip(before.checks, after.checks, strict=True):
+        assert old.passed or not new.passed, (old, new)
+
+
+def _noisy(part: Paired, rng: np.random.Generator) -> Paired:
+    flips = rng.random(len(part.challenger)) < rng.choice([0.0, 0.005, 0.02, 0.1])
+    groups = rng.integers(0, rng.choice([3, 20, 1000]), len(part.challenger))
+    return replace(part, challenger=part.challenger ^ flips, groups=groups)
+
+
+def _spoil(value, rng: np.random.Generator):
+    if isinstance(value, tuple):
+        return tuple(_spoil(item, rng) for item in value)
+    spoilt = value.challenger & ~(rng.random(len(value.challenger)) < rng.choice([0.01, 0.1, 0.5]))
+    return dataclasses.replace(value, challenger=spoilt)

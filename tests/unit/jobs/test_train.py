@@ -1,0 +1,174 @@
+"""Training and registering, over a registry in memory: real trainings, of three steps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.app.registry import MemoryRegistry
+from tests.corrections_world import World
+
+from medloop.core.data.splits import split
+from medloop.core.data.training_set import Corrections, assemble
+from medloop.core.imaging.decode import encode_png
+from medloop.core.learn.recipe import TrainingConfig
+from medloop.errors import DatasetError, StaleError
+from medloop.jobs.acceptance_sets import add as add_acceptance_set
+from medloop.jobs.bootstrap import bootstrap
+from medloop.jobs.reproduce import reproduce
+from medloop.jobs.snapshot import snapshot
+from medloop.jobs.train import train, training_data
+from medloop.jobs.training_record import read_origin, read_recipe
+from medloop.stores.datasets import DatasetStore, bundled_sample
+from medloop.stores.lease import Lease
+from medloop.stores.objects import ObjectStore
+from medloop.stores.registry import TRAINING_FENCE, WEIGHTS_FILE, ModelVersion
+from medloop.stores.training_run import TrainingRun
+
+pytestmark = pytest.mark.slow
+
+SHORT = replace(TrainingConfig.smoke(), steps=3)
+KEY = "leases/training.json"
+
+
+class SlowRegistry(MemoryRegistry):
+    """Something happens while a training is being logged."""
+
+    meanwhile: Callable[[], None] = staticmethod(lambda: None)
+
+    def register(self, run: TrainingRun, *, confirm: Callable[[], object] = bool) -> ModelVersion:
+        self.meanwhile()
+        return super().register(run, confirm=confirm)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A champion whose weights are no weights, and one correction in a snapshot."""
+    registry = SlowRegistry()
+    labels = ["AbdomenCT", "BreastMRI", "CXR", "ChestCT", "Hand", "HeadCT"]
+    registry.add(
+        b"",
+        tags={"labels": json.dumps(labels), "weights_sha256": "w"},
+        **{WEIGHTS_FILE: b"no weights"},
+    )
+    made = World(ObjectStore.in_memory(), tmp_path, registry=registry, device="cpu")
+    lease = Lease(made.objects, KEY, now=lambda: made.now)
+    made.context = replace(
+        made.context, lease=lease, datasets=DatasetStore(tmp_path / "data", made.objects)
+    )
+    made.correct(1)
+    return made
+
+
+def test_from_scratch_takes_no_weights_of_the_champion_and_can_be_reproduced(world: World) -> None:
+    snapshot_id = snapshot(world.context).snapshot_id
+    with pytest.raises(Exception, match=r"(?i)header"):
+        train(world.context, snapshot_id=snapshot_id, config=SHORT)  # this one reads them
+    trained = train(world.context, snapshot_id=snapshot_id, from_scratch=True, config=SHORT)
+    tags = world.context.registry.get(trained.version).tags
+    assert (tags["parent_version"], tags["snapshot_id"], tags[TRAINING_FENCE]) == (
+        "",
+        snapshot_id,
+        "2",
+    )
+    assert train(world.context, snapshot_id=snapshot_id, from_scratch=True, config=SHORT).reused
+
+    again = reproduce(world.context, version=trained.version)
+    assert (again.same, again.note) == (True, "")
+    files = world.context.registry.files
+    recorded = json.loads(files[trained.version, "environment.json"])
+    files[trained.version, "environment.json"] = json.dumps({**recorded, "torch": "1.0"}).encode()
+    world.context.registry.set_tags(trained.version, {"weights_sha256": "another"})
+    assert (
+        reproduce(world.context, version=trained.version).note
+        == f"torch was 1.0 and is {recorded['torch']}"
+    )
+
+
+def test_a_training_by_other_rules_says_so_when_it_cannot_be_reproduced(world: World) -> None:
+    """What near copies are left out changed once: versions from before were trained on some that now are not."""
+    snapshot_id = snapshot(world.context).snapshot_id
+    version = train(world.context, snapshot_id=snapshot_id, from_scratch=True, config=SHORT).version
+    world.context.registry.set_tags(
+        version, {"weights_sha256": "another", "data_key": "of older rules"}
+    )
+    note = reproduce(world.context, version=version).note
+    assert note == "medloop chose by other rules then which images to leave out of a training"
+
+
+def test_the_first_model_is_not_trained_on_acceptance_sets(world: World, tmp_path: Path) -> None:
+    context = replace(
+        world.context,
+        registry=MemoryRegistry(),
+        promotion_lease=Lease(world.objects, "leases/promotion.json"),
+    )
+    sample = bundled_sample()
+    parts = split(sample.targets, sample.groups)
+    (tmp_path / "set" / "Hand").mkdir(parents=True)
+    for place in (parts.train[-1], parts.validation[-1]):
+        brighter = np.minimum(sample.images[place], 254) + 1
+        (tmp_path / "set" / "Hand" / f"{place}.png").write_bytes(encode_png(brighter))
+    added = add_acceptance_set(context, name="ours", path=tmp_path / "set", by="ada")
+    assert added.images == 2
+
+    bootstrap(context, config=SHORT)
+    version = context.registry.get("1")
+    assert read_recipe(context, version).kept_out == (("ours", added.set_id),)
+    assert read_origin(context, version).base_images < len(parts.train)
+
+
+def test_a_training_that_an_acceptance_set_overtook_makes_no_version(
+    world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "set" / "Hand").mkdir(parents=True)
+    (tmp_path / "set" / "Hand" / "1.png").write_bytes(encode_png(bundled_sample().images[-1]))
+
+    def add_one(_share: float, phrase: str) -> None:
+        if phrase.startswith("step") and not world.context.acceptance_sets.declarations():
+            add_acceptance_set(
+                world.context, name="late", path=tmp_path / "set", by="ada", keep_learned=True
+            )
+
+    snapshot_id = snapshot(world.context).snapshot_id
+    with pytest.raises(DatasetError, match=r"late was added while .* nothing is registered"):
+        train(
+            world.context,
+            snapshot_id=snapshot_id,
+            from_scratch=True,
+            config=SHORT,
+            progress=add_one,
+        )
+    assert [version.version for version in world.context.registry.versions()] == ["1"]
+    train(world.context, snapshot_id=snapshot_id, from_scratch=True, config=SHORT)
+    assert [version.version for version in world.context.registry.versions()] == ["1", "2"]
+
+
+def test_acceptance_sets_that_leave_nothing_to_train_on_are_told() -> None:
+    base = bundled_sample()
+    whole = assemble(base, Corrections.none(), champion_labels=())
+    for part in (whole.split.train, whole.split.validation):
+        made = assemble(base, Corrections.none(), champion_labels=(), acceptance=base.images[part])
+        with pytest.raises(
+            DatasetError, match=r"no images are left to .* `medloop acceptance list`"
+        ):
+            training_data(made)
+
+
+def test_a_training_that_slept_through_its_lease_while_it_was_logged_makes_no_version(
+    world: World,
+) -> None:
+    def sleep() -> None:
+        world.now += timedelta(seconds=61)
+        with Lease(world.objects, KEY, now=lambda: world.now).hold("somebody else"):
+            pass
+
+    world.context.registry.meanwhile = sleep
+    snapshot_id = snapshot(world.context).snapshot_id
+    with pytest.raises(StaleError, match="lease"):
+        train(world.context, snapshot_id=snapshot_id, from_scratch=True, config=SHORT)
+    assert [version.version for version in world.context.registry.versions()] == ["1"]

@@ -1,0 +1,30 @@
+"""`medloop status`, in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.app.registry import MemoryRegistry
+from tests.corrections_world import World
+from tests.events import correction, image, png, sha256_of
+
+from medloop.stack.output import print_status
+from medloop.stack.state_folder import StateFolder
+from medloop.stores.objects import ObjectStore
+
+
+def test_it_says_why_corrections_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context = World(ObjectStore.in_memory(), tmp_path, registry=MemoryRegistry()).context
+    monkeypatch.setattr("medloop.wiring.connect", lambda settings=None: context)
+    print_status(StateFolder(tmp_path), [])
+    assert "empty: every correction is stored" in capsys.readouterr().out
+    context.outbox.add(correction(sha256_of(1)), png(image(1)))
+    context.outbox.mark_failed([context.outbox.pending(1)[0].seq], "S3 does not answer")
+    print_status(StateFolder(tmp_path), [])
+    assert (
+        "1 waiting to be stored since 2026-11-02T09:00:00.000+00:00: S3 does not answer"
+        in capsys.readouterr().out
+    )
