@@ -1,4 +1,4 @@
-"""The Markdown pages of the repository: links lead somewhere, and prose wraps at 100 columns."""
+"""The Markdown pages: links and named source files exist, and prose wraps at 100 columns."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "benchmarks/RESULTS.md"})
+TOP = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/RESULTS.md")
+PAGES = sorted([*(ROOT / name for name in TOP), *(ROOT / "docs").rglob("*.md")])
 # The first is generated from help texts; the second is written anew with the folders that it describes.
-UNWRAPPED = {ROOT / "docs/cli.md", ROOT / "ARCHITECTURE.md"}
+WRITTEN = [page for page in PAGES if page not in (ROOT / "docs/cli.md", ROOT / "ARCHITECTURE.md")]
 COLUMNS = 100
 FENCE = re.compile(r"^\s*```.*?^\s*```", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`[^`\n]*`")
+SOURCE = re.compile(r"`([\w./-]+/[\w-]+\.py)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 
@@ -67,13 +69,16 @@ def test_links_lead_to_a_file_and_a_heading(page: Path):
     assert broken_links(page) == []
 
 
-@pytest.mark.parametrize(
-    "page",
-    [page for page in PAGES if page not in UNWRAPPED],
-    ids=lambda page: str(page.relative_to(ROOT)),
-)
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
 def test_prose_wraps(page: Path):
     assert long_lines(page.read_text()) == []
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_source_files_that_are_named_exist(page: Path):
+    homes = (ROOT, ROOT / "src", ROOT / "src/medloop")
+    named = SOURCE.findall(without_code(page.read_text()))
+    assert [name for name in named if not any((home / name).exists() for home in homes)] == []
 
 
 def test_a_link_to_nothing_is_found(tmp_path: Path):
