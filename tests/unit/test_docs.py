@@ -53,7 +53,7 @@ def broken_links(page: Path) -> list[str]:
 
 
 def long_lines(text: str) -> list[int]:
-    """Number the lines of prose beyond 100 columns. Tables and what has no break are let through."""
+    """Number the lines of prose beyond 100 columns, but no table and nothing that cannot break."""
     return [
         number
         for number, line in enumerate(without_code(text).splitlines(), start=1)
