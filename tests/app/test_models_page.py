@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from streamlit.testing.v1 import AppTest
 from tests.app.apptest import button, texts
 from tests.app.models import OTHER_LEVELS, brightness_model
-from tests.webhook import Webhook
+from tests.listening import Webhook
 
 from medloop.app.kit.access import User
 from medloop.app.models import model_actions
