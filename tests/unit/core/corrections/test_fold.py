@@ -132,7 +132,7 @@ def test_any_order_of_arrival_and_any_repetition_give_the_same_state(
 
 
 @given(st.lists(ACTS, max_size=30))
-def test_whatever_happened_before_the_newest_flag_of_an_undecided_image_makes_it_wait(acts) -> None:
+def test_the_newest_flag_of_an_undecided_image_makes_it_wait(acts) -> None:
     events: list[Event] = [
         said(who, label) if act == "said" else did(act, label, who=who)
         for act, who, label, _ in acts
