@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from medloop.cli.terminal import plain
+
 if TYPE_CHECKING:
     from rich.progress import TaskID
     from rich.table import Table
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from medloop.stores.datasets import DatasetStore
     from medloop.stores.public_set import Expected
 
-SKIPPED_SHOWN = 5
+SKIPPED_SHOWN = 20
 
 
 def register(app: typer.Typer) -> None:
@@ -59,10 +61,13 @@ def import_data(
             help="The folder that holds the class folders, where there are others beside it."
         ),
     ] = None,
+    leave_out: Annotated[
+        str, typer.Option(help="Pattern of paths that are not read, such as '*_mask*'.")
+    ] = "",
 ) -> None:
     """Read a data set into the state folder and print its id.
 
-    Unreadable files are skipped and counted. Nothing is unpacked to disk.
+    Files are told apart by their content. What is no image is left out, counted and listed.
 
     Examples: `medloop data import archive.zip`, `medloop data import scans/ --groups patients.csv`,
     `medloop data import organamnist_64.npz --labels bladder,femur,heart`
@@ -72,7 +77,8 @@ def import_data(
     names = tuple(label.strip() for label in labels.split(",") if label.strip())
     store = _store()
     with _bars() as report:
-        imported = store.import_path(path, report, options=ImportOptions(groups, names, folder))
+        options = ImportOptions(groups, names, folder, leave_out)
+        imported = store.import_path(path, report, options=options)
     _tell(imported)
 
 
@@ -179,8 +185,10 @@ def info(
         from rich.console import Console
 
         console = Console()
-        console.print(_class_table(summaries, title=f"Data set {dataset.id} from {about.source}"))
-        console.print(f"Groups {about.groups_from}. {about.note}".strip(), highlight=False)
+        console.print(
+            _class_table(summaries, title=f"Data set {dataset.id} from {plain(about.source)}")
+        )
+        console.print(f"Groups {about.groups_from}. {plain(about.note)}".strip(), highlight=False)
     if plot is not None:
         _write_picture(plot, lambda: picture(dataset, summaries).save(plot))
 
@@ -218,7 +226,12 @@ def list_data() -> None:
         mark = "*" if dataset_id == in_use else ""
         groups = f"{about.groups:,} {about.groups_from}"
         table.add_row(
-            mark, dataset_id, str(len(about.labels)), f"{about.images:,}", groups, about.source
+            mark,
+            dataset_id,
+            str(len(about.labels)),
+            f"{about.images:,}",
+            groups,
+            plain(about.source),
         )
     Console().print(table)
 
@@ -280,9 +293,17 @@ def _tell(imported: Imported) -> None:
     dataset = imported.dataset
     console.print(_class_table(summarise(dataset), title=f"Data set {dataset.id}"))
     if imported.skipped:
-        console.print(f"{len(imported.skipped):,} unreadable files were skipped:", style="yellow")
+        console.print(f"{len(imported.skipped):,} files were left out:", style="yellow")
         for name, why in imported.skipped[:SKIPPED_SHOWN]:
-            console.print(f"  {name}: {why}", highlight=False, markup=False)
+            console.print(f"  {plain(name)}: {plain(why)}", highlight=False)
+        if len(imported.skipped) > SKIPPED_SHOWN:
+            console.print(f"  … and {len(imported.skipped) - SKIPPED_SHOWN:,} more")
+    if imported.coloured:
+        console.print(
+            f"{imported.coloured:,} of {len(dataset.images):,} images are in colour. medloop looks at their "
+            "brightness alone: it cannot learn classes that differ by hue.",
+            style="yellow",
+        )
     console.print(
         f"Groups {imported.groups_from}. To train on it: MEDLOOP_BASE_DATASET={dataset.id}",
         highlight=False,
@@ -310,7 +331,9 @@ def _class_table(summaries: list[ClassSummary], *, title: str) -> Table:
         total = sum(getattr(summary, column) for summary in summaries)
         table.add_column(heading, f"{total:,}", justify="right")
     for summary in summaries:
-        table.add_row(summary.label, *(f"{getattr(summary, column):,}" for column in columns))
+        table.add_row(
+            plain(summary.label), *(f"{getattr(summary, column):,}" for column in columns)
+        )
     return table
 
 

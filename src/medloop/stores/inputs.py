@@ -18,10 +18,13 @@ import numpy as np
 
 from medloop.core.imaging.decode import Limits
 from medloop.errors import DecodeError, NotFoundError, SettingsError, StoreError
-from medloop.stores.archives import HIDDEN, ZIP_STARTS, check_size, open_archive
+from medloop.stores.archives import HIDDEN, check_size, is_zip, open_archive
 from medloop.stores.objects import ObjectInfo, ObjectStore
 
 S3_SCHEME: Final = "s3://"
+UNSPELLABLE: Final = (
+    "S3 clients do not agree on how to spell this key: give the object another name."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,7 @@ def _open_without_waiting(path: str, flags: int) -> int:
 def _starts_as_zip(path: str) -> bool:
     try:
         with open(path, "rb", opener=_open_without_waiting) as file:
-            return file.read(4) in ZIP_STARTS
+            return is_zip(file)
     except OSError:
         return False
 
@@ -159,8 +162,9 @@ def _objects(
         raise SettingsError(f"This is not an S3 path: {path!r}. Write s3://bucket/prefix.")
     if open_s3 is None:
         raise StoreError(f"S3 paths are not available here: {path!r}")
-    store, empty = open_s3(bucket), True
-    for info in store.list(prefix):
+    store, empty, strange = open_s3(bucket), True, []
+    own = store.head(prefix) if prefix and not prefix.endswith("/") else None
+    for info in [own] if own else store.list(prefix, passed_over=strange.append):
         # Some tools store an empty object for each folder; of its name the store does not tell the last slash.
         if info.size_bytes or "." in info.key.rpartition("/")[2]:
             empty = False
@@ -168,7 +172,9 @@ def _objects(
                 f"{S3_SCHEME}{bucket}/{info.key}",
                 partial(_read_object, store, info, limits.max_bytes),
             )
-    if empty:
+    for key in strange:
+        yield Input(f"{S3_SCHEME}{bucket}/{key}", partial(_refuse, UNSPELLABLE))
+    if empty and not strange:
         raise NotFoundError(f"There is nothing under {path!r}.")
 
 

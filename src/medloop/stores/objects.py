@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 
 import obstore
@@ -50,8 +51,16 @@ class ObjectStore:
     `StoreError` where it refuses; the message says why and what to do.
     """
 
-    def __init__(self, backend: Any, *, name: str) -> None:
+    def __init__(
+        self,
+        backend: Any,
+        *,
+        name: str,
+        list_raw: Callable[..., Iterator[dict[str, Any]]] | None = None,
+    ) -> None:
+        """`list_raw(prefix, after)` lists S3 through a client that can spell any key."""
         self._backend = backend
+        self._list_raw = list_raw
         self.name = name  # for messages: bucket and address
 
     @classmethod
@@ -79,7 +88,8 @@ class ObjectStore:
             retry_config=RETRY,
             credential_provider=cast("Any", credential_provider(settings)),
         )
-        return cls(backend, name=f"S3 bucket {bucket!r} at {endpoint or 'AWS'}")
+        name = f"S3 bucket {bucket!r} at {endpoint or 'AWS'}"
+        return cls(backend, name=name, list_raw=partial(_list_raw, settings, bucket))
 
     @classmethod
     def in_memory(cls) -> Self:
@@ -145,11 +155,34 @@ class ObjectStore:
         with self._translated("deleting", key):
             obstore.delete(self._backend, key)
 
-    def list(self, prefix: str, *, after: str | None = None) -> Iterator[ObjectInfo]:
-        """Objects below the folder `prefix`, at any depth, from the first key greater than `after` on."""
+    def list(
+        self,
+        prefix: str,
+        *,
+        after: str | None = None,
+        passed_over: Callable[[str], None] = lambda key: None,
+    ) -> Iterator[ObjectInfo]:
+        """Objects below the folder `prefix`, at any depth, from the first key greater than `after` on.
+
+        Keys that the client cannot spell (a newline, an empty segment, a dot or two as one) are left out, and
+        given to `passed_over`.
+        """
         with self._translated("listing", prefix):
-            for chunk in obstore.list(self._backend, prefix, offset=after, chunk_size=LIST_CHUNK):
-                yield from map(_info, chunk)
+            try:
+                for chunk in obstore.list(
+                    self._backend, prefix, offset=after, chunk_size=LIST_CHUNK
+                ):
+                    for meta in chunk:
+                        yield _info(meta)
+                        after = meta["path"]
+            except exceptions.InvalidPathError:
+                if self._list_raw is None:
+                    raise
+                for meta in self._list_raw(f"{prefix.rstrip('/')}/".lstrip("/"), after or ""):
+                    if _can_be_spelt(meta["path"]):
+                        yield _info(meta)
+                    else:
+                        passed_over(meta["path"])
 
     def folders(self, prefix: str) -> builtins.list[str]:
         """Names of the folders directly below `prefix`, sorted."""
@@ -213,3 +246,33 @@ def _info(meta: Any) -> ObjectInfo:
         e_tag=meta["e_tag"],
         modified=meta["last_modified"],
     )
+
+
+def _can_be_spelt(key: str) -> bool:
+    segments = key.removesuffix("/").split("/")
+    return key.isprintable() and not {"", ".", ".."} & set(segments)
+
+
+def _list_raw(settings: Settings, bucket: str, prefix: str, after: str) -> Iterator[dict[str, Any]]:
+    """The objects as botocore lists them, which is slow to start but takes any key."""
+    from botocore.session import Session
+
+    keys = credential_provider(settings)()
+    client = Session().create_client(
+        "s3",
+        region_name=settings.aws_region,
+        endpoint_url=settings.s3_endpoint_url,
+        verify=str(settings.aws_ca_bundle) if settings.aws_ca_bundle else None,
+        aws_access_key_id=keys["access_key_id"],
+        aws_secret_access_key=keys["secret_access_key"],
+        aws_session_token=keys["token"],
+    )
+    pages = client.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=prefix, StartAfter=after
+    )
+    for page in pages:
+        for found in page.get("Contents", ()):
+            yield {
+                "path": found["Key"], "size": found["Size"], "e_tag": found["ETag"],
+                "last_modified": found["LastModified"],
+            }  # fmt: skip
