@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -35,6 +34,7 @@ from medloop.stores.dataset_files import Files, check_zip, open_files
 BATCH: Final = 256  # files a thread decodes at a time: the smallest step of the progress
 MOST_NPZ_BYTES: Final = 8 * 2**30  # one array of an .npz; it has to fit into memory
 NAMED: Final = 20  # arrays of an .npz, in a sentence
+MIN_COPIES: Final = 4
 COPIED: Final = 0.9  # of a class's images: with more of them in other classes, it is no class
 MEDMNIST_PARTS: Final = ("train", "val", "test")
 
@@ -128,16 +128,19 @@ def _refuse_second_copies(
     images: np.ndarray, name_of: Mapping[str, str], classes: Sequence[str]
 ) -> None:
     """Class folders whose images are all in others are another copy of the set, and no class."""
-    classes_of: dict[bytes, set[str]] = {}
     hashes = [hashlib.sha256(image).digest() for image in images]
-    for digest, name in zip(hashes, classes, strict=True):
-        classes_of.setdefault(digest, set()).add(name)
-    total = Counter(classes)
-    shared = Counter(
-        name for digest, name in zip(hashes, classes, strict=True) if len(classes_of[digest]) > 1
-    )
-    copies = (name for name in sorted(total) if shared[name] >= max(2, COPIED * total[name]))
-    copy = nested_class(name_of.values()) or next(copies, None)
+    classes_of: dict[bytes, set[str]] = {}
+    for digest, label in zip(hashes, classes, strict=True):
+        classes_of.setdefault(digest, set()).add(label)
+    shared: dict[str, list[set[str]]] = {}
+    for digest, label in zip(hashes, classes, strict=True):
+        shared.setdefault(label, []).append(classes_of[digest])
+    copies = {
+        label: len(set().union(*others))  # the folder of the most classes is the copy
+        for label, others in shared.items()
+        if sum(len(found) > 1 for found in others) >= max(MIN_COPIES, COPIED * len(others))
+    }
+    copy = nested_class(name_of.values()) or max(copies, key=copies.__getitem__, default=None)
     if copy is not None:
         name = next(name for name in name_of.values() if class_of(name) == copy)
         path = next(path for path, other in name_of.items() if other == name)

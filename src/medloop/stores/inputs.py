@@ -164,7 +164,7 @@ def _objects(
         raise StoreError(f"S3 paths are not available here: {path!r}")
     store, empty, strange = open_s3(bucket), True, []
     own = store.head(prefix) if prefix and not prefix.endswith("/") else None
-    for info in [own] if own else store.list(prefix, passed_over=strange.append):
+    for info in [own] if own and own.size_bytes else store.list(prefix, passed_over=strange.append):
         # Some tools store an empty object for each folder; of its name the store does not tell the last slash.
         if info.size_bytes or "." in info.key.rpartition("/")[2]:
             empty = False
