@@ -10,6 +10,7 @@ import numpy as np
 
 from medloop.core.imaging.bit_depth import CHUNK, robust_range
 
+TABLE_CHUNK: Final = 1 << 16  # pixels whose indices stay in the cache
 MAX_TABLE: Final = 1 << 17  # a wider range of stored values is computed pixel by pixel
 MAX_ENTRIES: Final = 65_536  # of a palette
 DISCRETE, LINEAR, INDIRECT = 0, 1, 2  # kinds of its segments
@@ -142,13 +143,19 @@ def apply(values: np.ndarray, modality: Modality, voi: Lut | Window) -> np.ndarr
         low, high = int(values.min()), int(values.max())
         if high - low < MAX_TABLE:
             table = levels(np.arange(low, high + 1))
-            return _by_chunk(values, lambda chunk: np.take(table, chunk.astype(np.intp) - low))
+            return _by_chunk(
+                values,
+                lambda chunk: table[np.subtract(chunk, low, dtype=np.intp)],
+                size=TABLE_CHUNK,
+            )
     return _by_chunk(values, levels)
 
 
-def _by_chunk(values: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def _by_chunk(
+    values: np.ndarray, convert: Callable[[np.ndarray], np.ndarray], *, size: int = CHUNK
+) -> np.ndarray:
     result = np.empty(values.shape, np.uint8)
     flat, flat_result = values.reshape(-1), result.reshape(-1)
-    for start in range(0, flat.size, CHUNK):
-        flat_result[start : start + CHUNK] = convert(flat[start : start + CHUNK])
+    for start in range(0, flat.size, size):
+        flat_result[start : start + size] = convert(flat[start : start + size])
     return result
