@@ -35,8 +35,8 @@ def run_without(
 @pytest.mark.parametrize(
     ("command", "library", "extra"),
     [
-        ("up", "supervisor", "services"),
-        ("down", "supervisor", "services"),
+        ("up", "cryptography", "services"),
+        ("down", "cryptography", "services"),
         ("status", "supervisor", "services"),
         ("snapshot", "scipy", "train"),
         ("retrain", "scipy", "train"),
