@@ -37,7 +37,7 @@ def run_without(
     [
         ("up", "cryptography", "services"),
         ("down", "cryptography", "services"),
-        ("status", "supervisor", "services"),
+        ("status", "cryptography", "services"),
         ("snapshot", "scipy", "train"),
         ("retrain", "scipy", "train"),
     ],
