@@ -26,7 +26,6 @@ from medloop.settings import (
     variable_name,
 )
 from medloop.stack import programs, rights
-from medloop.stack.certificate import make_certificate
 from medloop.stack.credentials import Credentials
 from medloop.stack.ports import LOOPBACK
 from medloop.stack.programs import Program
@@ -124,6 +123,8 @@ class Planner:
         """
         files = {}
         if self.local.s3:
+            from medloop.stack.certificate import make_certificate  # of the extra `services`
+
             files[self._s3_identities] = self._s3_rights()
             files[self._s3_certificate] = make_certificate()
         if self.local.mlflow:
