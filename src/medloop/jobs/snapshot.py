@@ -33,7 +33,7 @@ from medloop.core.imaging.preprocess import preprocess
 from medloop.errors import DecodeError, StoreError
 from medloop.jobs.context import Context
 from medloop.progress import Progress, silent
-from medloop.stores.corrections import CorrectionStore, Folder, event_id_of
+from medloop.stores.corrections import CorrectionStore, Folder, days_among, event_id_of
 from medloop.stores.objects import ObjectInfo
 from medloop.stores.signatures import UNSIGNED
 from medloop.stores.snapshots import Pointer, SnapshotStore
@@ -48,7 +48,7 @@ BATCH: Final = 4096  # events or images that are read at once
 KEPT: Final = 50_000  # images that stay in memory, 200 MiB
 
 NO_IMAGE: Final = "its image is missing or damaged"
-NAMED: Final = 20  # of what is left out, in one line
+NAMED: Final = 10  # of what is left out, in one line
 
 log = logging.getLogger(__name__)
 
@@ -166,12 +166,18 @@ def gather(context: Context, *, full: bool = False, with_images: bool = False) -
     if with_images:
         context.signatures.check_keys()
     pointer, latest = context.snapshots.look(lost_ok=full)
+    folders = {folder: context.corrections.folders(folder) for folder in FOLDERS}
     gathered = Gathered(
         latest=latest,
         previous=None if full else latest,
         day=context.now().astimezone(UTC).strftime("%Y-%m-%d"),
-        days={folder: context.corrections.days(folder) for folder in FOLDERS},
+        days={folder: days_among(names) for folder, names in folders.items()},
     )
+    gathered.left_out |= {
+        f"{folder}/{name}/": "no day of events"
+        for folder, names in folders.items()
+        for name in set(names) - {f"dt={day}" for day in gathered.days[folder]}
+    }
     listed = _list(context.corrections, gathered, None if full else pointer)
     _read_regions(context.snapshots, gathered, {event_id_of(info.key) for info in listed})
     _read_new(context, gathered, listed)

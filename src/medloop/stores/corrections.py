@@ -68,9 +68,13 @@ class CorrectionStore:
         """Tell whether `erase_image` was called for it."""
         return self._objects.head(_erased_key(image_sha256)) is not None
 
+    def folders(self, folder: Folder) -> list[str]:
+        """List the folders of days, and what else somebody put beside them."""
+        return self._objects.folders(folder)
+
     def days(self, folder: Folder) -> list[str]:
-        """List the days (YYYY-MM-DD) under which events lie; folders of another name are passed over."""
-        return days_among(self._objects.folders(folder))
+        """List the days (YYYY-MM-DD) under which events lie."""
+        return days_among(self.folders(folder))
 
     def list_day(self, folder: Folder, day: str) -> list[ObjectInfo]:
         """List all that lies under a day, events or not."""

@@ -84,7 +84,9 @@ class SnapshotStore:
         try:
             return Manifest.from_json(self._objects.get(_manifest_key(snapshot_id)))
         except NotFoundError as error:
-            raise NotFoundError(f"there is no snapshot {snapshot_id!r}") from error
+            raise NotFoundError(
+                f"there is no snapshot {snapshot_id!r}: `medloop snapshot` takes one"
+            ) from error
 
     def ids(self) -> list[str]:
         """Ids of all complete snapshots, in no order."""
