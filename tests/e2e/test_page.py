@@ -30,9 +30,7 @@ def example(stack: Stack, label: str, *, place: int = 0) -> np.ndarray:
 def stored_corrections(stack: Stack) -> list[Correction]:
     """Every correction that lies in the bucket."""
     store = stack.context().corrections
-    keys = [
-        info.key for day in store.days("corrections") for info in store.list_day("corrections", day)
-    ]
+    keys = [key for day in store.days("corrections") for key in store.keys("corrections", day)]
     return [Correction.from_json(raw) for raw in store.read(keys)]
 
 

@@ -24,7 +24,7 @@ def stored_decisions(stack: Stack, image_sha256: str) -> list[Review]:
     found = [
         Review.from_json(raw)
         for day in store.days("reviews")
-        for raw in store.read([info.key for info in store.list_day("reviews", day)])
+        for raw in store.read(store.keys("reviews", day))
     ]
     return [
         event for event in found if event.image_sha256 == image_sha256 and event.action == "relabel"

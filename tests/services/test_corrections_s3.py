@@ -468,7 +468,7 @@ def test_the_last_word_counts_whichever_machine_it_was_said_on(
     stored = [
         key
         for day in here.context.corrections.days("corrections")
-        for key in here.context.corrections.list_day("corrections", day)
+        for key in here.context.corrections.keys("corrections", day)
     ]
     assert len(stored) == 3
     taken = here.context.snapshots.load(snapshot(here.context).snapshot_id)

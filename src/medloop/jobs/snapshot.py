@@ -242,7 +242,7 @@ def _read_new(context: Context, gathered: Gathered, listed: Sequence[ObjectInfo]
     for start in range(0, len(keys), BATCH):
         some = keys[start : start + BATCH]
         for key, raw in zip(some, context.corrections.read(some), strict=True):
-            record = EventRecord(event_id_of(key), key.partition("/")[0], raw or b"")
+            record = EventRecord(event_id_of(key), key.partition("/")[0], raw)
             if why := _why_left_out(context, record, key):
                 gathered.left_out[key] = why
             elif found.setdefault(record.id, record) is record:

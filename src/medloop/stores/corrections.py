@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Literal
 
-from medloop.core.corrections.events import Correction, Review, event_key, image_key
+from medloop.core.corrections.events import EVENT_KEY, Correction, Review, event_key, image_key
 from medloop.stores.objects import ObjectInfo, ObjectStore
 from medloop.stores.signatures import Signatures
 
@@ -80,9 +80,14 @@ class CorrectionStore:
         """List all that lies under a day, events or not."""
         return list(self._objects.list(f"{folder}/dt={day}"))
 
-    def read(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Read events as they were stored, in the order of `keys`; None where one is gone."""
-        return self._objects.find_many(keys)
+    def keys(self, folder: Folder, day: str) -> list[str]:
+        """List the keys of a day's events, and of nothing else that somebody put there."""
+        listed = (info.key for info in self.list_day(folder, day))
+        return [key for key in listed if EVENT_KEY.fullmatch(key)]
+
+    def read(self, keys: Sequence[str]) -> list[bytes]:
+        """Read events as they were stored, in the order of `keys`; empty where one is gone."""
+        return [raw or b"" for raw in self._objects.find_many(keys)]
 
 
 def event_id_of(key: str) -> str:
