@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from medloop.cli import acceptance_sets, versions
+from medloop.cli.terminal import progress_bar
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from medloop.core.gate.report import GateReport
     from medloop.jobs.retrain import RetrainResult
 
@@ -124,7 +121,7 @@ def evaluate(
     if as_json:
         typer.echo(found.to_json().decode())
         return
-    print_report(found)
+    _print_report(found)
 
 
 def retrain(
@@ -215,40 +212,22 @@ def reproduce(
         raise typer.Exit(1)
 
 
-def print_report(report: GateReport) -> None:
-    """The checks of a gate report as a table, the verdict below."""
+def _print_report(report: GateReport) -> None:
+    """Print the checks of a gate report as a table, the verdict below."""
     from rich.console import Console
-
-    console = Console()
-    console.print(_checks(report))
-    word = "[green]yes[/]" if report.passed else "[red]no[/]"
-    console.print(
-        f"The gate says {word}: version {report.version} against champion {report.champion_version} and reference "
-        f"{report.reference_version or 'none'}."
-    )
-
-
-def _checks(report: GateReport) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
+    from medloop.core.gate.words import check_name, found
+
     table = Table("", "Check", "What was found")
     for check in report.decision.checks:
-        table.add_row(
-            "[green]✓[/]" if check.passed else "[red]✗[/]",
-            escape(check.name),
-            escape(check.reason.removeprefix(f"{check.name}: ")),
-        )
-    return table
-
-
-@contextmanager
-def progress_bar() -> Iterator[Callable[[float, str], None]]:
-    """A progress bar on stderr, gone when it is done."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=1.0)
-        yield lambda share, phrase: bar.update(task, completed=share, description=phrase)
+        mark = "[green]✓[/]" if check.passed else "[red]✗[/]"
+        table.add_row(mark, escape(check_name(check)), escape(found(check)))
+    console = Console()
+    console.print(table)
+    word = "[green]yes[/]" if report.passed else "[red]no[/]"
+    console.print(
+        f"The gate says {word}: version {report.version} against champion "
+        f"{report.champion_version} and reference {report.reference_version or 'none'}."
+    )

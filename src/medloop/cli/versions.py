@@ -272,12 +272,12 @@ def _version_record(item: ModelVersion) -> dict[str, Any]:
         "version": item.version,
         "aliases": list(item.aliases),
         "created_at": item.created_at.isoformat(timespec="seconds"),
-        "accuracy": float(tags["accuracy"]) if "accuracy" in tags else None,
-        "gate": tags.get("gate"),
-        "gate_reasons": tags.get("gate_reasons", "").splitlines(),
-        "corrections": int(tags.get("corrections") or 0),
-        "snapshot_id": tags.get("snapshot_id") or None,
-        "parent_version": tags.get("parent_version") or None,
+        "accuracy": tags.accuracy,
+        "gate": tags.gate or None,
+        "gate_reasons": list(tags.gate_reasons),
+        "corrections": tags.corrections,
+        "snapshot_id": tags.snapshot_id or None,
+        "parent_version": tags.parent_version or None,
         "run_id": item.run_id,
     }
 

@@ -14,7 +14,8 @@ from medloop.core.gate.report import GateReport
 from medloop.errors import StoreError
 from medloop.jobs.context import Context
 from medloop.stores.lease import Held
-from medloop.stores.registry import CHALLENGER, CHAMPION, CHAMPION_FENCE, ModelVersion
+from medloop.stores.registry import CHALLENGER, CHAMPION, ModelVersion
+from medloop.stores.version_tags import VersionTags
 
 
 def moves(context: Context) -> list[Promotion]:
@@ -71,13 +72,13 @@ def move_alias(
             to_version=to.version,
             by=by,
             reason=reason,
-            snapshot_id=to.tags.get("snapshot_id") or None,
+            snapshot_id=to.tags.snapshot_id or None,
             gate_report=report.to_dict() if report else None,
             token=held.token if held else None,
         )
     if held:
         if alias == CHAMPION:
-            context.registry.set_tags(to.version, {CHAMPION_FENCE: str(held.token)})
+            context.registry.set_tags(to.version, VersionTags(champion_fence=held.token))
         held.check()  # last: whoever slept through the lease's time must not undo what others did meanwhile
     context.registry.move_alias(alias, to.version, expected=from_version)
 

@@ -51,7 +51,7 @@ def audit(context: Context, *, version: str) -> Audit:
     rows = list(_rows(context, found))
     known = {(row.image_sha256, row.label) for row in rows if row.use == "trained"}
     versions = {item.version: item for item in context.registry.versions()}
-    parents = {name: item.tags.get("parent_version", "") for name, item in versions.items()}
+    parents = {name: item.tags.parent_version for name, item in versions.items()}
     unknown = ""
     for forebear in forebears(parents, version):
         try:
@@ -81,7 +81,7 @@ def _rows(
 ) -> Iterator[AuditRow]:
     """What one training knew; `only` names those of the trained that are asked for."""
     states: dict[str, ImageState] = {}
-    if snapshot_id := version.tags.get("snapshot_id"):
+    if snapshot_id := version.tags.snapshot_id:
         states = fold(context.snapshots.all_events(context.snapshots.manifest(snapshot_id)))
     for sha256, label, use in read_uses(context, version):
         if only is not None and (use != "trained" or only.get(sha256, "") != label):

@@ -42,23 +42,24 @@ from medloop.core.gate.rules import (
     Paired,
     decide,
 )
+from medloop.core.gate.words import reasons, summary
 from medloop.core.prediction.model_contract import load_checked
 from medloop.core.prediction.predictor import Predictor
 from medloop.errors import ModelError, NotFoundError
 from medloop.jobs.alias_moves import move_alias
 from medloop.jobs.comparison import comparison_key
 from medloop.jobs.context import Context
-from medloop.jobs.train import Progress, silent
 from medloop.jobs.training_data import acceptance_sets, gather
 from medloop.jobs.training_record import (
     CARD_FILE,
-    REPORT_FILE,
     read_golden,
     read_origin,
     read_recipe,
     recorded_report,
 )
-from medloop.stores.registry import CHALLENGER, CHAMPION, REFERENCE, ModelVersion
+from medloop.progress import Progress, silent
+from medloop.stores.registry import CHALLENGER, CHAMPION, REFERENCE, REPORT_FILE, ModelVersion
+from medloop.stores.version_tags import VersionTags
 
 if TYPE_CHECKING:
     from medloop.stores.acceptance_sets import AcceptanceSet
@@ -69,7 +70,6 @@ UNKNOWN_SEED: Final = (
     1 << 64
 )  # no training's, as these are smaller: the unknown images of the gate are its own
 CONTENT_TYPES: Final = {".md": "text/markdown; charset=utf-8", ".png": "image/png"}
-TAG_LENGTH: Final = 4000  # MLflow takes 5,000 characters
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,13 +149,13 @@ def _fair(
 
 def _bases(context: Context, version: ModelVersion) -> set[str]:
     """The base data sets that a version and those whose weights it started from were trained on."""
-    found = {version.tags["base_id"]}
-    while parent := version.tags.get("parent_version"):
+    found = {version.tags.base_id}
+    while version.tags.parent_version:
         try:
-            version = context.registry.get(parent)
+            version = context.registry.get(version.tags.parent_version)
         except NotFoundError:  # deleted since
             break
-        found.add(version.tags["base_id"])
+        found.add(version.tags.base_id)
     return found
 
 
@@ -358,7 +358,13 @@ def _keep(context: Context, challenger: ModelVersion, found: GateReport) -> None
         )
     context.objects.ensure(f"{place}.json", raw, content_type="application/json")
     context.registry.attach(challenger.run_id, {**files, REPORT_FILE: raw})
-    context.registry.set_tags(challenger.version, _verdict(found))
+    verdict = VersionTags(
+        gate="yes" if found.passed else "no",
+        gate_reasons=reasons(found),
+        gate_champion=found.champion_version,
+        accuracy=found.scores["challenger"]["accuracy"] if found.scores else None,
+    )
+    context.registry.set_tags(challenger.version, verdict)
     aliased = context.registry.version_of(CHALLENGER)
     if challenger.version not in (found.champion_version, aliased):
         move_alias(
@@ -369,17 +375,6 @@ def _keep(context: Context, challenger: ModelVersion, found: GateReport) -> None
             from_version=aliased,
             to=challenger,
             by="medloop evaluate",
-            reason=found.summary,
+            reason=summary(found),
             report=found,
         )
-
-
-def _verdict(found: GateReport) -> dict[str, str]:
-    tags = {
-        "gate": "yes" if found.passed else "no",
-        "gate_reasons": "\n".join(found.reasons)[:TAG_LENGTH],
-        "gate_champion": found.champion_version,
-    }
-    if found.scores:
-        tags["accuracy"] = f"{found.scores['challenger']['accuracy']:.6f}"
-    return tags

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from medloop.core.corrections.lineage import rollback_from
 from medloop.core.gate.report import GateReport
+from medloop.core.gate.words import reasons, summary
 from medloop.errors import MedloopError, StaleError
 from medloop.jobs.alias_moves import drop_challenger, move_alias, moves
 from medloop.jobs.comparison import comparison_key
@@ -56,7 +57,7 @@ def promote(
             return PromoteResult(True, current, version, ("it is the champion already",))
         if not force and (against := _against(context, version, current, report)):
             return PromoteResult(False, current, current or "", against)
-        why = reason or (report.summary if report else "")
+        why = reason or (summary(report) if report else "")
         move_alias(
             context,
             held,
@@ -81,7 +82,7 @@ def _against(
             f"version {version} was never judged: run `medloop evaluate {version}` first"
         )
     if not report.passed:
-        return report.reasons
+        return reasons(report)
     if report.champion_version != current:
         raise StaleError(
             f"version {version} was judged against version {report.champion_version}, and the champion is "

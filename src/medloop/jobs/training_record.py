@@ -16,8 +16,9 @@ from medloop.core.gate.model_card import Origin, model_card
 from medloop.core.gate.report import GateReport
 from medloop.errors import NotFoundError, StoreError
 from medloop.jobs.context import Context
-from medloop.stores.registry import RUN_KEY, TRAINING_FENCE, WEIGHTS_FILE, ModelVersion
+from medloop.stores.registry import REPORT_FILE, WEIGHTS_FILE, ModelVersion
 from medloop.stores.training_run import DataInput, TrainingRun
+from medloop.stores.version_tags import VersionTags
 
 if TYPE_CHECKING:
     from medloop.core.learn.recipe import TrainedModel
@@ -28,7 +29,6 @@ ENVIRONMENT_FILE: Final = "environment.json"
 USES_FILE: Final = "corrections.json.gz"
 GOLDEN_FILE: Final = "golden.npz"
 CARD_FILE: Final = "model_card.md"
-REPORT_FILE: Final = "gate/report.json"
 N_GOLDEN: Final = 16  # images whose answers are recorded at training
 
 
@@ -62,11 +62,6 @@ class Recipe:
     def run_key(self) -> str:
         """The same for the same training."""
         return run_key(self.data_key, parent_weights_sha256=self.parent_weights_sha256)
-
-
-def labels_of(version: ModelVersion) -> tuple[str, ...]:
-    """A version's labels in order, as registered."""
-    return tuple(json.loads(version.tags["labels"]))
 
 
 def read_recipe(context: Context, version: ModelVersion) -> Recipe:
@@ -136,10 +131,17 @@ def training_run(
 ) -> TrainingRun:
     """Everything that the registry keeps of a finished training; `token` is that of its lease."""
     counts = use_counts(training_set)
-    tags = {
-        **_tags(recipe, trained, trained_on=counts.get("trained", 0)),
-        TRAINING_FENCE: str(token),
-    }
+    tags = VersionTags(
+        run_key=recipe.run_key,
+        data_key=recipe.data_key,
+        snapshot_id=recipe.snapshot_id,
+        base_id=recipe.base_id,
+        parent_version=recipe.parent_version or "",
+        weights_sha256=trained.weights_sha256,
+        labels=recipe.labels,
+        corrections=counts.get("trained", 0),
+        training_fence=token,
+    )
     origin = Origin(
         model=context.registry.model,
         labels=recipe.labels,
@@ -156,7 +158,7 @@ def training_run(
     return TrainingRun(
         name=f"{'retrain' if recipe.snapshot_id else 'base'} {recipe.run_key[:8]}",
         onnx=trained.onnx,
-        params={**recipe.config, **{name: value for name, value in tags.items() if value}},
+        params={**recipe.config, **tags.to_mlflow()},
         metrics={**trained.metrics, "seconds": trained.seconds, **used},
         tags=tags,
         inputs=_inputs(context, training_set, recipe),
@@ -171,19 +173,6 @@ def training_run(
         },
         history=trained.history,
     )
-
-
-def _tags(recipe: Recipe, trained: TrainedModel, *, trained_on: int) -> dict[str, str]:
-    return {
-        RUN_KEY: recipe.run_key,
-        "data_key": recipe.data_key,
-        "snapshot_id": recipe.snapshot_id,
-        "base_id": recipe.base_id,
-        "parent_version": recipe.parent_version or "",
-        "weights_sha256": trained.weights_sha256,
-        "labels": json.dumps(list(recipe.labels)),
-        "corrections": str(trained_on),
-    }
 
 
 def _inputs(context: Context, training_set: TrainingSet, recipe: Recipe) -> list[DataInput]:

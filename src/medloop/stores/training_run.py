@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from medloop.errors import ModelError, StoreError, StoreUnavailableError
 from medloop.settings import Settings
+from medloop.stores.version_tags import VersionTags
 
 COME_BACK_LATER: Final = frozenset(
     {
@@ -57,7 +58,7 @@ class TrainingRun:
     onnx: bytes
     params: Mapping[str, Any]
     metrics: Mapping[str, float]
-    tags: Mapping[str, str]  # of the version and of the run
+    tags: VersionTags  # of the version and of the run
     inputs: Sequence[DataInput] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)  # path in the run: content
     history: Sequence[Mapping[str, float]] = ()  # one entry a logged step; its "step" is the step
@@ -179,7 +180,7 @@ def _set_environment(settings: Settings, uri: str) -> None:
 
 
 def _log_values(mlflow: Any, run_id: str, run: TrainingRun) -> None:
-    mlflow.set_tags(dict(run.tags))
+    mlflow.set_tags(run.tags.to_mlflow())
     mlflow.log_params(dict(run.params))
     mlflow.log_metrics(dict(run.metrics))
     for entry in run.history:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 import streamlit as st
 
@@ -16,6 +16,7 @@ from medloop.app.models.disagreements import MOST, Disagreement, caption, disagr
 from medloop.app.models.gate_words import CheckRow
 from medloop.app.process.backend import Backend
 from medloop.core.corrections.events import Promotion
+from medloop.core.gate.report import GateReport
 from medloop.core.prediction.predictor import Predictor
 from medloop.errors import MedloopError
 
@@ -28,17 +29,17 @@ OUTCOMES: Final[Mapping[str, str]] = {
 
 
 def gate_report(
-    back: Backend, report: Mapping[str, Any], *, champion: str | None, moves: Sequence[Promotion]
+    back: Backend, report: GateReport, *, champion: str | None, moves: Sequence[Promotion]
 ) -> None:
-    """The whole report, what people look at first on top."""
-    (st.success if report["decision"]["passed"] else st.warning)(plain(gate_words.verdict(report)))
-    if standing := gate_words.standing(report, champion=champion, moves=moves):
+    """Show the whole report, what people look at first on top."""
+    (st.success if report.passed else st.warning)(plain(gate_words.verdict(report)))
+    if standing := gate_words.explain_standing(report, champion=champion, moves=moves):
         st.markdown(f":material/info: {standing}")
     rows = gate_words.check_rows(report)
     failed = [row for row in rows if not row.passed]
     if failed:
         _list(failed)
-    if report["scores"]:
+    if report.scores:
         _pictures(report)
         _disagreements(back, report)
     _checks(rows, n_failed=len(failed))
@@ -50,11 +51,11 @@ def _list(rows: Sequence[CheckRow]) -> None:
         st.markdown(f"{mark} {plain(row.sentence)}")
 
 
-def _pictures(report: Mapping[str, Any]) -> None:
+def _pictures(report: GateReport) -> None:
     left, right = st.columns(2)
     with left:
         st.subheader("Truth and answer", anchor=False)
-        cells = models_view.confusion_cells(report["scores"]["challenger"])
+        cells = models_view.confusion_cells(report.scores["challenger"])
         st.vega_lite_chart(
             charts.confusion_matrix(cells), alt="Confusion matrix of the tested version"
         )
@@ -70,15 +71,15 @@ def _pictures(report: Mapping[str, Any]) -> None:
         st.caption("On the dashed line, of the answers given with 90 %, 90 in 100 are right.")
 
 
-def _disagreements(back: Backend, report: Mapping[str, Any]) -> None:
+def _disagreements(back: Backend, report: GateReport) -> None:
     """Of the tested version and the one it was tested against, as pictures."""
     with st.container(key="disagreements"):
         st.subheader("Where the two versions disagree", anchor=False)
         try:
             found = _compare(
-                report["champion_version"],
-                report["version"],
-                report["base_id"],
+                report.champion_version,
+                report.version,
+                report.base_id,
                 str(back.settings.home),
                 back,
             )

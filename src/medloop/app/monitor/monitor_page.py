@@ -196,7 +196,7 @@ def _answered(back: Backend) -> None:
 
 
 def _charts(answers: Sequence[Correction]) -> None:
-    agreed = sum(map(monitor_view.agreed, answers))
+    agreed = sum(answer.agrees for answer in answers)
     share = percent(agreed / len(answers))
     st.markdown(
         f"{count_of(len(answers), 'answer')}, {agreed} of them ({share}) confirmed the model."

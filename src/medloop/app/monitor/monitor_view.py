@@ -30,7 +30,7 @@ def answers(events: Iterable[Correction | Review]) -> list[Correction]:
 
 def answers_per_day(corrections: Iterable[Correction]) -> list[dict[str, Any]]:
     """How many answers a day, confirmed or corrected."""
-    counts = Counter((c.at[:10], "confirmed" if agreed(c) else "corrected") for c in corrections)
+    counts = Counter((c.at[:10], "confirmed" if c.agrees else "corrected") for c in corrections)
     return [
         {"day": day, "what": what, "count": count} for (day, what), count in sorted(counts.items())
     ]
@@ -93,16 +93,9 @@ def correction_rates(
             else f"version {correction.model_version}"
         )
         totals[name] += 1
-        wrong[name] += not agreed(correction)
+        wrong[name] += not correction.agrees
     rows = []
     for name, n in sorted(totals.items()):
         low, high = interval(wrong[name], n)
         rows.append({"what": name, "share": wrong[name] / n, "low": low, "high": high, "n": n})
     return rows
-
-
-def agreed(correction: Correction) -> bool:
-    """Whether the person agreed with what the page had said: the class, or "unknown" where it is none of them."""
-    if correction.verdict == "unknown":
-        return correction.given_label is None
-    return correction.confirms

@@ -37,13 +37,6 @@ class Judgement:
     reasons: tuple[str, ...]
 
 
-def agreed(correction: Correction) -> bool:
-    """Whether the person agreed with what was shown: the class, or "unknown" where it is none of them."""
-    if correction.verdict == "unknown":
-        return correction.given_label is None
-    return correction.confirms
-
-
 def count_answers(corrections: Iterable[Correction], version: str) -> tuple[int, int]:
     """(images answered, of these wrong) for one version; the last answer to an image counts."""
     last: dict[str, Correction] = {}
@@ -52,7 +45,7 @@ def count_answers(corrections: Iterable[Correction], version: str) -> tuple[int,
             known = last.get(correction.image_sha256)
             if known is None or correction.id > known.id:
                 last[correction.image_sha256] = correction
-    return len(last), sum(not agreed(correction) for correction in last.values())
+    return len(last), sum(not correction.agrees for correction in last.values())
 
 
 def judge(new: Seen, old: Seen) -> Judgement:
