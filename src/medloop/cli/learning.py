@@ -1,4 +1,4 @@
-"""`medloop bootstrap`, `train`, `evaluate`, `retrain` and `reproduce`: the steps that learn, one command each."""
+"""`medloop bootstrap`, `train`, `evaluate`, `retrain` and `reproduce`: the steps that learn."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def register(app: typer.Typer) -> None:
 def bootstrap(engine: Engine = None) -> None:
     """Train the first model on the base data set, if the registry has no champion yet.
 
-    `medloop up` does the same. The base data set is the one that `medloop data use` chose, else the bundled sample.
+    `medloop up` does the same. The base data set is the one that `medloop data use` chose, else the
+    bundled sample.
 
     Example: `medloop bootstrap`
     """
@@ -65,10 +66,12 @@ def train(
 ) -> None:
     """Train on a snapshot from the champion's weights, register the version and print it.
 
-    The same training is done once: a second call finds the version and says so. Moves no alias. After `medloop erase`,
-    only `--from-scratch` on a new snapshot gives a model that never saw the image; it takes as long as the first model.
+    The same training is done once: a second call finds the version and says so. Moves no alias.
+    After `medloop erase`, only `--from-scratch` on a new snapshot gives a model that never saw the
+    image; it takes as long as the first model.
 
-    Examples: `medloop train`, `medloop train 3f2a90c1d4e5b607 --engine ray`, `medloop train --from-scratch`
+    Examples: `medloop train`, `medloop train 3f2a90c1d4e5b607 --engine ray`, `medloop train
+    --from-scratch`
     """
     from dataclasses import asdict
 
@@ -137,10 +140,10 @@ def retrain(
     engine: Engine = None,
     as_json: AsJson = False,
 ) -> None:
-    """One round of the loop, as the weekly DAG makes it: snapshot, train, evaluate, promote.
+    """Run one round of the loop, as the weekly DAG does: snapshot, train, evaluate, promote.
 
-    Says so when there is nothing new. `--force` goes on in any case, but does no training twice; the gate decides about
-    the promotion either way.
+    Says so when there is nothing new. `--force` goes on in any case, but does no training twice;
+    the gate decides about the promotion either way.
 
     Examples: `medloop retrain`, `medloop retrain --min-new 20`
     """
@@ -165,7 +168,7 @@ def retrain(
 
 
 def _outcome(result: RetrainResult) -> str:
-    """What came of a round, in words."""
+    """Say what came of a round."""
     if result.version is None:
         return f"No training: {result.reason}."
     before = (
@@ -175,17 +178,20 @@ def _outcome(result: RetrainResult) -> str:
     )
     if result.promoted:
         return f"{before}Version {result.version} is the champion{'' if result.reused else ' now'}."
-    return f"{before}Version {result.version} was not promoted; version {result.champion} stays. {result.reason}"
+    stays = f"version {result.champion} stays. {result.reason}"
+    return f"{before}Version {result.version} was not promoted; {stays}"
 
 
 def reproduce(
     version: Annotated[str, typer.Argument(help="The version to train once more.")],
     as_json: AsJson = False,
 ) -> None:
-    """Train a version again from what was recorded of it, and compare the weights. Exit code 1 if they differ.
+    """Train a version again from what was recorded of it, and compare the weights.
 
-    Equal weights are to be expected on the same kind of machine with the same packages; where they differ, it says what
-    is known to be another than at the training. Registers nothing.
+    Exit code 1 if they differ.
+
+    Equal weights are to be expected on the same kind of machine with the same packages; where they
+    differ, it says what is known to be another than at the training. Registers nothing.
 
     Example: `medloop reproduce 4`
     """
@@ -200,12 +206,14 @@ def reproduce(
         typer.echo(json.dumps(asdict(result)))
     elif result.same:
         typer.echo(
-            f"Version {version} is reproduced: weights {result.found_sha256} in {result.seconds:.0f} s."
+            f"Version {version} is reproduced: weights {result.found_sha256} in "
+            f"{result.seconds:.0f} s."
         )
     else:
         note = f" {result.note[:1].upper()}{result.note[1:]}." if result.note else ""
         typer.echo(
-            f"Version {version} differs: recorded {result.recorded_sha256}, found {result.found_sha256}.{note} On "
+            f"Version {version} differs: recorded {result.recorded_sha256}, found "
+            f"{result.found_sha256}.{note} On "
             "another kind of processor, small differences are to be expected."
         )
     if not result.same:

@@ -1,7 +1,8 @@
 """Moves of the registry's aliases. Each is an event in the ledger, written before the move.
 
-A crash in between leaves an event without its move; doing the same again finds that event and finishes the move. Why
-an alias moves is for `promote`, `rollback`, `bootstrap` and `evaluate` to say.
+A crash in between leaves an event without its move; doing the same again finds that event and
+finishes the move. Why an alias moves is for `promote`, `rollback`, `bootstrap` and `evaluate` to
+say.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from medloop.stores.version_tags import VersionTags
 
 
 def moves(context: Context) -> list[Promotion]:
-    """The moves of this model's champion, oldest first."""
+    """List the moves of this model's champion, oldest first."""
     return [move for move in all_moves(context) if move.alias == CHAMPION]
 
 
 def all_moves(context: Context) -> list[Promotion]:
-    """The moves of all aliases of this model, oldest first; a bucket may hold those of other models, too."""
+    """List the moves of all aliases of this model, oldest first."""
     return [move for move in context.ledger.entries() if move.model == context.registry.model]
 
 
@@ -79,7 +80,8 @@ def move_alias(
     if held:
         if alias == CHAMPION:
             context.registry.set_tags(to.version, VersionTags(champion_fence=held.token))
-        held.check()  # last: whoever slept through the lease's time must not undo what others did meanwhile
+        # Last: whoever slept through the lease's time must not undo what others did meanwhile.
+        held.check()
     context.registry.move_alias(alias, to.version, expected=from_version)
 
 

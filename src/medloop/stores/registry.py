@@ -135,7 +135,7 @@ class Registry:
         return {item["key"]: float(item["value"]) for item in data.get("metrics", [])}
 
     def register(self, run: TrainingRun, *, confirm: Callable[[], object] = bool) -> ModelVersion:
-        """Log a training and register its model as a new version, which appears last, with its tags.
+        """Log a training and register its model as a new version, which appears last.
 
         `confirm` is called right before that, seconds after the beginning; what it raises leaves a
         run and no version.
@@ -155,7 +155,8 @@ class Registry:
     def move_alias(self, alias: str, version: str, *, expected: str | None) -> None:
         """Point an alias at a version, if it is where the caller believes it is.
 
-        MLflow has no conditional write for aliases: callers that may race hold the lease; this catches the rest.
+        MLflow has no conditional write for aliases: callers that may race hold the lease; this
+        catches the rest.
 
         Raises:
             StaleError: The alias points elsewhere by now.
@@ -180,7 +181,10 @@ class Registry:
             self._rest.send("DELETE", "/registered-models/alias", name=self.model, alias=alias)
 
     def _aliases(self) -> dict[str, str]:
-        """Map alias to version. Asking for a single one that is missing answers 400, as for any fault."""
+        """Map alias to version.
+
+        Asking for a single one that is missing answers 400, as for any fault.
+        """
         try:
             model = self._rest.get("/registered-models/get", name=self.model)["registered_model"]
         except NotFoundError:

@@ -1,4 +1,4 @@
-"""One version's test report: the verdict, pictures of what it gets right and wrong, and every check. Widgets."""
+"""One version's test report: the verdict, pictures of right and wrong, every check. Widgets."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ def _pictures(report: GateReport) -> None:
             charts.confusion_matrix(cells), alt="Confusion matrix of the tested version"
         )
         st.caption(
-            "How many test pictures of each class got which answer; what lies off the diagonal is wrong."
+            "How many test pictures of each class got which answer; what lies off the diagonal is "
+            "wrong."
         )
     with right:
         st.subheader("Can the percentages be believed?", anchor=False)
@@ -72,7 +73,7 @@ def _pictures(report: GateReport) -> None:
 
 
 def _disagreements(back: Backend, report: GateReport) -> None:
-    """Of the tested version and the one it was tested against, as pictures."""
+    """Show pictures on which the tested version and the one before differ."""
     with st.container(key="disagreements"):
         st.subheader("Where the two versions disagree", anchor=False)
         try:
@@ -124,13 +125,14 @@ def _checks(rows: Sequence[CheckRow], *, n_failed: int) -> None:
                 charts.gate_checks(measured), alt="Accuracy lost by each check, and what is allowed"
             )
             st.caption(
-                "Dots: what was lost on these pictures, left of 0: gained. Lines: how much it may be on others like "
+                "Dots: what was lost on these pictures, left of 0: gained. Lines: how much it may "
+                "be on others like "
                 "them. Grey marks: what is allowed."
             )
 
 
 @st.cache_resource(max_entries=2, show_spinner="Asking both versions about the test pictures …")
 def _compare(old: str, new: str, base_id: str, home: str, _back: Backend) -> list[Disagreement]:
-    """Of two versions in the installation in the folder `home`: that is the cache's key."""
+    """Compare two versions; the folder `home` of the installation is in the cache's key."""
     models = [Predictor(_back.context.registry.model_file(version)) for version in (old, new)]
     return disagreements(models[0], models[1], _back.context.datasets.get(base_id))

@@ -1,4 +1,7 @@
-"""Model versions, scores and promotions as rows and sentences. Pure: records in, view models out."""
+"""Model versions, scores and promotions as rows and sentences.
+
+Pure: records in, view models out.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ class VersionRow:
 
 
 def version_row(version: ModelVersion) -> VersionRow:
-    """What the registry's tags say."""
+    """Lay out what the registry's tags say."""
     tags = version.tags
     return VersionRow(
         version=version.version,
@@ -67,9 +70,10 @@ def version_row(version: ModelVersion) -> VersionRow:
 def score_points(
     rows: Iterable[VersionRow], reports: Mapping[str, GateReport]
 ) -> list[dict[str, Any]]:
-    """Points of the plot over versions, all of them on test pictures: one for all classes, and one a class.
+    """Plot accuracy on test pictures over versions: one point for all classes, one per class.
 
-    A version that was never judged itself is known by class from the report of the one that was judged against it.
+    A version that was never judged itself is known by class from the report of the one that was
+    judged against it.
     """
     by_version: dict[str, Any] = {}
     for report in reports.values():
@@ -88,7 +92,7 @@ def score_points(
 def slice_points(
     rows: Iterable[VersionRow], reports: Mapping[str, GateReport]
 ) -> list[dict[str, Any]]:
-    """Points of the plot by slice: one a judged version and slice; classes have a plot of their own."""
+    """Plot one point per judged version and slice; classes have a plot of their own."""
     return [
         {
             "version": int(row.version),
@@ -104,7 +108,7 @@ def slice_points(
 
 
 def confusion_cells(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The confusion matrix as cells: truth, answer, how many, and the share of the truth."""
+    """Cut the confusion matrix into cells: truth, answer, count, share of the truth."""
     labels = [class_name(entry["label"]) for entry in scores["classes"]]
     cells = []
     for truth, row in zip(labels, scores["confusion"], strict=True):
@@ -124,7 +128,7 @@ def confusion_cells(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def reliability_points(report: GateReport) -> list[dict[str, Any]]:
-    """Confidence against accuracy, for the version that was tested and the one it was tested against."""
+    """Plot confidence against accuracy, for the tested version and the one before."""
     names = {
         "champion": f"version {report.champion_version} (before)",
         "challenger": f"version {report.version}",
@@ -142,13 +146,13 @@ def reliability_points(report: GateReport) -> list[dict[str, Any]]:
 
 
 def promotion_sentence(move: Promotion) -> str:
-    """One line of the timeline."""
+    """Tell one move of the timeline."""
     instead = f" instead of version {move.from_version}" if move.from_version else ""
     return f"Version {move.to_version} {VERBS[move.action]}{instead}, by {move.by}: {move.reason}"
 
 
 def promotion_points(moves: Sequence[Promotion]) -> list[dict[str, Any]]:
-    """The champion over time, a step a move."""
+    """Plot the champion over time, a step per move."""
     return [
         {
             "at": move.at,

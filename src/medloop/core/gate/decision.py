@@ -1,4 +1,7 @@
-"""The gate's answer as data: checks with their numbers, and a decision. `core.gate.words` tells it."""
+"""The gate's answer as data: checks with their numbers, and a decision.
+
+`core.gate.words` tells it.
+"""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def latency_ms(
 
 
 def golden_error(predictor: Predictor, images: np.ndarray, probabilities: np.ndarray) -> float:
-    """Measure the largest difference from recorded probabilities [N, C]; infinite if shapes differ."""
+    """Measure the largest difference from recorded probabilities; infinite if shapes differ."""
     found = predictor.predict_arrays(images).probabilities
     if found.shape != probabilities.shape or len(found) == 0:
         return float("inf")

@@ -1,4 +1,7 @@
-"""Scores of one model's answers: accuracy by class, confusion, calibration. numpy in, plain values out."""
+"""Scores of one model's answers: accuracy by class, confusion, calibration.
+
+numpy in, plain values out.
+"""
 
 from __future__ import annotations
 

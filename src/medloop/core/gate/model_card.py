@@ -1,4 +1,4 @@
-"""The model card: what a version is, what it learned from, and how it was judged, in Markdown for people."""
+"""The model card in Markdown: what a version is, what it learned from, how it was judged."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def _head(origin: Origin) -> str:
     )
     return (
         f"# {origin.model}\n\nA small convolutional network that says what a medical image shows: "
-        f"{', '.join(_text(label) for label in origin.labels)}, or none of these. It takes one grey "
+        f"{', '.join(_text(label) for label in origin.labels)}, or none of these. It takes one "
+        "grey "
         f"image of 64×64 pixels and starts from {start}."
     )
 

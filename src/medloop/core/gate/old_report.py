@@ -1,4 +1,4 @@
-"""Checks of gate reports that were written as sentences (gate rules up to 6, 2026), read as data."""
+"""Reads checks that older gate reports hold as sentences (gate rules up to 6, 2026)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""Two models on the same images: is one worse, and by how much at most? Exact, without random draws.
+"""Two models on the same images: is one worse, and by how much at most?
 
-Only images on which the two differ say anything. Images of one examination fall together, so what is drawn is
-groups: the bound is the paired bootstrap over groups in its Poisson form (each group occurs Poisson(1) times),
-whose distribution is computed instead of sampled.
+Exact, without random draws.
+
+Only images on which the two differ say anything. Images of one examination fall together, so what
+is drawn is groups: the bound is the paired bootstrap over groups in its Poisson form (each group
+occurs Poisson(1) times), whose distribution is computed instead of sampled.
 """
 
 from __future__ import annotations
@@ -73,7 +75,7 @@ def loss_bound(loss: np.ndarray, groups: np.ndarray, *, level: float = LEVEL) ->
 
 
 def _poisson_sum_quantile(values: np.ndarray, counts: np.ndarray, level: float) -> int:
-    """Find the least q with P(sum of values × Poisson(counts) ≤ q) ≥ level, by Fourier transform."""
+    """Find the least q with P(sum of values × Poisson(counts) ≤ q) ≥ level, by Fourier."""
     spread = 12 * np.sqrt((counts * values**2).sum()) + 40 * np.abs(values).max()
     half = int(np.abs((values * counts).sum()) + spread)
     size = 1 << (2 * half + 1).bit_length()
@@ -93,7 +95,8 @@ def margin(
 
     It is the bound that a model as good as the old one stays within with probability `power`: two
     models with this rate of errors differ on about that share of images, half of them lost,
-    `cluster` images at a time. Never above `max_margin`, so that with too few images nothing passes.
+    `cluster` images at a time. Never above `max_margin`, so that with too few images nothing
+    passes.
     """
     if n == 0:
         return max_margin

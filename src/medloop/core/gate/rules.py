@@ -239,7 +239,7 @@ def _slices(slices: tuple[Paired, ...]) -> Iterator[Check]:
 
 
 def _confident_share(name: str, part: Paired | None) -> Check:
-    """Ask for enough answers right and confident: who is sure of nothing makes no errors, either."""
+    """Ask for enough answers right and confident: who is never sure makes no errors, either."""
     if (
         part is None
         or part.reference is None

@@ -1,4 +1,6 @@
-"""The gate's report in words for operators: terminal, model card, ledger. The page has words of its own.
+"""The gate's report in words for operators: terminal, model card, ledger.
+
+The page has words of its own.
 
 Nothing reads these words back: decisions, pages and commands go by `Check`.
 """
