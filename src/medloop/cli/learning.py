@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from medloop.cli import acceptance_sets, versions
+from medloop.cli.terminal import AsJson, mark, progress_bar, say, show_table
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from medloop.core.gate.report import GateReport
     from medloop.jobs.retrain import RetrainResult
 
@@ -22,7 +19,6 @@ Engine = Annotated[
     Literal["local", "ray"] | None,
     typer.Option(help="`local` trains here, `ray` on a Ray cluster; else MEDLOOP_ENGINE."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -48,7 +44,7 @@ def bootstrap(engine: Engine = None) -> None:
 
     with progress_bar() as report:
         version = job(connect(), report, engine=engine)
-    typer.echo(
+    say(
         f"Version {version} is the champion and the reference."
         if version
         else "There is a champion already."
@@ -95,13 +91,11 @@ def train(
     if as_json:
         typer.echo(json.dumps(asdict(result)))
         return
-    typer.echo(result.version)
+    say(result.version)
     done = (
         "had been trained on this before" if result.reused else f"trained in {result.seconds:.0f} s"
     )
-    typer.echo(
-        f"Version {result.version} {done}. Next: `medloop evaluate {result.version}`", err=True
-    )
+    say(f"Version {result.version} {done}. Next: `medloop evaluate {result.version}`", err=True)
 
 
 def evaluate(
@@ -164,7 +158,7 @@ def retrain(
     if as_json:
         typer.echo(json.dumps(asdict(result)))
     else:
-        typer.echo(_outcome(result))
+        say(_outcome(result))
 
 
 def _outcome(result: RetrainResult) -> str:
@@ -202,12 +196,12 @@ def reproduce(
     if as_json:
         typer.echo(json.dumps(asdict(result)))
     elif result.same:
-        typer.echo(
+        say(
             f"Version {version} is reproduced: weights {result.found_sha256} in {result.seconds:.0f} s."
         )
     else:
         note = f" {result.note[:1].upper()}{result.note[1:]}." if result.note else ""
-        typer.echo(
+        say(
             f"Version {version} differs: recorded {result.recorded_sha256}, found {result.found_sha256}.{note} On "
             "another kind of processor, small differences are to be expected."
         )
@@ -216,39 +210,13 @@ def reproduce(
 
 
 def print_report(report: GateReport) -> None:
-    """The checks of a gate report as a table, the verdict below."""
-    from rich.console import Console
-
-    console = Console()
-    console.print(_checks(report))
-    word = "[green]yes[/]" if report.passed else "[red]no[/]"
-    console.print(
-        f"The gate says {word}: version {report.version} against champion {report.champion_version} and reference "
-        f"{report.reference_version or 'none'}."
-    )
-
-
-def _checks(report: GateReport) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("", "Check", "What was found")
+    """Print the checks of a gate report as a table, the verdict below."""
+    rows = []
     for check in report.decision.checks:
-        table.add_row(
-            "[green]✓[/]" if check.passed else "[red]✗[/]",
-            escape(check.name),
-            escape(check.reason.removeprefix(f"{check.name}: ")),
-        )
-    return table
-
-
-@contextmanager
-def progress_bar() -> Iterator[Callable[[float, str], None]]:
-    """A progress bar on stderr, gone when it is done."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=1.0)
-        yield lambda share, phrase: bar.update(task, completed=share, description=phrase)
+        found = check.reason.removeprefix(f"{check.name}: ")
+        rows.append((mark(check.passed, "✓" if check.passed else "✗"), check.name, found))
+    show_table(("", "Check", "What was found"), rows)
+    say(
+        f"The gate says {'yes' if report.passed else 'no'}: version {report.version} against champion "
+        f"{report.champion_version} and reference {report.reference_version or 'none'}."
+    )

@@ -9,8 +9,9 @@ import numpy as np
 from medloop.core.prediction.model_contract import load_checked
 from medloop.jobs.alias_moves import move_alias
 from medloop.jobs.context import Context
-from medloop.jobs.train import Engine, Progress, learn, silent
+from medloop.jobs.train import Engine, learn
 from medloop.jobs.training_data import acceptance_sets, gather
+from medloop.progress import Progress, silent
 from medloop.stores.registry import CHAMPION, REFERENCE
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ BY: Final = "medloop bootstrap"
 
 def bootstrap(
     context: Context,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     *,
     engine: Engine | None = None,
     config: TrainingConfig | None = None,
@@ -37,13 +38,12 @@ def bootstrap(
         LeaseHeldError: Another training is at work.
         ModelError: What came out does not load.
     """
-    report = progress or silent
     if champion := context.registry.version_of(CHAMPION):
         if context.registry.version_of(REFERENCE) is None:
             with context.promotion_lease.hold(f"bootstrap ({context.new_event()[0]})") as held:
                 _make_reference(context, held, champion)
         return None
-    report(0.0, "fetching data")
+    progress(0.0, "fetching data")
     kept_out = acceptance_sets(context)
     training_set = gather(
         context, snapshot_id="", base_id=None, champion_labels=(), kept_out=kept_out
@@ -58,7 +58,7 @@ def bootstrap(
         kept_out=kept_out,
         engine=engine,
         config=config,
-        progress=report,
+        progress=progress,
     )
     predictor = load_checked(context.registry.model_file(trained.version))
     with context.promotion_lease.hold(f"bootstrap ({context.new_event()[0]})") as held:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 from medloop.errors import NotFoundError
 from medloop.jobs.context import Context
-from medloop.jobs.train import Progress, run_training, silent, training_data
+from medloop.jobs.train import run_training, training_data
 from medloop.jobs.training_data import gather
 from medloop.jobs.training_environment import differences, environment
 from medloop.jobs.training_record import Recipe, read_environment, read_recipe, read_uses
+from medloop.progress import Progress, part, silent
 from medloop.stores.acceptance_sets import AcceptanceSet
 from medloop.stores.registry import ModelVersion
 
@@ -27,9 +28,7 @@ class ReproduceResult:
     note: str  # what is known to differ from then, where the weights do; "" where nothing is
 
 
-def reproduce(
-    context: Context, *, version: str, progress: Progress | None = None
-) -> ReproduceResult:
+def reproduce(context: Context, *, version: str, progress: Progress = silent) -> ReproduceResult:
     """Train `version` again on its snapshot, base data set, configuration and first weights.
 
     Equal weights are to be expected on the same kind of processor, whatever its number of cores.
@@ -39,8 +38,7 @@ def reproduce(
     """
     from medloop.core.learn.recipe import TrainingConfig
 
-    report = progress or silent
-    report(0.0, "fetching data")
+    progress(0.0, "fetching data")
     found = context.registry.get(version)
     recipe = read_recipe(context, found)
     training_set = gather(
@@ -59,7 +57,7 @@ def reproduce(
         weights=weights,
         snapshot_id=recipe.snapshot_id,
         engine=recipe.engine,
-        progress=lambda share, phrase: report(0.05 + 0.95 * share, phrase),
+        progress=part(progress, 0.05, 1.0),
     )
     recorded = found.tags["weights_sha256"]
     same = trained.weights_sha256 == recorded

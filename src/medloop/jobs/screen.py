@@ -30,13 +30,13 @@ from medloop.jobs.champion_opinion import only_voice, opinions
 from medloop.jobs.context import Context
 from medloop.jobs.snapshot import (
     Gathered,
-    Progress,
     SnapshotResult,
     gather,
     read_pixels,
     snapshot,
     take_in,
 )
+from medloop.progress import Progress, silent
 
 BY: Final = "screening"  # who a flag is from
 CARELESS: Final = "this person's corrections are contradicted far more often than other people's"
@@ -69,7 +69,7 @@ class _Labelled:
 
 
 def screened_snapshot(
-    context: Context, *, full: bool = False, progress: Progress | None = None
+    context: Context, *, full: bool = False, progress: Progress = silent
 ) -> tuple[SnapshotResult, Screened]:
     """Screen what is new, and take a snapshot of just that: what comes meanwhile waits for the next screening."""
     gathered = gather(context, full=full)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, timedelta
@@ -26,6 +26,7 @@ from medloop.core.imaging.decode import decode
 from medloop.core.imaging.preprocess import preprocess
 from medloop.errors import DecodeError
 from medloop.jobs.context import Context
+from medloop.progress import Progress, silent
 from medloop.stores.corrections import CorrectionStore, Folder, event_id_of
 from medloop.stores.snapshots import Pointer, SnapshotStore
 
@@ -37,7 +38,6 @@ LOOK_BACK_DAYS: Final = 2  # for clocks that differ, and for what was on its way
 READERS: Final = 32  # images read and decoded at once
 
 log = logging.getLogger(__name__)
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def snapshot(
     since: str | None = None,
     full: bool = False,
     gathered: Gathered | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> SnapshotResult:
     """Take a snapshot. Safe to run twice, and at once: the same events give the same snapshot.
 
@@ -90,19 +90,18 @@ def snapshot(
         gathered: What `gather` found, if the snapshot is to hold that and nothing that came later.
         progress: Is told a share of the work, 0 to 1, and what is being done.
     """
-    tell = progress or _silence
-    tell(0.0, "looking for new events")
+    progress(0.0, "looking for new events")
     if gathered is None:
         gathered = gather(context, full=full)
     known = context.snapshots.manifest(since) if since else gathered.latest
     _warn_of_days_to_come(gathered)
     _erase_again(context, gathered.new)
-    chunks = _compact(context, gathered, tell)
+    chunks = _compact(context, gathered, progress)
     policy = policy_of(context.settings)
     manifest = Manifest.build(base_id=_base_id(context), policy=policy, chunks=chunks)
     is_new = context.snapshots.write(manifest)
     context.snapshots.point_to(manifest, days=gathered.days, day=gathered.day)
-    tell(1.0, f"snapshot {manifest.snapshot_id}")
+    progress(1.0, f"snapshot {manifest.snapshot_id}")
     before = known.corrections if known else 0
     result = SnapshotResult(
         snapshot_id=manifest.snapshot_id,
@@ -212,7 +211,7 @@ def _erase_again(context: Context, new: Iterable[EventRecord]) -> None:
         context.snapshots.erase_images(erased)
 
 
-def _compact(context: Context, gathered: Gathered, tell: Progress) -> list[Chunk]:
+def _compact(context: Context, gathered: Gathered, progress: Progress) -> list[Chunk]:
     """Write the chunks that changed; all chunks of the new snapshot, in order."""
     old = gathered.chunks
     by_id = {record.id: record for record in gathered.new}
@@ -226,7 +225,7 @@ def _compact(context: Context, gathered: Gathered, tell: Progress) -> list[Chunk
         new = [by_id[event_id] for event_id in fallen[index]]
         pixels = context.snapshots.images(old[index]) if old else {}
         for records in chunked(merged(gathered.regions.get(index, []), new)):
-            tell(0.1 + 0.9 * done / len(by_id), f"{done} of {len(by_id)} new events compacted")
+            progress(0.1 + 0.9 * done / len(by_id), f"{done} of {len(by_id)} new events compacted")
             chunks.append(_write_chunk(context, records, pixels))
             done = min(done + len(records), len(by_id))
     return chunks
@@ -286,7 +285,3 @@ def _reason(manifest: Manifest, known: Manifest | None) -> str:
     if new or reviews:
         return f"{new} new corrections and {reviews} new reviews since snapshot {known.snapshot_id}"
     return f"the same events as snapshot {known.snapshot_id}, with another base data set or review policy"
-
-
-def _silence(_share: float, _what: str) -> None:
-    """Nobody listens."""

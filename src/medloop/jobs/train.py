@@ -6,7 +6,7 @@ Run twice on the same data from the same champion, it finds the version that is 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -16,13 +16,13 @@ from medloop.jobs.context import Context
 from medloop.jobs.training_data import acceptance_sets, gather
 from medloop.jobs.training_environment import environment
 from medloop.jobs.training_record import Recipe, labels_of, training_run
+from medloop.progress import Progress, part, silent
 from medloop.stores.acceptance_sets import AcceptanceSet
 from medloop.stores.registry import CHAMPION, ModelVersion
 
 if TYPE_CHECKING:
     from medloop.core.learn.recipe import TrainedModel, TrainingConfig, TrainingData
 
-Progress = Callable[[float, str], None]
 Engine = Literal["local", "ray"]
 
 FULL_SIZE: Final = 20_000  # base images from which on a first training takes the full schedule
@@ -46,7 +46,7 @@ def train(
     from_scratch: bool = False,
     engine: Engine | None = None,
     config: TrainingConfig | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> TrainResult:
     """Train on a snapshot, from the champion's weights, and register the version.
 
@@ -62,8 +62,7 @@ def train(
         raise NotFoundError(
             "there is no champion to start from: `medloop bootstrap` trains a first model"
         )
-    report = progress or silent
-    report(0.0, "fetching data")
+    progress(0.0, "fetching data")
     serving = context.registry.get(champion)
     kept_out = acceptance_sets(context)
     training_set = gather(
@@ -81,7 +80,7 @@ def train(
         kept_out=kept_out,
         engine=engine,
         config=config,
-        progress=report,
+        progress=progress,
     )
 
 
@@ -123,7 +122,7 @@ def learn(
             weights=weights,
             snapshot_id=snapshot_id,
             engine=chosen,
-            progress=lambda share, phrase: progress(0.05 + 0.85 * share, phrase),
+            progress=part(progress, 0.05, 0.9),
         )
         held.check()
         _check_acceptance(context, kept_out)
@@ -224,10 +223,6 @@ def run_training(
     return locally(
         data, config, initial_weights=weights, snapshot_id=snapshot_id, progress=progress
     )
-
-
-def silent(share: float, phrase: str) -> None:
-    """A progress that nobody watches."""
 
 
 def _recipe(

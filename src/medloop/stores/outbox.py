@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
+from medloop.core import none_of_these
 from medloop.core.corrections.events import Correction, Review
 from medloop.errors import NotFoundError, StoreError
 
@@ -107,7 +108,9 @@ class Outbox:
             StoreError: It could not be written (the disk is full …): tell the person, nothing was saved.
         """
         label = (
-            "none of these" if correction.given_label is None else f"label {correction.given_label}"
+            none_of_these.TEXT
+            if correction.given_label is None
+            else f"label {correction.given_label}"
         )
         answer = f"{label}, to version {correction.model_version}"
         return self._add(correction, png, folder="corrections", answer=answer)

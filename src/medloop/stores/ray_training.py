@@ -10,17 +10,17 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from medloop.errors import StoreUnavailableError
+from medloop.progress import Progress
 
 if TYPE_CHECKING:
     from medloop.core.learn.recipe import TrainedModel, TrainingConfig, TrainingData
 
-Progress = Callable[[float, str], None]
 
 SEEDS_APART: Final = 7919  # between the workers' seeds; rank 0 keeps the configuration's
 RESTARTS: Final = 2  # after workers were lost, from the start: a training takes minutes

@@ -18,7 +18,8 @@ from tests.small_sets import unpacked, zipped
 from typer.testing import CliRunner, Result
 
 from medloop.cli import build_app
-from medloop.core.prediction.answer_formats import Format, harmless, printable, writer
+from medloop.core.prediction.answer_formats import Format, writer
+from medloop.core.printable import harmless, printable
 from medloop.errors import DecodeError, MedloopError, NotFoundError
 from medloop.serving import Answer, NoModelError
 from medloop.stores.model_cache import CachedModel, ModelCache
@@ -211,7 +212,7 @@ class TestOutput:
     def test_csv_cells_keep_what_they_hold_on_one_line(self) -> None:
         text = self.printed(Format.CSV, Answer('a, "b"\nc.png', None, "x"))
         row = list(csv.reader(io.StringIO(text, newline="")))[1]
-        assert row[:2] == ['a, "b"\\x0ac.png', "error"]
+        assert row[:2] == ['a, "b"\\nc.png', "error"]
         assert harmless("scan.png") == "scan.png"
 
     def test_an_unknown_image_shows_its_nearest_class_in_brackets(self) -> None:
@@ -224,7 +225,7 @@ class TestOutput:
 
     def test_a_name_cannot_steer_the_terminal(self) -> None:
         text = self.printed(Format.TABLE, Answer("a\x1b[2Jb\u202egnp.\n", None, "bad"))
-        assert "a\\x1b[2Jb\\x202egnp.\\x0a: bad" in text
+        assert "a\\x1b[2Jb\\u202egnp.\\n: bad" in text
         assert printable("Röntgen 手.png") == "Röntgen 手.png"
 
     def test_json_lines_stay_lines(self) -> None:

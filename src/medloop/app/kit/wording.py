@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from medloop.core import none_of_these
 from medloop.core.prediction.predictor import Doubt, Prediction, Verdict
 
 Color = Literal["green", "orange", "violet"]
 
-NONE_OF_THESE: Final = "None of these"
+NONE_OF_THESE: Final = none_of_these.TEXT.capitalize()
 RUNNER_UP: Final = 0.05  # a less likely second class is not worth naming
 UNFAMILIAR: Final = ", but the picture is somewhat unlike what the model has learned"
 DOUBTS: Final[Mapping[Doubt, str]] = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -20,8 +20,7 @@ from torch.nn import functional as F
 
 from medloop.core.learn.augment import augment
 from medloop.core.learn.network import Network
-
-Progress = Callable[[float, str], None]
+from medloop.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)

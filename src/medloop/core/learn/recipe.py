@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from medloop.core import none_of_these
 from medloop.core.imaging.preprocess import PREPROCESSING_VERSION
 from medloop.core.learn import calibrate as calibration
 from medloop.core.learn.augment import STEPS, Augmentation, augment
@@ -28,11 +29,11 @@ from medloop.core.learn.network import (
 )
 from medloop.core.learn.quantise import UnitRanges, activation_ranges
 from medloop.core.prediction.predictor import Predictor
+from medloop.progress import Progress, part, silent
 
 CALIBRATED: Final = 3000  # most held-out images that temperature and thresholds are fitted on
 TYPICAL: Final = 1000  # most images of each kind that the ranges of activations are read from
 FULL_SHARE_FROM: Final = 40  # corrections; a new scanner's first twenty must be learned in one week
-NONE_OF_THESE: Final = -1  # the target of a "none of these" correction
 # Another source differs in a few ways at once, training views in many: half of each change stands in for the former.
 SOURCE_VIEWS: Final = tuple(Augmentation(step.change, step.share / 2) for step in STEPS)
 
@@ -127,7 +128,7 @@ def train(
     *,
     initial_weights: bytes | None = None,
     snapshot_id: str = "",
-    progress: Callable[[float, str], None] | None = None,
+    progress: Progress = silent,
 ) -> TrainedModel:
     """Train, calibrate and export.
 
@@ -136,9 +137,7 @@ def train(
     """
     started = time.perf_counter()
     with _one_thread_an_operator(), torch.backends.cudnn.flags(deterministic=True, benchmark=False):
-        trained = _train(
-            data, config, initial_weights, snapshot_id, progress or (lambda share, phrase: None)
-        )
+        trained = _train(data, config, initial_weights, snapshot_id, progress)
     return replace(trained, seconds=time.perf_counter() - started)
 
 
@@ -158,25 +157,25 @@ def _train(
     config: TrainingConfig,
     initial_weights: bytes | None,
     snapshot_id: str,
-    report: Callable[[float, str], None],
+    progress: Progress,
 ) -> TrainedModel:
     _check(data)
     device = _device(config.device)
     network = _network(data.labels, config.seed, initial_weights)
     first = copy.deepcopy(network)
-    report(0.0, "making unknown images")
+    progress(0.0, "making unknown images")
     unknown = torch.from_numpy(unknown_images(config.n_unknown, seed=config.seed))
-    report(0.03, "training")
+    progress(0.03, "training")
     fitted, history = fit(
         network,
         _pools(data, config, unknown),
         _schedule(config),
         device=device,
-        progress=lambda share, phrase: report(0.03 + 0.92 * share, phrase),
+        progress=part(progress, 0.03, 0.95),
     )
     if initial_weights is not None and config.champion_share:
         average(fitted, first, 1 - config.champion_share)
-    report(0.96, "calibrating")
+    progress(0.96, "calibrating")
     fitted.eval()
     ranges = activation_ranges(fitted, _typical(data, unknown, config))
     served = _Served(fitted, ranges, data.labels)
@@ -187,7 +186,7 @@ def _train(
         calibrated.temperature,
         _metadata(fitted, data.labels, calibrated, snapshot_id),
     )
-    report(1.0, "done")
+    progress(1.0, "done")
     return TrainedModel(
         onnx=onnx,
         safetensors=to_safetensors(fitted, data.labels),
@@ -213,7 +212,7 @@ def _check(data: TrainingData) -> None:
     for targets, lowest in (
         (data.targets, 0),
         (data.validation_targets, 0),
-        (data.correction_targets, NONE_OF_THESE),
+        (data.correction_targets, none_of_these.TARGET),
     ):
         if len(targets) and not (lowest <= targets.min() and targets.max() < len(data.labels)):
             raise ValueError(
