@@ -16,5 +16,5 @@ def describe(label: str | None) -> str:
 
 
 def parse(word: str) -> str | None:
-    """Read a label as people type it and as class folders are named."""
-    return None if word.lower() == WORD else word
+    """Read a label as people type it."""
+    return None if word == WORD else word

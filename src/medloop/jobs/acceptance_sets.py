@@ -152,13 +152,17 @@ def _read(
                     f"{name_of[inside]} in {path.name!r} can't be read: {error}"
                 ) from error
             label = class_of(name_of[inside])
-            classes.append(none_of_these.CLASS if none_of_these.parse(label) is None else label)
+            classes.append(none_of_these.CLASS if _is_none(label) else label)
             hashes.append(decoded.sha256)
     if not images:
         raise DatasetError(
             f"{path.name!r} holds no images in class folders, such as Hand/000001.jpeg"
         )
     return _Images(np.stack(images), np.array(classes), tuple(hashes))
+
+
+def _is_none(folder: str) -> bool:
+    return folder.lower() == none_of_these.WORD
 
 
 def _check_folders(
@@ -168,7 +172,7 @@ def _check_folders(
     wrong = sorted(
         folder
         for folder in folders
-        if none_of_these.parse(folder) not in (None, *labels, *new_classes)
+        if not _is_none(folder) and folder not in (*labels, *new_classes)
     )
     if not wrong:
         return
