@@ -141,7 +141,7 @@ def _register(stack: LocalStack, name: str) -> None:
     assert _mlflow(operator, "POST", "model-versions/create", **version).status_code == 200
 
 
-def test_the_page_moves_the_aliases_of_its_model_and_writes_nothing_else_in_the_registry(
+def test_the_page_moves_its_models_aliases_and_writes_nothing_else_in_mlflow(
     stack: LocalStack,
 ) -> None:
     page, own, other = _frontend(stack), "medical-mnist", "of-the-operator"
@@ -396,7 +396,7 @@ def test_a_stack_in_the_background_outlives_its_command_and_goes_down(small: Loc
 
 
 @pytest.mark.parametrize("victim", ["supervisord", "guard"])
-def test_nothing_is_left_of_a_stack_in_the_background_when_its_supervisor_or_its_guard_is_killed(
+def test_a_killed_supervisor_or_guard_leaves_nothing_of_a_stack_behind(
     small: LocalStack, victim: str
 ) -> None:
     """Nobody watches it there: what its death leaves, nobody else would find."""

@@ -1,8 +1,9 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
+from tests.clock import Clock
 from tests.events import START
 
 from medloop.errors import StaleError, StoreError
@@ -12,17 +13,9 @@ from medloop.stores.objects import ObjectStore
 KEY = "leases/retrain.json"
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(START)
 
 
 @pytest.fixture

@@ -142,7 +142,7 @@ def test_by_default_one_person_among_several_may_not_outweigh_the_others() -> No
     )
 
 
-def test_a_manifest_from_before_the_allowance_is_read_as_it_was_meant_and_keeps_its_id(
+def test_a_manifest_from_before_the_allowance_keeps_its_meaning_and_id(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     raw = b"""{"schema": 1, "snapshot_id": "20edd3edc52a21c8", "base_id": "base0000base0000",
