@@ -18,7 +18,7 @@ from medloop.stores.datasets import DatasetStore
 from medloop.stores.lease import Lease
 from medloop.stores.ledger import Ledger
 from medloop.stores.objects import ObjectStore
-from medloop.stores.outbox import Outbox
+from medloop.stores.outbox import OUTBOX_FILE, Outbox
 from medloop.stores.predictions import PredictionLog
 from medloop.stores.registry import Registry
 from medloop.stores.sender import Sender
@@ -26,7 +26,6 @@ from medloop.stores.snapshots import SnapshotStore
 
 TRAINING_LEASE_KEY: Final = "leases/training.json"
 PROMOTION_LEASE_KEY: Final = "leases/promotion.json"
-OUTBOX_FILE: Final = "outbox.db"
 
 
 def connect(settings: Settings | None = None) -> Context:

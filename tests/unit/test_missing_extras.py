@@ -35,9 +35,9 @@ def run_without(
 @pytest.mark.parametrize(
     ("command", "library", "extra"),
     [
-        ("up", "supervisor", "services"),
-        ("down", "supervisor", "services"),
-        ("status", "supervisor", "services"),
+        ("up", "cryptography", "services"),
+        ("down", "cryptography", "services"),
+        ("status", "cryptography", "services"),
         ("snapshot", "scipy", "train"),
         ("retrain", "scipy", "train"),
     ],

@@ -26,6 +26,7 @@ from medloop.settings import (
     variable_name,
 )
 from medloop.stack import programs, rights
+from medloop.stack.certificate import make_certificate
 from medloop.stack.credentials import Credentials
 from medloop.stack.ports import LOOPBACK
 from medloop.stack.programs import Program
@@ -124,6 +125,7 @@ class Planner:
         files = {}
         if self.local.s3:
             files[self._s3_identities] = self._s3_rights()
+            files[self._s3_certificate] = make_certificate()
         if self.local.mlflow:
             files[self._mlflow_auth] = programs.mlflow_auth_config(
                 self.folder.mlflow,
@@ -179,6 +181,10 @@ class Planner:
     @property
     def _s3_identities(self) -> Path:
         return self.folder.config / "s3.json"
+
+    @property
+    def _s3_certificate(self) -> Path:
+        return self.folder.config / "seaweedfs.pem"
 
     @property
     def _mlflow_auth(self) -> Path:
@@ -249,6 +255,7 @@ class Planner:
             buckets=[BUCKET, MLFLOW_BUCKET],
             ports=self.ports,
             keys=programs.SeaweedKeys(
+                certificate=self._s3_certificate,
                 write=keys.seaweed_write_key,
                 read=keys.seaweed_read_key,
                 filer_write=keys.seaweed_filer_write_key,

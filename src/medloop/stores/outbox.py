@@ -22,6 +22,7 @@ from medloop.core import none_of_these
 from medloop.core.corrections.events import Correction, Review
 from medloop.errors import NotFoundError, StoreError
 
+OUTBOX_FILE: Final = "outbox.db"  # in the state folder
 BUSY_S: Final = 30.0  # how long a writer waits for the others
 # The same answer within this time is a double click. A later one is a new event: the person may have
 # given another answer meanwhile on another machine, of which this file knows nothing.
@@ -160,6 +161,17 @@ class Outbox:
         for pending, oldest_at, trouble in self._rows(query):
             return OutboxStatus(pending, oldest_at, trouble if pending else None)
         return OutboxStatus(pending=0, oldest_at=None, last_error=None)
+
+    def stored_ids(self) -> set[str]:
+        """List ids of all events that this machine has brought to S3.
+
+        Raises:
+            StoreError: The file is damaged.
+        """
+        for (found,) in self._rows("PRAGMA integrity_check(1)"):
+            if found != "ok":
+                raise StoreError(f"outbox {self._path}: {_remedy(sqlite3.DatabaseError(found))}")
+        return {event_id for (event_id,) in self._rows("SELECT event_id FROM events WHERE stored")}
 
     def history(
         self, who: str, limit: int = 100, *, image_sha256: str | None = None
