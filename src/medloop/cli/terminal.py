@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -66,7 +66,7 @@ def show_table(
         show_footer=bool(totals),
     )
     for i, heading in enumerate(headings):
-        justify = "right" if heading in numbers else "left"
+        justify: Literal["left", "right"] = "right" if heading in numbers else "left"
         table.add_column(heading, totals[i] if totals else "", justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(cell)) if isinstance(cell, str) else cell for cell in row))

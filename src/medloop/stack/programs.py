@@ -337,7 +337,9 @@ def app(
         "secrets.files": login_file,  # its only one: nothing in a home folder may add a login, or another one
     }
     command = (
-        executable("streamlit"),
+        sys.executable,
+        "-m",
+        "medloop.app.process.serve",
         "run",
         str(PACKAGE / "app" / "main.py"),
         *(f"--{name}={value}" for name, value in options.items()),
