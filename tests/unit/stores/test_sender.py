@@ -241,7 +241,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from obstore.store import LocalStore
 from tests.events import correction, image, png, sha256_of
-from medloop.core.events import event_id
+from medloop.core.corrections.events import event_id
 from medloop.stores.corrections import CorrectionStore
 from medloop.stores.objects import ObjectStore
 from medloop.stores.outbox import Outbox
