@@ -17,9 +17,9 @@ from medloop.core.imaging.decode import decode
 from medloop.core.imaging.preprocess import preprocess
 from medloop.errors import DatasetError, DecodeError, NotFoundError
 from medloop.jobs.context import Context
-from medloop.jobs.train import Progress, silent
 from medloop.jobs.training_overlap import learned
 from medloop.jobs.training_record import labels_of
+from medloop.progress import Progress, silent
 from medloop.stores.acceptance_sets import AcceptanceSet, Declaration
 from medloop.stores.dataset_files import open_files
 from medloop.stores.registry import CHAMPION

@@ -48,7 +48,6 @@ from medloop.errors import ModelError, NotFoundError
 from medloop.jobs.alias_moves import move_alias
 from medloop.jobs.comparison import comparison_key
 from medloop.jobs.context import Context
-from medloop.jobs.train import Progress, silent
 from medloop.jobs.training_data import acceptance_sets, gather
 from medloop.jobs.training_record import (
     CARD_FILE,
@@ -58,6 +57,7 @@ from medloop.jobs.training_record import (
     read_recipe,
     recorded_report,
 )
+from medloop.progress import Progress, silent
 from medloop.stores.registry import CHALLENGER, CHAMPION, REFERENCE, ModelVersion
 
 if TYPE_CHECKING:
