@@ -10,11 +10,12 @@ from medloop.core.corrections.fold import fold
 from medloop.jobs.context import Context
 from medloop.jobs.promote import promote
 from medloop.jobs.screen import screened_snapshot
-from medloop.jobs.train import Engine, train
+from medloop.jobs.train import train
+from medloop.jobs.training_record import Engine
 from medloop.progress import Progress, part, silent
 
 if TYPE_CHECKING:
-    from medloop.core.learn.recipe import TrainingConfig
+    from medloop.core.learn.config import TrainingConfig
 
 
 @dataclass(frozen=True, slots=True)

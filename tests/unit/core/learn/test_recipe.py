@@ -45,7 +45,6 @@ def training_data(labels: tuple[str, ...] = LABELS, n_corrections: int = 0) -> T
         labels,
         images,
         targets,
-        np.arange(400),
         held_out,
         held_out_targets,
         corrections,
