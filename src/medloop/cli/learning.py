@@ -1,4 +1,4 @@
-"""`medloop bootstrap`, `train`, `evaluate`, `retrain` and `reproduce`: the steps that learn, one command each."""
+"""`medloop bootstrap`, `train`, `evaluate`, `retrain` and `reproduce`: the steps that learn."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def register(app: typer.Typer) -> None:
 def bootstrap(engine: Engine = None) -> None:
     """Train the first model on the base data set, if the registry has no champion yet.
 
-    `medloop up` does the same. The base data set is the one that `medloop data use` chose, else the bundled sample.
+    `medloop up` does the same. The base data set is the one that `medloop data use` chose, else the
+    bundled sample.
 
     Example: `medloop bootstrap`
     """
@@ -64,10 +65,12 @@ def train(
 ) -> None:
     """Train on a snapshot from the champion's weights, register the version and print it.
 
-    The same training is done once: a second call finds the version and says so. Moves no alias. After `medloop erase`,
-    only `--from-scratch` on a new snapshot gives a model that never saw the image; it takes as long as the first model.
+    The same training is done once: a second call finds the version and says so. Moves no alias.
+    After `medloop erase`, only `--from-scratch` on a new snapshot gives a model that never saw the
+    image; it takes as long as the first model.
 
-    Examples: `medloop train`, `medloop train 3f2a90c1d4e5b607 --engine ray`, `medloop train --from-scratch`
+    Examples: `medloop train`, `medloop train 3f2a90c1d4e5b607 --engine ray`, `medloop train
+    --from-scratch`
     """
     from dataclasses import asdict
 
@@ -118,7 +121,7 @@ def evaluate(
     if as_json:
         typer.echo(found.to_json().decode())
         return
-    print_report(found)
+    _print_report(found)
 
 
 def retrain(
@@ -134,10 +137,10 @@ def retrain(
     engine: Engine = None,
     as_json: AsJson = False,
 ) -> None:
-    """One round of the loop, as the weekly DAG makes it: snapshot, train, evaluate, promote.
+    """Run one round of the loop, as the weekly DAG does: snapshot, train, evaluate, promote.
 
-    Says so when there is nothing new. `--force` goes on in any case, but does no training twice; the gate decides about
-    the promotion either way.
+    Says so when there is nothing new. `--force` goes on in any case, but does no training twice;
+    the gate decides about the promotion either way.
 
     Examples: `medloop retrain`, `medloop retrain --min-new 20`
     """
@@ -162,7 +165,7 @@ def retrain(
 
 
 def _outcome(result: RetrainResult) -> str:
-    """What came of a round, in words."""
+    """Say what came of a round."""
     if result.version is None:
         return f"No training: {result.reason}."
     before = (
@@ -172,17 +175,20 @@ def _outcome(result: RetrainResult) -> str:
     )
     if result.promoted:
         return f"{before}Version {result.version} is the champion{'' if result.reused else ' now'}."
-    return f"{before}Version {result.version} was not promoted; version {result.champion} stays. {result.reason}"
+    stays = f"version {result.champion} stays. {result.reason}"
+    return f"{before}Version {result.version} was not promoted; {stays}"
 
 
 def reproduce(
     version: Annotated[str, typer.Argument(help="The version to train once more.")],
     as_json: AsJson = False,
 ) -> None:
-    """Train a version again from what was recorded of it, and compare the weights. Exit code 1 if they differ.
+    """Train a version again from what was recorded of it, and compare the weights.
 
-    Equal weights are to be expected on the same kind of machine with the same packages; where they differ, it says what
-    is known to be another than at the training. Registers nothing.
+    Exit code 1 if they differ.
+
+    Equal weights are to be expected on the same kind of machine with the same packages; where they
+    differ, it says what is known to be another than at the training. Registers nothing.
 
     Example: `medloop reproduce 4`
     """
@@ -209,12 +215,15 @@ def reproduce(
         raise typer.Exit(1)
 
 
-def print_report(report: GateReport) -> None:
+def _print_report(report: GateReport) -> None:
     """Print the checks of a gate report as a table, the verdict below."""
+    from medloop.core.gate.words import check_name, found
+
     rows = []
     for check in report.decision.checks:
-        found = check.reason.removeprefix(f"{check.name}: ")
-        rows.append((mark(check.passed, "✓" if check.passed else "✗"), check.name, found))
+        rows.append(
+            (mark(check.passed, "✓" if check.passed else "✗"), check_name(check), found(check))
+        )
     show_table(("", "Check", "What was found"), rows)
     say(
         f"The gate says {'yes' if report.passed else 'no'}: version {report.version} against champion "

@@ -1,4 +1,4 @@
-"""`medloop models`, `promote`, `rollback`, `reference`, `history`, `audit`, `watch`: who serves, since when, why."""
+"""`medloop models`, `promote`, `rollback`, `reference`, `history`, `audit` and `watch`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 
 def models(as_json: AsJson = False) -> None:
-    """List the versions with their aliases, their accuracy on the base test images, and the gate's verdict.
+    """List the versions with aliases, accuracy on the base test images, and the gate's verdict.
 
     Why the gate said no: `medloop evaluate VERSION` shows the report, `--json` has the reasons.
 
@@ -57,12 +57,15 @@ def promote(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a version the champion, if the gate said yes. Exit code 1 if it is not the champion afterwards.
+    """Make a version the champion, if the gate said yes.
 
-    Open pages answer with it within seconds. Only while the judgement is today's: with this champion, this
-    reference, these acceptance sets and these rules.
+    Exit code 1 if it is not the champion afterwards.
 
-    Examples: `medloop promote 4`, `medloop promote 4 --force --reason "the new scanner goes live today"`
+    Open pages answer with it within seconds. Only while the judgement is today's: with this
+    champion, this reference, these acceptance sets and these rules.
+
+    Examples: `medloop promote 4`, `medloop promote 4 --force --reason "the new scanner goes live
+    today"`
     """
     from medloop.jobs.promote import promote as job
     from medloop.wiring import connect
@@ -87,9 +90,11 @@ def rollback(
 ) -> None:
     """Make the previous champion the champion again. Open pages answer with it within seconds.
 
-    Twice goes back two champions. A rollback is an event like every promotion: `medloop history` shows it.
+    Twice goes back two champions. A rollback is an event like every promotion: `medloop history`
+    shows it.
 
-    Examples: `medloop rollback --reason "calls hands chests"`, `medloop rollback --to 2 --reason "last good one"`
+    Examples: `medloop rollback --reason "calls hands chests"`, `medloop rollback --to 2 --reason
+    "last good one"`
     """
     from medloop.jobs.rollback import rollback as job
     from medloop.wiring import connect
@@ -107,7 +112,8 @@ def reference(
 ) -> None:
     """Choose the version that the gate compares every challenger with, beside the champion.
 
-    The first champion is the reference until somebody chooses another one; the loop itself never does.
+    The first champion is the reference until somebody chooses another one; the loop itself never
+    does.
 
     Example: `medloop reference 4 --reason "trained on the full data set"`
     """
@@ -122,10 +128,10 @@ def reference(
 
 
 def history(as_json: AsJson = False) -> None:
-    """Every move of the aliases, oldest first: when, from, to, on which gate report and snapshot, by whom, and why.
+    """Show every move of the aliases, oldest first: when, from, to, by whom, and why.
 
-    The champion answers, the challenger was judged last, the reference is what all are compared with, too. `--json` has
-    the gate reports themselves.
+    The champion answers, the challenger was judged last, the reference is what all are compared
+    with, too. `--json` has the gate reports themselves.
 
     Examples: `medloop history`, `medloop history --json`
     """
@@ -163,7 +169,8 @@ def audit(
 ) -> None:
     """Show every correction that a version learned from: image, label, who said so, and when.
 
-    Also those that only a version learned from whose weights this one started from ("through version N").
+    Also those that only a version learned from whose weights this one started from ("through
+    version N").
 
     Examples: `medloop audit 4`, `medloop audit 4 --all --json`
     """
@@ -204,9 +211,10 @@ def watch(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what was found.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare a fresh champion with the one before it by what people say, and roll back on an alarm.
+    """Compare a fresh champion with the one before by people's answers; roll back on an alarm.
 
-    For a timer: exit code 1 on an alarm, 0 otherwise. A promotion is watched for MEDLOOP_WATCH_DAYS days.
+    For a timer: exit code 1 on an alarm, 0 otherwise. A promotion is watched for MEDLOOP_WATCH_DAYS
+    days.
 
     Example: `medloop watch --dry-run`
     """
@@ -253,12 +261,12 @@ def _version_record(item: ModelVersion) -> dict[str, Any]:
         "version": item.version,
         "aliases": list(item.aliases),
         "created_at": item.created_at.isoformat(timespec="seconds"),
-        "accuracy": float(tags["accuracy"]) if "accuracy" in tags else None,
-        "gate": tags.get("gate"),
-        "gate_reasons": tags.get("gate_reasons", "").splitlines(),
-        "corrections": int(tags.get("corrections") or 0),
-        "snapshot_id": tags.get("snapshot_id") or None,
-        "parent_version": tags.get("parent_version") or None,
+        "accuracy": tags.accuracy,
+        "gate": tags.gate or None,
+        "gate_reasons": list(tags.gate_reasons),
+        "corrections": tags.corrections,
+        "snapshot_id": tags.snapshot_id or None,
+        "parent_version": tags.parent_version or None,
         "run_id": item.run_id,
     }
 
@@ -303,7 +311,7 @@ def _show_moves(moves: list[Promotion]) -> None:
 
 
 def _gate(move: Promotion) -> str:
-    """What the gate had said of the version that the alias went to."""
+    """Tell what the gate had said of the version that the alias went to."""
     if move.gate_report is None:
         return "–"
     return "yes" if move.gate_report.get("decision", {}).get("passed") else "no"

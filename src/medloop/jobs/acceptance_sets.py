@@ -18,7 +18,6 @@ from medloop.core.imaging.preprocess import preprocess
 from medloop.errors import DatasetError, DecodeError, NotFoundError
 from medloop.jobs.context import Context
 from medloop.jobs.training_overlap import learned
-from medloop.jobs.training_record import labels_of
 from medloop.progress import Progress, part, silent
 from medloop.stores.acceptance_sets import AcceptanceSet, Declaration
 from medloop.stores.dataset_files import open_files
@@ -131,7 +130,7 @@ def _labels(context: Context) -> Sequence[str]:
     champion = context.registry.version_of(CHAMPION)
     if champion is None:
         return context.datasets.get(context.settings.base_dataset).labels
-    return labels_of(context.registry.get(champion))
+    return context.registry.get(champion).tags.labels
 
 
 def _read(

@@ -56,7 +56,7 @@ def reproduce(context: Context, *, version: str, progress: Progress = silent) ->
         here,
         progress=part(progress, 0.05, 1.0),
     )
-    recorded = found.tags["weights_sha256"]
+    recorded = found.tags.weights_sha256
     same = trained.weights_sha256 == recorded
     changes = () if same else _changes(context, found, recipe, corrections=len(training_set.uses))
     return ReproduceResult(
@@ -75,7 +75,7 @@ def _changes(
     """Tell what is known to be other than it was at the training."""
     if gone := len(read_uses(context, found)) - corrections:
         yield f"{gone} of its corrections were erased or withdrawn since"
-    if found.tags.get("data_key") != recipe.data_key:
+    if found.tags.data_key != recipe.data_key:
         yield "medloop chose by other rules then which images to leave out of a training"
     recorded = read_environment(context, found)
     if recorded is None:

@@ -23,7 +23,7 @@ class Ledger:
         return self._objects.ensure(event_key(promotion), promotion.to_json())
 
     def entries(self) -> list[Promotion]:
-        """All moves, oldest first. What is no move is passed over: it must not keep anybody from rolling back."""
+        """Read all moves, oldest first; what is no move keeps nobody from rolling back."""
         return sorted(self._readable(), key=lambda promotion: promotion.id)
 
     def _readable(self) -> Iterator[Promotion]:
