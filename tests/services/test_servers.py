@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import urllib.error
 import urllib.request
@@ -13,6 +14,10 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 from tests.servers import MLflowServer, SeaweedFS, answers, wait_until
+
+from medloop.jobs.doctor import Finding
+from medloop.settings import Settings
+from medloop.stack.exposure import look_at_rights
 
 pytestmark = pytest.mark.services
 
@@ -53,6 +58,10 @@ def test_a_closed_store_goes_on_with_the_folder_of_an_open_one(tmp_path: Path) -
     bodies = {f"old/{size}": secrets.token_bytes(size) for size in (1, 1_000, 9_000_000)}
     server.start()
     assert answers(master)
+    open_ports = _rights(server)
+    assert open_ports.outcome == "failed"
+    for name in ("master", "master_grpc", "volume", "filer_grpc"):
+        assert f"port {server.ports[name]} ({name}) answers anybody" in open_ports.says
     for key, body in bodies.items():
         server.client().put_object(Bucket=server.bucket, Key=key, Body=body)
     server.stop()
@@ -60,6 +69,7 @@ def test_a_closed_store_goes_on_with_the_folder_of_an_open_one(tmp_path: Path) -
     try:
         server.start()
         assert not answers(master)
+        assert _rights(server).outcome == "ok"
         assert {key: _get(server, key) for key in bodies} == bodies
         with pytest.raises(ClientError, match=r"412|PreconditionFailed"):
             server.client().put_object(Bucket=server.bucket, Key="old/1", Body=b"", IfNoneMatch="*")
@@ -67,6 +77,11 @@ def test_a_closed_store_goes_on_with_the_folder_of_an_open_one(tmp_path: Path) -
         assert _get(server, "new") == b"new"
     finally:
         server.stop()
+
+
+def _rights(server: SeaweedFS) -> Finding:
+    (server.folder / "stack.json").write_text(json.dumps({"ports": server.ports}))
+    return look_at_rights(Settings(home=server.folder))
 
 
 def _without_certificate(environment: Mapping[str, str]) -> dict[str, str]:

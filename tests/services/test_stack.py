@@ -268,7 +268,8 @@ def test_doctor_finds_what_is_missing_and_nothing_else(stack: LocalStack) -> Non
     result = stack.run("doctor")
     assert result.returncode == 1
     marks = {line.split()[1]: line[0] for line in result.stdout.splitlines() if line[0] in "✓!✗"}
-    expected = dict.fromkeys(("settings", "S3", "Airflow", "disk", "clock"), "✓")
+    well = ("settings", "S3", "corrections", "outbox", "Airflow", "disk", "clock", "rights")
+    expected = dict.fromkeys(well, "✓")
     assert marks == {**expected, "MLflow": "✗", "model": "✗"}
     assert "`medloop up` trains the first" in result.stdout
 

@@ -13,6 +13,7 @@ import httpx
 from medloop.jobs.doctor import Check, Finding
 from medloop.settings import Settings
 from medloop.stack.ports import LOOPBACK
+from medloop.stack.programs import SEAWEED_ROOM
 from medloop.stack.state_folder import StateFolder
 
 WITHIN_S: Final = 3.0
@@ -52,6 +53,8 @@ def _readable(home: Path) -> list[str]:
 
 def _open_ports(record: Path) -> list[str]:
     assigned: dict[str, int] = json.loads(record.read_text("utf-8"))["ports"]
+    for name in assigned.keys() & SEAWEED_ROOM.keys():
+        assigned[f"{name}_grpc"] = assigned[name] + SEAWEED_ROOM[name]
     with httpx.Client(timeout=WITHIN_S, trust_env=False) as client:
         return [
             f"port {port} ({name}) answers anybody"
