@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medloop.cli.terminal import progress_bar, say, show_table
+from medloop.cli.terminal import progress_bar, say, show_table, warn
 from medloop.core import none_of_these
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from medloop.jobs.context import Context
     from medloop.jobs.erase import Erased
     from medloop.jobs.review import Verdict, Waiting
     from medloop.settings import Settings
@@ -55,8 +56,9 @@ def snapshot(
 ) -> None:
     """Screen new corrections, fold all of them into a snapshot, and print its id.
 
-    Costs what is new; of what is there it only looks for earlier answers about the same images. What comes in meanwhile
-    waits for the next one. Running it again without news gives the same snapshot.
+    Corrections that wait on this machine are sent first. The cost depends on what is new; older
+    events are read only if they are about the same images. What comes in meanwhile waits for the
+    next snapshot. A run without news gives the same snapshot.
 
     Example: `medloop snapshot`
     """
@@ -65,15 +67,36 @@ def snapshot(
     from medloop.jobs.screen import screened_snapshot
     from medloop.wiring import connect
 
+    context = connect()
+    waiting = send_first(context)
     with progress_bar() as progress:
-        taken, screened = screened_snapshot(connect(), full=full, progress=progress)
+        taken, screened = screened_snapshot(context, full=full, progress=progress)
     flagged = len(screened.flagged)
     if as_json:
-        typer.echo(json.dumps({**asdict(taken), "flagged": flagged}))
+        typer.echo(json.dumps({**asdict(taken), "flagged": flagged, "waiting": waiting}))
         return
     say(taken.snapshot_id)
     flags = f"; {flagged} new ones look wrong: see `medloop review list`" if flagged else ""
     say(f"{taken.reason}{flags}", err=True)
+
+
+def send_first(context: Context) -> int:
+    """Send this machine's corrections; warn of those that still wait, and return how many."""
+    from medloop.errors import StoreError
+
+    try:
+        if context.outbox.status().pending:
+            context.sender.send_once()
+        left = context.outbox.status()
+    except StoreError as error:  # what is in S3 is of use all the same
+        warn(f"corrections of this machine may be missing: {error}")
+        return 0
+    if left.pending:
+        why = left.last_error or "they are on their way"
+        warn(
+            f"{left.pending} corrections of this machine still wait, since {left.oldest_at}: {why}"
+        )
+    return left.pending
 
 
 def outbox(

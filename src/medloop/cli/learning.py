@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from medloop.cli import acceptance_sets, versions
+from medloop.cli.corrections import send_first
 from medloop.cli.terminal import AsJson, mark, progress_bar, say, show_table
 
 if TYPE_CHECKING:
@@ -139,8 +140,9 @@ def retrain(
 ) -> None:
     """Run one round of the loop, as the weekly DAG does: snapshot, train, evaluate, promote.
 
-    Says so when there is nothing new. `--force` goes on in any case, but does no training twice;
-    the gate decides about the promotion either way.
+    Corrections that wait on this machine are sent first. Without news no training is done.
+    `--force` goes on in any case, but does no training twice. The gate decides about the promotion
+    either way.
 
     Examples: `medloop retrain`, `medloop retrain --min-new 20`
     """
@@ -149,9 +151,11 @@ def retrain(
     from medloop.jobs.retrain import retrain as job
     from medloop.wiring import connect
 
+    context = connect()
+    waiting = send_first(context)
     with progress_bar() as report:
         result = job(
-            connect(),
+            context,
             force=force,
             min_new=min_new,
             engine=engine,
@@ -159,7 +163,7 @@ def retrain(
             progress=report,
         )
     if as_json:
-        typer.echo(json.dumps(asdict(result)))
+        typer.echo(json.dumps({**asdict(result), "waiting": waiting}))
     else:
         say(_outcome(result))
 
