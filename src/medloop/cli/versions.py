@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medloop.cli.terminal import AsJson, By, mark, say, show_table
+from medloop.cli.terminal import AsJson, By, mark, say, show_table, warn
 from medloop.core import none_of_these
 
 if TYPE_CHECKING:
@@ -137,8 +137,7 @@ def history(as_json: AsJson = False) -> None:
     """
     from dataclasses import asdict
 
-    from medloop.jobs.alias_moves import all_moves
-    from medloop.stores.registry import CHAMPION
+    from medloop.jobs.alias_moves import all_moves, explain_champion
     from medloop.wiring import connect
 
     context = connect()
@@ -150,14 +149,8 @@ def history(as_json: AsJson = False) -> None:
         say("No version has been promoted yet.")
         return
     _show_moves(found)
-    champion = context.registry.version_of(CHAMPION)
-    last = next((move.to_version for move in reversed(found) if move.alias == CHAMPION), None)
-    if last and champion != last:
-        say(
-            f"The champion is version {champion or 'none'}, which the last move does not say: somebody moved the "
-            f"alias elsewhere, or that move was cut off. `medloop promote {last}` finishes it.",
-            err=True,
-        )
+    if wrong := explain_champion(context):
+        warn(wrong)
 
 
 def audit(

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from medloop.core.corrections.lineage import champions
 from medloop.core.learn.config import TrainingConfig
 from medloop.core.prediction.model_contract import load_checked
-from medloop.jobs.alias_moves import move_alias
+from medloop.errors import ModelError
+from medloop.jobs.alias_moves import explain_champion, last_there, move_alias, moves
 from medloop.jobs.context import Context
 from medloop.jobs.train import learn, recipe_for
 from medloop.jobs.training_data import acceptance_sets, gather
@@ -38,13 +40,17 @@ def bootstrap(
 
     Raises:
         LeaseHeldError: Another training is at work.
-        ModelError: What came out does not load.
+        ModelError: What came out does not load, or the champion's alias is lost and an earlier
+            champion is there.
     """
     if champion := context.registry.version_of(CHAMPION):
         if context.registry.version_of(REFERENCE) is None:
             with context.promotion_lease.hold(f"bootstrap ({context.new_event()[0]})") as held:
                 _make_reference(context, held, champion)
         return None
+    made = moves(context)
+    if made and made[-1].action != "bootstrap" and last_there(context, champions(made)):
+        raise ModelError(explain_champion(context))
     progress(0.0, "fetching data")
     kept_out = acceptance_sets(context)
     training_set = gather(
