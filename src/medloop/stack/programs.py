@@ -321,7 +321,7 @@ def app(
     command = (
         executable("streamlit"),
         "run",
-        str(PACKAGE / "app" / "main.py"),
+        str(PACKAGE / "app" / "server.py"),
         *(f"--{name}={value}" for name, value in options.items()),
         *(f"--server.allowedHosts={name}" for name in known_as),
     )

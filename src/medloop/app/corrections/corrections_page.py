@@ -8,8 +8,15 @@ import numpy as np
 import streamlit as st
 
 from medloop.app.corrections.corrections_view import StoreFacts, known
-from medloop.app.corrections.journey import Said, label_of, last_said, may_withdraw, steps, was
-from medloop.app.corrections.timeline import timeline
+from medloop.app.corrections.journey import (
+    Said,
+    label_of,
+    last_said,
+    may_withdraw,
+    steps,
+    timeline,
+    was,
+)
 from medloop.app.kit import actions
 from medloop.app.kit.escape_markdown import plain
 from medloop.app.kit.pictures import preview_png
