@@ -7,9 +7,10 @@ READY := $(VENV)/.medloop-ready
 # the build that fits the machine (CPU, unless there is a GPU driver).
 TORCH_SOURCE := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend=auto)
 UV := $(BIN)/uv
+UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down lint format types test test-all bench docs screenshots lock clean
+.PHONY: help setup up down lint format types test test-all bench docs screenshots lock sbom audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,15 +19,15 @@ setup: $(READY) ## create the virtual environment with everything in it
 
 $(READY): pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "medloop needs Python 3.11 or newer; name one with 'make PYTHON=/path/to/python3 …'"; exit 1; }
-	@test -x $(UV) || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; }
+	@test -x $(UV) || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
 	$(UV) pip install --python $(BIN)/python $(TORCH_SOURCE) -r requirements.txt
 	$(UV) pip install --python $(BIN)/python --no-deps -e .
 	@touch $@
 
 lock: ## resolve requirements.txt anew from pyproject.toml (Linux, the oldest supported Python)
 	sed -i -e 's/^torch==[0-9.]*$$/&+cpu/' requirements.txt # the build without CUDA's packages, which set-up adds where a GPU is
-	$(UV) pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 --no-header --all-extras $(subst auto,cpu,$(TORCH_SOURCE)) $(UPGRADE) pyproject.toml -o requirements.txt
-	sed -i -e 's/^torch==\(.*\)+cpu/torch==\1/' requirements.txt
+	$(UV) pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 --no-header --no-annotate --generate-hashes --all-extras $(subst auto,cpu,$(TORCH_SOURCE)) $(UPGRADE) pyproject.toml -o requirements.txt
+	$(BIN)/python scripts/unhash_torch.py requirements.txt
 
 up: setup ## start everything and print the addresses
 	$(BIN)/medloop up
@@ -63,6 +64,14 @@ docs: setup ## write the generated pages anew; the tests check that they are cur
 
 screenshots: setup ## take the pictures of the README from the running app
 	$(BIN)/python scripts/screenshots.py
+
+sbom: setup ## list every installed package, its version and licence as CycloneDX JSON in dist/
+	mkdir -p dist
+	$(UV) tool run --from cyclonedx-bom==7.5.0 cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-file dist/sbom.json
+	@echo "dist/sbom.json"
+
+audit: setup ## ask the public advisory database about every locked package
+	scripts/audit.sh $(UV)
 
 clean: ## remove the environment and all caches; what medloop stored in .medloop stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist

@@ -37,8 +37,9 @@ MLFLOW_FIELDS = {
     "mlflow_tracking_server_cert_path",
 }
 AIRFLOW_FIELDS = {"airflow_url", "airflow_username", "airflow_password"}
+SIGNING_FIELDS = {"review_key", "erasure_key"}
 SYSTEMS = (  # which settings name a system, and which belong to it
-    ({"s3_bucket", "s3_endpoint_url"}, S3_FIELDS),
+    ({"s3_bucket", "s3_endpoint_url"}, S3_FIELDS | SIGNING_FIELDS),
     ({"mlflow_tracking_uri"}, MLFLOW_FIELDS),
     ({"airflow_url"}, AIRFLOW_FIELDS),
 )
@@ -148,6 +149,9 @@ class Settings(BaseSettings):
         "hashed"  # how names of people are stored: as a keyed hash, or as they are
     )
     identity_key: SecretStr | None = None  # key of the hash; the local stack generates one
+    # With both keys, reviews, promotions and erasures count only if they are signed: docs/threat-model.md.
+    review_key: SecretStr | None = None  # signs what reviewers decide; the page has it
+    erasure_key: SecretStr | None = None  # signs erasures; the page must not have it
     review: Literal["trust", "all", "suspicious"] = (
         "suspicious"  # which corrections wait for a reviewer
     )

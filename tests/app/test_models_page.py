@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from streamlit.testing.v1 import AppTest
 from tests.app.apptest import button, texts
 from tests.app.models import OTHER_LEVELS, brightness_model
-from tests.webhook import Webhook
+from tests.listening import Webhook
 
 from medloop.app.kit.access import User
 from medloop.app.models import model_actions
@@ -64,7 +64,7 @@ def test_the_report_shows_what_failed_and_keeps_every_check_in_a_box(reported, r
     assert not app.exception
 
 
-def test_the_test_pictures_on_which_two_versions_disagree_are_shown_with_both_answers(
+def test_pictures_on_which_two_versions_disagree_show_both_answers(
     reported, run_tab
 ):
     app = run_tab("Test report")

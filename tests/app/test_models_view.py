@@ -36,7 +36,7 @@ def test_a_version_without_tags_has_no_scores():
     assert (row.gate, row.tests, row.accuracy, row.corrections) == ("", "", None, "0")
 
 
-def test_scores_over_versions_are_all_of_test_pictures_and_the_first_version_has_its_classes_from_the_next():
+def test_scores_are_of_test_pictures_and_the_first_versions_come_from_the_next():
     rows = [row_of("1", accuracy="0.97"), row_of("2", accuracy="0.95"), row_of("3")]
     points = models_view.score_points(rows, {"2": report(passed=True)})
     assert points == [

@@ -19,9 +19,9 @@ MAX_MEMORY_MIB = 1024
 MEASURE = """
 import json, resource, sys
 from pathlib import Path
-from medloop.core.decode import decode
+from medloop.core.imaging.decode import decode
 from medloop.errors import DecodeError
-import medloop.core.dicom
+import medloop.core.imaging.dicom
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 before, worst = peak(), ("", 0.0)
 for path in sorted(Path(sys.argv[1]).iterdir()):

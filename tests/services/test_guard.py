@@ -64,8 +64,15 @@ def _family_command(script: Path) -> list[str]:
     return [sys.executable, str(script), str(script.parent), "parent"]
 
 
+def _notice_hangups() -> None:
+    """Undo what a `nohup` before the tests would hand down; the guard leaves an ignored SIGHUP so."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def _start(script: Path, prefix: list[str] = GUARD, **options: object) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen([*prefix, "--", *_family_command(script)], **options)  # type: ignore[call-overload]
+    process = subprocess.Popen(
+        [*prefix, "--", *_family_command(script)], preexec_fn=_notice_hangups, **options
+    )  # type: ignore[call-overload]
     wait_until(
         lambda: all(_pid(script.parent, role) for role in FAMILY_ROLES),
         what="the family should be there",
@@ -73,7 +80,7 @@ def _start(script: Path, prefix: list[str] = GUARD, **options: object) -> subpro
     return process
 
 
-def _nobody_left(folder: Path, *, within_s: float = 8.0) -> None:
+def _nobody_left(folder: Path, *, within_s: float = 30.0) -> None:
     pids = {role: pid for role in FAMILY_ROLES if (pid := _pid(folder, role))}
     assert len(pids) >= 2
     wait_until(
@@ -87,14 +94,31 @@ def _nobody_left(folder: Path, *, within_s: float = 8.0) -> None:
 def test_stops_the_whole_family_on_a_signal(family: Path, number: signal.Signals) -> None:
     guard = _start(family)
     guard.send_signal(number)
-    guard.wait(10)
+    guard.wait(30)
+    _nobody_left(family.parent)
+
+
+def test_an_ignored_hangup_stays_ignored(family: Path) -> None:
+    """`nohup make up` goes on when its terminal closes."""
+    launcher = (
+        "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    guard = _start(family, [sys.executable, "-c", launcher, *GUARD])
+    guard.send_signal(signal.SIGHUP)
+    parent = _pid(family.parent, "parent")
+    with pytest.raises(subprocess.TimeoutExpired):
+        guard.wait(2)
+    assert _alive(parent)
+    guard.terminate()
+    guard.wait(30)
     _nobody_left(family.parent)
 
 
 def test_stops_the_whole_family_when_the_command_is_killed(family: Path) -> None:
     guard = _start(family)
     os.kill(_pid(family.parent, "parent"), signal.SIGKILL)
-    assert guard.wait(10) == 128 + signal.SIGKILL
+    assert guard.wait(30) == 128 + signal.SIGKILL
     _nobody_left(family.parent)
 
 
@@ -110,17 +134,17 @@ def test_an_outer_guard_stops_what_a_killed_inner_one_leaves(family: Path) -> No
     outer = _start(family, [*GUARD, "--", *GUARD])
     (inner,) = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()[:1]
     os.kill(int(inner), signal.SIGKILL)
-    outer.wait(15)
+    outer.wait(30)
     _nobody_left(family.parent)
 
 
 def test_an_orphan_is_stopped_while_the_command_goes_on(family: Path) -> None:
     guard = _start(family)
     orphan = _pid(family.parent, "orphan")
-    wait_until(lambda: not _alive(orphan), what="the orphan should be gone", timeout_s=8)
+    wait_until(lambda: not _alive(orphan), what="the orphan should be gone", timeout_s=30)
     assert guard.poll() is None
     guard.terminate()
-    guard.wait(10)
+    guard.wait(30)
 
 
 def test_a_daemon_outlives_its_parent_and_stops_on_term(family: Path) -> None:
@@ -138,7 +162,7 @@ def test_a_daemon_outlives_its_parent_and_stops_on_term(family: Path) -> None:
 
 def test_without_prctl_it_polls_its_parent_and_stops_the_process_group(tmp_path: Path) -> None:
     """As on macOS: no adoption, no parent-death signal."""
-    guard = "import sys; from medloop import guard; sys.platform = 'darwin'; sys.exit(guard.main())"
+    guard = "import sys; from medloop.stack import process_guard; sys.platform = 'darwin'; sys.exit(process_guard.main())"
     launcher = "import subprocess, sys; subprocess.Popen(sys.argv[1:]).wait()"
     script = f"sleep 300 & echo $! > {tmp_path}/child; echo $$ > {tmp_path}/parent; wait"
     shell = subprocess.Popen(

@@ -191,7 +191,7 @@ def logs(
 
 
 def doctor() -> None:
-    """Check settings, S3 rights, MLflow, Airflow, the model, disk and clock: a line each, with the fix.
+    """Check every part, the stored corrections and who may reach them: a line each, with the fix.
 
     Exit code 1 if a check fails.
 
@@ -199,9 +199,10 @@ def doctor() -> None:
     """
     from medloop.jobs.doctor import examine
     from medloop.settings import load_settings
+    from medloop.stack.exposure import RIGHTS
     from medloop.stack.output import print_checks
 
-    if not print_checks(examine(load_settings)):
+    if not print_checks(examine(load_settings, RIGHTS)):
         raise typer.Exit(1)
 
 

@@ -20,6 +20,7 @@ from typing import Final, Literal
 from medloop.core.corrections.events import Correction, Review
 from medloop.errors import NotFoundError, StoreError
 
+OUTBOX_FILE: Final = "outbox.db"  # in the state folder
 BUSY_S: Final = 30.0  # how long a writer waits for the others
 # The same answer within so long is the same click, or an impatient second one. Later it is said anew: the person may
 # have been to another machine and said something else there, of which this file knows nothing. Nobody is as quick.
@@ -173,6 +174,20 @@ class Outbox:
             oldest_at=oldest,
             last_error=trouble[0] if trouble and pending else None,
         )
+
+    def stored_ids(self) -> set[str]:
+        """Ids of all events that this machine has brought to S3.
+
+        Raises:
+            StoreError: The file is damaged.
+        """
+        if not self._path.exists():
+            return set()
+        with self._reading() as db:
+            (found,) = db.execute("PRAGMA integrity_check(1)").fetchone()
+            if found != "ok":
+                raise sqlite3.DatabaseError(found)
+            return {row[0] for row in db.execute("SELECT event_id FROM events WHERE stored")}
 
     def history(self, who: str, limit: int = 100) -> list[OutboxEntry]:
         """What this person said or took back on this machine, newest first; their work as a reviewer is left out."""

@@ -197,7 +197,7 @@ def test_corrections_that_no_version_was_trained_on_stay_in_the_set(
     )
 
 
-def test_base_images_that_weights_or_thresholds_were_fitted_to_are_left_out_and_test_images_not(
+def test_base_images_that_were_fitted_to_are_left_out_and_test_images_not(
     site: Site, accept: Add
 ) -> None:
     site.train()

@@ -365,7 +365,7 @@ def test_the_one_local_user_reviews_what_they_said_themselves(tmp_path: Path) ->
     ("verdict", "label", "outcome"),
     [("approve", None, "Hand"), ("relabel", "CXR", "CXR"), ("reject", None, None)],
 )
-def test_an_approved_image_that_somebody_disputes_is_listed_and_learned_from_meanwhile(
+def test_a_disputed_approved_image_is_listed_and_learned_meanwhile(
     tmp_path: Path, verdict, label, outcome
 ) -> None:
     world = World(ObjectStore.in_memory(), tmp_path, review="all")
@@ -384,7 +384,7 @@ def test_an_approved_image_that_somebody_disputes_is_listed_and_learned_from_mea
     assert accepted(world).get(sha256) == outcome
 
 
-def test_the_queue_is_the_same_whatever_a_snapshot_holds_and_a_redraw_reads_only_what_is_new(
+def test_the_queue_does_not_depend_on_snapshots_and_a_redraw_reads_only_news(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(core, "CHUNK_EVENTS", 4)

@@ -159,7 +159,7 @@ def test_acceptance_sets_that_leave_nothing_to_train_on_are_told() -> None:
             training_data(made)
 
 
-def test_a_training_that_slept_through_its_lease_while_it_was_logged_makes_no_version(
+def test_a_training_that_outlived_its_lease_while_logged_makes_no_version(
     world: World,
 ) -> None:
     def sleep() -> None:
