@@ -50,7 +50,11 @@ def page(settings: Settings, why: str) -> None:
     """Ask for a sign-in instead of any page, and say why the last one does not count."""
     st.title("medloop")
     refusal = REFUSALS.get(st.query_params.get("sign-in", ""))
-    if refusal is None and LOGIN_COOKIE in st.context.cookies and not st.user.to_dict().get("is_logged_in"):
+    if (
+        refusal is None
+        and LOGIN_COOKIE in st.context.cookies
+        and not st.user.to_dict().get("is_logged_in")
+    ):
         refusal = STALE
     if refusal:
         st.warning(refusal, icon=":material/lock:")

@@ -6,6 +6,7 @@ elsewhere: a websocket carries every click, and `medloop.app.kit.access` judges 
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -29,6 +30,7 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 LOGIN_COOKIE: Final = "_streamlit_user"
+SHOWN_S: Final = 60.0  # how long a page says that a file was refused
 SMALLEST_BYTES: Final = 16 * 2**10  # what a picture takes beside its file: thumbnail and answer
 
 
@@ -37,7 +39,7 @@ class Uploads:
 
     def __init__(self) -> None:
         self._admitted: set[str] = set()
-        self._full: dict[str, str] = {}  # session id to a sentence
+        self._full: dict[str, tuple[str, float]] = {}  # session id to a sentence and its time
         self._coming: Counter[str] = Counter()  # bytes per session that are still on their way
 
     def admit(self, session_id: str) -> None:
@@ -48,27 +50,38 @@ class Uploads:
         """Refuse whatever the session uploads from now on."""
         self._admitted.discard(session_id)
 
-    def take_refusal(self, session_id: str) -> str:
-        """Give the sentence for a file that was refused since the last call; "" if none was."""
-        return self._full.pop(session_id, "")
+    def refusal(self, session_id: str) -> str:
+        """Say why a file of the session was refused lately; "" if none was."""
+        sentence, at = self._full.get(session_id, ("", 0.0))
+        return sentence if time.monotonic() - at < SHOWN_S else ""
 
-    def refuse(self, session_id: str, size: str | None, settings: Settings) -> int:
-        """Give the HTTP status that an upload is refused with; 0 if there is room for it."""
+    def refuse(
+        self, session_id: str, size: str | None, *, held: Counter[str], settings: Settings
+    ) -> int:
+        """Give the HTTP status that an upload is refused with; 0 if there is room for it.
+
+        Args:
+            session_id: Of the page that uploads.
+            size: The request's Content-Length.
+            held: Bytes of uploads that are there, per session.
+            settings: With the bounds.
+        """
         if session_id not in self._admitted:
             return 403
         if size is None or not size.isdecimal():
             return 411
-        held = _held_bytes() + self._coming
+        held = held + self._coming
         bounds = (
             (held[session_id], settings.session_upload_mb, "This page holds"),
             (held.total(), settings.total_upload_mb, "All open pages together hold"),
         )
         for used, bound_mb, who in bounds:
             if used + int(size) > bound_mb * 2**20:
-                self._full[session_id] = (
-                    f"A file was refused. {who} {used / 2**20:.0f} MB of uploads already, and "
-                    f"{bound_mb} MB is the limit. Remove files that you no longer need."
+                sentence = (
+                    f"A file was refused. {who} {used / 2**20:.0f} MB of uploads, and {bound_mb} MB "
+                    "is the limit. Remove files that you no longer need, then add it again."
                 )
+                self._full[session_id] = sentence, time.monotonic()
                 return 413
         return 0
 
@@ -114,7 +127,8 @@ class FrontDoor:
         self, request: Request, session_id: str, receive: Receive, send: Send
     ) -> None:
         size = request.headers.get("content-length")
-        if status := UPLOADS.refuse(session_id, size, self._settings):
+        held = _held_bytes()
+        if status := UPLOADS.refuse(session_id, size, held=held, settings=self._settings):
             await PlainTextResponse("refused", status)(request.scope, receive, send)
             return
         UPLOADS.expect(session_id, int(size or 0))
