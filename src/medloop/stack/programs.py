@@ -341,7 +341,7 @@ def app(
         "-m",
         "medloop.app.process.serve",
         "run",
-        str(PACKAGE / "app" / "main.py"),
+        str(PACKAGE / "app" / "server.py"),
         *(f"--{name}={value}" for name, value in options.items()),
         *(f"--server.allowedHosts={name}" for name in known_as),
     )
