@@ -18,6 +18,7 @@ from medloop.stack.programs import Program
 from medloop.stack.state_folder import StateFolder
 from medloop.stack.supervisor import Supervisor
 from medloop.stores.airflow import DAG_ID, WATCH_DAG_ID, Airflow
+from medloop.wiring import connect
 
 READY_WITHIN_S = 300  # for each component, counted from its start; a cold disk is slow
 DAG_WITHIN_S = 120
@@ -84,6 +85,8 @@ class BringUp:
             ):  # without a model the stack still is of use, to find out why
                 raise failure
             return Event("trouble", program.name, str(failure))
+        if program.name == "seaweedfs":
+            connect(load_settings(home=self._folder.home)).signatures.begin()
         if program.name == "mlflow":
             self._create_frontend_user()
         if program.name == "airflow-migration":

@@ -28,6 +28,8 @@ SEAWEED_SERVERS: Final = (
 )  # one process, an HTTP and a gRPC port each
 # And an admin server; its own worker looks for its gRPC port at this distance, whatever -admin.port.grpc says.
 SEAWEED_ROOM: Final = {"admin": 10_000}
+SEAWEED_GRPC: Final = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "CLIENT")
+SEAWEED_HTTPS: Final = ("MASTER", "VOLUME", "FILER", "ADMIN", "CLIENT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,14 @@ class Program:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SeaweedKeys:
-    """Without the four signing keys anyone who reaches the filer's port reads and writes every bucket."""
+    """Secrets of SeaweedFS.
 
+    The certificate closes every port but S3's: each wants it from whoever calls. Without it the
+    master's HTTP and all of gRPC obey anybody, with or without signing keys: those four protect the
+    data of filer and volumes alone, as a second lock.
+    """
+
+    certificate: Path  # PEM, certificate and key
     write: str
     read: str
     filer_write: str
@@ -90,6 +98,7 @@ def seaweedfs(
         **{f"{name}.port.grpc": ports[f"{name}_grpc"] for name in SEAWEED_SERVERS},
     }
     environment = {
+        **_seaweed_tls(keys.certificate),
         "WEED_JWT_SIGNING_KEY": keys.write,
         "WEED_JWT_SIGNING_READ_KEY": keys.read,
         "WEED_JWT_FILER_SIGNING_KEY": keys.filer_write,
@@ -100,6 +109,15 @@ def seaweedfs(
     return Program(
         "seaweedfs", command, environment, health_url=f"http://{LOOPBACK}:{ports['s3']}/healthz"
     )
+
+
+def _seaweed_tls(certificate: Path) -> dict[str, str]:
+    """Make every part show the one certificate, and talk to nobody who does not."""
+    parts = [f"GRPC_{name}" for name in SEAWEED_GRPC] + [f"HTTPS_{name}" for name in SEAWEED_HTTPS]
+    roles = [f"{part}_{role}" for part in parts for role in ("CERT", "KEY")]
+    roles += ["GRPC_CA", *(f"HTTPS_{name}_CA" for name in SEAWEED_HTTPS)]
+    paths = {f"WEED_{role}": str(certificate) for role in roles}
+    return {**paths, "WEED_HTTPS_CLIENT_ENABLED": "true"}
 
 
 def seaweed_sockets(ports: Mapping[str, int]) -> list[Path]:
@@ -319,9 +337,11 @@ def app(
         "secrets.files": login_file,  # its only one: nothing in a home folder may add a login, or another one
     }
     command = (
-        executable("streamlit"),
+        sys.executable,
+        "-m",
+        "medloop.app.process.serve",
         "run",
-        str(PACKAGE / "app" / "main.py"),
+        str(PACKAGE / "app" / "server.py"),
         *(f"--{name}={value}" for name, value in options.items()),
         *(f"--server.allowedHosts={name}" for name in known_as),
     )

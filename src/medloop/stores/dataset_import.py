@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -28,6 +28,7 @@ from medloop.core.data.groups import near_duplicate_groups
 from medloop.core.imaging.decode import decode
 from medloop.core.imaging.preprocess import SIZE, preprocess
 from medloop.errors import DatasetError, MedloopError
+from medloop.progress import Progress, silent
 from medloop.stores.archives import open_zip
 from medloop.stores.dataset_files import Files, check_zip, open_files
 
@@ -37,8 +38,6 @@ NAMED: Final = 20  # arrays of an .npz, in a sentence
 MIN_COPIES: Final = 4
 COPIED: Final = 0.9  # of a class's images: with more of them in other classes, it is no class
 MEDMNIST_PARTS: Final = ("train", "val", "test")
-
-Progress = Callable[[str, int, int], None]  # what is being done, how much of it is, and in all
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class Imported:
 
 
 def read_dataset(
-    path: Path, *, options: ImportOptions = DEFAULTS, progress: Progress | None = None
+    path: Path, *, options: ImportOptions = DEFAULTS, progress: Progress = silent
 ) -> Imported:
     """Read class folders or an `.npz`.
 
@@ -73,13 +72,9 @@ def read_dataset(
         DatasetError: Nothing there, no images, too few classes, a hostile archive, or groups that do not fit.
     """
     if path.suffix.lower() == ".npz":
-        return _read_npz(path, options, progress or _silent)
+        return _read_npz(path, options, progress)
     with open_files(path) as files:
-        return _read_class_folders(files, options, progress or _silent)
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    """No progress is shown."""
+        return _read_class_folders(files, options, progress)
 
 
 def _read_class_folders(files: Files, options: ImportOptions, progress: Progress) -> Imported:
@@ -107,7 +102,8 @@ def _read_class_folders(files: Files, options: ImportOptions, progress: Progress
     _refuse_second_copies(images, name_of, classes)
     table = _group_table(files, options)
     if table is None:
-        groups = _computed_groups(images, np.unique(classes, return_inverse=True)[1], progress)
+        targets = np.unique(classes, return_inverse=True)[1]
+        groups = near_duplicate_groups(images, targets=targets, progress=progress)
     else:
         groups = np.array(groups_of(names, table), dtype=np.int64)
     dataset = Dataset.build(images=images, classes=classes, groups=groups, names=names)
@@ -172,7 +168,7 @@ def _decode_all(
                     coloured += in_colour
                     read.append(path)
             seen += len(batch)
-            progress("Reading images", seen, len(paths))
+            progress(seen / len(paths), "reading images")
     return images[: len(read)], read, skipped, coloured
 
 
@@ -209,12 +205,6 @@ def _groups_file(path: Path) -> dict[str, int]:
         raise DatasetError(f"The groups file {str(path)!r} cannot be read: {error}") from error
 
 
-def _computed_groups(images: np.ndarray, targets: np.ndarray, progress: Progress) -> np.ndarray:
-    return near_duplicate_groups(
-        images, targets=targets, progress=partial(progress, "Finding near-duplicates")
-    )
-
-
 def _read_npz(path: Path, options: ImportOptions, progress: Progress) -> Imported:
     """MedMNIST's layout: `train_images`, `train_labels`, `val_…`, `test_…`. Its own split is not kept."""
     arrays, held = _load_npz(path)
@@ -236,7 +226,7 @@ def _read_npz(path: Path, options: ImportOptions, progress: Progress) -> Importe
     if options.groups is not None:
         groups = np.array(groups_of(names, _groups_file(options.groups)), dtype=np.int64)
     else:
-        groups = _computed_groups(images, numbers, progress)
+        groups = near_duplicate_groups(images, targets=numbers, progress=progress)
     dataset = Dataset.build(images=images, classes=classes, groups=groups, names=names)
     return Imported(dataset, "computed" if options.groups is None else "given")
 

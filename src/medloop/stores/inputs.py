@@ -22,9 +22,6 @@ from medloop.stores.archives import HIDDEN, check_size, is_zip, open_archive
 from medloop.stores.objects import ObjectInfo, ObjectStore
 
 S3_SCHEME: Final = "s3://"
-UNSPELLABLE: Final = (
-    "S3 clients do not agree on how to spell this key: give the object another name."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +159,9 @@ def _objects(
         raise SettingsError(f"This is not an S3 path: {path!r}. Write s3://bucket/prefix.")
     if open_s3 is None:
         raise StoreError(f"S3 paths are not available here: {path!r}")
-    store, empty, strange = open_s3(bucket), True, []
+    store, empty = open_s3(bucket), True
     own = store.head(prefix) if prefix and not prefix.endswith("/") else None
-    for info in [own] if own and own.size_bytes else store.list(prefix, passed_over=strange.append):
+    for info in [own] if own and own.size_bytes else store.list(prefix):
         # Some tools store an empty object for each folder; of its name the store does not tell the last slash.
         if info.size_bytes or "." in info.key.rpartition("/")[2]:
             empty = False
@@ -172,12 +169,17 @@ def _objects(
                 f"{S3_SCHEME}{bucket}/{info.key}",
                 partial(_read_object, store, info, limits.max_bytes),
             )
-    for key in strange:
-        yield Input(f"{S3_SCHEME}{bucket}/{key}", partial(_refuse, UNSPELLABLE))
-    if empty and not strange:
+    if empty:
         raise NotFoundError(f"There is nothing under {path!r}.")
 
 
 def _read_object(store: ObjectStore, info: ObjectInfo, max_bytes: int) -> bytes:
     check_size(info.size_bytes, max_bytes)
-    return store.get(info.key)
+    try:
+        return store.get(info.key)
+    except StoreError as error:
+        if isinstance(error.__cause__, ValueError):
+            raise DecodeError(
+                "S3 clients do not agree on how to spell this key: give the object another name."
+            ) from error
+        raise

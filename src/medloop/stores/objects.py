@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 
 import obstore
@@ -19,6 +18,7 @@ from obstore import exceptions
 from obstore.store import MemoryStore, S3Store
 
 from medloop.errors import AlreadyExistsError, NotFoundError, StaleError, StoreError
+from medloop.stores.any_keys import AnyKeys
 from medloop.stores.credentials import credential_provider
 from medloop.stores.s3_refusals import refusal
 
@@ -51,16 +51,9 @@ class ObjectStore:
     `StoreError` where it refuses; the message says why and what to do.
     """
 
-    def __init__(
-        self,
-        backend: Any,
-        *,
-        name: str,
-        list_raw: Callable[..., Iterator[dict[str, Any]]] | None = None,
-    ) -> None:
-        """`list_raw(prefix, after)` lists S3 through a client that can spell any key."""
+    def __init__(self, backend: Any, *, name: str, any_keys: AnyKeys | None = None) -> None:
         self._backend = backend
-        self._list_raw = list_raw
+        self._any_keys = any_keys
         self.name = name  # for messages: bucket and address
 
     @classmethod
@@ -89,7 +82,7 @@ class ObjectStore:
             credential_provider=cast("Any", credential_provider(settings)),
         )
         name = f"S3 bucket {bucket!r} at {endpoint or 'AWS'}"
-        return cls(backend, name=name, list_raw=partial(_list_raw, settings, bucket))
+        return cls(backend, name=name, any_keys=AnyKeys(settings, bucket))
 
     @classmethod
     def in_memory(cls) -> Self:
@@ -155,40 +148,43 @@ class ObjectStore:
         with self._translated("deleting", key):
             obstore.delete(self._backend, key)
 
-    def list(
-        self,
-        prefix: str,
-        *,
-        after: str | None = None,
-        passed_over: Callable[[str], None] = lambda key: None,
-    ) -> Iterator[ObjectInfo]:
-        """Objects below the folder `prefix`, at any depth, from the first key greater than `after` on.
+    def list(self, prefix: str, *, after: str | None = None) -> Iterator[ObjectInfo]:
+        """Yield objects below the folder `prefix`, at any depth, from the first key greater than `after` on.
 
-        Keys that the client cannot spell (a newline, an empty segment, a dot or two as one) are left out, and
-        given to `passed_over`.
+        Among them may be keys that no other method takes, such as one with a newline.
         """
         with self._translated("listing", prefix):
             try:
                 for chunk in obstore.list(
                     self._backend, prefix, offset=after, chunk_size=LIST_CHUNK
                 ):
-                    for meta in chunk:
-                        yield _info(meta)
-                        after = meta["path"]
+                    for info in map(_info, chunk):
+                        yield info
+                        after = info.key
             except exceptions.InvalidPathError:
-                if self._list_raw is None:
-                    raise
-                for meta in self._list_raw(f"{prefix.rstrip('/')}/".lstrip("/"), after or ""):
-                    if _can_be_spelt(meta["path"]):
-                        yield _info(meta)
-                    else:
-                        passed_over(meta["path"])
+                more = {"StartAfter": after} if after else {}
+                for page in self._pages(prefix, **more):
+                    yield from map(_info_of_any, page.get("Contents", ()))
 
     def folders(self, prefix: str) -> builtins.list[str]:
-        """Names of the folders directly below `prefix`, sorted."""
+        """List the names of the folders directly below `prefix`, sorted."""
         with self._translated("listing", prefix):
-            found = obstore.list_with_delimiter(self._backend, prefix)["common_prefixes"]
+            try:
+                found = obstore.list_with_delimiter(self._backend, prefix)["common_prefixes"]
+            except exceptions.InvalidPathError:
+                pages = self._pages(prefix, Delimiter="/")
+                found = [part["Prefix"] for p in pages for part in p.get("CommonPrefixes", ())]
             return sorted(path.rstrip("/").rpartition("/")[2] for path in found)
+
+    def _pages(self, folder: str, **more: str) -> Iterator[dict[str, Any]]:
+        if self._any_keys is None:
+            raise StoreError(f"{self.name} holds keys that cannot be spelled, below {folder}")
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield from self._any_keys.pages(folder, **more)
+        except (BotoCoreError, ClientError) as error:
+            raise refusal(str(error), store=self.name, act=f"listing {folder}") from error
 
     def get_many(self, keys: Sequence[str], *, concurrency: int = 64) -> builtins.list[bytes]:
         """`get` of each, at once, in the order of `keys`."""
@@ -248,31 +244,10 @@ def _info(meta: Any) -> ObjectInfo:
     )
 
 
-def _can_be_spelt(key: str) -> bool:
-    segments = key.removesuffix("/").split("/")
-    return key.isprintable() and not {"", ".", ".."} & set(segments)
-
-
-def _list_raw(settings: Settings, bucket: str, prefix: str, after: str) -> Iterator[dict[str, Any]]:
-    """The objects as botocore lists them, which is slow to start but takes any key."""
-    from botocore.session import Session
-
-    keys = credential_provider(settings)()
-    client = Session().create_client(
-        "s3",
-        region_name=settings.aws_region,
-        endpoint_url=settings.s3_endpoint_url,
-        verify=str(settings.aws_ca_bundle) if settings.aws_ca_bundle else None,
-        aws_access_key_id=keys["access_key_id"],
-        aws_secret_access_key=keys["secret_access_key"],
-        aws_session_token=keys["token"],
+def _info_of_any(item: Any) -> ObjectInfo:
+    return ObjectInfo(
+        key=item["Key"],
+        size_bytes=item["Size"],
+        e_tag=item["ETag"],
+        modified=item["LastModified"],
     )
-    pages = client.get_paginator("list_objects_v2").paginate(
-        Bucket=bucket, Prefix=prefix, StartAfter=after
-    )
-    for page in pages:
-        for found in page.get("Contents", ()):
-            yield {
-                "path": found["Key"], "size": found["Size"], "e_tag": found["ETag"],
-                "last_modified": found["LastModified"],
-            }  # fmt: skip
