@@ -188,7 +188,7 @@ def correct(
     served = _served_here(context, label)
     prediction = None
     if served is not None:
-        (prediction,) = served.predictor.predict([image.pixels], about=[image.about])
+        (prediction,) = served.predictor.predict([image.pixels], about=[image.info])
     receipt = record(
         context,
         image=image,

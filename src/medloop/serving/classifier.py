@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from medloop.core.data.datasets import Dataset
-from medloop.core.imaging.decode import Limits, decode
-from medloop.core.imaging.picture import About
+from medloop.core.imaging.decode import Limits, decode_pixels
+from medloop.core.imaging.picture import ImageInfo
 from medloop.core.imaging.preprocess import preprocess
 from medloop.core.prediction.predictor import Prediction
 from medloop.core.prediction.similar_images import (
@@ -102,13 +102,12 @@ class Classifier:
         """Stop following promotions."""
         self._champion.stop()
 
-    def _seen(self, image: Image) -> tuple[np.ndarray, About]:
+    def _seen(self, image: Image) -> tuple[np.ndarray, ImageInfo]:
         """Grey pixels, and what the file says beside them."""
         data = _contents(image)
         if not isinstance(data, bytes):
-            return data, About()
-        decoded = decode(data, limits=self._limits, find_text=False)
-        return decoded.pixels, decoded.about
+            return data, ImageInfo()
+        return decode_pixels(data, limits=self._limits)
 
     def _reference_of(self, served: Served) -> LabelledImages:
         with self._embedding:

@@ -25,7 +25,7 @@ from medloop.core.data.class_folders import (
 )
 from medloop.core.data.datasets import Dataset, plain_jpeg, thumbnails
 from medloop.core.data.groups import near_duplicate_groups
-from medloop.core.imaging.decode import decode
+from medloop.core.imaging.decode import decode_pixels
 from medloop.core.imaging.preprocess import SIZE, preprocess
 from medloop.errors import DatasetError, MedloopError
 from medloop.progress import Progress, silent
@@ -183,8 +183,8 @@ def _decode_one(files: Files, path: str) -> tuple[np.ndarray, bool] | str:
         pixels = plain_jpeg(data)
         if pixels is not None:
             return preprocess(pixels), False
-        image = decode(data, find_text=False)
-        return preprocess(image.pixels), image.in_colour
+        pixels, info = decode_pixels(data)
+        return preprocess(pixels), info.in_colour
     except MedloopError as error:
         return str(error)
     except OSError as error:

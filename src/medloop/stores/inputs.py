@@ -16,9 +16,10 @@ from typing import Final
 
 import numpy as np
 
+from medloop.core.data.class_folders import HIDDEN
 from medloop.core.imaging.decode import Limits
 from medloop.errors import DecodeError, NotFoundError, SettingsError, StoreError
-from medloop.stores.archives import HIDDEN, check_size, is_zip, open_archive
+from medloop.stores.archives import check_size, is_zip, open_archive
 from medloop.stores.objects import ObjectInfo, ObjectStore
 
 S3_SCHEME: Final = "s3://"

@@ -5,7 +5,7 @@ Nothing here is shared between sessions and nothing is written to disk: file nam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -13,9 +13,8 @@ import numpy as np
 
 from medloop.app.kit.pictures import preview_png, thumbnail_url
 from medloop.app.kit.wording import need
-from medloop.core.imaging.burnt_in import Region
 from medloop.core.imaging.decode import DecodedImage, Limits, decode
-from medloop.core.imaging.picture import About
+from medloop.core.imaging.picture import ImageInfo
 from medloop.core.imaging.preprocess import preprocess
 from medloop.core.prediction.predictor import Prediction
 from medloop.errors import DecodeError
@@ -52,19 +51,11 @@ class UploadedPicture:
 
     source: Source
     sha256: str  # of the decoded pixels
-    kind: str
+    info: ImageInfo
     height: int
     width: int
-    frames: int
-    frame: int
-    resliced: bool  # a cut across the frames is shown, of which `frame` is the middle one
-    volume: bool  # such a cut can be shown
+    volume: bool  # a cut across the frames can be shown
     window: Window | None  # None: as the file says
-    technical: Mapping[str, str]
-    warnings: tuple[str, ...]
-    needs_clearance: bool  # it may name a patient
-    text_regions: tuple[Region, ...]
-    in_colour: bool
     small: (
         np.ndarray
     )  # uint8 [64, 64], the model's input: a new version answers without decoding again
@@ -73,14 +64,9 @@ class UploadedPicture:
     version: str  # of the model that answered
 
     @property
-    def about(self) -> About:
-        """What the predictor is told beside the pixels."""
-        return About(self.in_colour, self.technical)
-
-    @property
     def shown_frame(self) -> int | None:
         """What `decode` is asked for to see this again."""
-        return None if self.resliced else self.frame
+        return None if self.info.resliced else self.info.frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +172,7 @@ class Workbench:
         """Answer every picture with another model version; returns how many answers changed. Order and answers stay."""
         pictures = list(self.pictures.values())
         predictions = served.predictor.predict(
-            [p.small for p in pictures], about=[p.about for p in pictures]
+            [p.small for p in pictures], about=[p.info for p in pictures]
         )
         changed = 0
         for picture, prediction in zip(pictures, predictions, strict=True):
@@ -294,7 +280,7 @@ class Workbench:
 
     def may_be_stored(self, picture: UploadedPicture) -> bool:
         """Whether it names no patient, as far as the file tells, or else as the person says."""
-        return not picture.needs_clearance or picture.sha256 in self.cleared
+        return not picture.info.needs_clearance or picture.sha256 in self.cleared
 
     def confident_open(self) -> list[UploadedPicture]:
         """Pictures with a confident answer that nobody has confirmed or corrected, each content once.
@@ -326,23 +312,15 @@ class Workbench:
 def _picture(source: Source, image: DecodedImage, served: Served) -> UploadedPicture:
     height, width = image.pixels.shape
     small = preprocess(image.pixels, served.predictor.metadata.input_size)
-    (prediction,) = served.predictor.predict([small], about=[image.about])
+    (prediction,) = served.predictor.predict([small], about=[image.info])
     return UploadedPicture(
         source=source,
         sha256=image.sha256,
-        kind=image.kind,
+        info=image.info,
         height=height,
         width=width,
-        frames=image.frames,
-        frame=image.frame,
-        resliced=image.resliced,
         volume=image.resliced,
         window=None,
-        technical=image.technical,
-        warnings=image.warnings,
-        needs_clearance=image.needs_clearance,
-        text_regions=image.text_regions,
-        in_colour=image.in_colour,
         small=small,
         thumbnail=thumbnail_url(image.pixels),
         prediction=prediction,

@@ -101,7 +101,8 @@ def _are_letters(cells: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.nda
     dark, bright = (low + quarter)[:, None, None], (high - quarter)[:, None, None]
     two_level = ((inner <= dark) | (inner >= bright)).mean((1, 2))
     enough = [edges.sum((1, 2)) >= MIN_EDGES for edges in (along, down)]
-    return np.logical_and.reduce([two_level >= MIN_TWO_LEVEL, *enough])
+    alike: np.ndarray = (two_level >= MIN_TWO_LEVEL) & enough[0] & enough[1]
+    return alike
 
 
 def _runs(cells: np.ndarray) -> list[tuple[int, int, int, int]]:

@@ -16,13 +16,13 @@ import numpy as np
 from pydicom import uid
 
 from medloop.core.imaging.codestream import (
-    END_OF_IMAGE,
     JPEG_LS_FRAME,
     LOSSLESS,
     START_OF_SCAN,
     StreamHeader,
     check_jpeg,
     completed_jpeg,
+    has_end,
     read_j2k_header,
     read_jpeg_header,
 )
@@ -126,7 +126,7 @@ def decode_stream(stream: bytes, header: Header, limits: Limits) -> Stored:
 def _whole(stream: bytes, found: StreamHeader) -> bytes:
     """The stream with its end, which some writers forget; CharLS may count what is missing for seconds."""
     whole: bytes | None = stream
-    if END_OF_IMAGE not in stream.rstrip(b"\0\xff")[-4:]:
+    if not has_end(stream):
         whole = None if found.marker == JPEG_LS_FRAME else completed_jpeg(stream)
     if whole is None:
         raise DecodeError(
@@ -140,8 +140,8 @@ def _decode_jpeg(stream: bytes, found: StreamHeader, photometric: str) -> tuple[
     if found.channels != 3 or found.marker in LOSSLESS:
         return imagecodecs.jpeg8_decode(_whole(stream, found)), photometric
     model = found.colour_model or ("RGB" if photometric == "RGB" else "YBR_FULL")
-    kept = {"colorspace": "YCBCR", "outcolorspace": "YCBCR"}  # the same twice: as it is
-    return imagecodecs.jpeg8_decode(_whole(stream, found), **kept), model
+    whole = _whole(stream, found)  # named the same twice, colours stay as they are
+    return imagecodecs.jpeg8_decode(whole, colorspace="YCBCR", outcolorspace="YCBCR"), model
 
 
 def _unpack_rle(stream: bytes, header: Header) -> np.ndarray:

@@ -108,13 +108,18 @@ def check_jpeg(header: StreamHeader, data: bytes, limits: Limits) -> None:
         )
 
 
+def has_end(data: bytes) -> bool:
+    """Whether a JPEG or JPEG-LS ends with its marker; zeros and ones are met as padding behind it."""
+    return END_OF_IMAGE in data.rstrip(b"\0\xff")[-4:]
+
+
 def completed_jpeg(data: bytes) -> bytes | None:
     """Add the end marker to a checked JPEG that lacks nothing else; None if more is missing.
 
     libjpeg fills up a file that is cut off, and says so in a warning that is lost. So the stream is
     decoded with two continuations: if pixels are missing, they come out different.
     """
-    if END_OF_IMAGE in data.rstrip(b"\0\xff")[-4:]:  # both are met as padding
+    if has_end(data):
         return data
     whole = data.rstrip(b"\xff")
     try:

@@ -42,7 +42,7 @@ from medloop.core.imaging.dicom_tags import (
     warnings_about,
 )
 from medloop.core.imaging.limits import Limits
-from medloop.core.imaging.picture import Picture
+from medloop.core.imaging.picture import ImageInfo
 from medloop.errors import DecodeError
 
 CT_WINDOW: Final = voi.Window(40, 400)
@@ -55,7 +55,7 @@ COLOUR_MODELS: Final = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "Y
 
 def read(
     data: bytes, *, limits: Limits, frame: int | None, window: tuple[float, float] | None
-) -> Picture:
+) -> tuple[np.ndarray, ImageInfo]:
     """Read one frame of a DICOM file, as a person would see it.
 
     Raises:
@@ -65,7 +65,9 @@ def read(
     header = read_header(data, limits)
     chosen = limits.check_frame(frame, header.frames, default=header.frames // 2)
     _check_size(header, limits)
-    pixels, notes, coloured = None, (), False
+    pixels: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+    coloured = False
     if frame is None and header.frames > 1:
         pixels, notes = _across(header, limits, window)
     resliced = pixels is not None
@@ -73,8 +75,8 @@ def read(
         levels, coloured = _levels(decode_frame(header, chosen, limits), header, chosen, window)
         pixels = geometry.square_pixels(levels, geometry.pixel_size(header.dataset, chosen), limits)
     warnings = warnings_about(header)
-    return Picture(
-        pixels, in_colour=coloured, frames=header.frames, frame=chosen, technical=technical(header),
+    return pixels, ImageInfo(
+        in_colour=coloured, frames=header.frames, frame=chosen, technical=technical(header),
         warnings=warnings + notes + unreadable_numbers(header), needs_clearance=bool(warnings), resliced=resliced,
     )  # fmt: skip
 

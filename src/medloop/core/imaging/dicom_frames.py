@@ -122,7 +122,9 @@ def _uncompressed(header: Header, frame: int) -> Stored:
     ):  # two pixels share their colour
         return Stored(_spread(data, frame, header), bits, model)
     if bits in WHOLE_TYPES:
-        dtype = np.dtype(header.float_type or f"u{bits // 8}").newbyteorder("<>"[header.big_endian])
+        dtype = np.dtype(header.float_type or f"u{bits // 8}").newbyteorder(
+            ">" if header.big_endian else "<"
+        )
         values = np.frombuffer(data, dtype, count, frame * count * dtype.itemsize)
         values = values if dtype.isnative else values.astype(dtype.newbyteorder("="))
     else:

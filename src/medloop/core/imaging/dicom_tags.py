@@ -20,7 +20,7 @@ import numpy as np
 from pydicom import config, dcmread, uid
 from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import dictionary_VR, tag_for_keyword
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
@@ -53,7 +53,8 @@ MAX_ITEMS: Final = 50_000  # of a sequence's value; 2,000 enhanced frames take a
 ITEMS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # how an item starts, in both byte orders
 PIXEL_TAGS: Final = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 END_OF_SEQUENCE: Final = b"\xfe\xff\xdd\xe0"
-DEFLATED: Final = str(uid.DeflatedExplicitVRLittleEndian).encode()
+MAX_META_ELEMENTS: Final = 50
+LONG_TYPES: Final = (b"OB", b"OW", b"SQ", b"UN", b"UT")  # whose length has four bytes
 CODE: Final = re.compile(r"[A-Z0-9_ ]{1,16}")  # a DICOM code string
 BINARY: Final = {
     "US": "u2", "SS": "i2", "UL": "u4", "SL": "i4", "UV": "u8", "SV": "i8", "FL": "f4", "FD": "f8", "OW": "u2",
@@ -137,7 +138,7 @@ def read_header(data: bytes, limits: Limits) -> Header:
     Raises:
         DecodeError: It holds no picture, or too many parts.
     """
-    dataset = _parsed(data, limits)
+    dataset, syntax = _parsed(data, limits)
     found = next((name for name in PIXELS if TAGS[name] in dataset), None)
     if found is None:
         if _is_cut_off(data):  # of a compressed picture without an end, pydicom makes nothing
@@ -150,7 +151,6 @@ def read_header(data: bytes, limits: Limits) -> Header:
     )
     allocated, stored = (integer(dataset, name, 0) for name in ("BitsAllocated", "BitsStored"))
     stored = stored or allocated
-    syntax = dataset.file_meta.TransferSyntaxUID
     return Header(
         dataset=dataset, syntax=syntax, big_endian=syntax == uid.ExplicitVRBigEndian,
         modality=code(dataset, "Modality"), photometric=photometric,
@@ -164,22 +164,40 @@ def read_header(data: bytes, limits: Limits) -> Header:
     )  # fmt: skip
 
 
-def _parsed(data: bytes, limits: Limits) -> Dataset:
-    """The few tags that are needed, with values of a sane length."""
-    wanted: list[Any] = list(TAGS.values())
-    if DEFLATED in data[:2048]:
-        inflated = MeteredReader(_inflate(data, limits))
-        dataset = read_dataset(
-            inflated, is_implicit_VR=False, is_little_endian=True, specific_tags=wanted
+def _parsed(data: bytes, limits: Limits) -> tuple[Dataset, uid.UID]:
+    """The few tags that are needed, with values of a sane length, and the transfer syntax."""
+    syntax, start = _meta(data)
+    reader, wanted = MeteredReader(data), list(TAGS.values())
+    if syntax == uid.DeflatedExplicitVRLittleEndian:
+        reader, syntax, start = (
+            MeteredReader(_inflate(data[start:], limits)),
+            uid.ExplicitVRLittleEndian,
+            0,
         )
-        dataset.file_meta = FileMetaDataset()
-        dataset.set_original_encoding(is_implicit_vr=False, is_little_endian=True)
+    if syntax:
+        reader.seek(start)
+        implicit, big = syntax == uid.ImplicitVRLittleEndian, syntax == uid.ExplicitVRBigEndian
+        dataset = read_dataset(reader, implicit, not big, specific_tags=wanted)
     else:
-        dataset = dcmread(MeteredReader(data), force=True, specific_tags=wanted)
+        dataset = dcmread(reader, force=True, specific_tags=wanted)  # several times as slow
+        syntax = dataset.file_meta.get("TransferSyntaxUID") or _guessed_syntax(dataset)
     _drop_oversized(dataset)
-    if "TransferSyntaxUID" not in dataset.file_meta:
-        dataset.file_meta.TransferSyntaxUID = _guessed_syntax(dataset)
-    return dataset
+    return dataset, syntax
+
+
+def _meta(data: bytes) -> tuple[uid.UID, int]:
+    """The transfer syntax that the meta group names, and where it ends; "" for a file without an ordinary one."""
+    syntax, at = "", 132 if data[128:132] == b"DICM" else len(data)
+    for _ in range(MAX_META_ELEMENTS):
+        if data[at : at + 2] != b"\2\0":
+            break
+        long = data[at + 4 : at + 6] in LONG_TYPES
+        start = at + (12 if long else 8)
+        length = int.from_bytes(data[at + 8 if long else at + 6 : start], "little")
+        if data[at + 2 : at + 4] == b"\x10\0":
+            syntax = data[start : start + min(length, 64)].decode("latin-1").strip("\0 ")
+        at = start + length
+    return uid.UID(syntax), at
 
 
 def _guessed_syntax(dataset: Dataset) -> uid.UID:
@@ -191,10 +209,7 @@ def _guessed_syntax(dataset: Dataset) -> uid.UID:
 
 def _inflate(data: bytes, limits: Limits) -> bytes:
     """The data set of a deflated file; its size is bounded before it exists."""
-    if data[128:140] != b"DICM\x02\0\0\0UL\x04\0":
-        raise DecodeError("This deflated DICOM file is damaged: its meta header has no length.")
-    start = 144 + int.from_bytes(data[140:144], "little")
-    inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[start:], limits.max_bytes + 1)
+    inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, limits.max_bytes + 1)
     if len(inflated) > limits.max_bytes:
         raise DecodeError(
             f"This DICOM file unpacks to more than {limits.max_bytes / 2**20:.0f} MB; it was not read."

@@ -25,12 +25,13 @@ from medloop.core.imaging.codestream import (
     StreamHeader,
     check_jpeg,
     completed_jpeg,
+    has_end,
     read_jpeg_header,
 )
 from medloop.core.imaging.colour import SIDE, in_colour
 from medloop.core.imaging.file_types import Kind
 from medloop.core.imaging.limits import Limits
-from medloop.core.imaging.picture import Picture
+from medloop.core.imaging.picture import ImageInfo
 from medloop.core.imaging.read_limit import MeteredReader
 from medloop.errors import DecodeError
 
@@ -55,10 +56,12 @@ TIFF_COMPRESSIONS: Final = (
 MAX_TIFF_ENTRIES: Final = 512  # of one directory
 MAX_TIFF_VALUES: Final = 200_000  # of one entry
 MAX_TIFF_PIECES: Final = 20_000  # strips or tiles of a deep one, each a step of Python
-UNASSOCIATED_ALPHA: Final = 2
+UNASSOCIATED_ALPHA: Final = (2,)  # of a TIFF's extra samples
 
 
-def read(data: bytes, kind: Kind, *, limits: Limits, frame: int | None) -> Picture:
+def read(
+    data: bytes, kind: Kind, *, limits: Limits, frame: int | None
+) -> tuple[np.ndarray, ImageInfo]:
     """Read the first picture of an image file, or page `frame` of a TIFF.
 
     Raises:
@@ -74,14 +77,19 @@ def read(data: bytes, kind: Kind, *, limits: Limits, frame: int | None) -> Pictu
         elif kind == "TIFF":
             found = _deep_tiff(data, chosen, limits)
         pixels, coloured = found or _through_pillow(data, kind, chosen, limits)
-        return Picture(pixels, in_colour=coloured, frames=frames, frame=chosen)
+        return pixels, ImageInfo(in_colour=coloured, frames=frames, frame=chosen)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DecodeError(
             f"This image is too large; at most {limits.max_pixels:,} pixels are accepted."
         ) from None
     except UnidentifiedImageError:
-        raise DecodeError(f"This file starts like a {kind} but its header is damaged.") from None
+        also = " or of a kind that is not supported" if kind == "TIFF" else ""
+        raise DecodeError(
+            f"This file starts like a {kind} but its header is damaged{also}."
+        ) from None
     except OSError as error:
+        if "upported" in str(error):
+            raise DecodeError(f"This {kind} file is of a kind that is not supported.") from None
         if "truncated" not in str(error):
             raise
         whole = completed_jpeg(data) if kind == "JPEG" else None
@@ -161,7 +169,8 @@ def _seen(values: np.ndarray, *, orientation: int = 1) -> tuple[np.ndarray, bool
         coloured = narrow is not None and in_colour(Image.fromarray(narrow))
     else:
         levels = np.rint(alpha * (255.0 / max(alpha.max(initial=0), 1e-9))).astype(np.uint8)
-        image = Image.fromarray(np.concatenate([narrow, levels], axis=2).squeeze())
+        all_levels = np.concatenate([narrow, levels], axis=2)
+        image = Image.fromarray(all_levels[..., 0] if all_levels.shape[2] == 1 else all_levels)
         grey, coloured = _grey(image), in_colour(image)
     turned = Image.fromarray(grey)
     exif = Image.Exif()
@@ -188,13 +197,12 @@ def _direct_jpeg(data: bytes, limits: Limits) -> tuple[np.ndarray, bool] | None:
     if header is None:
         return None
     check_jpeg(header, data, limits)
-    whole = data.endswith(END_OF_IMAGE)
     if header.marker in LOSSLESS or header.precision != 8:
-        if not whole:
+        if not has_end(data):
             raise OSError("truncated")
         ls = header.marker == JPEG_LS_FRAME
         return _seen(imagecodecs.jpegls_decode(data) if ls else imagecodecs.jpeg8_decode(data))
-    if not whole or header.exif or header.channels not in (1, 3):
+    if not data.endswith(END_OF_IMAGE) or header.exif or header.channels not in (1, 3):
         return None
     return imagecodecs.jpeg8_decode(data, outcolorspace="GRAYSCALE"), _jpeg_in_colour(data, header)
 
@@ -222,32 +230,37 @@ def _whole_chunks(data: bytes) -> bytes:
     return b"".join(kept)
 
 
-def _deep_tiff(data: bytes, page: int, limits: Limits) -> tuple[np.ndarray, bool] | None:
+def _deep_tiff(data: bytes, number: int, limits: Limits) -> tuple[np.ndarray, bool] | None:
     """What Pillow does not read, or not right: more than 8 bits, signed integers, floats. None for all others."""
     import tifffile  # takes long to import, and few need it
 
     try:
-        found = tifffile.TiffFile(MeteredReader(data)).pages[page]
-        dtype, (planes, depth, height, width, samples) = found.dtype, found.shaped
+        page = tifffile.TiffFile(MeteredReader(data)).pages[number].aspage()
     except DecodeError:
         raise
     except Exception:  # of many kinds; Pillow says what is wrong
         return None
+    dtype = page.dtype
     plain = dtype is None or dtype in (np.uint8, np.bool_) or dtype.kind not in "iuf"
-    if plain or depth != 1 or found.photometric not in TIFF_GREY_AND_RGB:
+    if dtype is None or plain or page.photometric not in TIFF_GREY_AND_RGB:
         return None
-    if found.compression not in TIFF_COMPRESSIONS or len(found.dataoffsets) > MAX_TIFF_PIECES:
+    planes, depth, height, width, samples = page.shaped
+    if (
+        page.compression not in TIFF_COMPRESSIONS
+        or len(page.dataoffsets) > MAX_TIFF_PIECES
+        or depth > 1
+    ):
         raise DecodeError("This TIFF packs its deep pixels in a way that is not supported.")
-    for sides in ((width, height), (found.tilewidth or 1, found.tilelength or 1)):
+    for sides in ((width, height), (page.tilewidth or 1, page.tilelength or 1)):
         sample_bytes = planes * samples * max(dtype.itemsize, 2)
         limits.check(width=sides[0], height=sides[1], sample_bytes=sample_bytes)
-    values = found.asarray(maxworkers=1).reshape(found.shaped)[:, 0]
-    values = np.moveaxis(values, 0, 2).reshape(height, width, -1)
-    colours = 3 if found.photometric == TIFF_RGB else 1
-    with_alpha = UNASSOCIATED_ALPHA in found.extrasamples[:1]
-    orientation = found.tags.valueof(ORIENTATION, 1)
-    grey, coloured = _seen(values[..., : colours + with_alpha], orientation=orientation)
-    return 255 - grey if found.photometric == TIFF_WHITE_IS_ZERO else grey, coloured
+    values = np.moveaxis(page.asarray(maxworkers=1).reshape(page.shaped)[:, 0], 0, 2)
+    used = (3 if page.photometric == TIFF_RGB else 1) + (
+        page.extrasamples[:1] == UNASSOCIATED_ALPHA
+    )
+    values = values.reshape(height, width, -1)[..., :used]
+    grey, coloured = _seen(values, orientation=page.tags.valueof(ORIENTATION, 1))
+    return 255 - grey if page.photometric == TIFF_WHITE_IS_ZERO else grey, coloured
 
 
 def _tiff_pages(data: bytes, limits: Limits) -> int:

@@ -10,7 +10,7 @@ from typing import Final, Literal
 import numpy as np
 import onnxruntime as ort
 
-from medloop.core.imaging.picture import About
+from medloop.core.imaging.picture import ImageInfo
 from medloop.core.imaging.preprocess import preprocess
 from medloop.core.prediction.tag_conflicts import contradictions
 
@@ -84,11 +84,11 @@ class Predictor:
         self.metadata = ModelMetadata.parse(self._session.get_modelmeta().custom_metadata_map)
 
     def predict(
-        self, images: Sequence[np.ndarray], *, about: Sequence[About] = ()
+        self, images: Sequence[np.ndarray], *, about: Sequence[ImageInfo] = ()
     ) -> list[Prediction]:
         """One prediction an image, in order. `images`: grey uint8 [H, W] of any size.
 
-        `about`: for each, what its file says (`DecodedImage.about`). The answer is "unsure" at best about a
+        `about`: for each, what its file says (`DecodedImage.info`). The answer is "unsure" at best about a
         picture in colour, of which the model has not seen everything, and where a DICOM's tags contradict it.
         """
         if len(images) == 0:
@@ -143,7 +143,7 @@ class Predictor:
         )
 
 
-def _as_sure_as_may_be(prediction: Prediction, known: About) -> Prediction:
+def _as_sure_as_may_be(prediction: Prediction, known: ImageInfo) -> Prediction:
     if prediction.verdict != "confident":
         return prediction
     if known.in_colour:
