@@ -80,6 +80,7 @@ NESTED: Final = ("LUTDescriptor", "LUTData", "ImagePositionPatient", "ImageOrien
 TAGS: Final = {
     name: BaseTag(tag_for_keyword(name) or 0) for name in (*PIXELS, *LARGE, *SMALL, *NESTED)
 }
+WANTED: Final[list[BaseTag | int]] = list(TAGS.values())
 GROUP_TAGS: Final = tuple(TAGS[name] for name in GROUPS)
 MAX_BYTES: Final = {
     **{TAGS[name]: MAX_LARGE_BYTES for name in LARGE}, **{TAGS[name]: MAX_VALUE_BYTES for name in SMALL},
@@ -167,7 +168,7 @@ def read_header(data: bytes, limits: Limits) -> Header:
 def _parsed(data: bytes, limits: Limits) -> tuple[Dataset, uid.UID]:
     """The few tags that are needed, with values of a sane length, and the transfer syntax."""
     syntax, start = _meta(data)
-    reader, wanted = MeteredReader(data), list(TAGS.values())
+    reader, wanted = MeteredReader(data), WANTED
     if syntax == uid.DeflatedExplicitVRLittleEndian:
         reader, syntax, start = (
             MeteredReader(_inflate(data[start:], limits)),
