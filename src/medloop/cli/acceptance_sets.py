@@ -63,7 +63,7 @@ def add(
     """
     from dataclasses import asdict
 
-    from medloop.cli.learning import progress_bar
+    from medloop.cli.terminal import progress_bar
     from medloop.jobs.acceptance_sets import add as job
     from medloop.wiring import connect
 

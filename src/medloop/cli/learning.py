@@ -1,19 +1,16 @@
-"""`medloop bootstrap`, `train`, `evaluate`, `retrain` and `reproduce`: the steps that learn, one command each."""
+"""`medloop bootstrap`, `train`, `evaluate`, `retrain` and `reproduce`: the steps that learn."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from medloop.cli import acceptance_sets, versions
+from medloop.cli.terminal import progress_bar
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from medloop.core.gate.report import GateReport
     from medloop.jobs.retrain import RetrainResult
 
@@ -39,7 +36,8 @@ def register(app: typer.Typer) -> None:
 def bootstrap(engine: Engine = None) -> None:
     """Train the first model on the base data set, if the registry has no champion yet.
 
-    `medloop up` does the same. The base data set is the one that `medloop data use` chose, else the bundled sample.
+    `medloop up` does the same. The base data set is the one that `medloop data use` chose, else the
+    bundled sample.
 
     Example: `medloop bootstrap`
     """
@@ -68,10 +66,12 @@ def train(
 ) -> None:
     """Train on a snapshot from the champion's weights, register the version and print it.
 
-    The same training is done once: a second call finds the version and says so. Moves no alias. After `medloop erase`,
-    only `--from-scratch` on a new snapshot gives a model that never saw the image; it takes as long as the first model.
+    The same training is done once: a second call finds the version and says so. Moves no alias.
+    After `medloop erase`, only `--from-scratch` on a new snapshot gives a model that never saw the
+    image; it takes as long as the first model.
 
-    Examples: `medloop train`, `medloop train 3f2a90c1d4e5b607 --engine ray`, `medloop train --from-scratch`
+    Examples: `medloop train`, `medloop train 3f2a90c1d4e5b607 --engine ray`, `medloop train
+    --from-scratch`
     """
     from dataclasses import asdict
 
@@ -124,7 +124,7 @@ def evaluate(
     if as_json:
         typer.echo(found.to_json().decode())
         return
-    print_report(found)
+    _print_report(found)
 
 
 def retrain(
@@ -140,10 +140,10 @@ def retrain(
     engine: Engine = None,
     as_json: AsJson = False,
 ) -> None:
-    """One round of the loop, as the weekly DAG makes it: snapshot, train, evaluate, promote.
+    """Run one round of the loop, as the weekly DAG does: snapshot, train, evaluate, promote.
 
-    Says so when there is nothing new. `--force` goes on in any case, but does no training twice; the gate decides about
-    the promotion either way.
+    Says so when there is nothing new. `--force` goes on in any case, but does no training twice;
+    the gate decides about the promotion either way.
 
     Examples: `medloop retrain`, `medloop retrain --min-new 20`
     """
@@ -168,7 +168,7 @@ def retrain(
 
 
 def _outcome(result: RetrainResult) -> str:
-    """What came of a round, in words."""
+    """Say what came of a round."""
     if result.version is None:
         return f"No training: {result.reason}."
     before = (
@@ -178,17 +178,20 @@ def _outcome(result: RetrainResult) -> str:
     )
     if result.promoted:
         return f"{before}Version {result.version} is the champion{'' if result.reused else ' now'}."
-    return f"{before}Version {result.version} was not promoted; version {result.champion} stays. {result.reason}"
+    stays = f"version {result.champion} stays. {result.reason}"
+    return f"{before}Version {result.version} was not promoted; {stays}"
 
 
 def reproduce(
     version: Annotated[str, typer.Argument(help="The version to train once more.")],
     as_json: AsJson = False,
 ) -> None:
-    """Train a version again from what was recorded of it, and compare the weights. Exit code 1 if they differ.
+    """Train a version again from what was recorded of it, and compare the weights.
 
-    Equal weights are to be expected on the same kind of machine with the same packages; where they differ, it says what
-    is known to be another than at the training. Registers nothing.
+    Exit code 1 if they differ.
+
+    Equal weights are to be expected on the same kind of machine with the same packages; where they
+    differ, it says what is known to be another than at the training. Registers nothing.
 
     Example: `medloop reproduce 4`
     """
@@ -203,52 +206,36 @@ def reproduce(
         typer.echo(json.dumps(asdict(result)))
     elif result.same:
         typer.echo(
-            f"Version {version} is reproduced: weights {result.found_sha256} in {result.seconds:.0f} s."
+            f"Version {version} is reproduced: weights {result.found_sha256} in "
+            f"{result.seconds:.0f} s."
         )
     else:
         note = f" {result.note[:1].upper()}{result.note[1:]}." if result.note else ""
         typer.echo(
-            f"Version {version} differs: recorded {result.recorded_sha256}, found {result.found_sha256}.{note} On "
+            f"Version {version} differs: recorded {result.recorded_sha256}, found "
+            f"{result.found_sha256}.{note} On "
             "another kind of processor, small differences are to be expected."
         )
     if not result.same:
         raise typer.Exit(1)
 
 
-def print_report(report: GateReport) -> None:
-    """The checks of a gate report as a table, the verdict below."""
+def _print_report(report: GateReport) -> None:
+    """Print the checks of a gate report as a table, the verdict below."""
     from rich.console import Console
-
-    console = Console()
-    console.print(_checks(report))
-    word = "[green]yes[/]" if report.passed else "[red]no[/]"
-    console.print(
-        f"The gate says {word}: version {report.version} against champion {report.champion_version} and reference "
-        f"{report.reference_version or 'none'}."
-    )
-
-
-def _checks(report: GateReport) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
+    from medloop.core.gate.words import check_name, found
+
     table = Table("", "Check", "What was found")
     for check in report.decision.checks:
-        table.add_row(
-            "[green]✓[/]" if check.passed else "[red]✗[/]",
-            escape(check.name),
-            escape(check.reason.removeprefix(f"{check.name}: ")),
-        )
-    return table
-
-
-@contextmanager
-def progress_bar() -> Iterator[Callable[[float, str], None]]:
-    """A progress bar on stderr, gone when it is done."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=1.0)
-        yield lambda share, phrase: bar.update(task, completed=share, description=phrase)
+        mark = "[green]✓[/]" if check.passed else "[red]✗[/]"
+        table.add_row(mark, escape(check_name(check)), escape(found(check)))
+    console = Console()
+    console.print(table)
+    word = "[green]yes[/]" if report.passed else "[red]no[/]"
+    console.print(
+        f"The gate says {word}: version {report.version} against champion "
+        f"{report.champion_version} and reference {report.reference_version or 'none'}."
+    )

@@ -1,4 +1,4 @@
-"""`medloop models`, `promote`, `rollback`, `reference`, `history`, `audit`, `watch`: who serves, since when, why."""
+"""`medloop models`, `promote`, `rollback`, `reference`, `history`, `audit` and `watch`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 
 def models(as_json: AsJson = False) -> None:
-    """List the versions with their aliases, their accuracy on the base test images, and the gate's verdict.
+    """List the versions with aliases, accuracy on the base test images, and the gate's verdict.
 
     Why the gate said no: `medloop evaluate VERSION` shows the report, `--json` has the reasons.
 
@@ -66,12 +66,15 @@ def promote(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a version the champion, if the gate said yes. Exit code 1 if it is not the champion afterwards.
+    """Make a version the champion, if the gate said yes.
 
-    Open pages answer with it within seconds. Only while the judgement is today's: with this champion, this
-    reference, these acceptance sets and these rules.
+    Exit code 1 if it is not the champion afterwards.
 
-    Examples: `medloop promote 4`, `medloop promote 4 --force --reason "the new scanner goes live today"`
+    Open pages answer with it within seconds. Only while the judgement is today's: with this
+    champion, this reference, these acceptance sets and these rules.
+
+    Examples: `medloop promote 4`, `medloop promote 4 --force --reason "the new scanner goes live
+    today"`
     """
     from medloop.jobs.promote import promote as job
     from medloop.wiring import connect
@@ -96,9 +99,11 @@ def rollback(
 ) -> None:
     """Make the previous champion the champion again. Open pages answer with it within seconds.
 
-    Twice goes back two champions. A rollback is an event like every promotion: `medloop history` shows it.
+    Twice goes back two champions. A rollback is an event like every promotion: `medloop history`
+    shows it.
 
-    Examples: `medloop rollback --reason "calls hands chests"`, `medloop rollback --to 2 --reason "last good one"`
+    Examples: `medloop rollback --reason "calls hands chests"`, `medloop rollback --to 2 --reason
+    "last good one"`
     """
     from medloop.jobs.rollback import rollback as job
     from medloop.wiring import connect
@@ -116,7 +121,8 @@ def reference(
 ) -> None:
     """Choose the version that the gate compares every challenger with, beside the champion.
 
-    The first champion is the reference until somebody chooses another one; the loop itself never does.
+    The first champion is the reference until somebody chooses another one; the loop itself never
+    does.
 
     Example: `medloop reference 4 --reason "trained on the full data set"`
     """
@@ -131,10 +137,10 @@ def reference(
 
 
 def history(as_json: AsJson = False) -> None:
-    """Every move of the aliases, oldest first: when, from, to, on which gate report and snapshot, by whom, and why.
+    """Show every move of the aliases, oldest first: when, from, to, by whom, and why.
 
-    The champion answers, the challenger was judged last, the reference is what all are compared with, too. `--json` has
-    the gate reports themselves.
+    The champion answers, the challenger was judged last, the reference is what all are compared
+    with, too. `--json` has the gate reports themselves.
 
     Examples: `medloop history`, `medloop history --json`
     """
@@ -159,7 +165,8 @@ def history(as_json: AsJson = False) -> None:
     last = next((move.to_version for move in reversed(found) if move.alias == CHAMPION), None)
     if last and champion != last:
         typer.echo(
-            f"The champion is version {champion or 'none'}, which the last move does not say: somebody moved the "
+            f"The champion is version {champion or 'none'}, which the last move does not say: "
+            "somebody moved the "
             f"alias elsewhere, or that move was cut off. `medloop promote {last}` finishes it.",
             err=True,
         )
@@ -174,7 +181,8 @@ def audit(
 ) -> None:
     """Show every correction that a version learned from: image, label, who said so, and when.
 
-    Also those that only a version learned from whose weights this one started from ("through version N").
+    Also those that only a version learned from whose weights this one started from ("through
+    version N").
 
     Examples: `medloop audit 4`, `medloop audit 4 --all --json`
     """
@@ -221,9 +229,10 @@ def watch(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what was found.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare a fresh champion with the one before it by what people say, and roll back on an alarm.
+    """Compare a fresh champion with the one before by people's answers; roll back on an alarm.
 
-    For a timer: exit code 1 on an alarm, 0 otherwise. A promotion is watched for MEDLOOP_WATCH_DAYS days.
+    For a timer: exit code 1 on an alarm, 0 otherwise. A promotion is watched for MEDLOOP_WATCH_DAYS
+    days.
 
     Example: `medloop watch --dry-run`
     """
@@ -240,7 +249,8 @@ def watch(
             typer.echo(f"- {reason}")
         if result.rolled_back:
             typer.echo(
-                f"ALARM: version {result.previous} is the champion again, version {result.champion} was worse."
+                f"ALARM: version {result.previous} is the champion again, version "
+                f"{result.champion} was worse."
             )
         elif result.alarm:
             typer.echo(
@@ -258,7 +268,8 @@ def _tell(result: PromoteResult, as_json: bool) -> None:
         return
     if result.promoted:
         typer.echo(
-            f"Version {result.to_version} is the champion, before it version {result.from_version or 'none'}."
+            f"Version {result.to_version} is the champion, before it version "
+            f"{result.from_version or 'none'}."
         )
     else:
         typer.echo(f"Version {result.to_version or 'none'} stays the champion:")
@@ -272,12 +283,12 @@ def _version_record(item: ModelVersion) -> dict[str, Any]:
         "version": item.version,
         "aliases": list(item.aliases),
         "created_at": item.created_at.isoformat(timespec="seconds"),
-        "accuracy": float(tags["accuracy"]) if "accuracy" in tags else None,
-        "gate": tags.get("gate"),
-        "gate_reasons": tags.get("gate_reasons", "").splitlines(),
-        "corrections": int(tags.get("corrections") or 0),
-        "snapshot_id": tags.get("snapshot_id") or None,
-        "parent_version": tags.get("parent_version") or None,
+        "accuracy": tags.accuracy,
+        "gate": tags.gate or None,
+        "gate_reasons": list(tags.gate_reasons),
+        "corrections": tags.corrections,
+        "snapshot_id": tags.snapshot_id or None,
+        "parent_version": tags.parent_version or None,
         "run_id": item.run_id,
     }
 
@@ -325,7 +336,7 @@ def _history_table(moves: list[Promotion]) -> Table:
 
 
 def _gate(move: Promotion) -> str:
-    """What the gate had said of the version that the alias went to."""
+    """Tell what the gate had said of the version that the alias went to."""
     if move.gate_report is None:
         return "–"
     return "yes" if move.gate_report.get("decision", {}).get("passed") else "no"

@@ -19,7 +19,6 @@ from medloop.errors import DatasetError, DecodeError, NotFoundError
 from medloop.jobs.context import Context
 from medloop.jobs.train import Progress, silent
 from medloop.jobs.training_overlap import learned
-from medloop.jobs.training_record import labels_of
 from medloop.stores.acceptance_sets import AcceptanceSet, Declaration
 from medloop.stores.dataset_files import open_files
 from medloop.stores.registry import CHAMPION
@@ -140,7 +139,7 @@ def _labels(context: Context) -> Sequence[str]:
     champion = context.registry.version_of(CHAMPION)
     if champion is None:
         return context.datasets.get(context.settings.base_dataset).labels
-    return labels_of(context.registry.get(champion))
+    return context.registry.get(champion).tags.labels
 
 
 def _read(

@@ -1,7 +1,8 @@
 """Moves of the registry's aliases. Each is an event in the ledger, written before the move.
 
-A crash in between leaves an event without its move; doing the same again finds that event and finishes the move. Why
-an alias moves is for `promote`, `rollback`, `bootstrap` and `evaluate` to say.
+A crash in between leaves an event without its move; doing the same again finds that event and
+finishes the move. Why an alias moves is for `promote`, `rollback`, `bootstrap` and `evaluate` to
+say.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ from medloop.core.gate.report import GateReport
 from medloop.errors import StoreError
 from medloop.jobs.context import Context
 from medloop.stores.lease import Held
-from medloop.stores.registry import CHALLENGER, CHAMPION, CHAMPION_FENCE, ModelVersion
+from medloop.stores.registry import CHALLENGER, CHAMPION, ModelVersion
+from medloop.stores.version_tags import VersionTags
 
 
 def moves(context: Context) -> list[Promotion]:
-    """The moves of this model's champion, oldest first."""
+    """List the moves of this model's champion, oldest first."""
     return [move for move in all_moves(context) if move.alias == CHAMPION]
 
 
 def all_moves(context: Context) -> list[Promotion]:
-    """The moves of all aliases of this model, oldest first; a bucket may hold those of other models, too."""
+    """List the moves of all aliases of this model, oldest first."""
     return [move for move in context.ledger.entries() if move.model == context.registry.model]
 
 
@@ -71,14 +73,15 @@ def move_alias(
             to_version=to.version,
             by=by,
             reason=reason,
-            snapshot_id=to.tags.get("snapshot_id") or None,
+            snapshot_id=to.tags.snapshot_id or None,
             gate_report=report.to_dict() if report else None,
             token=held.token if held else None,
         )
     if held:
         if alias == CHAMPION:
-            context.registry.set_tags(to.version, {CHAMPION_FENCE: str(held.token)})
-        held.check()  # last: whoever slept through the lease's time must not undo what others did meanwhile
+            context.registry.set_tags(to.version, VersionTags(champion_fence=held.token))
+        # Last: whoever slept through the lease's time must not undo what others did meanwhile.
+        held.check()
     context.registry.move_alias(alias, to.version, expected=from_version)
 
 

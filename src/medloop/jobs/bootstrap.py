@@ -12,6 +12,7 @@ from medloop.jobs.context import Context
 from medloop.jobs.train import Engine, Progress, learn, silent
 from medloop.jobs.training_data import acceptance_sets, gather
 from medloop.stores.registry import CHAMPION, REFERENCE
+from medloop.stores.version_tags import VersionTags
 
 if TYPE_CHECKING:
     from medloop.core.data.training_set import TrainingSet
@@ -102,7 +103,7 @@ def _note_accuracy(
     test = training_set.scored_test()
     classes = np.array(training_set.labels)[training_set.base_targets[test]]
     accuracy = float(answer(predictor, training_set.base.images[test]).right(classes).mean())
-    context.registry.set_tags(version, {"accuracy": f"{accuracy:.6f}"})
+    context.registry.set_tags(version, VersionTags(accuracy=accuracy))
     context.registry.log_metrics(
         context.registry.get(version).run_id, {"champion/accuracy": accuracy}
     )

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from medloop.core.corrections.lineage import rollback_from
 from medloop.core.gate.report import GateReport
+from medloop.core.gate.words import reasons, summary
 from medloop.errors import MedloopError, StaleError
 from medloop.jobs.alias_moves import drop_challenger, move_alias, moves
 from medloop.jobs.comparison import comparison_key
@@ -35,10 +36,11 @@ class PromoteResult:
 def promote(
     context: Context, *, version: str, by: str, reason: str = "", force: bool = False
 ) -> PromoteResult:
-    """Make a version the champion if its gate report says yes; `force` overrules it, for a person with a reason.
+    """Make a version the champion if its report says yes, or a person forces it with a reason.
 
     Raises:
-        StaleError: The judgement is no longer of today: there is another champion, reference or acceptance set by now,
+        StaleError: The judgement is no longer of today: there is another champion, reference or
+            acceptance set by now,
             or the gate has other rules.
         PromotionError: There is no gate report, or a forced promotion has no reason.
     """
@@ -56,7 +58,7 @@ def promote(
             return PromoteResult(True, current, version, ("it is the champion already",))
         if not force and (against := _against(context, version, current, report)):
             return PromoteResult(False, current, current or "", against)
-        why = reason or (report.summary if report else "")
+        why = reason or (summary(report) if report else "")
         move_alias(
             context,
             held,
@@ -75,37 +77,43 @@ def promote(
 def _against(
     context: Context, version: str, current: str | None, report: GateReport | None
 ) -> tuple[str, ...]:
-    """What speaks against a promotion that nobody forces; () for nothing."""
+    """List what speaks against a promotion that nobody forces; () for nothing."""
     if report is None:
         raise PromotionError(
             f"version {version} was never judged: run `medloop evaluate {version}` first"
         )
     if not report.passed:
-        return report.reasons
+        return reasons(report)
     if report.champion_version != current:
         raise StaleError(
-            f"version {version} was judged against version {report.champion_version}, and the champion is "
+            f"version {version} was judged against version {report.champion_version}, and the "
+            "champion is "
             f"{current or 'none'} by now: run `medloop evaluate {version}` again"
         )
     _require_todays_judgement(context, report)
     back = rollback_from(moves(context), version)
     if back and datetime.fromisoformat(back.at) > datetime.fromisoformat(report.at):
         return (
-            f"version {version} was rolled back after the gate had judged it, by {back.by}: {back.reason}. The same "
-            f"judgement does not bring it back; a person can: `medloop promote {version} --force --reason …`",
+            f"version {version} was rolled back after the gate had judged it, by {back.by}: "
+            f"{back.reason}. The same "
+            f"judgement does not bring it back; a person can: `medloop promote {version} --force "
+            "--reason …`",
         )
     return ()
 
 
 def _require_todays_judgement(context: Context, report: GateReport) -> None:
-    """That an evaluation would find this report, and not make another one."""
+    """Require that an evaluation would find this report, and not make another one."""
     reference = context.registry.version_of(REFERENCE)
     sets = context.acceptance_sets.declarations()
     version, champion = report.version, report.champion_version
     if report.key == comparison_key(version, champion=champion, reference=reference, sets=sets):
         return
     if report.reference_version != reference:
-        since = f"against reference {report.reference_version or 'none'}, and that is {reference or 'none'} by now"
+        since = (
+            f"against reference {report.reference_version or 'none'}, and that is "
+            f"{reference or 'none'} by now"
+        )
     else:
         since = "before the acceptance sets or the gate's rules were what they are now"
     raise StaleError(

@@ -61,7 +61,7 @@ def reproduce(
         engine=recipe.engine,
         progress=lambda share, phrase: report(0.05 + 0.95 * share, phrase),
     )
-    recorded = found.tags["weights_sha256"]
+    recorded = found.tags.weights_sha256
     same = trained.weights_sha256 == recorded
     return ReproduceResult(
         version=version,
@@ -81,7 +81,7 @@ def _changes(
     """What is known to be other than it was at the training."""
     if gone := len(read_uses(context, found)) - corrections:
         yield f"{gone} of its corrections were erased or withdrawn since"
-    if found.tags.get("data_key") != recipe.data_key:
+    if found.tags.data_key != recipe.data_key:
         yield "medloop chose by other rules then which images to leave out of a training"
     recorded = read_environment(context, found)
     if recorded is None:

@@ -84,6 +84,7 @@ def retrain(
 
     A training that was done before is found, and not done again.
     """
+    from medloop.core.gate.words import summary
     from medloop.jobs.evaluate import evaluate
 
     report = progress or silent
@@ -103,7 +104,7 @@ def retrain(
     return RetrainResult(
         reason="; ".join(outcome.reasons)
         if judged.passed and not outcome.promoted
-        else judged.summary,
+        else summary(judged),
         snapshot_id=decided.snapshot_id,
         version=trained.version,
         reused=trained.reused,
@@ -114,11 +115,8 @@ def retrain(
 
 def _untrained(context: Context, snapshot_id: str) -> int:
     """Accepted images that differ from what the last training had: added, relabelled, or no longer accepted."""
-    trained = [
-        item.tags["snapshot_id"]
-        for item in context.registry.versions()
-        if item.tags.get("snapshot_id")
-    ]
+    versions = context.registry.versions()
+    trained = [item.tags.snapshot_id for item in versions if item.tags.snapshot_id]
     if trained[-1:] == [snapshot_id]:
         return 0
     now = _accepted(context, snapshot_id)

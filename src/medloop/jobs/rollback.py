@@ -1,4 +1,4 @@
-"""Back to an earlier champion: one call, an event like every other move, in effect at the front end's next look."""
+"""Back to an earlier champion: one call, an event like every other move."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """MLflow's public REST API, as far as reading and moving aliases need it.
 
-Owns the transport, credentials and the translation of errors. Importing mlflow itself costs 4 s and 140 MiB, which
-a page or a command that only asks for the champion should not pay; `medloop.stores.training_run` imports it.
+Owns the transport, credentials and the translation of errors. Importing mlflow itself costs 4 s and
+140 MiB, which a page or a command that only asks for the champion should not pay;
+`medloop.stores.training_run` imports it.
 """
 
 from __future__ import annotations
@@ -35,15 +36,15 @@ class MlflowRest:
         self._settings = settings
 
     def get(self, path: str, **params: str | int) -> dict[str, Any]:
-        """`GET` below /api/2.0/mlflow."""
+        """Send `GET` below /api/2.0/mlflow."""
         return self._json(self._send("GET", API + path, params=params))
 
     def send(self, method: str, path: str, **body: Any) -> dict[str, Any]:
-        """`POST`, `DELETE` … below /api/2.0/mlflow with a JSON body."""
+        """Send `POST`, `DELETE` … below /api/2.0/mlflow with a JSON body."""
         return self._json(self._send(method, API + path, json=body))
 
     def pages(self, path: str, items: str, **params: str | int) -> Iterator[dict[str, Any]]:
-        """Every entry of a paged search."""
+        """Read every entry of a paged search."""
         token = ""
         while True:
             page = self.get(path, **params, **({"page_token": token} if token else {}))
@@ -53,7 +54,7 @@ class MlflowRest:
                 return
 
     def artifact(self, uri: str) -> bytes:
-        """The bytes of one file below an artifact URI that the server proxies (`mlflow-artifacts:/…`).
+        """Read one file below an artifact URI that the server proxies (`mlflow-artifacts:/…`).
 
         Raises:
             NotFoundError: There is no such file.
@@ -86,7 +87,8 @@ class MlflowRest:
         uri = self._settings.mlflow_tracking_uri
         if not uri:
             raise SettingsError(
-                "MLFLOW_TRACKING_URI is not set: start the local services with `medloop up`, or name your server"
+                "MLFLOW_TRACKING_URI is not set: start the local services with `medloop up`, or "
+                "name your server"
             )
         if not uri.startswith(("http://", "https://")):
             raise SettingsError(
@@ -119,7 +121,8 @@ class MlflowRest:
             response = self._client.request(method, path, **options)
         except httpx.TransportError as error:
             raise StoreUnavailableError(
-                f"MLflow at {self.uri} does not answer ({type(error).__name__}): is it running? `medloop status` says"
+                f"MLflow at {self.uri} does not answer ({type(error).__name__}): is it running? "
+                "`medloop status` says"
             ) from error
         if response.is_success:
             return response
@@ -129,7 +132,8 @@ class MlflowRest:
         status, said = response.status_code, _message(response)
         if status in {401, 403}:
             return StoreError(
-                f"MLflow at {self.uri} refused this user ({status}): check MLFLOW_TRACKING_USERNAME and "
+                f"MLflow at {self.uri} refused this user ({status}): check "
+                "MLFLOW_TRACKING_USERNAME and "
                 f"MLFLOW_TRACKING_PASSWORD (or DAGSHUB_USER_TOKEN). It said: {said}"
             )
         if status == 404:

@@ -28,7 +28,7 @@ from medloop.jobs.rollback import rollback
 from medloop.stores.lease import Lease
 from medloop.stores.ledger import Ledger
 from medloop.stores.objects import ObjectStore
-from medloop.stores.registry import CHALLENGER, CHAMPION, CHAMPION_FENCE, REFERENCE
+from medloop.stores.registry import CHALLENGER, CHAMPION, REFERENCE
 
 LEASE = "leases/promotion.json"
 
@@ -58,7 +58,7 @@ class Models(World):
         report = GateReport(
             key=comparison_key(version, champion=champion, reference="1", sets=sets), version=version, champion_version=champion, reference_version="1", snapshot_id="s", base_id="b",
             at=self.tick().isoformat(timespec="milliseconds"), scores=scores,
-            decision=Decision(passed=passed, checks=(Check(name="a check", passed=passed, reason="found"),)),
+            decision=Decision(passed=passed, checks=(Check("a check", "", "", passed, details=("found",)),)),
         )  # fmt: skip
         self.registry.files[version, "gate/report.json"] = report.to_json()
 
@@ -89,7 +89,11 @@ def test_what_the_gate_refused_is_not_promoted_and_the_reasons_are_handed_on(
     """The published system moved the alias after every training, with no gate."""
     version = models.judged(champion="1", passed=False)
     outcome = promote(models.context, version=version, by="airflow")
-    assert (outcome.promoted, outcome.to_version, outcome.reasons) == (False, "1", ("found",))
+    assert (outcome.promoted, outcome.to_version, outcome.reasons) == (
+        False,
+        "1",
+        ("a check: found",),
+    )
     assert models.registry.version_of(CHAMPION) == "1"
     assert all_moves(models.context) == []
 
@@ -179,7 +183,10 @@ def test_the_command_says_who_stays_and_why(
     version = models.judged(champion="1", passed=False)
     monkeypatch.setattr("medloop.wiring.connect", lambda: models.context)
     refused = CliRunner().invoke(build_app(), ["promote", version])
-    assert (refused.exit_code, refused.stdout) == (1, "Version 1 stays the champion:\n- found\n")
+    assert (refused.exit_code, refused.stdout) == (
+        1,
+        "Version 1 stays the champion:\n- a check: found\n",
+    )
     forced = CliRunner().invoke(
         build_app(), ["promote", version, "--force", "--reason", "the new scanner", "--by", "eve"]
     )
@@ -235,8 +242,8 @@ def test_the_fencing_token_stands_in_the_ledger_and_on_the_version(models: Model
     back = rollback(models.context, by="ada", reason="worse")
     tokens = [move.token for move in moves(models.context)]
     assert tokens == [1, 2]
-    assert models.registry.get(version).tags[CHAMPION_FENCE] == "1"
-    assert models.registry.get(back.to_version).tags[CHAMPION_FENCE] == "2"
+    assert models.registry.get(version).tags.champion_fence == 1
+    assert models.registry.get(back.to_version).tags.champion_fence == 2
 
 
 def test_a_version_that_was_rolled_back_needs_a_new_judgement(models: Models) -> None:

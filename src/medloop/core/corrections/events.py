@@ -140,6 +140,11 @@ class Correction(_Event):
         """Tell whether the person agreed with the prediction."""
         return self.given_label is not None and self.given_label == self.predicted_label
 
+    @property
+    def agrees(self) -> bool:
+        """Whether the person agreed with what was shown: the class, or that it is unknown."""
+        return self.given_label is None if self.verdict == "unknown" else self.confirms
+
 
 @dataclass(frozen=True, slots=True)
 class Review(_Event):

@@ -1,7 +1,10 @@
-"""Forty-one ways an image can be worse or other than the data set's, each at five severities. numpy and Pillow only.
+"""Forty-one ways an image can be worse or other than the data set's, each at five severities.
 
-The gate's corruption slice and the benchmark use them. They are written apart from the training augmentation
-(`core.learn.augment`), so that a model is judged by other code than it was trained with.
+numpy and Pillow only.
+
+The gate's corruption slice and the benchmark use them. They are written apart from the training
+augmentation (`core.learn.augment`), so that a model is judged by other code than it was trained
+with.
 """
 
 from __future__ import annotations
