@@ -65,9 +65,7 @@ def test_the_report_shows_what_failed_and_keeps_every_check_in_a_box(reported, r
     assert not app.exception
 
 
-def test_pictures_on_which_two_versions_disagree_show_both_answers(
-    reported, run_tab
-):
+def test_pictures_on_which_two_versions_disagree_show_both_answers(reported, run_tab):
     app = run_tab("Test report")
     captions = [caption for images in app.get("image") for caption in images.captions]
     assert captions

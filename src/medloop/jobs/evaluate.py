@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from medloop.core import none_of_these
 from medloop.core.corrections.holdout import twin_groups
 from medloop.core.data.splits import split
 from medloop.core.data.training_set import TrainingSet
 from medloop.core.gate.decision import Decision
 from medloop.core.gate.evaluation import (
-    NONE_OF_THESE,
     Answers,
     Scores,
     answer,
@@ -80,13 +80,12 @@ class _Contest:
     load_error: str
 
 
-def evaluate(context: Context, *, version: str, progress: Progress | None = None) -> GateReport:
+def evaluate(context: Context, *, version: str, progress: Progress = silent) -> GateReport:
     """Put a version before the gate, and keep the report with its run and in S3.
 
     Raises:
         NotFoundError: There is no such version, or no champion to compare with.
     """
-    report = progress or silent
     challenger = context.registry.get(version)
     champion = context.registry.version_of(CHAMPION)
     if champion is None:
@@ -99,7 +98,7 @@ def evaluate(context: Context, *, version: str, progress: Progress | None = None
     recorded = recorded_report(context, challenger)
     if recorded and (recorded.key == key or champion == version):
         return recorded  # champion already: what it was promoted on stands
-    report(0.05, "fetching data")
+    progress(0.05, "fetching data")
     recipe = read_recipe(context, challenger)
     training_set = gather(
         context,
@@ -113,9 +112,9 @@ def evaluate(context: Context, *, version: str, progress: Progress | None = None
         training_set,
         [challenger, *(context.registry.get(v) for v in (champion, reference) if v)],
     )
-    report(0.15, "loading models")
+    progress(0.15, "loading models")
     contest = _load(context, challenger=version, champion=champion, reference=reference)
-    decision, scores = _judge(context, challenger, champion, contest, training_set, sets, report)
+    decision, scores = _judge(context, challenger, champion, contest, training_set, sets, progress)
     found = GateReport(
         key=key,
         version=version,
@@ -127,7 +126,7 @@ def evaluate(context: Context, *, version: str, progress: Progress | None = None
         decision=decision,
         scores={role: scores_dict(item) for role, item in scores.items()},
     )
-    report(0.9, "keeping the report")
+    progress(0.9, "keeping the report")
     _keep(context, challenger, found)
     return found
 
@@ -178,22 +177,22 @@ def _judge(
     contest: _Contest,
     training_set: TrainingSet,
     sets: Sequence[AcceptanceSet],
-    report: Progress,
+    progress: Progress,
 ) -> tuple[Decision, dict[str, Scores]]:
     if contest.load_error:
         nothing = Paired(BASE, *(np.zeros(0, dtype=bool),) * 2, np.zeros(0, np.int64))
         facts = Infrastructure(contest.load_error, (), (), float("inf"), 0.0, float("inf"), 0.0)
         return decide(Evidence(infrastructure=facts, base=nothing, calibration=None)), {}
     bench = _Bench(contest.predictors, training_set)
-    report(0.2, "base test images")
+    progress(0.2, "base test images")
     answers, base = bench.base()
     scores = {
         role: score(item, base_classes(training_set), training_set.labels)
         for role, item in answers.items()
     }
-    report(0.5, "corrupted and unknown images")
+    progress(0.5, "corrupted and unknown images")
     worsened, sure_of_worsened = bench.corrupted()
-    report(0.8, "corrections and acceptance sets")
+    progress(0.8, "corrections and acceptance sets")
     evidence = Evidence(
         infrastructure=_infrastructure(context, challenger, contest.predictors, training_set),
         base=base,
@@ -275,7 +274,10 @@ class _Bench:
         if not held_out.any():
             return None
         given = np.array(
-            [NONE_OF_THESE if label is None else label for label in self._set.corrections.labels]
+            [
+                none_of_these.CLASS if label is None else label
+                for label in self._set.corrections.labels
+            ]
         )
         images = self._set.corrections.images[held_out]
         return self._useful(

@@ -325,9 +325,11 @@ def app(
         "secrets.files": login_file,  # its only one: nothing in a home folder may add a login, or another one
     }
     command = (
-        executable("streamlit"),
+        sys.executable,
+        "-m",
+        "medloop.app.process.serve",
         "run",
-        str(PACKAGE / "app" / "main.py"),
+        str(PACKAGE / "app" / "server.py"),
         *(f"--{name}={value}" for name, value in options.items()),
         *(f"--server.allowedHosts={name}" for name in known_as),
     )

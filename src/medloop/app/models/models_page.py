@@ -9,8 +9,7 @@ import streamlit as st
 from medloop.app.kit import charts
 from medloop.app.kit.escape_markdown import plain
 from medloop.app.kit.state import show_failure, visitor
-from medloop.app.kit.when import ago, day_and_time
-from medloop.app.kit.wording import percent
+from medloop.app.kit.wording import ago, day_and_time, percent
 from medloop.app.models import gate_words, model_actions, models_view
 from medloop.app.models.gate_report import gate_report
 from medloop.app.models.model_dialogs import levers
