@@ -135,7 +135,7 @@ def _versions(back: Backend, rows: Sequence[VersionRow]) -> None:
 def _plot(title: str, points: list[dict[str, object]], *, several: bool) -> None:
     if points and several:
         st.subheader(title, anchor=False)
-        st.vega_lite_chart(charts.scores_over_versions(points), alt=f"{title}, over versions")
+        st.altair_chart(charts.scores_over_versions(points), alt=f"{title}, over versions")
 
 
 def _report(back: Backend, rows: Sequence[VersionRow]) -> None:
@@ -172,7 +172,7 @@ def _history(back: Backend, rows: Sequence[VersionRow]) -> None:
         st.info("No version was ever promoted.", icon=":material/history:")
         return
     points = models_view.promotion_points(found)
-    st.vega_lite_chart(charts.champion_over_time(points), alt="Which version was champion when")
+    st.altair_chart(charts.champion_over_time(points), alt="Which version was champion when")
     for move in reversed(found):
         st.markdown(f"**{day_and_time(move.at)}** {plain(models_view.promotion_sentence(move))}")
 
