@@ -198,11 +198,14 @@ def doctor() -> None:
     Example: `medloop doctor`
     """
     from medloop.jobs.doctor import examine
+    from medloop.jobs.left_out import FIX, examine_events
     from medloop.settings import load_settings
     from medloop.stack.exposure import RIGHTS
     from medloop.stack.output import print_checks
+    from medloop.wiring import connect
 
-    if not print_checks(examine(load_settings, RIGHTS)):
+    events = ("events", FIX, lambda settings: examine_events(connect(settings)))
+    if not print_checks(examine(load_settings, events, RIGHTS)):
         raise typer.Exit(1)
 
 

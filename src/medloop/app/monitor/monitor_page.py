@@ -21,6 +21,7 @@ from medloop.core.corrections.events import Correction
 from medloop.core.monitoring import drift
 from medloop.core.monitoring.intervals import wilson_interval
 from medloop.errors import MedloopError
+from medloop.jobs import left_out
 from medloop.serving import Served
 from medloop.stores.predictions import PredictionLine
 
@@ -58,6 +59,7 @@ def page() -> None:
         st.subheader("What people answered", anchor=False)
         _answered(back)
         watched = _promotion(str(back.settings.home), back)
+        found += filter(None, [_left_out(str(back.settings.home), back)])
     with place:
         _alarms(back, watched, found)
 
@@ -263,6 +265,12 @@ def _reference(version: str, _served: Served, _back: Backend) -> drift.DriftBase
 def _promotion(home: str, _back: Backend) -> alarms.Watched:
     """Judge the newest promotion."""
     return alarms.promotion(_back)
+
+
+@st.cache_resource(ttl=60, max_entries=1, show_spinner=False)
+def _left_out(home: str, _back: Backend) -> str:
+    """Name what nobody learns from, in the installation in the folder `home`: that is the cache's key."""
+    return left_out.describe(_back.context)
 
 
 @st.cache_resource(ttl=30, max_entries=1, show_spinner="Reading the answers …")
