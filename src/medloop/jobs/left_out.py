@@ -9,7 +9,7 @@ from medloop.jobs.snapshot import describe_left_out, gather
 
 FIX = (
     "restore them, or have whoever is meant decide again; nothing is learned from them. "
-    "docs/runbook.md, Objects that are left out"
+    "docs/s3-layout.md, What is left out"
 )
 
 
