@@ -140,6 +140,8 @@ class Settings(BaseSettings):
     # Serving.
     poll_s: float = Field(3.0, gt=0)  # how often the champion alias is looked at
     max_upload_mb: int = Field(50, gt=0)  # largest file that is accepted
+    session_upload_mb: int = Field(500, gt=0)  # of uploads that one open page may hold
+    total_upload_mb: int = Field(2_000, gt=0)  # of uploads that all open pages together may hold
 
     # Corrections.
     user: str = Field(default_factory=getpass.getuser)  # who corrects, where no login says so

@@ -21,6 +21,7 @@ from tests.servers import SeaweedFS, wait_until
 from typer.testing import CliRunner
 
 from medloop.cli import build_app
+from medloop.core.corrections.correction_policy import Waiting
 from medloop.core.corrections.events import Promotion, event_key, image_key
 from medloop.core.corrections.signatures import SigningKeys
 from medloop.core.imaging.decode import content_sha256, encode_png
@@ -28,10 +29,10 @@ from medloop.errors import AlreadyExistsError, NotFoundError, StoreError
 from medloop.jobs.correct import correct
 from medloop.jobs.erase import erase
 from medloop.jobs.left_out import left_out
-from medloop.jobs.review import Waiting, queue, review
+from medloop.jobs.review import queue, review
 from medloop.jobs.screen import screen
 from medloop.jobs.snapshot import describe_left_out, snapshot
-from medloop.stores.corrections import event_id_of
+from medloop.stores.corrections import CorrectionStore, event_id_of
 from medloop.stores.datasets import DatasetStore, bundled_sample
 from medloop.stores.lease import Lease, LeaseHeldError
 from medloop.stores.objects import ObjectStore
@@ -500,7 +501,7 @@ def test_the_list_shows_remarks_without_what_would_steer_a_terminal(
     world.context.sender.send_once()
     shown = medloop("review", "list")
     assert "remarks" in shown
-    assert "[red]a plaster [2J cast" in shown
+    assert "[red]a plaster\\x1b[2J cast" in shown
     assert "\x1b[2J" not in shown
     _, remark = map(json.loads, medloop("review", "list", "--json").splitlines())
     assert [correction["note"] for correction in remark["corrections"]] == [note]
@@ -534,6 +535,23 @@ def test_the_outbox_command_tells_what_waits_and_sends_it(
     assert json.loads(medloop("outbox", "--json"))["pending"] == 1
     assert "nothing waits" in medloop("outbox", "--flush")
     assert set(stored_ids(objects)) == {event_id}
+
+
+def test_snapshot_sends_what_waits_first_and_says_what_still_waits(
+    medloop, objects: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(objects, tmp_path / "home")
+    say(world, 1)
+    taken = json.loads(medloop("snapshot", "--json"))
+    assert (taken["corrections"], taken["waiting"]) == (1, 0)
+    monkeypatch.setattr(CorrectionStore, "put", refuse)
+    say(world, 2)
+    taken = json.loads(medloop("snapshot", "--json"))
+    assert (taken["corrections"], taken["waiting"]) == (1, 1)
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise StoreError("the store is full")
 
 
 def test_the_last_word_counts_whichever_machine_it_was_said_on(

@@ -17,11 +17,13 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from pydantic import SecretStr
+from tests.events import correction, image, png, sha256_of
 from tests.servers import MLflowServer, SeaweedFS, answers, wait_until
 from tests.stack import LocalStack, is_loopback
 
 from medloop.settings import Settings
 from medloop.stores.airflow import Airflow
+from medloop.stores.outbox import OUTBOX_FILE, Outbox
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(420)]
 
@@ -47,7 +49,7 @@ def small(tmp_path: Path, mlflow_server: MLflowServer) -> Iterator[LocalStack]:
 
 def _frontend(stack: LocalStack) -> dict[str, str]:
     """The environment that the page's process really has."""
-    pid = stack.pid_of("streamlit run")
+    pid = stack.pid_of("app/server.py")
     raw = Path(f"/proc/{pid}/environ").read_bytes().decode()
     return dict(item.split("=", 1) for item in raw.split("\0") if "=" in item)
 
@@ -273,13 +275,12 @@ def test_doctor_finds_what_is_missing_and_nothing_else(stack: LocalStack) -> Non
 
 
 def test_logs_show_one_component_or_all(stack: LocalStack) -> None:
-    assert "SeaweedFS Mini" in stack.run("logs", "seaweedfs").stdout
-    prefixes = {
-        line.split("|")[0].strip()
-        for line in stack.run("logs").stdout.splitlines()
-        if "|" in line[:30]
-    }
-    assert {"seaweedfs", "airflow-scheduler", "mlflow"} <= prefixes
+    def prefixes(*component: str) -> set[str]:
+        lines = stack.run("logs", *component).stdout.splitlines()
+        return {line.split("|")[0].strip() for line in lines if "|" in line[:30]}
+
+    assert prefixes("seaweedfs") == {"seaweedfs"}
+    assert prefixes() >= {"seaweedfs", "airflow-scheduler", "mlflow"}
     refused = stack.run("logs", "nobody")
     assert refused.returncode == 1
     assert "There is no log of 'nobody'" in refused.stderr
@@ -488,3 +489,14 @@ def test_a_component_that_cannot_start_ends_up_with_its_last_words(small: LocalS
     assert said.startswith("seaweedfs ends again and again. The end of")
     assert str(small.home / "logs" / "seaweedfs.log") in said
     assert "goroutine" in said  # what it said itself
+
+
+def test_what_waits_is_sent_before_anybody_visits(small: LocalStack) -> None:
+    """Corrections that were made while the stack was down, and nobody opens the page afterwards."""
+    outbox = Outbox(small.home / OUTBOX_FILE)
+    receipts = [outbox.add(correction(sha256_of(n)), png(image(n))) for n in range(3)]
+    small.up("--no-airflow", "--no-training")
+    wait_until(lambda: outbox.status().pending == 0, what="all should be stored")
+    assert {outbox.state(receipt.event_id) for receipt in receipts} == {"stored"}
+    listed = _s3(small.operator()).list_objects_v2(Bucket="medloop", Prefix="corrections/")
+    assert listed["KeyCount"] == len(receipts)

@@ -146,7 +146,7 @@ def _trained_on(settings: Settings) -> dict[str, str]:
         versions = Registry(settings).versions()
     except MedloopError:  # its own check says why
         return {}
-    named = {item.version: item.tags.get("snapshot_id", "") for item in versions}
+    named = {item.version: item.tags.snapshot_id or "" for item in versions}
     return {version: snapshot_id for version, snapshot_id in named.items() if snapshot_id}
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from medloop.core.corrections.correction_policy import PolicyDecision
+from medloop.core.corrections.correction_policy import PolicyDecision, Waiting
 from medloop.core.corrections.events import Correction, Review, event_id, event_time
 from medloop.core.corrections.fold import Event, ImageState
 from medloop.core.data.datasets import scored
@@ -24,7 +24,6 @@ from medloop.core.imaging.decode import content_sha256
 from medloop.jobs.context import Context
 
 if TYPE_CHECKING:
-    from medloop.jobs.review import Waiting
     from medloop.stores.datasets import DatasetStore
 
 KEPT: Final = 500  # images to choose from
@@ -41,7 +40,7 @@ class KnownAnswer:
     sha256s: tuple[str, ...]  # N
 
 
-def mixed(
+def mix_in(
     context: Context, waiting: Sequence[Waiting], events: Iterable[Event], *, who: str
 ) -> list[Waiting]:
     """The queue with a honeypot after some of its items, as often as set; the same queue gives the same honeypots.
@@ -53,7 +52,7 @@ def mixed(
         who: The reviewer's name; what they have answered does not come again.
     """
     known, person = (
-        known_images(context.datasets, context.settings.base_dataset),
+        choose_known_images(context.datasets, context.settings.base_dataset),
         context.identify(who),
     )
     taken = {event.image_sha256 for event in events if not is_trial(event) or event.who == person}
@@ -72,13 +71,13 @@ def mixed(
     return found
 
 
-def pixels_of(context: Context, image_sha256: str) -> np.ndarray:
+def choose_pixels(context: Context, image_sha256: str) -> np.ndarray:
     """A honeypot's picture, uint8 [64, 64]: it does not lie in the store."""
-    known = known_images(context.datasets, context.settings.base_dataset)
+    known = choose_known_images(context.datasets, context.settings.base_dataset)
     return np.asarray(known.images[known.sha256s.index(image_sha256)])
 
 
-def trial(
+def make_trial(
     context: Context, *, image_sha256: str, known: str, answer: str | None, decided: bool, who: str
 ) -> Review:
     """The event of one answer; leaving a picture out proves nothing (`decided` is False)."""
@@ -103,7 +102,7 @@ def is_trial(event: Event) -> bool:
 
 
 @lru_cache(maxsize=1)
-def known_images(datasets: DatasetStore, dataset_id: str | None) -> KnownAnswer:
+def choose_known_images(datasets: DatasetStore, dataset_id: str | None) -> KnownAnswer:
     """What honeypots are chosen from: training images that show something, spread over the data set."""
     base = datasets.get(dataset_id)
     rows = split(base.targets, base.groups).train

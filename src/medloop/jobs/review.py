@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Literal
 
 import numpy as np
 
-from medloop.core.corrections.correction_policy import PolicyDecision, decide
+from medloop.core import none_of_these
+from medloop.core.corrections.correction_policy import PolicyDecision, Waiting, decide
 from medloop.core.corrections.events import Correction, Review, event_id, event_time
 from medloop.core.corrections.fold import Event
 from medloop.core.corrections.reliability import Reliability, reliabilities
@@ -18,36 +19,11 @@ from medloop.core.imaging.decode import decode
 from medloop.errors import ReviewError
 from medloop.jobs.context import Context
 from medloop.jobs.history import read_history
-from medloop.jobs.honeypots import mixed, pixels_of, trial
+from medloop.jobs.honeypots import choose_pixels, make_trial, mix_in
 from medloop.jobs.snapshot import policy_of
 from medloop.stores.outbox import Receipt
 
 Verdict = Literal["approve", "reject", "relabel"]
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """One image that waits for a reviewer, with what people and the model said of it."""
-
-    decision: PolicyDecision
-    corrections: tuple[Correction, ...]  # oldest first
-    known_label: str | None = None  # of a honeypot: its class, which the reviewer must not see
-    newest_id: str = ""  # of all events about it
-
-    @property
-    def image_sha256(self) -> str:
-        """Which image."""
-        return self.decision.state.image_sha256
-
-    @property
-    def conflict(self) -> bool:
-        """Whether people disagree, so that there is nothing to approve."""
-        return self.decision.state.status == "conflict"
-
-    @property
-    def disputed(self) -> bool:
-        """Whether it was approved, and somebody has said something else since. It is learned from meanwhile."""
-        return bool(self.decision.state.against)
 
 
 def queue(context: Context, *, who: str | None = None) -> list[Waiting]:
@@ -64,7 +40,7 @@ def queue(context: Context, *, who: str | None = None) -> list[Waiting]:
     waiting.sort(key=lambda item: item.decision.state.event_ids)
     if not who or not context.settings.honeypots:
         return waiting
-    return mixed(context, waiting, history.events(), who=who)
+    return mix_in(context, waiting, history.events(), who=who)
 
 
 def _needs_reviewer(decision: PolicyDecision) -> bool:
@@ -74,7 +50,7 @@ def _needs_reviewer(decision: PolicyDecision) -> bool:
 def _waiting(decision: PolicyDecision, events: Sequence[Event]) -> Waiting:
     if against := decision.state.against:
         people = "1 person has" if len(against) == 1 else f"{len(against)} people have"
-        reason = f"approved as {decision.state.label or 'none of these'}, and {people} said otherwise since"
+        reason = f"approved as {none_of_these.describe(decision.state.label)}, and {people} said otherwise since"
         decision = replace(decision, reasons=(reason,))
     ordered = sorted(events, key=lambda event: event.id)
     corrections = tuple(event for event in ordered if isinstance(event, Correction))
@@ -88,7 +64,7 @@ def picture(context: Context, item: Waiting) -> np.ndarray:
         MedloopError: It cannot be read.
     """
     if item.known_label is not None:
-        return pixels_of(context, item.image_sha256)
+        return choose_pixels(context, item.image_sha256)
     return decode(context.corrections.image(item.image_sha256)).pixels
 
 
@@ -161,7 +137,7 @@ def _decision(
     state = item.decision.state
     if item.known_label is not None:
         answer = state.label if verdict == "approve" else label
-        return trial(
+        return make_trial(
             context,
             image_sha256=item.image_sha256,
             known=item.known_label,

@@ -15,8 +15,8 @@ from medloop.core.data.splits import split
 from medloop.errors import DatasetError, NotFoundError
 from medloop.jobs.context import Context
 from medloop.jobs.snapshot import read_pixels
-from medloop.jobs.train import Progress, silent
 from medloop.jobs.training_record import read_recipe, read_uses
+from medloop.progress import Progress, silent
 
 KeptOut = tuple[tuple[str, str], ...]  # acceptance sets: name and id
 
@@ -67,7 +67,7 @@ def _trainings(context: Context, report: Progress) -> _Trainings:
     versions = context.registry.versions()
     base: set[tuple[str, KeptOut]] = set()
     corrected: set[str] = set()
-    lost = {version.tags.get("parent_version") or "" for version in versions}
+    lost = {version.tags.parent_version for version in versions}
     gone = sorted(lost - {version.version for version in versions} - {""})
     for i, version in enumerate(versions):
         report(0.5 * i / len(versions), f"what version {version.version} was trained on")

@@ -26,7 +26,7 @@ class Ledger:
         return self._objects.ensure(event_key(promotion), promotion.to_json())
 
     def entries(self) -> list[Promotion]:
-        """Read all moves, oldest first. What is no move is passed over: it must not keep anybody from rolling back."""
+        """Read all moves, oldest first; what is no move keeps nobody from rolling back."""
         return self.read()[0]
 
     def read(self) -> tuple[list[Promotion], dict[str, str]]:

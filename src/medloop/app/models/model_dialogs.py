@@ -10,15 +10,16 @@ from medloop.app.kit.escape_markdown import plain
 from medloop.app.kit.state import attempt, user, visitor
 from medloop.app.models import model_actions
 from medloop.app.models.models_view import VersionRow
-from medloop.app.models.training_run import training_run
 from medloop.app.process.backend import Backend
-from medloop.errors import MedloopError
+from medloop.errors import MedloopError, NotFoundError
+from medloop.stores.airflow import Airflow
 
+POLL_S = 2.0  # of a training
 REASON = "Reason (stands in the history beside your name)"
 
 
 def levers(back: Backend, rows: Sequence[VersionRow]) -> None:
-    """The buttons, and the training that was started with one of them."""
+    """Show the buttons, and the training that was started with one of them."""
     who = visitor(back)
     with st.container(horizontal=True, key="levers"):
         if st.button(
@@ -47,7 +48,8 @@ def levers(back: Backend, rows: Sequence[VersionRow]) -> None:
 def retrain_dialog(back: Backend) -> None:
     """Start a training."""
     st.markdown(
-        "Airflow collects the new corrections, trains on them and tests the result. This takes some minutes."
+        "Airflow collects the new corrections, trains on them and tests the result. This takes "
+        "some minutes."
     )
     force = st.checkbox("Train even if there is little new", key="retrain-force")
     if st.button("Start", key="retrain-start", type="primary"):
@@ -70,7 +72,8 @@ def roll_back_dialog(back: Backend) -> None:
         return
     now, before = step
     st.markdown(
-        f"**Version {before}** answers again instead of version {now}, in every open page, within seconds."
+        f"**Version {before}** answers again instead of version {now}, in every open page, within "
+        "seconds."
     )
     with st.form("roll-back-form", border=False):
         reason = st.text_input(REASON, key="roll-back-reason")
@@ -115,3 +118,44 @@ def _finish(sentence: str | None) -> None:
     if sentence:
         st.session_state["done"] = sentence
         st.rerun()
+
+
+def training_run(back: Backend, run_id: str) -> None:
+    """Show a box that follows one run."""
+    finished = st.session_state.get("run_finished") == run_id
+
+    @st.fragment(run_every=None if finished else POLL_S)
+    def draw() -> None:
+        with st.container(border=True, key="training-run"):
+            try:
+                airflow = Airflow(back.settings)
+                run = airflow.run(run_id)
+            except NotFoundError:
+                st.info(
+                    "Airflow knows no such training. Start one with “Retrain now”.",
+                    icon=":material/search_off:",
+                )
+                return
+            except MedloopError as error:
+                st.warning(
+                    plain(f"Airflow does not answer; a training goes on all the same. {error}"),
+                    icon=":material/cloud_off:",
+                )
+                return
+            if run.finished:
+                st.markdown(plain(model_actions.outcome(airflow, run)))
+            else:
+                st.progress(model_actions.progress(run), text="Training is under way")
+            for row in model_actions.task_rows(run):
+                st.markdown(
+                    f":material/{'check' if row.done else 'pending'}: {row.name}: {row.word}"
+                )
+            if link := model_actions.airflow_link(back.settings, run_id):
+                st.link_button(
+                    "Open in Airflow", link, type="tertiary", icon=":material/open_in_new:"
+                )
+        if run.finished and not finished:
+            st.session_state["run_finished"] = run_id
+            st.rerun(scope="app")
+
+    draw()

@@ -1,4 +1,4 @@
-"""Monitor: does everything answer, does the model see what it knows, and what do people's answers say about it."""
+"""Monitor: health of the services, what the model saw, and what people answered."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MARKS = {
 
 
 def page() -> None:
-    """The whole page."""
+    """Show the whole page."""
     back = backend()
     st.title("Monitor")
     place = st.container(key="alarms")
@@ -48,7 +48,8 @@ def page() -> None:
     _health(back, checkup)
     if checkup.is_away(STORE):
         st.error(
-            "What the model saw and what people answered cannot be read: the store does not answer.",
+            "What the model saw and what people answered cannot be read: the store does not "
+            "answer.",
             icon=":material/cloud_off:",
         )
         found, watched = [], alarms.Watched(alarm=False, sentence="")
@@ -64,7 +65,7 @@ def page() -> None:
 
 
 def _alarms(back: Backend, watched: alarms.Watched, found: Sequence[str]) -> None:
-    """Drawn last, since it needs what the rest has found out."""
+    """Show alarms; drawn last, since they need what the rest has found out."""
     said = [
         *([watched.sentence] if watched.alarm else []),
         *filter(None, [alarms.stuck(back)]),
@@ -98,7 +99,7 @@ def _line(item: Health) -> None:
 
 
 def _seen(back: Backend) -> list[str]:
-    """Predictions and drift; gives what is alarming."""
+    """Show predictions and drift; give what is alarming."""
     try:
         lines = _lines(str(back.settings.home), back)
     except MedloopError as error:
@@ -106,7 +107,8 @@ def _seen(back: Backend) -> list[str]:
         return []
     if not lines:
         st.info(
-            "No picture has been classified yet, or not long enough ago: new ones show within two minutes.",
+            "No picture has been classified yet, or not long enough ago: new ones show within two "
+            "minutes.",
             icon=":material/inbox:",
         )
         return []
@@ -126,14 +128,14 @@ def _seen(back: Backend) -> list[str]:
         )
     rows = monitor_view.predictions_per_day(lines)
     left, right = st.columns(2)
-    left.vega_lite_chart(charts.per_day(rows, title="Pictures"), alt="Pictures a day by verdict")
+    left.altair_chart(charts.per_day(rows, title="Pictures"), alt="Pictures a day by verdict")
     share = charts.per_day(rows, title="Share of verdicts", share=True)
-    right.vega_lite_chart(share, alt="Share of verdicts a day")
+    right.altair_chart(share, alt="Share of verdicts a day")
     return _drift(back, lines)
 
 
 def _drift(back: Backend, lines: Sequence[PredictionLine]) -> list[str]:
-    """Of the serving version, against its own answers to test pictures; gives what is alarming."""
+    """Compare the serving version's answers with those to test pictures; give what is alarming."""
     try:
         served = back.champion.current()
         reference = _reference(served.version, served, back)
@@ -158,7 +160,7 @@ def _drift(back: Backend, lines: Sequence[PredictionLine]) -> list[str]:
         sure = monitor_view.spread_per_day((line.at, line.confidence) for line in own)
         middle = float(np.median(reference.confidences))
         chart = charts.spread(sure, title="Confidence", reference=middle, percent=True)
-        st.vega_lite_chart(chart, alt="Confidence a day, with the middle of the test pictures")
+        st.altair_chart(chart, alt="Confidence a day, with the middle of the test pictures")
         st.markdown(
             monitor_view.drift_sentence(
                 "got a less sure answer than 19 of 20 test pictures", confidence
@@ -171,15 +173,18 @@ def _drift(back: Backend, lines: Sequence[PredictionLine]) -> list[str]:
         if far:
             middle = float(np.median(reference.distances))
             chart = charts.spread(far, title="How unlike what it knows", reference=middle)
-            st.vega_lite_chart(
+            st.altair_chart(
                 chart, alt="How unlike the pictures are a day, with the middle of the test pictures"
             )
         unlike = "are less like anything that it knows than 19 of 20 test pictures"
         st.markdown(monitor_view.drift_sentence(unlike, distance))
     st.caption(
-        f"Version {served.version} on the last {count_of(len(days), 'day')} with pictures. Dots: the middle picture of "
-        "a day; lines: 8 of 10 pictures; dashed: the middle test picture, which no training saw. How unlike: compared "
-        "with the most similar labelled picture of the original data, as the model sees it (0: the same). Pictures "
+        f"Version {served.version} on the last {count_of(len(days), 'day')} with pictures. Dots: "
+        "the middle picture of "
+        "a day; lines: 8 of 10 pictures; dashed: the middle test picture, which no training saw. "
+        "How unlike: compared "
+        "with the most similar labelled picture of the original data, as the model sees it (0: the "
+        "same). Pictures "
         "learned from corrections are not among those."
     )
     return alarms.drifted(confidence, distance)
@@ -198,7 +203,7 @@ def _answered(back: Backend) -> None:
 
 
 def _charts(answers: Sequence[Correction]) -> None:
-    agreed = sum(map(monitor_view.agreed, answers))
+    agreed = sum(answer.agrees for answer in answers)
     share = percent(agreed / len(answers))
     st.markdown(
         f"{count_of(len(answers), 'answer')}, {agreed} of them ({share}) confirmed the model."
@@ -206,20 +211,21 @@ def _charts(answers: Sequence[Correction]) -> None:
     left, right = st.columns(2)
     with left:
         rows = monitor_view.answers_per_day(answers)
-        st.vega_lite_chart(
+        st.altair_chart(
             charts.per_day(rows, title="Answers"), alt="Confirmed and corrected answers a day"
         )
     with right:
         rows = monitor_view.verdicts_per_day(answers)
         chart = charts.per_day(rows, title="Share of verdicts", share=True)
-        st.vega_lite_chart(chart, alt="Verdicts of the answered pictures a day")
+        st.altair_chart(chart, alt="Verdicts of the answered pictures a day")
     for by, column in (("class", left), ("version", right)):
         rows = monitor_view.correction_rates(answers, by=by, interval=wilson_interval)  # type: ignore[arg-type]
         with column:
             chart = charts.intervals(rows, title=f"Share corrected, by {by}")
-            st.vega_lite_chart(chart, alt=f"Share of corrected answers by {by}")
+            st.altair_chart(chart, alt=f"Share of corrected answers by {by}")
     st.caption(
-        "Lines: where the share probably lies, given so many answers (95 % interval). People answer what looks wrong "
+        "Lines: where the share probably lies, given so many answers (95 % interval). People "
+        "answer what looks wrong "
         "more readily than what looks right: the share is no error rate."
     )
 
@@ -234,13 +240,13 @@ def _table(lines: Sequence[PredictionLine]) -> bytes:
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def _checkup(home: str, _back: Backend) -> Checkup:
-    """Of the installation in the folder `home`: that is the cache's key."""
+    """Keep one checkup per installation (folder `home`)."""
     return services(_back)
 
 
 @st.cache_resource(ttl=60, max_entries=1, show_spinner="Reading the predictions …")
 def _lines(home: str, _back: Backend) -> list[PredictionLine]:
-    """The newest, by day. Of the installation in the folder `home`: that is the cache's key."""
+    """Read the newest predictions, by day."""
     log, found = _back.context.predictions, list[PredictionLine]()
     for day in sorted(log.days(), reverse=True)[:DAYS]:
         found += log.read(day)
@@ -251,13 +257,13 @@ def _lines(home: str, _back: Backend) -> list[PredictionLine]:
 
 @st.cache_resource(max_entries=1, show_spinner="Asking the model about the test pictures …")
 def _reference(version: str, _served: Served, _back: Backend) -> drift.DriftBaseline:
-    """Of one model version: that is the cache's key."""
+    """Keep one drift baseline per model version."""
     return _back.recorder.references.of(_served)
 
 
 @st.cache_resource(ttl=60, max_entries=1, show_spinner="Looking at the newest promotion …")
 def _promotion(home: str, _back: Backend) -> alarms.Watched:
-    """Of the installation in the folder `home`: that is the cache's key."""
+    """Judge the newest promotion."""
     return alarms.promotion(_back)
 
 
@@ -269,7 +275,7 @@ def _left_out(home: str, _back: Backend) -> str:
 
 @st.cache_resource(ttl=30, max_entries=1, show_spinner="Reading the answers …")
 def _answers(home: str, _back: Backend) -> list[Correction]:
-    """Of the installation in the folder `home`: that is the cache's key."""
+    """Read what people answered."""
     from medloop.jobs.review import all_events
 
     return monitor_view.answers(all_events(_back.context))

@@ -14,10 +14,10 @@ from medloop.app.kit.pictures import preview_png
 from medloop.app.kit.state import guarded, user, visitor
 from medloop.app.kit.wording import NONE_OF_THESE, class_name
 from medloop.app.process.backend import Backend
-from medloop.app.review.labels import known_labels
+from medloop.core.corrections.correction_policy import Waiting
 from medloop.errors import MedloopError
 from medloop.jobs.context import Context
-from medloop.jobs.review import Verdict, Waiting, is_own, picture
+from medloop.jobs.review import Verdict, is_own, picture
 
 MOST: Final = 24  # pictures at once
 SIDE: Final = 128  # pixels of a picture
@@ -86,7 +86,7 @@ def _decisions(back: Backend, items: Sequence[Waiting]) -> None:
         button("Leave them out", "reject", "reject")
     st.caption("Or each of them is:")
     with st.container(horizontal=True):
-        for label in known_labels(back):
+        for label in back.labels():
             button(class_name(label), f"class-{label}", "relabel", label)
         button(NONE_OF_THESE, "none", "relabel")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from medloop.core.corrections.events import event_time
+from medloop.core.corrections.events import Correction, event_time
 from medloop.core.corrections.fold import ImageState
 
 Mode = Literal["trust", "all", "suspicious"]
@@ -36,6 +36,31 @@ class PolicyDecision:
     state: ImageState
     verdict: Verdict
     reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One image that waits for a reviewer, with what people and the model said of it."""
+
+    decision: PolicyDecision
+    corrections: tuple[Correction, ...]  # oldest first
+    known_label: str | None = None  # of a honeypot: its class, which the reviewer must not see
+    newest_id: str = ""  # of all events about it
+
+    @property
+    def image_sha256(self) -> str:
+        """The image's hash."""
+        return self.decision.state.image_sha256
+
+    @property
+    def conflict(self) -> bool:
+        """Tell whether people disagree, so that there is nothing to approve."""
+        return self.decision.state.status == "conflict"
+
+    @property
+    def disputed(self) -> bool:
+        """Tell whether somebody has said something else since it was approved; it is learned from."""
+        return bool(self.decision.state.against)
 
 
 def decide(states: Iterable[ImageState], policy: Policy) -> list[PolicyDecision]:

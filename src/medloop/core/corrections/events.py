@@ -100,7 +100,7 @@ class _Event:
             StoreError: The bytes are not such an event.
         """
         try:
-            event: Self = _reader(cls).validate_json(raw)
+            event: Self = _reader(cls).validate_json(raw)  # type: ignore[arg-type]  # a class is hashable
         except ValidationError as error:
             (first, *_) = error.errors(
                 include_url=False, include_input=False, include_context=False
@@ -139,6 +139,11 @@ class Correction(_Event):
     def confirms(self) -> bool:
         """Tell whether the person agreed with the prediction."""
         return self.given_label is not None and self.given_label == self.predicted_label
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the person agreed with what was shown: the class, or that it is unknown."""
+        return self.given_label is None if self.verdict == "unknown" else self.confirms
 
 
 @dataclass(frozen=True, slots=True)
