@@ -140,10 +140,11 @@ def erase(
 ) -> None:
     """Erase an image for good: its object, its pixels in snapshots and on this machine.
 
-    A tombstone stays, so that it is never stored or learned from again. Models that learned from it are named, also
-    those that only started from such a model: `medloop snapshot`, `medloop train --from-scratch`, `medloop evaluate`
-    and `medloop promote` put one in their place that never saw it. Acceptance sets and imported data sets that hold it
-    are named, too, and stay as they are: they are yours to change.
+    A tombstone stays, so that it is never stored or learned from again. Models that learned from it
+    are named, also those that only started from such a model: `medloop snapshot`, `medloop train
+    --from-scratch`, `medloop evaluate` and `medloop promote` put one in their place that never saw
+    it. Acceptance sets and imported data sets that hold it are named, too, and stay as they are:
+    they are yours to change.
 
     Examples: `medloop erase scan.dcm --why "patient's wish"`, `medloop erase 3f2a… --yes`
     """
@@ -167,7 +168,7 @@ def erase(
 
 
 def _left(done: Erased, settings: Settings) -> Iterator[str]:
-    """What is gone, what is left of the image, and what to do about that."""
+    """Say what is gone, what is left of the image, and what to do about that."""
     from medloop.stores.acceptance_sets import set_key
 
     yield f"image {done.image_sha256} " + (
@@ -227,7 +228,8 @@ def list_waiting(
 def approve(images: Image, why: Why = "") -> None:
     """Accept what was said of these images.
 
-    Examples: `medloop review approve 3f2a91c07d4e`, `medloop review approve 3f2a91c07d4e b81d03a6ff25`
+    Examples: `medloop review approve 3f2a91c07d4e`, `medloop review approve 3f2a91c07d4e
+        b81d03a6ff25`
     """
     _decide(images, "approve", None, why)
 

@@ -61,10 +61,11 @@ def correct(
 
 
 def withdraw(context: Context, *, image_sha256: str, who: str, why: str = "") -> Receipt:
-    """Take back all that this person has said about the image, as long as no snapshot holds their last answer.
+    """Take back all that this person said of the image, if no snapshot holds their last answer.
 
     Raises:
-        ReviewError: They said nothing on this machine, or a snapshot holds it; nothing was taken back.
+        ReviewError: They said nothing on this machine, or a snapshot holds it; nothing was taken
+            back.
         StoreError: Nothing could be saved, or the snapshots cannot be asked.
     """
     person = context.identify(who)

@@ -53,15 +53,16 @@ def erase(
 ) -> Erased:
     """Write the tombstone, delete the image and take its pixels out of every snapshot. Safe to run again.
 
-    The tombstone comes first: from then on no snapshot takes the image in, whatever happens to the rest. Acceptance
-    sets and imported data sets are people's own, and only named.
+    The tombstone comes first: from then on no snapshot takes the image in, whatever happens to the
+    rest. Acceptance sets and imported data sets are people's own, and only named.
 
     Args:
         context: The stores.
         image_sha256: Which image.
         who: Who erases it.
         why: The reason.
-        pixels: The image as models see it, uint8 [64, 64]; without, it is read from the store while it is there.
+        pixels: The image as models see it, uint8 [64, 64]; without, it is read from the store while
+            it is there.
 
     Raises:
         StoreError: The store refused or is away; run it again, until it succeeds.
@@ -105,7 +106,7 @@ def _learned(context: Context, image_sha256: str, datasets: Collection[str]) -> 
 
 
 def learned(context: Context, image_sha256: str, *, datasets: Collection[str] = ()) -> LearnedBy:
-    """Registered versions that may have learned from the image (`datasets` hold it), or started from one that did."""
+    """Find versions that may have learned from the image, or started from one that did."""
     found = context.registry.versions()
     used = {"": False}  # by snapshot
     own = []

@@ -1,7 +1,7 @@
 """Pictures with a known answer, mixed into the review queue to learn how reliable a reviewer is. Off by default.
 
-They come from the base data's training images and look like any correction that waits. What is said of them is kept as
-a review event of its own kind, `trial`, which no fold and no training looks at.
+They come from the base data's training images and look like any correction that waits. What is said
+of them is kept as a review event of its own kind, `trial`, which no fold and no training looks at.
 """
 
 from __future__ import annotations
@@ -43,12 +43,13 @@ class KnownAnswer:
 def mix_in(
     context: Context, waiting: Sequence[Waiting], events: Iterable[Event], *, who: str
 ) -> list[Waiting]:
-    """The queue with a honeypot after some of its items, as often as set; the same queue gives the same honeypots.
+    """Put honeypots after some items, as often as set; the same queue gives the same ones.
 
     Args:
         context: The stores.
         waiting: What really waits.
-        events: Every event; what somebody said of a picture in earnest keeps it from being a honeypot.
+        events: Every event; what somebody said of a picture in earnest keeps it from being a
+            honeypot.
         who: The reviewer's name; what they have answered does not come again.
     """
     known, person = (
@@ -72,7 +73,7 @@ def mix_in(
 
 
 def choose_pixels(context: Context, image_sha256: str) -> np.ndarray:
-    """A honeypot's picture, uint8 [64, 64]: it does not lie in the store."""
+    """Choose a honeypot's picture, uint8 [64, 64]: it does not lie in the store."""
     known = choose_known_images(context.datasets, context.settings.base_dataset)
     return np.asarray(known.images[known.sha256s.index(image_sha256)])
 
@@ -80,7 +81,7 @@ def choose_pixels(context: Context, image_sha256: str) -> np.ndarray:
 def make_trial(
     context: Context, *, image_sha256: str, known: str, answer: str | None, decided: bool, who: str
 ) -> Review:
-    """The event of one answer; leaving a picture out proves nothing (`decided` is False)."""
+    """Make the event of one answer; leaving a picture out proves nothing (`decided` is False)."""
     outcome: Literal["right", "wrong", "left out"] = "left out"
     if decided:
         outcome = "right" if answer == known else "wrong"
@@ -97,13 +98,13 @@ def make_trial(
 
 
 def is_trial(event: Event) -> bool:
-    """Whether this is an answer to a honeypot."""
+    """Tell whether this is an answer to a honeypot."""
     return isinstance(event, Review) and event.action == "trial"
 
 
 @lru_cache(maxsize=1)
 def choose_known_images(datasets: DatasetStore, dataset_id: str | None) -> KnownAnswer:
-    """What honeypots are chosen from: training images that show something, spread over the data set."""
+    """Choose training images that show something, spread over the data set."""
     base = datasets.get(dataset_id)
     rows = split(base.targets, base.groups).train
     rows = rows[scored(base.images[rows])]
@@ -119,9 +120,10 @@ def choose_known_images(datasets: DatasetStore, dataset_id: str | None) -> Known
 def _disguised(
     item: Waiting, known: KnownAnswer, chance: bytes, *, but: Collection[str], barred: str | None
 ) -> Waiting | None:
-    """A honeypot that looks like its neighbour in the queue, from the same person.
+    """Make a honeypot that looks like its neighbour in the queue, from the same person.
 
-    None where the choice fell on a picture that is taken, or the person is the one who may not review it.
+    None where the choice fell on a picture that is taken, or the person is the one who may not
+    review it.
     """
     row = int.from_bytes(chance[4:8], "big") % len(known.labels)
     sha256, truth = known.sha256s[row], known.labels[row]

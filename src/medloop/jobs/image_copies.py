@@ -21,14 +21,14 @@ class SoughtImage:
     )  # as models see it, uint8 [64, 64]; None: only a picture of just this size is found
 
     def is_in(self, images: np.ndarray) -> bool:
-        """Whether it is, pixel for pixel, among uint8 [N, 64, 64] `images`."""
+        """Tell whether it is, pixel for pixel, among uint8 [N, 64, 64] `images`."""
         if self.pixels is not None:
             return bool((images == self.pixels).all(axis=(1, 2)).any())
         return any(content_sha256(image) == self.sha256 for image in images)
 
 
 def acceptance_sets_with(context: Context, picture: SoughtImage) -> list[tuple[str, str]]:
-    """Name and id of the acceptance sets that hold it, also of those that no longer count."""
+    """Find the acceptance sets that hold it, by name and id, also those that no longer count."""
     stored = context.acceptance_sets.stored()
     return [
         (name, set_id)
@@ -38,7 +38,7 @@ def acceptance_sets_with(context: Context, picture: SoughtImage) -> list[tuple[s
 
 
 def datasets_with(context: Context, picture: SoughtImage) -> list[str]:
-    """Ids of the imported data sets, on this machine or published, that hold it."""
+    """Find the imported data sets, on this machine or published, that hold it."""
     ids = sorted(
         {*context.datasets.ids(), *context.datasets.published_ids()} - {bundled_sample().id}
     )

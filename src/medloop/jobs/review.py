@@ -27,10 +27,10 @@ Verdict = Literal["approve", "reject", "relabel"]
 
 
 def queue(context: Context, *, who: str | None = None) -> list[Waiting]:
-    """What waits for a reviewer, the oldest first, and what somebody disputes although a reviewer had approved it.
+    """List what waits for a reviewer, oldest first, and approved images that somebody disputes.
 
-    What was decided a moment ago on this machine is gone already. For a reviewer (`who`, a name) honeypots are mixed
-    in, where the settings say so.
+    What was decided a moment ago on this machine is gone already. For a reviewer (`who`, a name)
+    honeypots are mixed in, where the settings say so.
     """
     history = read_history(context)
     decisions = decide(history.states.values(), policy_of(context.settings))
@@ -58,7 +58,7 @@ def _waiting(decision: PolicyDecision, events: Sequence[Event]) -> Waiting:
 
 
 def picture(context: Context, item: Waiting) -> np.ndarray:
-    """What an item shows, grey uint8 [H, W].
+    """Read what an item shows, grey uint8 [H, W].
 
     Raises:
         MedloopError: It cannot be read.
@@ -69,13 +69,13 @@ def picture(context: Context, item: Waiting) -> np.ndarray:
 
 
 def people(context: Context) -> list[Reliability]:
-    """How reliable everybody's answers were, the least reliable first."""
+    """Rate how reliable everybody's answers were, the least reliable first."""
     history = read_history(context)
     return reliabilities(history.events(), history.states.values())
 
 
 def all_events(context: Context) -> list[Event]:
-    """Every event in the store, by the latest snapshot and what came since, and what this machine has yet to send."""
+    """Read every event in the store, and what this machine has yet to send."""
     return read_history(context).events()
 
 
@@ -93,13 +93,15 @@ def review(
     Args:
         context: The stores.
         items: The images, as `queue` gave them.
-        verdict: What is decided about all of them; to approve one that is disputed stands by its label.
+        verdict: What is decided about all of them; to approve one that is disputed stands by its
+            label.
         who: The reviewer's name; only its identity is stored.
         label: For `relabel`: the right class, None for none of these.
         why: The reviewer's reason.
 
     Raises:
-        ReviewError: A conflict cannot be approved, nor one's own word where people sign in; nothing was decided.
+        ReviewError: A conflict cannot be approved, nor one's own word where people sign in; nothing
+            was decided.
         StoreError: Nothing could be saved.
     """
     chosen: Sequence[Waiting] = list(items)
@@ -123,7 +125,7 @@ def review(
 
 
 def is_own(context: Context, item: Waiting, *, who: str) -> bool:
-    """Whether it is this reviewer's word alone, which is not enough where people sign in.
+    """Tell whether it is this reviewer's word alone, which is not enough where people sign in.
 
     The one local user has nobody else to ask.
     """
@@ -160,7 +162,7 @@ def _decision(
 
 
 def _later(context: Context, identifier: str, *, than: str) -> str:
-    """The id, or one just after `than`: a decision must follow what it is about, whatever this machine's clock says."""
+    """Return the id, or one just after `than`, whatever this machine's clock says."""
     if identifier > than:
         return identifier
     return event_id(now=event_time(than) + timedelta(milliseconds=1), random=context.random(10))

@@ -64,7 +64,7 @@ class Waiting:
 
 
 def decide(states: Iterable[ImageState], policy: Policy) -> list[PolicyDecision]:
-    """One decision a state, sorted by image hash; erased images are left out altogether."""
+    """Decide about each state, sorted by image hash; erased images are left out altogether."""
     kept = sorted(
         (state for state in states if state.status != "erased"),
         key=lambda state: state.image_sha256,
@@ -102,11 +102,11 @@ def _decide(state: ImageState, policy: Policy, *, beyond_limit: bool = False) ->
 
 
 def _within_share(decisions: list[PolicyDecision], policy: Policy) -> list[PolicyDecision]:
-    """The decisions, with the latest images of whoever backs too many alone made to wait.
+    """Make the latest images of whoever backs too many alone wait.
 
-    One person may back as many as `max_share` leaves room for beside what others back or reviewers approved, or as many
-    as are allowed anyway. What they gave before anybody else's correction was accepted comes on top: who was alone is
-    not made to wait afterwards.
+    One person may back as many as `max_share` leaves room for beside what others back or reviewers
+    approved, or as many as are allowed anyway. What they gave before anybody else's correction was
+    accepted comes on top: who was alone is not made to wait afterwards.
     """
     if policy.max_share >= 1:
         return decisions
@@ -132,7 +132,7 @@ def _within_share(decisions: list[PolicyDecision], policy: Policy) -> list[Polic
 
 
 def _before_others(accepted: Iterable[ImageState]) -> Counter[str]:
-    """How many images the first person to correct backed alone before there was a second one, by person."""
+    """Count the images that the first person backed alone before there was a second one."""
     alone: Counter[str] = Counter()
     people: set[str] = set()
     for state in accepted:
@@ -145,7 +145,7 @@ def _before_others(accepted: Iterable[ImageState]) -> Counter[str]:
 
 
 def _beyond_limit(states: Iterable[ImageState], policy: Policy) -> set[str]:
-    """Images whose only backer had used up that day's limit. Two people who agree vouch for each other."""
+    """Find images whose only backer had used up that day's limit."""
     alone = [state for state in states if state.status == "unreviewed" and len(state.who) == 1]
     used: Counter[tuple[str, str]] = Counter()
     beyond = set()

@@ -27,10 +27,10 @@ class Reliability:
 
 
 def reliabilities(events: Iterable[Event], states: Iterable[ImageState]) -> list[Reliability]:
-    """Everybody who corrects or was tried, the least reliable first, then by name.
+    """Rate everybody who corrects or was tried, the least reliable first, then by name.
 
-    A reviewer's own answers about images that they decided themselves prove nothing. A rejection does not either: it
-    may be for the image's sake.
+    A reviewer's own answers about images that they decided themselves prove nothing. A rejection
+    does not either: it may be for the image's sake.
 
     Args:
         events: Of these, only answers to honeypots count.
@@ -61,7 +61,7 @@ def reliabilities(events: Iterable[Event], states: Iterable[ImageState]) -> list
 
 
 def distrusted(people: Iterable[Reliability], least: float) -> Mapping[str, Reliability]:
-    """Who was judged often enough and may be right less often than `least`, by name."""
+    """Choose who was judged often and may be right less often than `least`, by name."""
     return {
         person.who: person
         for person in people
