@@ -178,17 +178,21 @@ def _left(done: Erased, settings: Settings) -> Iterator[str]:
         yield f"its pixels were taken out of {len(done.shards)} snapshot shards"
     for name, set_id in done.acceptance_sets:
         yield (
-            f"acceptance set {name} still holds it: `medloop acceptance add {name} PATH` with images that leave it "
-            f"out, then `aws s3 rm s3://{settings.s3_bucket}/{set_key(name, set_id)}`"
+            f"acceptance set {name} still holds it: `medloop acceptance add {name} PATH` with "
+            f"images that leave it out, then `aws s3 rm s3://{settings.s3_bucket}/{set_key(name, set_id)}`"
         )
     for dataset_id in done.datasets:
         yield (
-            f"data set {dataset_id} still holds it: `medloop data import PATH` and `medloop data use ID` with one that "
-            f"leaves it out, then `rm {settings.home}/datasets/{dataset_id}.*` on each machine and `aws s3 rm "
-            f"--recursive s3://{settings.s3_bucket}/datasets/{dataset_id}/`"
+            f"data set {dataset_id} still holds it: `medloop data import PATH` and `medloop data "
+            f"use ID` with one that leaves it out, then `rm {settings.home}/datasets/{dataset_id}.*` "
+            "on each machine and `aws s3 rm --recursive "
+            f"s3://{settings.s3_bucket}/datasets/{dataset_id}/`"
         )
     if not done.searched:
-        yield "acceptance sets and data sets could not be searched well: do it again with a file that shows the image"
+        yield (
+            "acceptance sets and data sets could not be searched well: do it again with a file "
+            "that shows the image"
+        )
     if done.learned.versions:
         yield f"model versions that may have learned from it: {', '.join(done.learned.versions)}"
     if done.learned.heirs:
@@ -197,7 +201,7 @@ def _left(done: Erased, settings: Settings) -> Iterator[str]:
         )
         yield f"model versions that started from the weights of one of these: {heirs}"
     if done.learned.versions or done.learned.heirs:
-        yield "to train one that never saw it: `medloop snapshot`, then `medloop train --from-scratch`"
+        yield "for one that never saw it: `medloop snapshot`, then `medloop train --from-scratch`"
 
 
 def list_waiting(
@@ -259,7 +263,7 @@ def relabel(
 def people(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
-    """Show how often each person was right, by what reviewers decided and by honeypots, the least reliable first.
+    """Show how often each person was right, by reviewers and honeypots, least reliable first.
 
     Example: `medloop review people`
     """
@@ -313,7 +317,7 @@ def _only(waiting: list[Waiting], image: str) -> Waiting:
 
 
 def _shown(image: str) -> tuple[str, np.ndarray | None]:
-    """Hash of the image that a hash or a file names, and for a file its pixels as models see them."""
+    """Read the hash of the image that is named; for a file also its pixels as models see them."""
     from medloop.core.corrections.events import SHA256
     from medloop.core.imaging.decode import decode
     from medloop.core.imaging.preprocess import preprocess

@@ -1,4 +1,4 @@
-"""What the champion has against new corrections, weighed by `medloop.core.corrections.screening.contradicted`."""
+"""Asks the champion what speaks against new corrections; `core.corrections.screening` weighs it."""
 
 from __future__ import annotations
 

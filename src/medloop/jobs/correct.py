@@ -1,4 +1,4 @@
-"""What a person says about a prediction: onto this machine's disk at once, into S3 as soon as it answers."""
+"""Takes what a person says: onto this machine's disk at once, into S3 as soon as it answers."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ def withdraw(context: Context, *, image_sha256: str, who: str, why: str = "") ->
     said = context.outbox.history(person, 1, image_sha256=image_sha256)
     if not said:
         raise ReviewError(
-            "You have said nothing about this picture on this machine: there is nothing to take back."
+            "You have said nothing about this picture on this machine: there is nothing to take "
+            "back."
         )
     last = said[0]
     # What waits for the store is in no snapshot: it can be taken back while the store is away.
@@ -108,6 +109,6 @@ def _refuse_if_in_snapshot(context: Context, correction: Correction) -> None:
         for record in records
     ):
         raise ReviewError(
-            f"This answer is in snapshot {latest.snapshot_id[:8]} and cannot be taken back any more. "
-            "Classify the picture again and give the right answer: your newest one counts."
+            f"This answer is in snapshot {latest.snapshot_id[:8]} and cannot be taken back any "
+            "more. Classify the picture again and give the right answer: your newest one counts."
         )

@@ -1,4 +1,4 @@
-"""All that was ever said, by image: what the latest snapshot holds, what came since, and what waits to be sent."""
+"""Reads all that was ever said: in the latest snapshot, since then, and yet to be sent."""
 
 from __future__ import annotations
 
@@ -43,9 +43,8 @@ def read_history(context: Context) -> History:
     Raises:
         StoreError: The events cannot be read.
     """
-    unsent = (
-        context.outbox.unsent()
-    )  # before the store is read: what is sent in between is then seen twice, not never
+    # Before the store is read: what is sent in between is then seen twice, not never.
+    unsent = context.outbox.unsent()
     gathered = gather(context)
     old = (
         _in_snapshot(context.snapshots, gathered.previous) if gathered.previous else History({}, {})

@@ -1,4 +1,4 @@
-"""Pictures with a known answer, mixed into the review queue to learn how reliable a reviewer is. Off by default.
+"""Mixes pictures with a known answer into the review queue, to rate reviewers. Off by default.
 
 They come from the base data's training images and look like any correction that waits. What is said
 of them is kept as a review event of its own kind, `trial`, which no fold and no training looks at.
@@ -62,9 +62,8 @@ def mix_in(
         found.append(item)
         chance = hashlib.sha256(f"honeypot {item.image_sha256}".encode()).digest()
         if int.from_bytes(chance[:4], "big") / 2**32 < context.settings.honeypots:
-            barred = (
-                person if context.settings.oidc_issuer else None
-            )  # where people sign in, nobody reviews themselves
+            # Where people sign in, nobody reviews themselves.
+            barred = person if context.settings.oidc_issuer else None
             honeypot = _disguised(item, known, chance, but=taken, barred=barred)
             if honeypot is not None:
                 found.append(honeypot)

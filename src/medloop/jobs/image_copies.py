@@ -1,4 +1,4 @@
-"""Where else a picture lies: acceptance sets and imported data sets, which people brought and only people change."""
+"""Finds a picture in acceptance sets and imported data sets, which only people change."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from medloop.stores.datasets import bundled_sample
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SoughtImage:
-    """What is looked for."""
+    """The image that is looked for."""
 
     sha256: str
-    pixels: (
-        np.ndarray | None
-    )  # as models see it, uint8 [64, 64]; None: only a picture of just this size is found
+    # As models see it, uint8 [64, 64]; None: only a picture of just this size is found.
+    pixels: np.ndarray | None
 
     def is_in(self, images: np.ndarray) -> bool:
         """Tell whether it is, pixel for pixel, among uint8 [N, 64, 64] `images`."""

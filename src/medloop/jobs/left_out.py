@@ -14,7 +14,7 @@ FIX = (
 
 
 def left_out(context: Context) -> dict[str, str]:
-    """Say why each object is left out, by key. Costs as much as what is new since the latest snapshot.
+    """Say why each object is left out, by key, at the cost of what is new since a snapshot.
 
     Raises:
         StoreError: The store cannot be read.

@@ -1,4 +1,4 @@
-"""The weekly loop without Airflow: snapshot → train → evaluate → promote, and whether there is a reason to."""
+"""Runs the weekly loop without Airflow, if there is reason to: snapshot, train, judge, promote."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def retrain(
 
 
 def _untrained(context: Context, snapshot_id: str) -> int:
-    """Count accepted images that the last training had not, or with another label, and lost ones."""
+    """Count accepted images that differ from what the last training had: new, changed or gone."""
     versions = context.registry.versions()
     trained = [item.tags.snapshot_id for item in versions if item.tags.snapshot_id]
     if trained[-1:] == [snapshot_id]:

@@ -50,7 +50,8 @@ def _needs_reviewer(decision: PolicyDecision) -> bool:
 def _waiting(decision: PolicyDecision, events: Sequence[Event]) -> Waiting:
     if against := decision.state.against:
         people = "1 person has" if len(against) == 1 else f"{len(against)} people have"
-        reason = f"approved as {none_of_these.describe(decision.state.label)}, and {people} said otherwise since"
+        label = none_of_these.describe(decision.state.label)
+        reason = f"approved as {label}, and {people} said otherwise since"
         decision = replace(decision, reasons=(reason,))
     ordered = sorted(events, key=lambda event: event.id)
     corrections = tuple(event for event in ordered if isinstance(event, Correction))
@@ -107,13 +108,13 @@ def review(
     chosen: Sequence[Waiting] = list(items)
     if verdict == "approve" and (disputed := [item for item in chosen if item.conflict]):
         raise ReviewError(
-            f"image {disputed[0].image_sha256[:12]}: {disputed[0].decision.state.why}. There is nothing to approve: "
-            "relabel it with the right class, or reject it"
+            f"image {disputed[0].image_sha256[:12]}: {disputed[0].decision.state.why}. "
+            "There is nothing to approve: relabel it with the right class, or reject it"
         )
     if verdict != "reject" and (own := [item for item in chosen if is_own(context, item, who=who)]):
         raise ReviewError(
-            f"image {own[0].image_sha256[:12]}: nobody but you has said what this picture shows, so somebody else "
-            "has to review it. You can only leave it out"
+            f"image {own[0].image_sha256[:12]}: nobody but you has said what this picture shows, "
+            "so somebody else has to review it. You can only leave it out"
         )
     decide_one = partial(_decision, context, verdict=verdict, who=who, label=label, why=why)
     receipts = [

@@ -42,16 +42,14 @@ from medloop.progress import Progress, silent
 
 BY: Final = "screening"  # who a flag is from
 CARELESS: Final = "this person's corrections are contradicted far more often than other people's"
-NEWEST_CHUNKS: Final = (
-    5  # of the latest snapshot, about 1,000 events each, that new corrections are compared with
-)
+NEWEST_CHUNKS: Final = 5  # of about 1,000 events each, that new corrections are compared with
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Screened:
-    """How many images were looked at, the reasons for those flagged, by image hash, and the flags."""
+    """The number of images looked at, the reasons for those flagged, by hash, and the flags."""
 
     looked_at: int
     flagged: Mapping[str, tuple[str, ...]]

@@ -55,7 +55,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SnapshotResult:
-    """What a snapshot holds. `new_corrections` counts from the previous snapshot, or from the one named."""
+    """A snapshot's content. `new_corrections` counts from the previous one, or the one named."""
 
     snapshot_id: str
     new_corrections: int
@@ -386,4 +386,5 @@ def _reason(manifest: Manifest, known: Manifest | None) -> str:
     reviews = manifest.reviews - known.reviews
     if new or reviews:
         return f"{new} new corrections and {reviews} new reviews since snapshot {known.snapshot_id}"
-    return f"the same events as snapshot {known.snapshot_id}, with another base data set or review policy"
+    same = f"the same events as snapshot {known.snapshot_id}"
+    return f"{same}, with another base data set or review policy"

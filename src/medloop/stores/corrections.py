@@ -58,9 +58,8 @@ class CorrectionStore:
 
     def erase_image(self, image_sha256: str) -> bool:
         """Delete the image and leave a mark against storing it again; True if it was there."""
-        self._objects.ensure(
-            _erased_key(image_sha256), b""
-        )  # the mark first: a sender may be at work meanwhile
+        # The mark first: a sender may be at work meanwhile.
+        self._objects.ensure(_erased_key(image_sha256), b"")
         there = self._objects.head(image_key(image_sha256)) is not None
         self._objects.delete(image_key(image_sha256))
         return there

@@ -110,7 +110,8 @@ class Lease:
             current = self._parse(raw)
             if not (current.is_free(self._now()) or current.owner == owner):
                 raise LeaseHeldError(
-                    f"{current.owner} is at work until {current.expires_at} at least; try again later"
+                    f"{ascii(current.owner)[1:-1]} is at work until {current.expires_at} at least; "
+                    "try again later"
                 )
             mine = self._held_by(owner, token=current.token + 1, ttl_s=ttl_s)
             try:
@@ -153,9 +154,8 @@ class Held:
         self._state = state
         self._ttl_s = ttl_s
         self._lost: StaleError | None = None
-        self._checking = (
-            threading.Lock()
-        )  # the renewing thread and the holder must not take each other for a thief
+        # The renewing thread and the holder must not take each other for a thief.
+        self._checking = threading.Lock()
         self.token = state.token
 
     def check(self) -> None:

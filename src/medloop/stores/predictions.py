@@ -47,9 +47,7 @@ class PredictionLine:
     ood_score: float
     model_version: str
     source: str  # page, cli or python
-    distance: float | None = (
-        None  # of its embedding to the nearest labelled picture's, cosine; see `core.drift`
-    )
+    distance: float | None = None  # cosine, to the nearest labelled picture; see `core.drift`
 
 
 NUMBERS: Final = ("confidence", "ood_score", "distance")
@@ -87,7 +85,8 @@ class PredictionLog:
             if not lines:
                 return 0
             now = self._now().astimezone(UTC)
-            key = f"predictions/dt={now:%Y-%m-%d}/{event_id(now=now, random=self._random(10))}.parquet"
+            name = event_id(now=now, random=self._random(10))
+            key = f"predictions/dt={now:%Y-%m-%d}/{name}.parquet"
             try:
                 self._objects.create(key, _pack(lines))
             except StoreError:

@@ -41,8 +41,8 @@ class Signatures:
         if self._keys.key_for(event) is None and self.unsigned() is not None:
             name = "MEDLOOP_ERASURE_KEY" if event.action == "erase" else "MEDLOOP_REVIEW_KEY"
             raise StoreError(
-                f"an unsigned `{event.action}` would not be obeyed in {self._objects.name}: set {name} to "
-                "the key that the trainings there have"
+                f"an unsigned `{event.action}` would not be obeyed in {self._objects.name}: set "
+                f"{name} to the key that the trainings there have"
             )
         return self._keys.sign(event)
 
@@ -63,8 +63,8 @@ class Signatures:
         """Refuse to go on where signatures are asked for and this process has not all keys."""
         if not (self._keys.erasure and self._keys.review) and self.unsigned() is not None:
             raise StoreError(
-                f"reviews and erasures in {self._objects.name} are signed: set MEDLOOP_REVIEW_KEY and "
-                "MEDLOOP_ERASURE_KEY, or forged ones would be obeyed"
+                f"reviews and erasures in {self._objects.name} are signed: set MEDLOOP_REVIEW_KEY "
+                "and MEDLOOP_ERASURE_KEY, or forged ones would be obeyed"
             )
 
     def begin(self) -> dict[str, str] | None:

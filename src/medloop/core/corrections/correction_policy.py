@@ -1,4 +1,4 @@
-"""Which folded states a model may learn from, and which wait for a reviewer, with the reasons in words."""
+"""Decides which folded states a model may learn from, and which wait for a reviewer, and why."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ class Policy:
     review: Mode = "suspicious"
     max_per_person: int = 500  # unreviewed corrections of one person a day
     max_share: float = 1.0  # of all accepted images, that may rest on one person's word alone
-    share_allowance: int = (
-        0  # images of each person that the share spares; 0 spares nobody, not who is alone either
-    )
+    share_allowance: int = 0  # images per person that the share spares; 0 spares nobody at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ class Waiting:
 
     @property
     def disputed(self) -> bool:
-        """Tell whether somebody has said something else since it was approved; it is learned from."""
+        """Tell whether somebody has contradicted it since it was approved; it is learned from."""
         return bool(self.decision.state.against)
 
 
@@ -122,7 +120,8 @@ def _within_share(decisions: list[PolicyDecision], policy: Policy) -> list[Polic
         room = int((len(accepted) - len(own)) * policy.max_share / (1 - policy.max_share))
         waiting.update(own[spared[who] + max(room, policy.share_allowance) :])
     beyond = f"{policy.share_allowance} corrections and " if policy.share_allowance else ""
-    reason = f"more than {beyond}{policy.max_share:.0%} of what is learned would rest on one person's word"
+    share = f"{beyond}{policy.max_share:.0%} of what is learned"
+    reason = f"more than {share} would rest on one person's word"
     return [
         PolicyDecision(decision.state, "pending", (reason,))
         if decision.state.image_sha256 in waiting

@@ -1,4 +1,4 @@
-"""The state of an image: the fold of all events about it, whatever order they arrive in and however often.
+"""The state of an image: the fold of all events about it, in any order and however often.
 
 The rules are written down as a table in docs/s3-layout.md. Events are put in the order of their ids
 (their time), so that the order of arrival does not matter, and counted once by id, so that
@@ -22,15 +22,13 @@ Status = Literal["unreviewed", "approved", "conflict", "rejected", "withdrawn", 
 
 @dataclass(frozen=True, slots=True)
 class ImageState:
-    """What is known about one image. `label` counts only if unreviewed or approved; None is "none of these"."""
+    """The state of one image. `label` counts only if unreviewed or approved; None: no class."""
 
     image_sha256: str
     status: Status
     label: str | None = None
     who: tuple[str, ...] = ()  # people whose answer is `label`, sorted
-    answers: tuple[
-        tuple[str, str | None], ...
-    ] = ()  # every person's answer that counts, sorted by person
+    answers: tuple[tuple[str, str | None], ...] = ()  # each person's that counts, by person
     event_ids: tuple[str, ...] = ()  # the corrections behind `answers`, oldest first
     flags: tuple[str, ...] = ()  # what the screening found, for unreviewed ones
     decided_by: str | None = None  # the reviewer
@@ -47,9 +45,8 @@ def fold(events: Iterable[Event]) -> dict[str, ImageState]:
     """Fold events into states, by image hash."""
     about: dict[str, list[Event]] = defaultdict(list)
     for event in events:
-        if not (
-            isinstance(event, Review) and event.action == "trial"
-        ):  # says something of the person alone
+        # A trial says something of the person alone.
+        if not (isinstance(event, Review) and event.action == "trial"):
             about[event.image_sha256].append(event)
     return {sha256: fold_image(sha256, of_image) for sha256, of_image in about.items()}
 

@@ -1,4 +1,4 @@
-"""How reliable each person's answers were, by what reviewers decided about them and by pictures with a known answer."""
+"""Rates how reliable each person's answers were, by reviewers' decisions and by honeypots."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ LEAST_JUDGED: Final = 10  # answers before anybody is distrusted: the first one 
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """One person. `at_least` is what their share of right answers is with 97.5 % confidence: 0 for who is unknown."""
+    """One person. Their share of right answers is `at_least` this, with 97.5 % confidence."""
 
     who: str
     answers: int  # that count today
-    judged: int  # answers about images that somebody else gave a label as a reviewer, or whose class was known
+    judged: int  # answers about images that another reviewer labelled, or whose class was known
     right: int  # of those, confirmed
     at_least: float
 

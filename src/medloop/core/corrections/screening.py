@@ -210,7 +210,8 @@ def _against(label: Label, probability: Mapping[str, float], witnesses: Sequence
     agreed = witnesses.count(seen)
     if agreed < AGREED:
         return ""
-    return f"the champion excludes {label}, and {agreed} of the {WITNESSES} pictures most like this one are {seen}"
+    most_like = f"{agreed} of the {WITNESSES} pictures most like this one"
+    return f"the champion excludes {label}, and {most_like} are {seen}"
 
 
 def outvoted(
@@ -255,7 +256,8 @@ def _agreed_otherwise(label: Label, votes: Sequence[Label]) -> str:
         or len(others) <= 2 * (len(votes) - len(others))
     ):
         return ""
-    return f"other people say {none_of_these.describe(others[0])} of {len(others)} of the pictures most like this one"
+    most_like = f"{len(others)} of the pictures most like this one"
+    return f"other people say {none_of_these.describe(others[0])} of {most_like}"
 
 
 def careless(people: Sequence[str | None], contradicted: Sequence[bool]) -> set[str]:

@@ -1,4 +1,4 @@
-"""A snapshot: a set of events, a base data set and a policy, under an id that is the hash of all three.
+"""A snapshot: events, a base data set and a policy, under an id that is the hash of all three.
 
 Events lie in chunks, in the order of their ids. A chunk ends after every id whose hash says so
 (content-defined chunking), so that chunks depend on the set of events alone: however many snapshots
@@ -56,7 +56,7 @@ class EventRecord:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some consecutive events and the images of their corrections, by the hashes under which they are stored."""
+    """Some consecutive events and their images, by the hashes under which they are stored."""
 
     first: str  # event ids
     last: str
@@ -148,9 +148,7 @@ class SnapshotData:
     who: tuple[str, ...]  # those who said so, separated by spaces
     holdout: np.ndarray  # bool [M]: never trained on
     event_ids: tuple[str, ...]  # the corrections behind a row, separated by spaces
-    decisions: tuple[
-        PolicyDecision, ...
-    ]  # of every image, the accepted ones included, with reasons
+    decisions: tuple[PolicyDecision, ...]  # of every image, with reasons
 
     @property
     def content_id(self) -> str:
