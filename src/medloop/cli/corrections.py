@@ -179,14 +179,15 @@ def _left(done: Erased, settings: Settings) -> Iterator[str]:
     for name, set_id in done.acceptance_sets:
         yield (
             f"acceptance set {name} still holds it: `medloop acceptance add {name} PATH` with "
-            f"images that leave it out, then `aws s3 rm s3://{settings.s3_bucket}/{set_key(name, set_id)}`"
+            "images that leave it out, then `aws s3 rm "
+            f"s3://{settings.s3_bucket}/{set_key(name, set_id)}`"
         )
     for dataset_id in done.datasets:
         yield (
             f"data set {dataset_id} still holds it: `medloop data import PATH` and `medloop data "
-            f"use ID` with one that leaves it out, then `rm {settings.home}/datasets/{dataset_id}.*` "
-            "on each machine and `aws s3 rm --recursive "
-            f"s3://{settings.s3_bucket}/datasets/{dataset_id}/`"
+            "use ID` with one that leaves it out, then "
+            f"`rm {settings.home}/datasets/{dataset_id}.*` on each machine and "
+            f"`aws s3 rm --recursive s3://{settings.s3_bucket}/datasets/{dataset_id}/`"
         )
     if not done.searched:
         yield (
