@@ -19,9 +19,10 @@ from medloop.app.kit.wording import NONE_OF_THESE, class_name, count_of
 from medloop.app.process.backend import Backend, backend
 from medloop.app.review.bulk_review import several
 from medloop.app.review.review_statements import said
+from medloop.core.corrections.correction_policy import Waiting
 from medloop.core.imaging.preprocess import preprocess
 from medloop.errors import MedloopError
-from medloop.jobs.review import Verdict, Waiting, picture, queue
+from medloop.jobs.review import Verdict, picture, queue
 
 SHORTCUT_CLASSES = 9
 
