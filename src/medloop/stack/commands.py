@@ -199,10 +199,11 @@ def doctor() -> None:
     """
     from medloop.jobs.doctor import examine
     from medloop.settings import load_settings
+    from medloop.stack.drift_checks import CHAMPION, SETTINGS
     from medloop.stack.exposure import RIGHTS
     from medloop.stack.output import print_checks
 
-    if not print_checks(examine(load_settings, RIGHTS)):
+    if not print_checks(examine(load_settings, CHAMPION, SETTINGS, RIGHTS)):
         raise typer.Exit(1)
 
 
