@@ -19,7 +19,7 @@ import httpx
 from medloop.core.prediction.predictor import Predictor
 from medloop.errors import AlreadyExistsError, MedloopError
 from medloop.jobs.stored_corrections import take_census
-from medloop.settings import Settings
+from medloop.settings import Settings, unknown_settings
 from medloop.stores.airflow import Airflow
 from medloop.stores.objects import ObjectStore
 from medloop.stores.outbox import OUTBOX_FILE, Outbox
@@ -61,7 +61,10 @@ def examine(load: Callable[[], Settings], *besides: Check) -> Iterator[Finding]:
             "correct it in the environment, in .env or in config.py",
         )
         return
-    yield Finding("settings", "ok", f"read; the state folder is {settings.home.absolute()}")
+    says = f"read; the state folder is {settings.home.absolute()}"
+    if unknown := unknown_settings():
+        says += f"; there is no setting {', '.join(unknown)}"
+    yield Finding("settings", "warning" if unknown else "ok", says)
     checks: tuple[Check, ...] = (
         (
             "S3",
