@@ -48,7 +48,10 @@ def register(app: typer.Typer) -> None:
 
 def snapshot(
     full: Annotated[
-        bool, typer.Option("--full", help="Read every event anew, not only those of the last days.")
+        bool,
+        typer.Option(
+            "--full", help="Begin anew: repairs a snapshot that is damaged, or holds what is none."
+        ),
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON instead of a sentence.")

@@ -72,6 +72,7 @@ def screened_snapshot(
     context: Context, *, full: bool = False, progress: Progress = silent
 ) -> tuple[SnapshotResult, Screened]:
     """Screen what is new, and take a snapshot of just that: what comes meanwhile waits for the next screening."""
+    context.signatures.check_keys()
     gathered = gather(context, full=full, with_images=True)
     screened = screen(context, gathered)
     take_in(context.snapshots, gathered, screened.flags)

@@ -114,8 +114,12 @@ def snapshot(
             the latest snapshot holds.
         gathered: What `gather` found, if the snapshot is to hold that and nothing that came later.
         progress: Is told a share of the work, 0 to 1, and what is being done.
+
+    Raises:
+        StoreError: The store is away, or this process cannot check signatures.
     """
     progress(0.0, "looking for new events")
+    context.signatures.check_keys()
     if gathered is None:
         gathered = gather(context, full=full, with_images=True)
     known = context.snapshots.manifest(since) if since else gathered.latest
@@ -159,12 +163,7 @@ def gather(context: Context, *, full: bool = False, with_images: bool = False) -
         context: The stores.
         full: Look at all days and events, as if there was no snapshot, and whatever the latest one is like.
         with_images: Leave corrections out whose images cannot be read, as a snapshot does.
-
-    Raises:
-        StoreError: The store is away, or, for a snapshot, this process cannot check signatures.
     """
-    if with_images:
-        context.signatures.check_keys()
     pointer, latest = context.snapshots.look(lost_ok=full)
     folders = {folder: context.corrections.folders(folder) for folder in FOLDERS}
     gathered = Gathered(

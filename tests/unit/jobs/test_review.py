@@ -23,6 +23,7 @@ from medloop.jobs.review import queue, review
 from medloop.jobs.screen import screen, screened_snapshot
 from medloop.jobs.snapshot import snapshot
 from medloop.stores.objects import ObjectStore
+from medloop.stores.version_tags import VersionTags
 
 
 @pytest.fixture
@@ -444,7 +445,7 @@ def test_nobody_takes_back_what_another_person_said(world: World) -> None:
 @dataclass
 class Version:
     version: str
-    tags: dict[str, str]
+    tags: VersionTags
 
 
 @dataclass
@@ -463,9 +464,9 @@ def test_erasing_removes_the_pixels_everywhere_and_names_the_versions(tmp_path: 
     gone = world.correct(2)
     trained = snapshot(world.context).snapshot_id
     registry.found = [
-        Version("1", {}),
-        Version("2", {"snapshot_id": before}),
-        Version("3", {"snapshot_id": trained}),
+        Version("1", VersionTags()),
+        Version("2", VersionTags(snapshot_id=before)),
+        Version("3", VersionTags(snapshot_id=trained)),
     ]
     done = erase(world.context, image_sha256=gone, who="dpo", why="a wish")
     assert (done.was_stored, done.learned.versions, len(done.shards)) == (True, ("3",), 1)

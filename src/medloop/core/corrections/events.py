@@ -100,7 +100,7 @@ class _Event:
             StoreError: The bytes are not such an event.
         """
         try:
-            event: Self = _reader(cls).validate_json(raw)
+            event: Self = _reader(cls).validate_json(raw)  # type: ignore[arg-type]  # a class is hashable
         except ValidationError as error:
             (first, *_) = error.errors(
                 include_url=False, include_input=False, include_context=False
