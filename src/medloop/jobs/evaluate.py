@@ -25,6 +25,7 @@ from medloop.core.gate.evaluation import (
     answer,
     corrupted,
     golden_error,
+    highest_kept,
     latency_ms,
     score,
 )
@@ -32,6 +33,7 @@ from medloop.core.gate.model_card import model_card
 from medloop.core.gate.plots import report_plots
 from medloop.core.gate.report import GateReport, flat_metrics, scores_dict
 from medloop.core.gate.rules import (
+    AT_RATE,
     BASE,
     CORRUPTED,
     KNOWN,
@@ -199,7 +201,7 @@ def _judge(
         base=base,
         calibration=_calibration(scores),
         corrections=bench.corrections(),
-        slices=(worsened, bench.unknown(), bench.kept_as_known(answers)),
+        slices=(worsened, *bench.known_and_unknown(answers)),
         confident=(bench.confident(answers), sure_of_worsened),
         acceptance=tuple(bench.acceptance(item) for item in sets),
     )
@@ -256,18 +258,28 @@ class _Bench:
         groups = self._groups[origin]
         return _paired(CORRUPTED, rights, groups), _paired(CORRUPTED, sure, groups)
 
-    def unknown(self) -> Paired:
-        """Ask about images of nothing that the model knows; right is to say so."""
+    def known_and_unknown(self, known: Mapping[str, Answers]) -> tuple[Paired, Paired, Paired]:
+        """Ask about images of nothing that the model knows; right is to call those unknown.
+
+        Beside the base test images that are kept as known, and the images kept out if each model's
+        threshold were where it keeps as many base test images as the champion does.
+        """
         from medloop.core.learn.negatives import unknown_images
 
         images = unknown_images(N_UNKNOWN, seed=UNKNOWN_SEED)
-        rights = {role: item.unknown for role, item in self._ask(images).items()}
-        return _paired(UNKNOWN, rights, np.arange(len(images)))
-
-    def kept_as_known(self, answers: Mapping[str, Answers]) -> Paired:
-        """Find who called base test images unknown, which is wrong."""
-        rights = {role: ~item.unknown for role, item in answers.items()}
-        return _paired(KNOWN, rights, self._groups)
+        found, alone = self._ask(images), np.arange(len(images))
+        kept = {role: ~item.unknown for role, item in known.items()}
+        out = {role: item.unknown for role, item in found.items()}
+        n_kept = int(kept["champion"].sum())
+        at_rate = {
+            role: item.ood_score > highest_kept(known[role].ood_score, n_kept)
+            for role, item in found.items()
+        }
+        return (
+            _paired(KNOWN, kept, self._groups),
+            _paired(UNKNOWN, out, alone),
+            _paired(AT_RATE, at_rate, alone),
+        )
 
     def corrections(self) -> Paired | None:
         """Ask about held-out corrections; None while there are none."""

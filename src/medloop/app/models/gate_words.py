@@ -24,6 +24,9 @@ from medloop.core.gate.decision import (
     NOT_MEASURED,
     PICTURES,
     SERVING_PATH,
+    THRESHOLD,
+    TOO_LITTLE,
+    WORSE,
     Check,
 )
 from medloop.core.gate.report import GateReport
@@ -33,6 +36,11 @@ NAMES: Final[Mapping[tuple[str, str], str]] = {  # what a check is about, by kin
     (PICTURES, "corrupted images"): "Test pictures with noise, blur or other faults added",
     (PICTURES, "unknown images kept out"): "Pictures of something else, to be called unknown",
     (PICTURES, "base test kept as known"): "Test pictures, not to be called unknown",
+    (PICTURES, "all test images together"): "All kinds of test pictures together",
+    (PICTURES, "unknown images kept out at the champion's rate"): (
+        "Pictures of something else, if equally few test pictures were called unknown"
+    ),
+    (THRESHOLD, ""): "The limit from which it says unknown",
     (CORRECTIONS, ""): "Corrections that no version has learned from",
     (CONFIDENT, "base test"): "Test pictures, right and confident",
     (CONFIDENT, "corrupted images"): "Test pictures with faults, right and confident",
@@ -112,7 +120,7 @@ def _row(check: Check) -> CheckRow:
         sentence=_sentence(check),
         observed=100 * net / numbers["n"] if measured else None,
         bound=_points(numbers.get("bound")),
-        margin=_points(numbers.get("margin")),
+        margin=_points(numbers.get("excluded", numbers.get("margin"))),
     )
 
 
@@ -145,12 +153,30 @@ def _comparison(check: Check) -> str:
     told = f"{_name(check)}: {now} right, before {before}{of}."
     if check.finding == BELOW_FLOOR:
         return f"{told} At least {percent(numbers['floor'])} must be."
-    bound, margin = _points(numbers.get("bound")), _points(numbers.get("margin"))
-    if check.passed or bound is None or margin is None:
-        return told
+    return f"{told}{_reason(check)}"
+
+
+def _reason(check: Check) -> str:
+    """Say why a comparison failed: evidence of a loss, or too little evidence against one."""
+    if check.passed:
+        return ""
+    if check.finding == WORSE:
+        return " That is hardly chance: it is worse."
+    bound, margin = (_points(check.numbers.get(name)) for name in ("bound", "margin"))
+    if check.finding == TOO_LITTLE or bound is None or margin is None:
+        return " These pictures are too few to be sure that it is not much worse."
+    return f" It may have lost {bound:.1f} points; for this many pictures {margin:.1f} are allowed."
+
+
+def _threshold(check: Check) -> str:
+    known, known_before, unknown, unknown_before = (
+        percent(check.numbers[name], places=1)
+        for name in ("known", "known_before", "unknown", "unknown_before")
+    )
     return (
-        f"{told} It may have lost {bound:.1f} points; for this many pictures {margin:.1f} are "
-        "allowed."
+        f"{_name(check)}: {known} of the test pictures are not called unknown, before "
+        f"{known_before}; {unknown} of pictures of something else are, before {unknown_before}."
+        f"{' One of the two is too low.' if check.finding == BELOW_FLOOR else _reason(check)}"
     )
 
 
@@ -220,6 +246,7 @@ SENTENCES: Final[Mapping[str, Callable[[Check], str]]] = {
     LATENCY: _latency,
     PICTURES: _comparison,
     CLASS: _comparison,
+    THRESHOLD: _threshold,
     CORRECTIONS: _corrections,
     CALIBRATION: _calibration,
     CONFIDENT: _confident,

@@ -16,6 +16,7 @@ LABEL_ORDER: Final = "label order"
 GOLDEN: Final = "golden predictions"
 LATENCY: Final = "latency"
 PICTURES: Final = "pictures"  # not worse on one kind of picture
+THRESHOLD: Final = "threshold for unknown"  # both of its ends
 CLASS: Final = "class"  # not worse on one class of the base test
 CORRECTIONS: Final = "held-out corrections"
 CONFIDENT: Final = "confident share"
@@ -25,6 +26,8 @@ CALIBRATION: Final = "calibration"
 NOT_MEASURED: Final = "not measured"  # findings that numbers don't tell
 NO_REFERENCE: Final = "no reference"
 BELOW_FLOOR: Final = "below its floor"
+WORSE: Final = "evidence of a relevant loss"
+TOO_LITTLE: Final = "too little evidence to exclude a loss"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,9 @@ from medloop.core.gate.decision import (
     NOT_MEASURED,
     PICTURES,
     SERVING_PATH,
+    THRESHOLD,
+    TOO_LITTLE,
+    WORSE,
     Check,
 )
 
@@ -101,13 +104,31 @@ def _not_worse(check: Check) -> str:
     numbers = check.numbers
     right = f"{percent(numbers['right'])} right, before {percent(numbers['right_before'])}"
     counts = f"lost {numbers['lost']:.0f}, gained {numbers['gained']:.0f}"
-    told = (
-        f"{right}, of {numbers['n']:.0f} images ({counts}); {_bound(check)}, "
-        f"{_points(numbers['margin'])} allowed for this many images"
-    )
+    told = f"{right}, of {numbers['n']:.0f} images ({counts}); {_bound(numbers['bound'])}"
     if check.finding == BELOW_FLOOR:
-        told += f"; below its floor of {percent(numbers['floor'])}"
-    return told
+        return f"{told}; below its floor of {percent(numbers['floor'])}"
+    return f"{told}{_reason(check)}"
+
+
+def _reason(check: Check) -> str:
+    """Say which of the two: worse, or too few images to exclude it."""
+    if check.finding == WORSE:
+        return f"; evidence of a loss that matters (p = {check.numbers['p_worse']:.1g})"
+    if check.finding == TOO_LITTLE:
+        return "; too little evidence to exclude a large loss"
+    return "" if check.passed else "; more than is allowed for this many images"
+
+
+def _threshold(check: Check) -> str:
+    known, known_before, unknown, unknown_before = (
+        percent(check.numbers[name])
+        for name in ("known", "known_before", "unknown", "unknown_before")
+    )
+    low = "; below a floor" if check.finding == BELOW_FLOOR else ""
+    return (
+        f"{known} of the base test kept as known, before {known_before}; {unknown} of unknown "
+        f"images kept out, before {unknown_before}{low}{_reason(check)}"
+    )
 
 
 def _corrections(check: Check) -> str:
@@ -152,6 +173,7 @@ SENTENCES: Final[Mapping[str, Callable[[Check], str]]] = {
     LATENCY: _latency,
     PICTURES: _not_worse,
     CLASS: _not_worse,
+    THRESHOLD: _threshold,
     CORRECTIONS: _corrections,
     CONFIDENT: _confident,
     ACCEPTANCE: _acceptance,
@@ -159,17 +181,11 @@ SENTENCES: Final[Mapping[str, Callable[[Check], str]]] = {
 }
 
 
-def _bound(check: Check) -> str:
-    bound = check.numbers["bound"]
-    if bound < 0:
-        return f"at least {_points(-bound)} points gained"
-    return f"{'at most' if check.passed else 'perhaps'} {_points(bound)} points lost"
+def _bound(bound: float) -> str:
+    word = f"at least {-100 * bound:.2f}" if bound < 0 else f"at most {100 * bound:.2f}"
+    return f"{word} points {'gained' if bound < 0 else 'lost'}"
 
 
 def percent(share: float) -> str:
     """Write a share with two decimals."""
     return f"{100 * share:.2f} %"
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:.2f}"

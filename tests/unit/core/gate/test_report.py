@@ -21,7 +21,8 @@ from medloop.errors import StoreError
 LABELS = ("CXR", "Hand", "Knee<script>|")
 REASON = (
     "worse | really, against the champion: 90.00 % right, before 93.00 %, of 30 images (lost 1, "
-    "gained 0); perhaps 10.00 points lost, 5.00 allowed for this many images"
+    "gained 0); at most 10.00 points lost; more than is allowed for this many "
+    "images"
 )
 
 
@@ -30,7 +31,7 @@ def scores() -> dict:
     predicted = classes.copy()
     predicted[4] = "CXR"
     confidence = np.linspace(0.5, 1.0, 30)
-    answers = Answers(predicted, confidence, np.zeros(30, dtype=bool), confidence > 0.9)
+    answers = Answers(predicted, confidence, np.zeros(30, dtype=bool), confidence > 0.9, confidence)
     return scores_dict(score(answers, classes, LABELS))
 
 
@@ -79,7 +80,11 @@ def test_answers_that_are_no_numbers_make_a_report_and_plots_all_the_same():
     classes = np.array(LABELS)[np.arange(30) % 3]
     confidence = np.where(np.arange(30) < 3, np.nan, 0.9)
     broken = scores_dict(
-        score(Answers(classes, confidence, confidence < 0, confidence > 0.8), classes, LABELS)
+        score(
+            Answers(classes, confidence, confidence < 0, confidence > 0.8, confidence),
+            classes,
+            LABELS,
+        )
     )
     assert broken["ece"] is None
     found = replace(report(), scores={"challenger": broken, "champion": scores()})
