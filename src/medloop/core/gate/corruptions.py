@@ -1,36 +1,35 @@
-"""Forty-one ways an image can be worse or other than the data set's, each at five severities.
-
-numpy and Pillow only.
+"""Forty-one ways in which an image can be worse or other than the data set's, at five severities.
 
 The gate's corruption slice and the benchmark use them. They are written apart from the training
 augmentation (`core.learn.augment`), so that a model is judged by other code than it was trained
-with.
+with. numpy and Pillow only.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 SEVERITIES: Final = (1, 2, 3, 4, 5)
-Corruption = Callable[
-    [np.ndarray, int, np.random.Generator], np.ndarray
-]  # float64 [H, W] in 0…255, 0…4, to the same
+Rng = np.random.Generator
+# float64 [H, W] in 0…255, one of the five levels, a source of chance, to float64 [H, W]
+Change = Callable[[np.ndarray, Any, Rng], np.ndarray]
 
 
 def corrupt(images: np.ndarray, name: str, severity: int, seed: int = 0) -> np.ndarray:
-    """uint8 [N, H, W] to uint8 [N, H, W]. `severity` 1…5. The same seed gives the same pixels."""
+    """Corrupt uint8 [N, H, W]. `severity` 1…5. The same seed gives the same pixels."""
     if severity not in SEVERITIES:
         raise ValueError(f"severity must be one of {SEVERITIES}, not {severity}")
-    change = CORRUPTIONS[name]
+    levels, change = CORRUPTIONS[name]
     out = np.empty_like(images)
     for i, image in enumerate(images):
         rng = np.random.default_rng([seed, i, severity])
-        out[i] = np.clip(np.rint(change(image.astype(np.float64), severity - 1, rng)), 0, 255)
+        changed = change(image.astype(np.float64), levels[severity - 1], rng)
+        out[i] = np.clip(np.rint(changed), 0, 255)
     return out
 
 
@@ -42,171 +41,80 @@ def _array(picture: Image.Image) -> np.ndarray:
     return np.asarray(picture, dtype=np.float64)
 
 
-def _sign(rng: np.random.Generator) -> float:
+def _sign(rng: Rng) -> float:
     return float(rng.choice((-1.0, 1.0)))
 
 
-def jpeg(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Compressed again."""
+def _filter(x: np.ndarray, by: ImageFilter.Filter) -> np.ndarray:
+    return _array(_picture(x).filter(by))
+
+
+def _jpeg(x: np.ndarray, quality: int, rng: Rng) -> np.ndarray:
     buffer = io.BytesIO()
-    _picture(x).save(buffer, "JPEG", quality=(40, 25, 15, 10, 6)[s])
+    _picture(x).save(buffer, "JPEG", quality=quality)
     return _array(Image.open(buffer))
 
 
-def gaussian_noise(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Additive, independent of the signal."""
-    return x + rng.normal(0, (5, 10, 18, 28, 40)[s], x.shape)
-
-
-def speckle_noise(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """In proportion to the signal."""
-    return x * (1 + rng.normal(0, (0.1, 0.18, 0.28, 0.4, 0.55)[s], x.shape))
-
-
-def poisson_noise(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Few photons."""
-    photons = (60, 30, 16, 9, 5)[s]
-    return rng.poisson(x / 255 * photons) * (255 / photons)
-
-
-def impulse_noise(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Black and white pixels."""
-    draw, share = rng.random(x.shape), (0.01, 0.02, 0.04, 0.07, 0.11)[s]
+def _impulse_noise(x: np.ndarray, share: float, rng: Rng) -> np.ndarray:
+    draw = rng.random(x.shape)
     return np.where(draw < share / 2, 0.0, np.where(draw > 1 - share / 2, 255.0, x))
 
 
-def gaussian_blur(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Soft."""
-    return _array(_picture(x).filter(ImageFilter.GaussianBlur((0.6, 1.0, 1.5, 2.0, 2.6)[s])))
-
-
-def box_blur(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Out of focus."""
-    return _array(_picture(x).filter(ImageFilter.BoxBlur((0.7, 1.2, 1.8, 2.4, 3.0)[s])))
-
-
-def motion_blur(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Moved along a random direction during exposure."""
-    length, angle = (2, 3, 5, 7, 9)[s], rng.uniform(0, np.pi)
+def _motion_blur(x: np.ndarray, length: int, rng: Rng) -> np.ndarray:
+    """Move along a random direction during exposure, the edge repeated."""
+    angle = rng.uniform(0, np.pi)
     offsets = np.linspace(-length / 2, length / 2, length)
-    shifts = [(round(float(o * np.sin(angle))), round(float(o * np.cos(angle)))) for o in offsets]
-    return np.asarray(np.mean([_shifted(x, dy, dx) for dy, dx in shifts], axis=0))
+    moved = []
+    for o in offsets:
+        dy, dx = round(float(o * np.sin(angle))), round(float(o * np.cos(angle)))
+        rows = np.clip(np.arange(x.shape[0]) - dy, 0, x.shape[0] - 1)
+        moved.append(x[np.ix_(rows, np.clip(np.arange(x.shape[1]) - dx, 0, x.shape[1] - 1))])
+    return np.asarray(np.mean(moved, axis=0))
 
 
-def _shifted(x: np.ndarray, dy: int, dx: int) -> np.ndarray:
-    """Moved by whole pixels, the edge repeated."""
-    rows = np.clip(np.arange(x.shape[0]) - dy, 0, x.shape[0] - 1)
-    columns = np.clip(np.arange(x.shape[1]) - dx, 0, x.shape[1] - 1)
-    return x[np.ix_(rows, columns)]
+def _few_pixels(x: np.ndarray, size: int, back: Image.Resampling) -> np.ndarray:
+    """Look through size × size pixels, and enlarge them again."""
+    small = _picture(x).resize((size, size), Image.Resampling.BOX)
+    return _array(small.resize(x.shape[::-1], back))
 
 
-def low_resolution(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Seen through few pixels and enlarged smoothly."""
-    size = (40, 32, 24, 19, 15)[s]
-    return _array(
-        _picture(x)
-        .resize((size, size), Image.Resampling.BOX)
-        .resize(x.shape[::-1], Image.Resampling.BICUBIC)
-    )
-
-
-def pixelate(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Seen through few pixels and enlarged in squares."""
-    size = (44, 36, 28, 22, 17)[s]
-    return _array(
-        _picture(x)
-        .resize((size, size), Image.Resampling.BOX)
-        .resize(x.shape[::-1], Image.Resampling.NEAREST)
-    )
-
-
-def brighter(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Levels added."""
-    return x + (20, 40, 60, 85, 110)[s]
-
-
-def darker(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Levels scaled down, as an underexposed picture."""
-    return x * (0.8, 0.6, 0.45, 0.32, 0.22)[s]
-
-
-def low_contrast(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Pulled to the middle."""
-    return 128 + (x - 128) * (0.75, 0.55, 0.4, 0.28, 0.18)[s]
-
-
-def high_contrast(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Pushed from the mean, clipped."""
-    return np.asarray(x.mean() + (x - x.mean()) * (1.3, 1.6, 2.0, 2.6, 3.4)[s])
-
-
-def gamma_up(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Dark levels spread."""
-    return np.asarray(255 * (x / 255) ** (0.8, 0.65, 0.5, 0.4, 0.3)[s])
-
-
-def gamma_down(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Dark levels crushed."""
-    return np.asarray(255 * (x / 255) ** (1.25, 1.6, 2.0, 2.6, 3.3)[s])
-
-
-def invert(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Negative, of falling contrast."""
-    return (255 - x) * (1.0, 0.92, 0.84, 0.76, 0.68)[s]
-
-
-def equalise(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Histogram equalisation, mixed in."""
+def _equalise(x: np.ndarray, share: float, rng: Rng) -> np.ndarray:
+    """Mix histogram equalisation in."""
     levels = np.clip(np.rint(x), 0, 255).astype(np.uint8)
     ranks = np.cumsum(np.bincount(levels.ravel(), minlength=256)) / levels.size * 255
-    share = (0.2, 0.4, 0.6, 0.8, 1.0)[s]
     return np.asarray((1 - share) * x + share * ranks[levels])
 
 
-def posterise(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Few grey levels."""
-    steps = (24, 14, 9, 6, 4)[s] - 1
-    return np.asarray(np.rint(x / 255 * steps) * (255 / steps))
+def _rim(x: np.ndarray) -> np.ndarray:
+    return np.concatenate([x[0], x[-1], x[:, 0], x[:, -1]])
 
 
 def _background(x: np.ndarray) -> np.ndarray:
-    """Pixels near the commonest level of the image's rim."""
-    rim = np.concatenate([x[0], x[-1], x[:, 0], x[:, -1]])
-    level = np.bincount(np.clip(np.rint(rim), 0, 255).astype(int), minlength=256).argmax()
+    """Find pixels near the commonest level of the image's rim."""
+    level = np.bincount(np.clip(np.rint(_rim(x)), 0, 255).astype(int), minlength=256).argmax()
     return np.asarray(np.abs(x - level) <= 4)
 
 
-def background_black(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """The background's level pulled to black."""
-    share = (0.2, 0.4, 0.6, 0.8, 1.0)[s]
-    return np.where(_background(x), x * (1 - share), x)
+def _background_noise(x: np.ndarray, grain: float, rng: Rng) -> np.ndarray:
+    noise = rng.uniform(0, 120) + rng.normal(0, grain, x.shape)
+    return np.where(_background(x), noise, x)
 
 
-def background_white(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """The background's level pulled to white."""
-    share = (0.2, 0.4, 0.6, 0.8, 1.0)[s]
-    return np.where(_background(x), x + (255 - x) * share, x)
+def _grid(x: np.ndarray) -> np.ndarray:
+    """Place each pixel between -1 and 1: float64 [2, H, W]."""
+    return np.mgrid[-1 : 1 : x.shape[0] * 1j, -1 : 1 : x.shape[1] * 1j]
 
 
-def background_noise(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """A grainy background of another level."""
-    grain = rng.uniform(0, 120) + rng.normal(0, (4, 8, 14, 22, 32)[s], x.shape)
-    return np.where(_background(x), grain, x)
+def _vignette(x: np.ndarray, strength: float, rng: Rng) -> np.ndarray:
+    y, z = _grid(x)
+    return np.asarray(x * np.exp(-strength * (y**2 + z**2)))
 
 
-def vignette(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Dark corners."""
-    y, z = np.mgrid[-1 : 1 : x.shape[0] * 1j, -1 : 1 : x.shape[1] * 1j]
-    return np.asarray(x * np.exp(-(0.2, 0.4, 0.65, 0.95, 1.3)[s] * (y**2 + z**2)))
-
-
-def bias_field(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Uneven sensitivity from one side to the other."""
-    y, z = np.mgrid[-1 : 1 : x.shape[0] * 1j, -1 : 1 : x.shape[1] * 1j]
+def _bias_field(x: np.ndarray, strength: float, rng: Rng) -> np.ndarray:
+    """Make one side more sensitive than the other."""
+    y, z = _grid(x)
     angle = rng.uniform(0, 2 * np.pi)
-    return np.asarray(
-        x * np.exp((0.2, 0.4, 0.6, 0.8, 1.1)[s] * (y * np.sin(angle) + z * np.cos(angle)))
-    )
+    return np.asarray(x * np.exp(strength * (y * np.sin(angle) + z * np.cos(angle))))
 
 
 def _warped(
@@ -214,16 +122,14 @@ def _warped(
     matrix: tuple[float, float, float, float],
     shift: tuple[float, float] = (0.0, 0.0),
 ) -> np.ndarray:
-    """Affine about the centre, from output to input; outside takes the rim's commonest level."""
+    """Map affinely about the centre, from output to input; outside takes the rim's level."""
     a, b, d, e = matrix
     cy, cx = (x.shape[0] - 1) / 2, (x.shape[1] - 1) / 2
     coefficients = (a, b, cx - a * cx - b * cy - shift[0], d, e, cy - d * cx - e * cy - shift[1])
-    level = int(np.median(np.concatenate([x[0], x[-1], x[:, 0], x[:, -1]])))
+    affine, bilinear = Image.Transform.AFFINE, Image.Resampling.BILINEAR
+    level = int(np.median(_rim(x)))
     size = x.shape[::-1]
-    moved = _picture(x).transform(
-        size, Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR, fillcolor=level
-    )
-    return _array(moved)
+    return _array(_picture(x).transform(size, affine, coefficients, bilinear, fillcolor=level))
 
 
 def _rotated(x: np.ndarray, degrees: float) -> np.ndarray:
@@ -231,209 +137,158 @@ def _rotated(x: np.ndarray, degrees: float) -> np.ndarray:
     return _warped(x, (c, -n, n, c))
 
 
-def rotate(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Tilted."""
-    return _rotated(x, _sign(rng) * (5, 10, 16, 23, 30)[s])
+def _shift(x: np.ndarray, distance: float, rng: Rng) -> np.ndarray:
+    angle = rng.uniform(0, 2 * np.pi)
+    off = distance * float(np.cos(angle)), distance * float(np.sin(angle))
+    return _warped(x, (1, 0, 0, 1), off)
 
 
-def quarter_turn(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """On its side, and a little more."""
-    return _rotated(x, _sign(rng) * 90 + rng.uniform(-1, 1) * (0, 3, 6, 9, 12)[s])
-
-
-def shift(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Off centre."""
-    distance, angle = (3, 6, 9, 12, 16)[s], rng.uniform(0, 2 * np.pi)
-    return _warped(
-        x, (1, 0, 0, 1), (distance * float(np.cos(angle)), distance * float(np.sin(angle)))
-    )
-
-
-def zoom_in(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Framed tightly."""
-    factor = 1 / (1.1, 1.2, 1.32, 1.45, 1.6)[s]
-    return _warped(x, (factor, 0, 0, factor))
-
-
-def zoom_out(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Small in the frame."""
-    factor = (1.1, 1.22, 1.36, 1.52, 1.7)[s]
-    return _warped(x, (factor, 0, 0, factor))
-
-
-def aspect(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Squeezed in one direction."""
-    factor = (1.1, 1.2, 1.32, 1.46, 1.62)[s]
-    return _warped(x, (factor, 0, 0, 1) if rng.random() < 0.5 else (1, 0, 0, factor))
-
-
-def shear(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Slanted."""
-    return _warped(x, (1, _sign(rng) * (0.08, 0.16, 0.25, 0.35, 0.46)[s], 0, 1))
-
-
-def mirror(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Left for right, and a little tilted."""
-    return _rotated(x[:, ::-1], rng.uniform(-1, 1) * (0, 3, 6, 9, 12)[s])
-
-
-def upside_down(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Top for bottom, and a little tilted."""
-    return _rotated(x[::-1], rng.uniform(-1, 1) * (0, 3, 6, 9, 12)[s])
-
-
-def elastic(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Smoothly bent."""
-    strength = (1.0, 1.8, 2.6, 3.5, 4.5)[s]
+def _elastic(x: np.ndarray, strength: float, rng: Rng) -> np.ndarray:
+    """Bend smoothly; sampled bilinearly, the edge repeated."""
     coarse = rng.normal(0, strength, (2, 6, 6)).astype(np.float32)
-    dy, dx = (
-        np.asarray(Image.fromarray(c).resize(x.shape[::-1], Image.Resampling.BICUBIC))
-        for c in coarse
+    bend = [Image.fromarray(c).resize(x.shape[::-1], Image.Resampling.BICUBIC) for c in coarse]
+    rows, columns = (
+        np.clip(place + np.asarray(by), 0, side - 1.001)
+        for place, by, side in zip(np.mgrid[: x.shape[0], : x.shape[1]], bend, x.shape, strict=True)
     )
-    rows, columns = np.mgrid[: x.shape[0], : x.shape[1]]
-    return _sampled(x, rows + dy, columns + dx)
-
-
-def _sampled(x: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Bilinear, the edge repeated."""
-    rows, columns = np.clip(rows, 0, x.shape[0] - 1.001), np.clip(columns, 0, x.shape[1] - 1.001)
     r, c = rows.astype(int), columns.astype(int)
     fr, fc = rows - r, columns - c
     top = x[r, c] * (1 - fc) + x[r, c + 1] * fc
     return np.asarray(top * (1 - fr) + (x[r + 1, c] * (1 - fc) + x[r + 1, c + 1] * fc) * fr)
 
 
-def letterbox(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Shrunk in one direction between bars."""
-    width = (3, 6, 9, 12, 15)[s]
+def _letterbox(x: np.ndarray, width: int, rng: Rng) -> np.ndarray:
+    """Shrink in one direction, between bars."""
     upright = rng.random() < 0.5
     out, source = np.full(x.shape, rng.choice((0.0, 255.0, 128.0))), x if upright else x.T
-    out[width:-width] = _array(
-        _picture(source).resize((x.shape[1], x.shape[0] - 2 * width), Image.Resampling.BILINEAR)
-    )
+    shrunk = x.shape[1], x.shape[0] - 2 * width
+    out[width:-width] = _array(_picture(source).resize(shrunk, Image.Resampling.BILINEAR))
     return out if upright else out.T
 
 
-def border(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """A frame drawn over the rim."""
-    width, out = (1, 3, 5, 7, 10)[s], x.copy()
-    level = rng.choice((0.0, 255.0, rng.uniform(0, 255)))
+def _border(x: np.ndarray, width: int, rng: Rng) -> np.ndarray:
+    out, level = x.copy(), rng.choice((0.0, 255.0, rng.uniform(0, 255)))
     out[:width], out[-width:], out[:, :width], out[:, -width:] = level, level, level, level
     return out
 
 
-def text(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Burnt-in lines of letters and digits."""
+def _text(x: np.ndarray, level: tuple[int, int], rng: Rng) -> np.ndarray:
+    """Burn lines of letters and digits in."""
+    count, size = level
     picture = _picture(x)
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=float((7, 8, 9, 10, 12)[s]))
-    for _ in range((1, 2, 3, 4, 5)[s]):
-        letters = "".join(
-            rng.choice(list("ABCDEFGHLMPRSTX0123456789 :/"), int(rng.integers(4, 14)))
-        )
-        draw.text(
-            (float(rng.uniform(0, 40)), float(rng.uniform(0, 56))),
-            letters,
-            fill=int(rng.choice((0, 255))),
-            font=font,
-        )
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=float(size))
+    for _ in range(count):
+        alphabet = list("ABCDEFGHLMPRSTX0123456789 :/")
+        letters = "".join(rng.choice(alphabet, int(rng.integers(4, 14))))
+        place = float(rng.uniform(0, 40)), float(rng.uniform(0, 56))
+        draw.text(place, letters, fill=int(rng.choice((0, 255))), font=font)
     return _array(picture)
 
 
-def marker(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Side letters and rulers near the rim."""
+def _marker(x: np.ndarray, level: tuple[int, int, bool], rng: Rng) -> np.ndarray:
+    """Draw side letters near the rim, and a ruler."""
+    size, count, ruler = level
     picture = _picture(x)
-    draw, size = ImageDraw.Draw(picture), (8, 11, 14, 18, 22)[s]
-    for _ in range(1 + s // 2):
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=float(size))
+    for _ in range(count):
         place = (int(rng.choice((1, x.shape[1] - size))), int(rng.integers(0, x.shape[0] - size)))
-        draw.text(
-            place,
-            str(rng.choice(("L", "R", "A", "P", "*"))),
-            fill=int(rng.choice((255, 230))),
-            font=ImageFont.load_default(size=float(size)),
-        )
-    for y in range(8, 56, 6) if s > 1 else ():
+        letter = str(rng.choice(("L", "R", "A", "P", "*")))
+        draw.text(place, letter, fill=int(rng.choice((255, 230))), font=font)
+    for y in range(8, 56, 6) if ruler else ():
         draw.line([58, y, 62, y], fill=255)
     return _array(picture)
 
 
-def occlusion(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """A box over part of the image."""
-    size, out = (8, 13, 18, 23, 28)[s], x.copy()
+def _occlusion(x: np.ndarray, size: int, rng: Rng) -> np.ndarray:
+    out = x.copy()
     top, left = rng.integers(0, x.shape[0] - size, 2)
     out[top : top + size, left : left + size] = rng.choice((0.0, 255.0, rng.uniform(0, 255)))
     return out
 
 
-def lines(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """Scratches and callipers."""
+def _lines(x: np.ndarray, count: int, rng: Rng) -> np.ndarray:
+    """Draw scratches and callipers."""
     picture = _picture(x)
     draw = ImageDraw.Draw(picture)
-    for _ in range((1, 3, 5, 8, 12)[s]):
-        draw.line(
-            [float(v) for v in rng.uniform(0, 64, 4)], fill=int(rng.choice((0, 255))), width=1
-        )
+    for _ in range(count):
+        ends = [float(v) for v in rng.uniform(0, 64, 4)]
+        draw.line(ends, fill=int(rng.choice((0, 255))), width=1)
     return _array(picture)
 
 
-def stripes(x: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
-    """A periodic disturbance."""
+def _stripes(x: np.ndarray, strength: float, rng: Rng) -> np.ndarray:
     y, z = np.mgrid[: x.shape[0], : x.shape[1]]
     angle, period = rng.uniform(0, np.pi), rng.uniform(3, 10)
     wave = np.sin(2 * np.pi * (y * np.sin(angle) + z * np.cos(angle)) / period)
-    return np.asarray(x + (8, 15, 24, 35, 48)[s] * wave)
+    return np.asarray(x + strength * wave)
 
 
-CORRUPTIONS: Final[dict[str, Corruption]] = {
-    change.__name__: change
-    for change in (
-        *(
-            jpeg,
-            gaussian_noise,
-            speckle_noise,
-            poisson_noise,
-            impulse_noise,
-            gaussian_blur,
-            box_blur,
-            motion_blur,
-        ),
-        *(
-            low_resolution,
-            pixelate,
-            brighter,
-            darker,
-            low_contrast,
-            high_contrast,
-            gamma_up,
-            gamma_down,
-            invert,
-            equalise,
-        ),
-        *(
-            posterise,
-            background_black,
-            background_white,
-            background_noise,
-            vignette,
-            bias_field,
-            rotate,
-            quarter_turn,
-            shift,
-        ),
-        *(
-            zoom_in,
-            zoom_out,
-            aspect,
-            shear,
-            mirror,
-            upside_down,
-            elastic,
-            letterbox,
-            border,
-            text,
-            marker,
-            occlusion,
-            lines,
-        ),
-        stripes,
-    )
+SHARES: Final = (0.2, 0.4, 0.6, 0.8, 1.0)
+TILTS: Final = (0, 3, 6, 9, 12)  # degrees
+CORRUPTIONS: Final[dict[str, tuple[tuple[Any, ...], Change]]] = {  # five levels each
+    "jpeg": ((40, 25, 15, 10, 6), _jpeg),
+    "gaussian_noise": ((5, 10, 18, 28, 40), lambda x, k, rng: x + rng.normal(0, k, x.shape)),
+    "speckle_noise": (
+        (0.1, 0.18, 0.28, 0.4, 0.55),
+        lambda x, k, rng: x * (1 + rng.normal(0, k, x.shape)),
+    ),
+    "poisson_noise": ((60, 30, 16, 9, 5), lambda x, k, rng: rng.poisson(x / 255 * k) * (255 / k)),
+    "impulse_noise": ((0.01, 0.02, 0.04, 0.07, 0.11), _impulse_noise),
+    "gaussian_blur": (
+        (0.6, 1.0, 1.5, 2.0, 2.6),
+        lambda x, k, rng: _filter(x, ImageFilter.GaussianBlur(k)),
+    ),
+    "box_blur": ((0.7, 1.2, 1.8, 2.4, 3.0), lambda x, k, rng: _filter(x, ImageFilter.BoxBlur(k))),
+    "motion_blur": ((2, 3, 5, 7, 9), _motion_blur),
+    "low_resolution": (
+        (40, 32, 24, 19, 15),
+        lambda x, k, rng: _few_pixels(x, k, Image.Resampling.BICUBIC),
+    ),
+    "pixelate": (
+        (44, 36, 28, 22, 17),
+        lambda x, k, rng: _few_pixels(x, k, Image.Resampling.NEAREST),
+    ),
+    "brighter": ((20, 40, 60, 85, 110), lambda x, k, rng: x + k),
+    "darker": ((0.8, 0.6, 0.45, 0.32, 0.22), lambda x, k, rng: x * k),
+    "low_contrast": ((0.75, 0.55, 0.4, 0.28, 0.18), lambda x, k, rng: 128 + (x - 128) * k),
+    "high_contrast": ((1.3, 1.6, 2.0, 2.6, 3.4), lambda x, k, rng: x.mean() + (x - x.mean()) * k),
+    "gamma_up": ((0.8, 0.65, 0.5, 0.4, 0.3), lambda x, k, rng: 255 * (x / 255) ** k),
+    "gamma_down": ((1.25, 1.6, 2.0, 2.6, 3.3), lambda x, k, rng: 255 * (x / 255) ** k),
+    "invert": ((1.0, 0.92, 0.84, 0.76, 0.68), lambda x, k, rng: (255 - x) * k),
+    "equalise": (SHARES, _equalise),
+    "posterise": ((23, 13, 8, 5, 3), lambda x, k, rng: np.rint(x / 255 * k) * (255 / k)),
+    "background_black": (SHARES, lambda x, k, rng: np.where(_background(x), x * (1 - k), x)),
+    "background_white": (SHARES, lambda x, k, rng: np.where(_background(x), x + (255 - x) * k, x)),
+    "background_noise": ((4, 8, 14, 22, 32), _background_noise),
+    "vignette": ((0.2, 0.4, 0.65, 0.95, 1.3), _vignette),
+    "bias_field": ((0.2, 0.4, 0.6, 0.8, 1.1), _bias_field),
+    "rotate": ((5, 10, 16, 23, 30), lambda x, k, rng: _rotated(x, _sign(rng) * k)),
+    "quarter_turn": (
+        TILTS,
+        lambda x, k, rng: _rotated(x, _sign(rng) * 90 + rng.uniform(-1, 1) * k),
+    ),
+    "shift": ((3, 6, 9, 12, 16), _shift),
+    "zoom_in": ((1.1, 1.2, 1.32, 1.45, 1.6), lambda x, k, rng: _warped(x, (1 / k, 0, 0, 1 / k))),
+    "zoom_out": ((1.1, 1.22, 1.36, 1.52, 1.7), lambda x, k, rng: _warped(x, (k, 0, 0, k))),
+    "aspect": (
+        (1.1, 1.2, 1.32, 1.46, 1.62),
+        lambda x, k, rng: _warped(x, (k, 0, 0, 1) if rng.random() < 0.5 else (1, 0, 0, k)),
+    ),
+    "shear": (
+        (0.08, 0.16, 0.25, 0.35, 0.46),
+        lambda x, k, rng: _warped(x, (1, _sign(rng) * k, 0, 1)),
+    ),
+    "mirror": (TILTS, lambda x, k, rng: _rotated(x[:, ::-1], rng.uniform(-1, 1) * k)),
+    "upside_down": (TILTS, lambda x, k, rng: _rotated(x[::-1], rng.uniform(-1, 1) * k)),
+    "elastic": ((1.0, 1.8, 2.6, 3.5, 4.5), _elastic),
+    "letterbox": ((3, 6, 9, 12, 15), _letterbox),
+    "border": ((1, 3, 5, 7, 10), _border),
+    "text": (((1, 7), (2, 8), (3, 9), (4, 10), (5, 12)), _text),
+    "marker": (
+        ((8, 1, False), (11, 1, False), (14, 2, True), (18, 2, True), (22, 3, True)),
+        _marker,
+    ),
+    "occlusion": ((8, 13, 18, 23, 28), _occlusion),
+    "lines": ((1, 3, 5, 8, 12), _lines),
+    "stripes": ((8, 15, 24, 35, 48), _stripes),
 }
