@@ -15,27 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from medloop.core.gate.decision import (
-    ACCEPTANCE,
-    BELOW_FLOOR,
-    CALIBRATION,
-    CLASS,
-    CONFIDENT,
-    CORRECTIONS,
-    GOLDEN,
-    LABEL_ORDER,
-    LATENCY,
-    NO_REFERENCE,
-    NOT_MEASURED,
-    PICTURES,
-    SERVING_PATH,
-    THRESHOLD,
-    TOO_LITTLE,
-    WORSE,
-    Against,
-    Check,
-    Decision,
-)
+from medloop.core.gate.decision import Against, Check, Decision, Finding, Kind
 from medloop.core.gate.paired_comparison import compare, loss_bound, loss_p
 
 BASE: Final = "base test"
@@ -60,12 +40,12 @@ MARGINS: Final[Mapping[str, Margins]] = {
     BASE: Margins(0.001, 0.04),
     EVERYTHING: Margins(0.001, 0.04),
     # Classes and slices are there for collapses, and hold more errors: five times as much.
-    CLASS: Margins(0.005, 0.15),
+    Kind.CLASS: Margins(0.005, 0.15),
     CORRUPTED: Margins(0.005, 0.04),
     # Pictures of something else are rare, and no class is right for them.
     AT_RATE: Margins(0.01, 0.08),
     # What people taught. Few images exclude nothing: the other checks stand for what they can't.
-    CORRECTIONS: Margins(0.01, 1.0),
+    Kind.CORRECTIONS: Margins(0.01, 1.0),
 }
 # The two ends of the threshold for "unknown" are judged together: so many points of the one are
 # worth so many of the other. The sum must exclude eight such losses.
@@ -80,11 +60,11 @@ WEIGHT: Final = 20  # images have whole weights: the heavier end's is about this
 LEVELS: Final[Mapping[str, Mapping[Against, float]]] = {
     EVERYTHING: {"champion": 0.016, "reference": 0.003},
     BASE: {"champion": 0.003, "reference": 0.015},
-    CLASS: {"champion": 0.001, "reference": 0.001},  # over all classes
+    Kind.CLASS: {"champion": 0.001, "reference": 0.001},  # over all classes
     CORRUPTED: {"champion": 0.0005, "reference": 0.0005},
     AT_RATE: {"champion": 0.0005, "reference": 0.0005},
-    THRESHOLD: {"champion": 0.0005, "reference": 0.0005},
-    CORRECTIONS: {"champion": 0.008},  # seven lost and none gained
+    Kind.THRESHOLD: {"champion": 0.0005, "reference": 0.0005},
+    Kind.CORRECTIONS: {"champion": 0.008},  # seven lost and none gained
 }
 # What no class and no slice may fall below, however slowly, unless champion or reference are below
 # it themselves: far under what the bundled sample's first model reaches (docs/gate.md), so that
@@ -172,10 +152,10 @@ def _checks(evidence: Evidence) -> Iterator[Check]:
     slices = {name: slices.get(name, replace(MISSING, name=name)) for name in SLICES}
     for against in OLD:
         yield _together([evidence.base, *slices.values()], against)
-        yield _not_worse(PICTURES, evidence.base, against)
+        yield _not_worse(Kind.PICTURES, evidence.base, against)
         yield from _each_class(evidence.base, against)
-        yield _not_worse(PICTURES, slices[CORRUPTED], against)
-        yield _not_worse(PICTURES, slices[AT_RATE], against)
+        yield _not_worse(Kind.PICTURES, slices[CORRUPTED], against)
+        yield _not_worse(Kind.PICTURES, slices[AT_RATE], against)
         yield _threshold(slices[KNOWN], slices[UNKNOWN], against)
     yield _corrections(evidence.corrections)
     confident = {part.name: part for part in evidence.confident}
@@ -188,32 +168,32 @@ def _checks(evidence: Evidence) -> Iterator[Check]:
 
 def _infrastructure(facts: Infrastructure) -> Iterator[Check]:
     if facts.load_error:
-        yield Check(SERVING_PATH, "", "", False, details=(facts.load_error,))
+        yield Check(Kind.SERVING_PATH, "", "", False, details=(facts.load_error,))
         return
-    yield Check(SERVING_PATH, "", "", True)
+    yield Check(Kind.SERVING_PATH, "", "", True)
     yield _label_order(facts.champion_labels, facts.challenger_labels)
     same = facts.golden_error <= facts.golden_tolerance
-    yield Check(GOLDEN, "", "", same, {"error": facts.golden_error})
+    yield Check(Kind.GOLDEN, "", "", same, {"error": facts.golden_error})
     times = {"challenger_ms": facts.challenger_ms, "champion_ms": facts.champion_ms}
     quick = facts.challenger_ms <= LATENCY_RATIO * facts.champion_ms
-    yield Check(LATENCY, "", "champion", quick, times)
+    yield Check(Kind.LATENCY, "", "champion", quick, times)
 
 
 def _label_order(champion: tuple[str, ...], challenger: tuple[str, ...]) -> Check:
     """Allow new classes behind the champion's alone: no output may change its meaning."""
     kept = bool(champion) and challenger[: len(champion)] == champion
     details = challenger[len(champion) :] if kept else challenger
-    return Check(LABEL_ORDER, "", "champion", kept, details=details)
+    return Check(Kind.LABEL_ORDER, "", "champion", kept, details=details)
 
 
 def _not_worse(
     kind: str, part: Paired, against: Against, *, level: float | None = None, floor: float = 0.0
 ) -> Check:
     """Refuse on evidence of a relevant loss, or without enough to exclude a large one."""
-    subject = "" if kind == CORRECTIONS else part.name
+    subject = "" if kind == Kind.CORRECTIONS else part.name
     if missing := _missing(against, part):
         return Check(kind, subject, against, False, finding=missing)
-    old, rule = _old(part, against), part.name if kind == PICTURES else kind
+    old, rule = _old(part, against), part.name if kind == Kind.PICTURES else kind
     found, margins = compare(part.challenger, old, part.groups), MARGINS[rule]
     numbers = {
         **asdict(found),
@@ -225,11 +205,11 @@ def _not_worse(
     }
     finding = ""
     if numbers["right"] < numbers["floor"] <= _best_before(part):
-        finding = BELOW_FLOOR
+        finding = Finding.BELOW_FLOOR
     elif found.p_worse <= numbers["level"] and found.bound > margins.relevant:
-        finding = WORSE
+        finding = Finding.WORSE
     elif found.bound > margins.excluded:
-        finding = TOO_LITTLE
+        finding = Finding.TOO_LITTLE
     return Check(kind, subject, against, not finding, numbers, finding)
 
 
@@ -237,7 +217,7 @@ def _together(parts: list[Paired], against: Against) -> Check:
     """Compare all errors at once: what no kind of picture shows alone shows here."""
     parts = [part for part in parts if part.name != AT_RATE]  # the unknown images a second time
     if missing := _missing(against, *parts):
-        return Check(PICTURES, EVERYTHING, against, False, finding=missing)
+        return Check(Kind.PICTURES, EVERYTHING, against, False, finding=missing)
     old = np.concatenate([_old(part, against) for part in parts])
     everything = Paired(
         EVERYTHING,
@@ -246,13 +226,13 @@ def _together(parts: list[Paired], against: Against) -> Check:
         reference=old,
         groups=np.concatenate([_own_groups(part) for part in parts]),
     )
-    return _not_worse(PICTURES, everything, against)
+    return _not_worse(Kind.PICTURES, everything, against)
 
 
 def _threshold(known: Paired, unknown: Paired, against: Against) -> Check:
     """Judge the ends of the threshold together, each image by what its points are worth."""
     if missing := _missing(against, known, unknown):
-        return Check(THRESHOLD, "", against, False, finding=missing)
+        return Check(Kind.THRESHOLD, "", against, False, finding=missing)
     ends = (
         (known, KNOWN_POINTS * len(known.groups)),
         (unknown, UNKNOWN_POINTS * len(unknown.groups)),
@@ -268,11 +248,11 @@ def _threshold(known: Paired, unknown: Paired, against: Against) -> Check:
     groups = np.concatenate([_own_groups(part) for part, _ in ends])
     p, bound = loss_p(loss, groups), loss_bound(loss, groups, one=max(weights)) / unit
     low = any(_share(e.challenger) < FLOORS[e.name] <= _best_before(e) for e, _ in ends)
-    finding = BELOW_FLOOR if low else ""
-    if not low and p <= LEVELS[THRESHOLD][against] and bound > 1:
-        finding = WORSE
+    finding = Finding.BELOW_FLOOR if low else ""
+    if not low and p <= LEVELS[Kind.THRESHOLD][against] and bound > 1:
+        finding = Finding.WORSE
     elif not low and bound > THRESHOLD_EXCLUDED:
-        finding = TOO_LITTLE
+        finding = Finding.TOO_LITTLE
     numbers = {
         "known": _share(known.challenger),
         "known_before": _share(_old(known, against)),
@@ -282,7 +262,7 @@ def _threshold(known: Paired, unknown: Paired, against: Against) -> Check:
         "net_bound": bound,
         "p_worse": p,
     }
-    return Check(THRESHOLD, "", against, not finding, numbers, finding)
+    return Check(Kind.THRESHOLD, "", against, not finding, numbers, finding)
 
 
 def _own_groups(part: Paired) -> np.ndarray:
@@ -298,20 +278,22 @@ def _old(part: Paired, against: Against) -> np.ndarray:
 def _missing(against: Against, *parts: Paired) -> str:
     """Name what keeps these from being compared; "" if nothing does."""
     if not all(_is_sound(part, part.champion) for part in parts):
-        return NOT_MEASURED
+        return Finding.NOT_MEASURED
     if against == "reference" and any(part.reference is None for part in parts):
-        return NO_REFERENCE
-    return "" if all(_is_sound(part, _old(part, against)) for part in parts) else NOT_MEASURED
+        return Finding.NO_REFERENCE
+    return (
+        "" if all(_is_sound(part, _old(part, against)) for part in parts) else Finding.NOT_MEASURED
+    )
 
 
 def _each_class(base: Paired, against: Against) -> Iterator[Check]:
     """Compare each class; against the reference, too, so that none erodes a little every week."""
     parts = _by_class(base)
     if not parts:
-        yield Check(CLASS, "", against, False, finding=NOT_MEASURED)
+        yield Check(Kind.CLASS, "", against, False, finding=Finding.NOT_MEASURED)
     for part in parts:
-        level = LEVELS[CLASS][against] / len(parts)
-        yield _not_worse(CLASS, part, against, level=level, floor=CLASS_FLOOR)
+        level = LEVELS[Kind.CLASS][against] / len(parts)
+        yield _not_worse(Kind.CLASS, part, against, level=level, floor=CLASS_FLOOR)
 
 
 def _by_class(base: Paired) -> list[Paired]:
@@ -342,33 +324,33 @@ def _confident_share(name: str, part: Paired | None) -> Check:
         or part.reference is None
         or not (_is_sound(part, part.champion) and _is_sound(part, part.reference))
     ):
-        return Check(CONFIDENT, name, "", False, finding=NOT_MEASURED)
+        return Check(Kind.CONFIDENT, name, "", False, finding=Finding.NOT_MEASURED)
     numbers = {
         "confident": _share(part.challenger),
         "champion": _share(part.champion),
         "reference": _share(part.reference),
         "limit": max(0.0, round(_best_before(part) - CONFIDENT_MAX[name], 9)),
     }
-    return Check(CONFIDENT, name, "", numbers["confident"] >= numbers["limit"], numbers)
+    return Check(Kind.CONFIDENT, name, "", numbers["confident"] >= numbers["limit"], numbers)
 
 
 def _corrections(part: Paired | None) -> Check:
     if part is None:
-        return Check(CORRECTIONS, "", "champion", True)
-    return _not_worse(CORRECTIONS, part, "champion")
+        return Check(Kind.CORRECTIONS, "", "champion", True)
+    return _not_worse(Kind.CORRECTIONS, part, "champion")
 
 
 def _acceptance(part: Paired) -> Check:
     if not _is_sound(part, part.champion) or part.floor is None:
-        return Check(ACCEPTANCE, part.name, "", False, finding=NOT_MEASURED)
+        return Check(Kind.ACCEPTANCE, part.name, "", False, finding=Finding.NOT_MEASURED)
     now, before = _share(part.challenger), _share(part.champion)
     numbers = {"accuracy": now, "champion": before, "floor": part.floor, "n": len(part.groups)}
-    return Check(ACCEPTANCE, part.name, "", now >= min(part.floor, before), numbers)
+    return Check(Kind.ACCEPTANCE, part.name, "", now >= min(part.floor, before), numbers)
 
 
 def _calibration(facts: CalibrationScores | None) -> Check:
     if facts is None or not all(math.isfinite(value) for value in asdict(facts).values()):
-        return Check(CALIBRATION, "", "", False, finding=NOT_MEASURED)
+        return Check(Kind.CALIBRATION, "", "", False, finding=Finding.NOT_MEASURED)
     best_ece = min(facts.champion_ece, facts.reference_ece)
     best_errors = min(facts.champion_confident_errors, facts.reference_confident_errors)
     limits = {
@@ -379,7 +361,7 @@ def _calibration(facts: CalibrationScores | None) -> Check:
         facts.challenger_ece <= limits["ece_limit"]
         and facts.challenger_confident_errors <= limits["confident_errors_limit"]
     )
-    return Check(CALIBRATION, "", "", passed, {**asdict(facts), **limits})
+    return Check(Kind.CALIBRATION, "", "", passed, {**asdict(facts), **limits})
 
 
 def _is_sound(part: Paired, old: np.ndarray) -> bool:
