@@ -104,11 +104,12 @@ def evaluate(context: Context, *, version: str, progress: Progress | None = None
     training_set = _fair(context, training_set, compared)
     report(0.15, "loading models")
     old = {"champion": champion, "reference": reference}
+    scores: dict[str, Scores] = {}
     models = {role: Predictor(context.registry.model_file(v)) for role, v in old.items() if v}
     try:
         models["challenger"] = load_checked(context.registry.model_file(version))
     except (ModelError, NotFoundError) as error:
-        decision, scores = decide(_no_answers(str(error))), {}
+        decision = decide(_no_answers(str(error)))
     else:
         decision, scores = _judge(context, challenger, models, training_set, sets, report)
     found = GateReport(
