@@ -99,7 +99,7 @@ def _sample() -> tuple[TrainingData, np.ndarray, np.ndarray]:
     parts = split(targets, groups)
     a, b = parts.train, parts.validation
     none = np.zeros((0, *images.shape[1:]), np.uint8), np.zeros(0, np.int64)
-    data = TrainingData(labels, images[a], targets[a], groups[a], images[b], targets[b], *none)
+    data = TrainingData(labels, images[a], targets[a], images[b], targets[b], *none)
     return data, images[parts.test], targets[parts.test]
 
 

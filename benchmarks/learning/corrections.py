@@ -73,9 +73,7 @@ def only_corrections(
 ) -> TrainedModel:
     """What the published system does: the corrections are all there is to train on."""
     images, targets = corrections
-    data = replace(
-        base.training_data(), images=images, targets=targets, groups=np.arange(len(targets))
-    )
+    data = replace(base.training_data(), images=images, targets=targets)
     return train(data, replace(config, steps=config.steps // 3), initial_weights=weights)
 
 

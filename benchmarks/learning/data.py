@@ -45,7 +45,6 @@ class Base:
         return TrainingData(
             self.labels,
             *self.part(self.train),
-            self.groups[self.train],
             *self.part(self.validation),
             images,
             targets,

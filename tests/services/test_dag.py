@@ -25,7 +25,7 @@ from medloop.errors import NotFoundError, StoreError, StoreUnavailableError
 from medloop.jobs.alias_moves import moves
 from medloop.jobs.context import Context
 from medloop.jobs.correct import correct
-from medloop.jobs.train import learn, silent
+from medloop.jobs.train import learn, recipe_for
 from medloop.jobs.training_data import gather
 from medloop.settings import Settings
 from medloop.stores.airflow import Airflow, DagRun
@@ -83,9 +83,8 @@ def install_beginner(context: Context) -> None:
     from medloop.core.learn.recipe import TrainingConfig
 
     base = gather(context, snapshot_id="", base_id=None, champion_labels=())
-    first = learn(
-        context, base, snapshot_id="", parent=None, config=TrainingConfig.smoke(), progress=silent
-    )
+    recipe = recipe_for(context, base, config=TrainingConfig.smoke())
+    first = learn(context, base, recipe)
     for alias in (CHAMPION, REFERENCE):
         context.registry.move_alias(alias, first.version, expected=None)
 

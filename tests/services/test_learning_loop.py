@@ -32,7 +32,7 @@ from medloop.jobs.reproduce import reproduce
 from medloop.jobs.retrain import plan, retrain
 from medloop.jobs.rollback import rollback
 from medloop.jobs.snapshot import snapshot
-from medloop.jobs.train import run_training, silent, train, training_data
+from medloop.jobs.train import run_training, train
 from medloop.jobs.training_data import gather
 from medloop.jobs.training_record import ENVIRONMENT_FILE, read_recipe, recorded_report
 from medloop.settings import load_settings
@@ -329,18 +329,10 @@ def test_a_training_from_scratch_takes_nothing_of_the_champion(context: Context,
     trained = train(context, snapshot_id=snapshot_id, from_scratch=True, config=config)
     recipe = read_recipe(context, context.registry.get(trained.version))
     assert (recipe.parent_version, recipe.parent_weights_sha256) == (None, "")
-    data = training_data(
-        gather(context, snapshot_id=snapshot_id, base_id=None, champion_labels=recipe.labels)
+    training_set = gather(
+        context, snapshot_id=snapshot_id, base_id=None, champion_labels=recipe.labels
     )
-    alone = run_training(
-        context,
-        data,
-        replace(config, device="cpu"),
-        weights=None,
-        snapshot_id=snapshot_id,
-        engine="local",
-        progress=silent,
-    )
+    alone = run_training(context, training_set, recipe)
     assert alone.weights_sha256 == trained.weights_sha256
     assert (
         train(context, snapshot_id=snapshot_id, config=config).weights_sha256

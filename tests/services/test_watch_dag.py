@@ -21,7 +21,7 @@ from medloop.jobs.bootstrap import bootstrap
 from medloop.jobs.context import Context
 from medloop.jobs.promote import promote
 from medloop.jobs.promotion_watch import watch
-from medloop.jobs.train import learn, silent
+from medloop.jobs.train import learn, recipe_for
 from medloop.jobs.training_data import gather
 from medloop.settings import Settings
 from medloop.stores.predictions import PredictionLine
@@ -62,14 +62,8 @@ def site(
     bootstrap(context, config=TrainingConfig.smoke())
     data = gather(context, snapshot_id="", base_id=None, champion_labels=())
     parent = context.registry.get("1")
-    learn(
-        context,
-        data,
-        snapshot_id="",
-        parent=parent,
-        config=TrainingConfig.smoke(seed=1),
-        progress=silent,
-    )
+    config = TrainingConfig.smoke(seed=1)
+    learn(context, data, recipe_for(context, data, parent=parent, config=config))
     return Site(context, connections(seaweedfs, mlflow_server, bucket=BUCKET))
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from medloop.cli import acceptance_sets, versions
-from medloop.cli.terminal import progress_bar
+from medloop.cli.corrections import send_first
+from medloop.cli.terminal import AsJson, mark, progress_bar, say, show_table
 
 if TYPE_CHECKING:
     from medloop.core.gate.report import GateReport
@@ -19,7 +20,6 @@ Engine = Annotated[
     Literal["local", "ray"] | None,
     typer.Option(help="`local` trains here, `ray` on a Ray cluster; else MEDLOOP_ENGINE."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +46,7 @@ def bootstrap(engine: Engine = None) -> None:
 
     with progress_bar() as report:
         version = job(connect(), report, engine=engine)
-    typer.echo(
+    say(
         f"Version {version} is the champion and the reference."
         if version
         else "There is a champion already."
@@ -95,13 +95,11 @@ def train(
     if as_json:
         typer.echo(json.dumps(asdict(result)))
         return
-    typer.echo(result.version)
+    say(result.version)
     done = (
         "had been trained on this before" if result.reused else f"trained in {result.seconds:.0f} s"
     )
-    typer.echo(
-        f"Version {result.version} {done}. Next: `medloop evaluate {result.version}`", err=True
-    )
+    say(f"Version {result.version} {done}. Next: `medloop evaluate {result.version}`", err=True)
 
 
 def evaluate(
@@ -142,8 +140,9 @@ def retrain(
 ) -> None:
     """Run one round of the loop, as the weekly DAG does: snapshot, train, evaluate, promote.
 
-    Says so when there is nothing new. `--force` goes on in any case, but does no training twice;
-    the gate decides about the promotion either way.
+    Corrections that wait on this machine are sent first. Without news no training is done.
+    `--force` goes on in any case, but does no training twice. The gate decides about the promotion
+    either way.
 
     Examples: `medloop retrain`, `medloop retrain --min-new 20`
     """
@@ -152,9 +151,11 @@ def retrain(
     from medloop.jobs.retrain import retrain as job
     from medloop.wiring import connect
 
+    context = connect()
+    waiting = send_first(context)
     with progress_bar() as report:
         result = job(
-            connect(),
+            context,
             force=force,
             min_new=min_new,
             engine=engine,
@@ -162,9 +163,9 @@ def retrain(
             progress=report,
         )
     if as_json:
-        typer.echo(json.dumps(asdict(result)))
+        typer.echo(json.dumps({**asdict(result), "waiting": waiting}))
     else:
-        typer.echo(_outcome(result))
+        say(_outcome(result))
 
 
 def _outcome(result: RetrainResult) -> str:
@@ -205,15 +206,13 @@ def reproduce(
     if as_json:
         typer.echo(json.dumps(asdict(result)))
     elif result.same:
-        typer.echo(
-            f"Version {version} is reproduced: weights {result.found_sha256} in "
-            f"{result.seconds:.0f} s."
+        say(
+            f"Version {version} is reproduced: weights {result.found_sha256} in {result.seconds:.0f} s."
         )
     else:
         note = f" {result.note[:1].upper()}{result.note[1:]}." if result.note else ""
-        typer.echo(
-            f"Version {version} differs: recorded {result.recorded_sha256}, found "
-            f"{result.found_sha256}.{note} On "
+        say(
+            f"Version {version} differs: recorded {result.recorded_sha256}, found {result.found_sha256}.{note} On "
             "another kind of processor, small differences are to be expected."
         )
     if not result.same:
@@ -222,20 +221,15 @@ def reproduce(
 
 def _print_report(report: GateReport) -> None:
     """Print the checks of a gate report as a table, the verdict below."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from medloop.core.gate.words import check_name, found
 
-    table = Table("", "Check", "What was found")
+    rows = []
     for check in report.decision.checks:
-        mark = "[green]✓[/]" if check.passed else "[red]✗[/]"
-        table.add_row(mark, escape(check_name(check)), escape(found(check)))
-    console = Console()
-    console.print(table)
-    word = "[green]yes[/]" if report.passed else "[red]no[/]"
-    console.print(
-        f"The gate says {word}: version {report.version} against champion "
+        rows.append(
+            (mark(check.passed, "✓" if check.passed else "✗"), check_name(check), found(check))
+        )
+    show_table(("", "Check", "What was found"), rows)
+    say(
+        f"The gate says {'yes' if report.passed else 'no'}: version {report.version} against champion "
         f"{report.champion_version} and reference {report.reference_version or 'none'}."
     )

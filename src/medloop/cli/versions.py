@@ -7,23 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medloop.cli.terminal import plain
+from medloop.cli.terminal import AsJson, By, mark, say, show_table, warn
+from medloop.core import none_of_these
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from medloop.core.corrections.events import Promotion
     from medloop.jobs.promote import PromoteResult
     from medloop.stores.registry import ModelVersion
 
 REASON_SHOWN = 140  # characters of a reason in a table
 SNAPSHOT_SHOWN = 8  # of a snapshot's id
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-By = Annotated[
-    str | None,
-    typer.Option(help="Who decides this, for the ledger; by default MEDLOOP_USER or the login."),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -44,17 +37,15 @@ def models(as_json: AsJson = False) -> None:
 
     Examples: `medloop models`, `medloop models --json`
     """
-    from rich.console import Console
-
     from medloop.wiring import connect
 
     found = connect().registry.versions()
     if as_json:
         typer.echo(json.dumps([_version_record(item) for item in found], indent=1))
     elif found:
-        Console().print(_models_table(found))
+        _show_versions(found)
     else:
-        typer.echo("There are no versions yet: `medloop bootstrap` trains the first one.")
+        say("There are no versions yet: `medloop bootstrap` trains the first one.")
 
 
 def promote(
@@ -133,7 +124,7 @@ def reference(
     before = choose_reference(
         context, version=version, by=by or context.settings.user, reason=reason
     )
-    typer.echo(f"Version {version} is the reference, before it version {before or 'none'}.")
+    say(f"Version {version} is the reference, before it version {before or 'none'}.")
 
 
 def history(as_json: AsJson = False) -> None:
@@ -146,10 +137,7 @@ def history(as_json: AsJson = False) -> None:
     """
     from dataclasses import asdict
 
-    from rich.console import Console
-
-    from medloop.jobs.alias_moves import all_moves
-    from medloop.stores.registry import CHAMPION
+    from medloop.jobs.alias_moves import all_moves, explain_champion
     from medloop.wiring import connect
 
     context = connect()
@@ -158,18 +146,11 @@ def history(as_json: AsJson = False) -> None:
         typer.echo(json.dumps([asdict(move) for move in found], indent=1))
         return
     if not found:
-        typer.echo("No version has been promoted yet.")
+        say("No version has been promoted yet.")
         return
-    Console().print(_history_table(found))
-    champion = context.registry.version_of(CHAMPION)
-    last = next((move.to_version for move in reversed(found) if move.alias == CHAMPION), None)
-    if last and champion != last:
-        typer.echo(
-            f"The champion is version {champion or 'none'}, which the last move does not say: "
-            "somebody moved the "
-            f"alias elsewhere, or that move was cut off. `medloop promote {last}` finishes it.",
-            err=True,
-        )
+    _show_moves(found)
+    if wrong := explain_champion(context):
+        warn(wrong)
 
 
 def audit(
@@ -188,9 +169,6 @@ def audit(
     """
     from dataclasses import asdict
 
-    from rich.console import Console
-    from rich.table import Table
-
     from medloop.jobs.audit import audit as job
     from medloop.wiring import connect
 
@@ -205,20 +183,17 @@ def audit(
         }
         typer.echo(json.dumps({**record, "corrections": corrections}, indent=1))
         return
-    table = Table("Image", "Label", "Use", "Who", "When")
+    table = []
     for row in rows:
         use = f"{row.use} through version {row.through}" if row.through else row.use
-        table.add_row(
-            *map(
-                plain, (row.image_sha256[:12], row.label or "none", use, ", ".join(row.who), row.at)
-            )
-        )
-    Console().print(table)
+        label = none_of_these.describe(row.label)
+        table.append((row.image_sha256[:12], label, use, ", ".join(row.who), row.at))
+    show_table(("Image", "Label", "Use", "Who", "When"), table)
     if found.unknown:
-        typer.echo(f"There may be more: {found.unknown}.", err=True)
+        say(f"There may be more: {found.unknown}.", err=True)
     recipe = found.recipe
     start = f"version {recipe.parent_version}" if recipe.parent_version else "random weights"
-    typer.echo(
+    say(
         f"Version {version}: from {start}, on base data set {recipe.base_id} and snapshot "
         f"{recipe.snapshot_id or 'none'}; {len(rows)} corrections.",
         err=True,
@@ -246,16 +221,13 @@ def watch(
         typer.echo(json.dumps(asdict(result)))
     else:
         for reason in result.reasons:
-            typer.echo(f"- {reason}")
+            say(f"- {reason}")
         if result.rolled_back:
-            typer.echo(
-                f"ALARM: version {result.previous} is the champion again, version "
-                f"{result.champion} was worse."
+            say(
+                f"ALARM: version {result.previous} is the champion again, version {result.champion} was worse."
             )
         elif result.alarm:
-            typer.echo(
-                f"ALARM: version {result.champion} is worse than version {result.previous} was."
-            )
+            say(f"ALARM: version {result.champion} is worse than version {result.previous} was.")
     if result.alarm:
         raise typer.Exit(1)
 
@@ -267,14 +239,13 @@ def _tell(result: PromoteResult, as_json: bool) -> None:
         typer.echo(json.dumps(asdict(result)))
         return
     if result.promoted:
-        typer.echo(
-            f"Version {result.to_version} is the champion, before it version "
-            f"{result.from_version or 'none'}."
+        say(
+            f"Version {result.to_version} is the champion, before it version {result.from_version or 'none'}."
         )
     else:
-        typer.echo(f"Version {result.to_version or 'none'} stays the champion:")
+        say(f"Version {result.to_version or 'none'} stays the champion:")
     for reason in result.reasons:
-        typer.echo(f"- {reason}")
+        say(f"- {reason}")
 
 
 def _version_record(item: ModelVersion) -> dict[str, Any]:
@@ -293,46 +264,43 @@ def _version_record(item: ModelVersion) -> dict[str, Any]:
     }
 
 
-def _models_table(found: list[ModelVersion]) -> Table:
-    from rich.table import Table
-
-    table = Table("Version", "Aliases", "Trained", "From", "Corrections", "Accuracy", "Gate")
+def _show_versions(found: list[ModelVersion]) -> None:
+    rows = []
     for item in reversed(found):
         record = _version_record(item)
-        gate = {"yes": "[green]yes[/]", "no": "[red]no[/]"}.get(record["gate"] or "", "–")
+        gate = record["gate"]
         accuracy = f"{100 * record['accuracy']:.2f} %" if record["accuracy"] is not None else "–"
-        table.add_row(
+        row = (
             item.version,
             " ".join(item.aliases),
             f"{item.created_at.astimezone():%Y-%m-%d %H:%M}",
             record["parent_version"] or "–",
             str(record["corrections"]),
             accuracy,
-            gate,
+            mark({"yes": True, "no": False}.get(gate), gate or "–"),
         )
-    return table
+        rows.append(row)
+    show_table(("Version", "Aliases", "Trained", "From", "Corrections", "Accuracy", "Gate"), rows)
 
 
-def _history_table(moves: list[Promotion]) -> Table:
+def _show_moves(moves: list[Promotion]) -> None:
     from datetime import datetime
 
-    from rich.table import Table
-
-    table = Table("When", "Alias", "What", "From", "To", "Gate", "Snapshot", "By", "Why")
+    rows = []
     for move in moves:
-        at = f"{datetime.fromisoformat(move.at).astimezone():%Y-%m-%d %H:%M:%S}"
-        table.add_row(
-            at,
+        row = (
+            f"{datetime.fromisoformat(move.at).astimezone():%Y-%m-%d %H:%M:%S}",
             move.alias,
             move.action,
             move.from_version or "–",
             move.to_version or "–",
             _gate(move),
             (move.snapshot_id or "–")[:SNAPSHOT_SHOWN],
-            plain(move.by),
-            _short(plain(move.reason)),
+            move.by,
+            _shorten(move.reason),
         )
-    return table
+        rows.append(row)
+    show_table(("When", "Alias", "What", "From", "To", "Gate", "Snapshot", "By", "Why"), rows)
 
 
 def _gate(move: Promotion) -> str:
@@ -342,5 +310,5 @@ def _gate(move: Promotion) -> str:
     return "yes" if move.gate_report.get("decision", {}).get("passed") else "no"
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= REASON_SHOWN else f"{text[:REASON_SHOWN]}…"

@@ -7,12 +7,14 @@ say.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from medloop.core.corrections.events import Promotion, PromotionAction
+from medloop.core.corrections.lineage import champions
 from medloop.core.gate.report import GateReport
-from medloop.errors import StoreError
+from medloop.errors import NotFoundError, StoreError
 from medloop.jobs.context import Context
 from medloop.stores.lease import Held
 from medloop.stores.registry import CHALLENGER, CHAMPION, ModelVersion
@@ -27,6 +29,37 @@ def moves(context: Context) -> list[Promotion]:
 def all_moves(context: Context) -> list[Promotion]:
     """List the moves of all aliases of this model, oldest first."""
     return [move for move in context.ledger.entries() if move.model == context.registry.model]
+
+
+def named_champion(context: Context) -> str | None:
+    """Read the champion that the ledger names last; None without a move."""
+    return next(iter(champions(moves(context))[-1:]), None)
+
+
+def last_there(context: Context, versions: Sequence[str]) -> str | None:
+    """Find the last of these versions that the registry still has."""
+    for version in reversed(versions):
+        with suppress(NotFoundError):
+            return context.registry.get(version).version
+    return None
+
+
+def explain_champion(context: Context) -> str:
+    """Say how the alias differs from the ledger, and what to do; "" if it does not."""
+    current, line = context.registry.version_of(CHAMPION), champions(moves(context))
+    if not line or current == line[-1]:
+        return ""
+    last = last_there(context, line)
+    back = f"`medloop promote {last}` makes version {last} the champion again"
+    if last is None:
+        back = "`medloop bootstrap` trains a first model"
+    if current is None:
+        return f"The registry has no champion; version {line[-1]} was the last one. {back}."
+    return (
+        f"The champion is version {current}, but version {line[-1]} in the ledger: another client "
+        f"moved the alias, or a move was cut off. {back}; `medloop promote {current} --force "
+        f"--reason …` keeps version {current}."
+    )
 
 
 def move_alias(

@@ -1,4 +1,4 @@
-"""The first model: trained on the base data alone, champion and reference at once. Does nothing where there is one."""
+"""The first model: trained on the base data alone, champion and reference at once."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from medloop.core.corrections.lineage import champions
+from medloop.core.learn.config import TrainingConfig
 from medloop.core.prediction.model_contract import load_checked
-from medloop.jobs.alias_moves import move_alias
+from medloop.errors import ModelError
+from medloop.jobs.alias_moves import explain_champion, last_there, move_alias, moves
 from medloop.jobs.context import Context
-from medloop.jobs.train import Engine, Progress, learn, silent
+from medloop.jobs.train import learn, recipe_for
 from medloop.jobs.training_data import acceptance_sets, gather
+from medloop.jobs.training_record import Engine
+from medloop.progress import Progress, silent
 from medloop.stores.registry import CHAMPION, REFERENCE
 from medloop.stores.version_tags import VersionTags
 
 if TYPE_CHECKING:
     from medloop.core.data.training_set import TrainingSet
-    from medloop.core.learn.recipe import TrainingConfig
     from medloop.core.prediction.predictor import Predictor
     from medloop.stores.lease import Held
 
@@ -25,46 +29,41 @@ BY: Final = "medloop bootstrap"
 
 def bootstrap(
     context: Context,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     *,
     engine: Engine | None = None,
     config: TrainingConfig | None = None,
 ) -> str | None:
-    """Train and install the first champion; gives its version, or None where a champion is there already.
+    """Train and install the first champion; give its version, or None if there is a champion.
 
     A champion without a reference becomes the reference, too.
 
     Raises:
         LeaseHeldError: Another training is at work.
-        ModelError: What came out does not load.
+        ModelError: What came out does not load, or the champion's alias is lost and an earlier
+            champion is there.
     """
-    report = progress or silent
     if champion := context.registry.version_of(CHAMPION):
         if context.registry.version_of(REFERENCE) is None:
             with context.promotion_lease.hold(f"bootstrap ({context.new_event()[0]})") as held:
                 _make_reference(context, held, champion)
         return None
-    report(0.0, "fetching data")
+    made = moves(context)
+    if made and made[-1].action != "bootstrap" and last_there(context, champions(made)):
+        raise ModelError(explain_champion(context))
+    progress(0.0, "fetching data")
     kept_out = acceptance_sets(context)
     training_set = gather(
         context, snapshot_id="", base_id=None, champion_labels=(), kept_out=kept_out
     )
     if context.settings.base_dataset:
         context.datasets.publish(training_set.base)  # so that trainings elsewhere find it
-    trained = learn(
-        context,
-        training_set,
-        snapshot_id="",
-        parent=None,
-        kept_out=kept_out,
-        engine=engine,
-        config=config,
-        progress=report,
-    )
+    recipe = recipe_for(context, training_set, kept_out=kept_out, engine=engine, config=config)
+    trained = learn(context, training_set, recipe, progress=progress)
     predictor = load_checked(context.registry.model_file(trained.version))
     with context.promotion_lease.hold(f"bootstrap ({context.new_event()[0]})") as held:
         if context.registry.version_of(CHAMPION) is not None:
-            return None  # somebody was quicker
+            return None  # another process was quicker
         if context.registry.version_of(REFERENCE) is None:
             _make_reference(context, held, trained.version)
         move_alias(
@@ -97,7 +96,7 @@ def _make_reference(context: Context, held: Held, version: str) -> None:
 def _note_accuracy(
     context: Context, training_set: TrainingSet, version: str, predictor: Predictor
 ) -> None:
-    """Say how good the first champion is, where `medloop models` looks; nobody waits for it any more."""
+    """Record how good the first champion is, for `medloop models`; nothing waits for it any more."""
     from medloop.core.gate.evaluation import answer
 
     test = training_set.scored_test()

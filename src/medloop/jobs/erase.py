@@ -81,7 +81,7 @@ def erase(
         pixels = read_pixels(context.corrections, [image_sha256]).get(image_sha256)
     was_stored = context.corrections.erase_image(image_sha256)
     context.outbox.forget_image(image_sha256)
-    shards = tuple(context.snapshots.erase_image(image_sha256))
+    shards = tuple(context.snapshots.erase_images({image_sha256}))
     picture = SoughtImage(image_sha256, pixels)
     datasets = tuple(datasets_with(context, picture))
     return Erased(

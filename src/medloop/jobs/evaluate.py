@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from medloop.core import none_of_these
 from medloop.core.corrections.holdout import twin_groups
 from medloop.core.data.splits import split
 from medloop.core.data.training_set import TrainingSet
 from medloop.core.gate.decision import Decision
 from medloop.core.gate.evaluation import (
-    NONE_OF_THESE,
     Answers,
     Scores,
     answer,
@@ -72,13 +72,12 @@ Rights = dict[str, Any]  # bool [N] per role, as `Paired` names them
 CONTENT_TYPES: Final = {".md": "text/markdown; charset=utf-8", ".png": "image/png"}
 
 
-def evaluate(context: Context, *, version: str, progress: Progress | None = None) -> GateReport:
+def evaluate(context: Context, *, version: str, progress: Progress = silent) -> GateReport:
     """Put a version before the gate, and keep the report with its run and in S3.
 
     Raises:
         NotFoundError: There is no such version, or no champion to compare with.
     """
-    report = progress or silent
     challenger = context.registry.get(version)
     champion = context.registry.version_of(CHAMPION)
     if champion is None:
@@ -91,7 +90,7 @@ def evaluate(context: Context, *, version: str, progress: Progress | None = None
     recorded = recorded_report(context, challenger)
     if recorded and (recorded.key == key or champion == version):
         return recorded  # champion already: what it was promoted on stands
-    report(0.05, "fetching data")
+    progress(0.05, "fetching data")
     recipe = read_recipe(context, challenger)
     training_set = gather(
         context,
@@ -102,7 +101,7 @@ def evaluate(context: Context, *, version: str, progress: Progress | None = None
     )
     compared = [challenger, *(context.registry.get(v) for v in (champion, reference) if v)]
     training_set = _fair(context, training_set, compared)
-    report(0.15, "loading models")
+    progress(0.15, "loading models")
     old = {"champion": champion, "reference": reference}
     scores: dict[str, Scores] = {}
     models = {role: Predictor(context.registry.model_file(v)) for role, v in old.items() if v}
@@ -111,7 +110,7 @@ def evaluate(context: Context, *, version: str, progress: Progress | None = None
     except (ModelError, NotFoundError) as error:
         decision = decide(_no_answers(str(error)))
     else:
-        decision, scores = _judge(context, challenger, models, training_set, sets, report)
+        decision, scores = _judge(context, challenger, models, training_set, sets, progress)
     found = GateReport(
         key=key,
         version=version,
@@ -123,7 +122,7 @@ def evaluate(context: Context, *, version: str, progress: Progress | None = None
         decision=decision,
         scores={role: scores_dict(item) for role, item in scores.items()},
     )
-    report(0.9, "keeping the report")
+    progress(0.9, "keeping the report")
     _keep(context, challenger, found)
     return found
 
@@ -164,16 +163,16 @@ def _judge(
     models: Mapping[str, Predictor],
     training_set: TrainingSet,
     sets: Sequence[AcceptanceSet],
-    report: Progress,
+    progress: Progress,
 ) -> tuple[Decision, dict[str, Scores]]:
     bench = _Bench(models, training_set)
-    report(0.2, "base test images")
+    progress(0.2, "base test images")
     answers, base, sure = bench.base()
     classes = base_classes(training_set)
     scores = {role: score(item, classes, training_set.labels) for role, item in answers.items()}
-    report(0.5, "corrupted and unknown images")
+    progress(0.5, "corrupted and unknown images")
     worsened, sure_of_worsened = bench.corrupted()
-    report(0.8, "corrections and acceptance sets")
+    progress(0.8, "corrections and acceptance sets")
     evidence = Evidence(
         infrastructure=_infrastructure(context, challenger, models, training_set),
         base=base,
@@ -263,7 +262,7 @@ class _Bench:
         if not held_out.any():
             return None
         labels = self._set.corrections.labels
-        given = np.array([NONE_OF_THESE if label is None else label for label in labels])
+        given = np.array([none_of_these.CLASS if label is None else label for label in labels])
         images = self._set.corrections.images[held_out]
         useful = self._useful(images, given[held_out])
         return Paired("held-out corrections", groups=twin_groups(images), **useful)

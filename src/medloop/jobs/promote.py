@@ -5,14 +5,16 @@ Run twice it finds the move made, or finishes it. A rollback is in `medloop.jobs
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from medloop.core.corrections.lineage import rollback_from
+from medloop.core.corrections.events import Promotion, PromotionAction
+from medloop.core.corrections.lineage import champions, rollback_from
 from medloop.core.gate.report import GateReport
 from medloop.core.gate.words import reasons, summary
 from medloop.errors import MedloopError, StaleError
-from medloop.jobs.alias_moves import drop_challenger, move_alias, moves
+from medloop.jobs.alias_moves import drop_challenger, last_there, move_alias, moves
 from medloop.jobs.comparison import comparison_key
 from medloop.jobs.context import Context
 from medloop.jobs.training_record import recorded_report
@@ -38,6 +40,8 @@ def promote(
 ) -> PromoteResult:
     """Make a version the champion if its report says yes, or a person forces it with a reason.
 
+    If the alias is not where the ledger says, the ledger's champion comes back without a judgement.
+
     Raises:
         StaleError: The judgement is no longer of today: there is another champion, reference or
             acceptance set by now,
@@ -53,18 +57,22 @@ def promote(
         f"promotion of version {version} ({context.new_event()[0]})"
     ) as held:
         current = context.registry.version_of(CHAMPION)
+        made = moves(context)
+        line = champions(made)
+        named = line[-1] if line else current
         report = recorded_report(context, challenger)
-        if current == version:
+        if current == version == named:
             return PromoteResult(True, current, version, ("it is the champion already",))
-        if not force and (against := _against(context, version, current, report)):
+        lost = current != named and version == last_there(context, line)
+        if not (force or lost) and (against := _against(context, version, named, report)):
             return PromoteResult(False, current, current or "", against)
-        why = reason or (summary(report) if report else "")
+        why = reason or (summary(report) if report else "the ledger's champion, put back")
         move_alias(
             context,
             held,
             alias=CHAMPION,
-            action="promote",
-            from_version=current,
+            action=_action(made, current, version) if lost else "promote",
+            from_version=named if current == version else current,
             to=challenger,
             by=by,
             reason=why,
@@ -72,6 +80,12 @@ def promote(
         )
         drop_challenger(context, version=version, by=by, reason="it is the champion now")
     return PromoteResult(True, current, version, (why,))
+
+
+def _action(made: Sequence[Promotion], current: str | None, version: str) -> PromotionAction:
+    """Finish a move that was cut off as what it was; any other way back is a rollback."""
+    last = made[-1]
+    return last.action if (last.from_version, last.to_version) == (current, version) else "rollback"
 
 
 def _against(

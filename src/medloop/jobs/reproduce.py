@@ -1,46 +1,44 @@
-"""Trains a version once more from what its run recorded, and compares the weights. Registers nothing."""
+"""Trains a version once more from what its run recorded, and compares the weights."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from medloop.errors import NotFoundError
 from medloop.jobs.context import Context
-from medloop.jobs.train import Progress, run_training, silent, training_data
+from medloop.jobs.train import run_training
 from medloop.jobs.training_data import gather
 from medloop.jobs.training_environment import differences, environment
 from medloop.jobs.training_record import Recipe, read_environment, read_recipe, read_uses
+from medloop.progress import Progress, part, silent
 from medloop.stores.acceptance_sets import AcceptanceSet
 from medloop.stores.registry import ModelVersion
 
 
 @dataclass(frozen=True, slots=True)
 class ReproduceResult:
-    """Whether the same training gives the same weights."""
+    """The weights of the same training then and now."""
 
     version: str
     same: bool
     recorded_sha256: str
     found_sha256: str
     seconds: float
-    note: str  # what is known to differ from then, where the weights do; "" where nothing is
+    note: str  # what is known to differ from then, if the weights do; "" if nothing is
 
 
-def reproduce(
-    context: Context, *, version: str, progress: Progress | None = None
-) -> ReproduceResult:
+def reproduce(context: Context, *, version: str, progress: Progress = silent) -> ReproduceResult:
     """Train `version` again on its snapshot, base data set, configuration and first weights.
 
     Equal weights are to be expected on the same kind of processor, whatever its number of cores.
+    Registers nothing.
 
     Raises:
         NotFoundError: The version, or something that it learned from, is gone.
     """
-    from medloop.core.learn.recipe import TrainingConfig
-
-    report = progress or silent
-    report(0.0, "fetching data")
+    progress(0.0, "fetching data")
     found = context.registry.get(version)
     recipe = read_recipe(context, found)
     training_set = gather(
@@ -50,35 +48,31 @@ def reproduce(
         champion_labels=recipe.labels,
         kept_out=_kept_out(context, recipe),
     )
-    weights = context.registry.weights(recipe.parent_version) if recipe.parent_version else None
-    config = replace(TrainingConfig(**recipe.config), device=context.settings.device)
+    here = replace(recipe, config={**recipe.config, "device": context.settings.device})
+    started = time.monotonic()
     trained = run_training(
         context,
-        training_data(training_set),
-        config,
-        weights=weights,
-        snapshot_id=recipe.snapshot_id,
-        engine=recipe.engine,
-        progress=lambda share, phrase: report(0.05 + 0.95 * share, phrase),
+        training_set,
+        here,
+        progress=part(progress, 0.05, 1.0),
     )
     recorded = found.tags.weights_sha256
     same = trained.weights_sha256 == recorded
+    changes = () if same else _changes(context, found, recipe, corrections=len(training_set.uses))
     return ReproduceResult(
         version=version,
         same=same,
         recorded_sha256=recorded,
         found_sha256=trained.weights_sha256,
-        seconds=trained.seconds,
-        note=""
-        if same
-        else "; ".join(_changes(context, found, recipe, corrections=len(training_set.uses))),
+        seconds=time.monotonic() - started,
+        note="; ".join(changes),
     )
 
 
 def _changes(
     context: Context, found: ModelVersion, recipe: Recipe, *, corrections: int
 ) -> Iterator[str]:
-    """What is known to be other than it was at the training."""
+    """Tell what is known to be other than it was at the training."""
     if gone := len(read_uses(context, found)) - corrections:
         yield f"{gone} of its corrections were erased or withdrawn since"
     if found.tags.data_key != recipe.data_key:

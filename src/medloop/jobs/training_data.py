@@ -20,7 +20,7 @@ def gather(
     champion_labels: Sequence[str],
     kept_out: Sequence[AcceptanceSet] = (),
 ) -> TrainingSet:
-    """Base data and the snapshot's corrections under one order of labels.
+    """Put base data and the snapshot's corrections together under one order of labels.
 
     Args:
         context: The stores.
@@ -32,29 +32,27 @@ def gather(
     Raises:
         NotFoundError: There is no such snapshot or data set.
     """
-    if base_id is None:
-        base_id = (
-            context.snapshots.manifest(snapshot_id).base_id
-            if snapshot_id
-            else context.settings.base_dataset
-        )
-    base = context.datasets.get(base_id)
-    acceptance = np.concatenate(
-        [np.zeros((0, 64, 64), np.uint8), *(item.images for item in kept_out)]
-    )
-    corrections = (
-        load_corrections(context, snapshot_id, acceptance) if snapshot_id else Corrections.none()
-    )
+    if base_id is None and snapshot_id:
+        base_id = context.snapshots.manifest(snapshot_id).base_id
+    base = context.datasets.get(context.settings.base_dataset if base_id is None else base_id)
+    nothing = np.zeros((0, 64, 64), np.uint8)
+    acceptance = np.concatenate([nothing, *(item.images for item in kept_out)])
+    corrections = Corrections.none()
+    if snapshot_id:
+        corrections = load_corrections(context, snapshot_id, acceptance)
     return assemble(base, corrections, champion_labels=champion_labels, acceptance=acceptance)
 
 
 def acceptance_sets(context: Context) -> list[AcceptanceSet]:
-    """The acceptance sets that count now."""
+    """Load the acceptance sets that count now."""
     return [context.acceptance_sets.load(item) for item in context.acceptance_sets.declarations()]
 
 
 def load_corrections(context: Context, snapshot_id: str, acceptance: np.ndarray) -> Corrections:
-    """A snapshot's corrections, with those marked that are too like a held-out one or one of an acceptance set."""
+    """Load a snapshot's corrections.
+
+    Those too like a held-out one, or one of an acceptance set, are marked.
+    """
     data = context.snapshots.load(snapshot_id)
     held_out = np.asarray(data.holdout, dtype=bool)
     like = np.zeros(len(held_out), dtype=bool)

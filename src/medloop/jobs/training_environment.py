@@ -14,18 +14,23 @@ CPU_INFO: Final = Path("/proc/cpuinfo")
 
 
 def environment(*, device: str) -> dict[str, str]:
-    """Of this process, which trains or, with Ray, has others train. `device` is the training's setting."""
+    """Describe this process, which trains or, with Ray, has others train.
+
+    `device` is the training's setting.
+    """
+    from medloop.core.learn.recipe import gpu_name
+
     return {
         **{package: version(package) for package in PACKAGES},
         "Python": platform.python_version(),
         "processor": _processor(),
         "cores": str(os.cpu_count()),
-        "GPU": _gpu(device),
+        "GPU": gpu_name(device),
     }
 
 
 def differences(recorded: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """What is another thing now, each in words."""
+    """Tell what is another thing now, each in words."""
     return [
         f"{name} was {recorded.get(name, 'not recorded')} and is {now[name]}"
         for name in now
@@ -34,18 +39,10 @@ def differences(recorded: Mapping[str, str], now: Mapping[str, str]) -> list[str
 
 
 def _processor() -> str:
-    """Its model name, where the system says so: a kind such as x86_64 does not tell how it rounds."""
+    """Name the model, if the system does: a kind such as x86_64 does not tell how it rounds."""
     try:
         lines = CPU_INFO.read_text().splitlines()
     except OSError:
         lines = []
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, "") or platform.processor() or platform.machine()
-
-
-def _gpu(device: str) -> str:
-    import torch
-
-    if device == "cpu" or not torch.cuda.is_available():
-        return "none"
-    return str(torch.cuda.get_device_name())

@@ -15,8 +15,8 @@ from medloop.core.data.splits import split
 from medloop.errors import DatasetError, NotFoundError
 from medloop.jobs.context import Context
 from medloop.jobs.snapshot import read_pixels
-from medloop.jobs.train import Progress, silent
 from medloop.jobs.training_record import read_recipe, read_uses
+from medloop.progress import Progress, silent
 
 KeptOut = tuple[tuple[str, str], ...]  # acceptance sets: name and id
 

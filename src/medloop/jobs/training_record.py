@@ -23,6 +23,8 @@ from medloop.stores.version_tags import VersionTags
 if TYPE_CHECKING:
     from medloop.core.learn.recipe import TrainedModel
 
+Engine = Literal["local", "ray"]
+
 RECIPE_FILE: Final = "training.json"
 ORIGIN_FILE: Final = "origin.json"
 ENVIRONMENT_FILE: Final = "environment.json"
@@ -43,9 +45,7 @@ class Recipe:
     config: Mapping[str, Any]
     labels: tuple[str, ...]
     kept_out: tuple[tuple[str, str], ...] = ()  # acceptance sets: name and id
-    engine: Literal["local", "ray"] = (
-        "local"  # no part of the keys: it is not what was learned from
-    )
+    engine: Engine = "local"  # no part of the keys: it is not what was learned from
 
     @property
     def data_key(self) -> str:
@@ -126,6 +126,7 @@ def training_run(
     recipe: Recipe,
     trained: TrainedModel,
     *,
+    seconds: float,
     environment: Mapping[str, str],
     token: int,
 ) -> TrainingRun:
@@ -152,14 +153,14 @@ def training_run(
         parent_version=recipe.parent_version,
         weights_sha256=trained.weights_sha256,
         config=recipe.config,
-        seconds=trained.seconds,
+        seconds=seconds,
     )
     used = {f"corrections/{use.replace(' ', '_')}": float(count) for use, count in counts.items()}
     return TrainingRun(
         name=f"{'retrain' if recipe.snapshot_id else 'base'} {recipe.run_key[:8]}",
         onnx=trained.onnx,
         params={**recipe.config, **tags.to_mlflow()},
-        metrics={**trained.metrics, "seconds": trained.seconds, **used},
+        metrics={**trained.metrics, "seconds": seconds, **used},
         tags=tags,
         inputs=_inputs(context, training_set, recipe),
         files={

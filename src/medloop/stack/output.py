@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
@@ -80,13 +81,17 @@ class StackOutput:
         """A line of medloop's own."""
         self._console.print(Text(text, style="bold"))
 
-    def summary(self, addresses: Iterable[Address], *, detached: bool) -> None:
-        """Where everything is, once it is ready."""
+    def summary(self, addresses: Iterable[Address], *, detached: bool, passwords: Path) -> None:
+        """Say where everything is once it is ready; passwords on a terminal only, never in a log."""
+        shown = self._console.is_terminal and not detached
         self._console.print()
         for address in addresses:
             line = Text(f"  {address.name:<8} ")
             line.append(address.url, style="bold underline" if address.name == "page" else "")
-            line.append(f"   {address.login}" if address.login else "", style="dim")
+            login = f"   {address.login}" if address.login else ""
+            if address.password:
+                login += f" / {address.password}" if shown else f"; password in {passwords}"
+            line.append(login, style="dim")
             self._console.print(line)
         command = _command()
         how = (
@@ -141,10 +146,11 @@ def print_status(folder: StateFolder, components: Iterable[ComponentStatus]) -> 
     for address in read_record(folder).addresses:
         console.print(f"{address.name:<9} {address.url}", soft_wrap=True)
     for name, value in _serving():
-        console.print(f"{name:<9} {value}", soft_wrap=True)
+        console.print(f"{name:<9} {value}", soft_wrap=True, markup=False)
 
 
 def _serving() -> Iterator[tuple[str, str]]:
+    from medloop.jobs.left_out import describe
     from medloop.wiring import connect
 
     context = connect(load_settings())
@@ -154,6 +160,8 @@ def _serving() -> Iterator[tuple[str, str]]:
     except MedloopError as error:
         yield "champion", f"unknown: {error}"
     yield "outbox", _outbox(context.outbox.status())
+    if found := describe(context):
+        yield "events", found
 
 
 def _outbox(status: OutboxStatus) -> str:

@@ -10,22 +10,21 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-import httpx
-
 from medloop.errors import NotFoundError, SettingsError, StoreError, StoreUnavailableError
-from medloop.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx  # a third of a second, which `medloop correct` does without
+
+    from medloop.settings import Settings
 
 API: Final = "/api/2.0/mlflow"
 ARTIFACTS: Final = "/api/2.0/mlflow-artifacts/artifacts"
 PROXIED: Final = (
     "mlflow-artifacts:/"  # scheme of artifacts that the tracking server hands out itself
 )
-TIMEOUT: Final = httpx.Timeout(
-    20.0, connect=3.0
-)  # seconds; a dead server must be noticed while a person waits
 COME_BACK_LATER: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -98,6 +97,8 @@ class MlflowRest:
 
     @cached_property
     def _client(self) -> httpx.Client:
+        import httpx
+
         settings = self._settings
         headers, auth = {}, None
         if settings.mlflow_tracking_token:
@@ -111,15 +112,17 @@ class MlflowRest:
             base_url=self.uri,
             auth=auth,
             headers=headers,
-            timeout=TIMEOUT,
+            timeout=httpx.Timeout(20.0, connect=3.0),  # a person waits
             follow_redirects=True,
             verify=ssl.create_default_context(cafile=authority) if authority else True,
         )
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        from httpx import TransportError
+
         try:
             response = self._client.request(method, path, **options)
-        except httpx.TransportError as error:
+        except TransportError as error:
             raise StoreUnavailableError(
                 f"MLflow at {self.uri} does not answer ({type(error).__name__}): is it running? "
                 "`medloop status` says"

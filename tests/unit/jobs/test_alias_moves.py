@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -18,9 +19,10 @@ from medloop.cli import build_app
 from medloop.core.corrections.events import Promotion
 from medloop.core.gate.decision import Check, Decision
 from medloop.core.gate.report import GateReport
-from medloop.errors import StaleError
+from medloop.errors import ModelError, StaleError
 from medloop.jobs.acceptance_sets import add, withdraw
-from medloop.jobs.alias_moves import all_moves, moves
+from medloop.jobs.alias_moves import all_moves, explain_champion, moves
+from medloop.jobs.bootstrap import bootstrap
 from medloop.jobs.comparison import comparison_key
 from medloop.jobs.promote import PromotionError, promote
 from medloop.jobs.reference import choose_reference
@@ -328,11 +330,9 @@ def test_the_history_shows_every_alias_with_gate_and_snapshot(
     table = CliRunner().invoke(build_app(), ["history"], env={"COLUMNS": "200"})
     assert table.exit_code == 0, table.output
     rows = [
-        [cell.strip() for cell in line.split("│")]
-        for line in table.stdout.splitlines()
-        if "2026" in line
+        re.split(r"\s{2,}", line.strip()) for line in table.stdout.splitlines() if "2026" in line
     ]
-    assert [row[2:8] for row in rows] == [
+    assert [row[1:7] for row in rows] == [
         ["champion", "promote", "1", version, "yes", "snapshot"],
         ["challenger", "drop", version, "–", "–", "–"],
         ["champion", "rollback", version, "1", "–", "–"],
@@ -358,3 +358,61 @@ def test_a_person_chooses_another_reference_and_it_is_on_record(models: Models) 
         "1",
         version,
     )
+
+
+WAYS_BACK: dict[str, Callable[[Models], object]] = {
+    "promote": lambda models: promote(models.context, version="1", by="ada"),
+    "rollback": lambda models: rollback(models.context, by="ada", reason="2 is gone"),
+    "rollback --to 1": lambda models: rollback(models.context, by="ada", reason="gone", to="1"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_BACK)
+def test_a_deleted_champion_is_told_and_an_earlier_one_comes_back(models: Models, way: str) -> None:
+    promote(models.context, version=models.judged(champion="1"), by="ada")
+    assert explain_champion(models.context) == ""
+    del models.registry.tags["2"]  # as MLflow does it: the alias goes with the version
+    del models.registry.aliases[CHAMPION]
+    assert "`medloop promote 1` makes version 1 the champion again" in explain_champion(
+        models.context
+    )
+    with pytest.raises(ModelError, match="medloop promote 1"):
+        bootstrap(models.context)
+    WAYS_BACK[way](models)
+    assert models.registry.aliases[CHAMPION] == "1"
+    assert explain_champion(models.context) == ""
+    assert moves(models.context)[-1].action == "rollback"
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_an_alias_that_another_client_moved_is_told_and_put_back_or_kept(
+    models: Models, kept: bool
+) -> None:
+    promote(models.context, version=models.judged(champion="1"), by="ada")
+    models.registry.aliases[CHAMPION] = models.judged(champion="2", passed=False)
+    told = explain_champion(models.context)
+    assert "version 3, but version 2 in the ledger" in told
+    assert "`medloop promote 2`" in told
+    if kept:
+        promote(models.context, version="3", by="ada", force=True, reason="it is meant")
+    else:
+        promote(models.context, version="2", by="ada")
+    assert models.registry.aliases[CHAMPION] == ("3" if kept else "2")
+    assert explain_champion(models.context) == ""
+
+
+def test_an_emptied_registry_is_told_with_the_way_to_a_new_model(models: Models) -> None:
+    promote(models.context, version=models.judged(champion="1"), by="ada")
+    models.registry.tags.clear()
+    models.registry.aliases.clear()
+    assert "`medloop bootstrap` trains a first model" in explain_champion(models.context)
+
+
+def test_a_promotion_that_was_cut_off_is_finished_as_what_it_was(models: Models) -> None:
+    version = models.judged(champion="1")
+    promote(models.context, version=version, by="ada")
+    models.registry.aliases[CHAMPION] = "1"  # the event is written, the alias not moved
+    assert f"`medloop promote {version}`" in explain_champion(models.context)
+    promote(models.context, version=version, by="ada")
+    assert models.registry.aliases[CHAMPION] == version
+    assert [move.action for move in moves(models.context)] == ["promote"]

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from medloop.app.kit.when import day_and_time
-from medloop.app.kit.wording import class_name, count_of, percent
+from medloop.app.kit.wording import class_name, count_of, day_and_time, percent
 from medloop.core.corrections.events import Promotion
 from medloop.core.gate.decision import Check, Finding, Kind
 from medloop.core.gate.report import GateReport

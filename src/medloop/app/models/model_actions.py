@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from medloop.app.kit.access import User
 from medloop.app.process.backend import Backend
-from medloop.core.corrections.lineage import previous_champion
+from medloop.core.corrections.lineage import earlier_champions
 from medloop.errors import MedloopError
 from medloop.settings import Settings
 from medloop.stores.airflow import DAG_ID, Airflow, DagRun
@@ -62,8 +62,8 @@ def way_back(backend: Backend) -> tuple[str, str] | None:
     from medloop.jobs.alias_moves import moves
 
     current = backend.context.registry.version_of(CHAMPION)
-    before = previous_champion(moves(backend.context), current) if current else None
-    return (current, before) if current and before else None
+    before = earlier_champions(moves(backend.context), current)
+    return (current, before[-1]) if current and before else None
 
 
 def roll_back(backend: Backend, *, user: User, reason: str, to: str | None = None) -> str:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from medloop.app.kit.when import ago
-from medloop.app.kit.wording import count_of
+from medloop.app.kit.wording import ago, count_of
 from medloop.app.process.backend import Backend
 from medloop.core.monitoring.drift import Drift
 from medloop.errors import MedloopError

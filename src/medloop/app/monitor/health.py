@@ -9,7 +9,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Final
 
-from medloop.app.kit.when import ago
+from medloop.app.kit.wording import ago
 from medloop.app.process.backend import Backend
 from medloop.errors import MedloopError, SettingsError
 from medloop.stores.airflow import Airflow

@@ -11,10 +11,11 @@ import threading
 from dataclasses import dataclass
 
 from medloop.app.process.prediction_recorder import Recorder
+from medloop.errors import ModelError
 from medloop.jobs.context import Context
 from medloop.serving import Champion
 from medloop.settings import Settings
-from medloop.wiring import connect
+from medloop.wiring import connect, open_champion
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,15 @@ class Backend:
 
     @property
     def settings(self) -> Settings:
-        """The settings that the loop was connected with."""
+        """The settings that the context was connected with."""
         return self.context.settings
+
+    def labels(self) -> tuple[str, ...]:
+        """Give the champion's classes in its order; the base data set's while there is no model."""
+        try:
+            return self.champion.current().predictor.metadata.labels
+        except ModelError:
+            return self.context.datasets.get(self.settings.base_dataset).labels
 
 
 _lock = threading.Lock()
@@ -40,9 +48,7 @@ def backend() -> Backend:
     with _lock:
         if not _opened:
             context = connect()
-            champion = Champion(
-                context.registry, context.settings.home / "models", poll_s=context.settings.poll_s
-            )
+            champion = open_champion(context)
             champion.start()
             context.sender.start()
             recorder = Recorder(context)

@@ -47,11 +47,13 @@ def champions(moves: Sequence[Promotion]) -> list[str]:
     return line
 
 
-def previous_champion(moves: Sequence[Promotion], current: str) -> str | None:
-    """Find the champion that `current` replaced; None if the ledger does not say."""
+def earlier_champions(moves: Sequence[Promotion], current: str | None) -> list[str]:
+    """Line up the champions before `current`; all if the ledger does not know it."""
     line = champions(moves)
-    _cut_above(line, current)
-    return line[-2] if len(line) > 1 and line[-1] == current else None
+    if current in line:
+        _cut_above(line, current)
+        line.pop()
+    return line
 
 
 def rollback_from(moves: Sequence[Promotion], version: str) -> Promotion | None:
@@ -64,7 +66,7 @@ def rollback_from(moves: Sequence[Promotion], version: str) -> Promotion | None:
     return None
 
 
-def _cut_above(line: list[str], version: str) -> None:
+def _cut_above(line: list[str], version: str | None) -> None:
     """Take off what stands above the newest entry of `version`, if there is one."""
     for i in range(len(line) - 1, -1, -1):
         if line[i] == version:

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from medloop.core import none_of_these
 from medloop.core.corrections.holdout import copies, twins
 from medloop.core.data.datasets import Dataset, scored
 from medloop.core.data.splits import Split, split
@@ -24,7 +25,6 @@ DATA_RULES: Final = (
 LEAST_OF_NEW_CLASS: Final = (
     10  # accepted corrections before a label that no model knows becomes a class
 )
-NONE_OF_THESE: Final = -1
 
 Use = Literal[
     "trained",
@@ -79,7 +79,8 @@ class TrainingSet:
             if use == "trained"
         )
         return np.array(
-            [NONE_OF_THESE if label is None else index[label] for label in chosen], dtype=np.int64
+            [none_of_these.TARGET if label is None else index[label] for label in chosen],
+            dtype=np.int64,
         )
 
     def scored_test(self) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from medloop.core import none_of_these
 from medloop.core.gate.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from medloop.core.gate.metrics import (
     ClassScore,
@@ -24,7 +25,6 @@ from medloop.core.gate.metrics import (
 )
 from medloop.core.prediction.predictor import Predictor
 
-NONE_OF_THESE: Final = ""  # the true class of an image that belongs to none
 # Images in the corruption slice: most errors that the gate sees are made here, and they are cheap.
 N_CORRUPTED: Final = 6000
 LATENCY_ROUNDS: Final = 60
@@ -47,7 +47,9 @@ class Answers:
     def useful(self, classes: np.ndarray) -> np.ndarray:
         """Tell where a person learns the truth, "unknown" if it is no class: bool [N]."""
         return np.asarray(
-            np.where(classes == NONE_OF_THESE, self.unknown, self.right(classes) & ~self.unknown)
+            np.where(
+                classes == none_of_these.CLASS, self.unknown, self.right(classes) & ~self.unknown
+            )
         )
 
 

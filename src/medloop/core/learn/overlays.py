@@ -1,8 +1,7 @@
-"""Masks of what is written and drawn over medical images: text, side markers, rulers, callipers, scratches."""
+"""Masks of what is written and drawn over medical images: text, markers, rulers, scratches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from typing import Final
 
@@ -12,34 +11,30 @@ from PIL import Image, ImageDraw, ImageFont
 
 N_OVERLAYS: Final = 400
 SIZE: Final = 64
-Drawing = Callable[[ImageDraw.ImageDraw, np.random.Generator], None]
 LETTERS: Final = np.array(list("ABCDEFGHIKLMNOPRSTUVWXYZ0123456789:/.- "))
 
 
 @cache
 def overlays() -> torch.Tensor:
-    """uint8 [400, 64, 64], 255 where something is drawn; always the same."""
+    """Draw uint8 [400, 64, 64], 255 where something is drawn; always the same."""
     rng = np.random.default_rng(0x0E)
-    drawings = (_text, _marker, _ruler, _lines)
-    return torch.from_numpy(
-        np.stack([_drawn(drawings[i % len(drawings)], rng) for i in range(N_OVERLAYS)])
-    )
+    drawings = (_write, _mark, _draw_ruler, _draw_lines)
+    masks = []
+    for i in range(N_OVERLAYS):
+        image = Image.new("L", (2 * SIZE, 2 * SIZE))
+        drawings[i % len(drawings)](ImageDraw.Draw(image), rng)
+        masks.append(np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BOX)))
+    return torch.from_numpy(np.stack(masks))
 
 
-def _drawn(drawing: Drawing, rng: np.random.Generator) -> np.ndarray:
-    image = Image.new("L", (2 * SIZE, 2 * SIZE))
-    drawing(ImageDraw.Draw(image), rng)
-    return np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BOX))
-
-
-def _text(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
+def _write(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
     font = ImageFont.load_default(size=float(rng.uniform(9, 26)))
     for _ in range(int(rng.integers(1, 5))):
         words = "".join(rng.choice(LETTERS, int(rng.integers(2, 16))))
         draw.text((rng.uniform(-10, 90), rng.uniform(-4, 116)), words, fill=255, font=font)
 
 
-def _marker(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
+def _mark(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
     font = ImageFont.load_default(size=float(rng.uniform(14, 48)))
     for _ in range(int(rng.integers(1, 3))):
         x, y = rng.choice([rng.uniform(0, 20), rng.uniform(90, 115)]), rng.uniform(0, 100)
@@ -48,7 +43,7 @@ def _marker(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
             draw.ellipse([x - 4, y, x + 30, y + 34], outline=255, width=int(rng.integers(1, 4)))
 
 
-def _ruler(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
+def _draw_ruler(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
     x, step = rng.uniform(2, 124), rng.uniform(5, 16)
     for k in np.arange(rng.uniform(0, 40), rng.uniform(80, 128), step):
         draw.line([x, k, x + rng.uniform(4, 9), k], fill=255, width=2)
@@ -56,8 +51,7 @@ def _ruler(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
         draw.line([x, 0, x, 128], fill=255, width=2)
 
 
-def _lines(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
+def _draw_lines(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
     for _ in range(int(rng.integers(1, 9))):
-        draw.line(
-            [float(v) for v in rng.uniform(0, 128, 4)], fill=255, width=int(rng.integers(2, 5))
-        )
+        ends = [float(v) for v in rng.uniform(0, 128, 4)]
+        draw.line(ends, fill=255, width=int(rng.integers(2, 5)))

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
-import re
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol, TextIO
+
+from medloop.core.printable import harmless, json_line, printable
 
 if TYPE_CHECKING:
     from medloop.core.prediction.predictor import Prediction
 
 DIGITS: Final = 6  # of probabilities and scores: float32 has no more
-FORMULA: Final = ("=", "+", "-", "@")  # a spreadsheet runs a cell that begins so
-CONTROL: Final = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
-)  # also turns text around
 
 
 class AnswerRow(Protocol):
@@ -75,9 +71,7 @@ def _rounded(value: float) -> float | None:
 
 
 def _write_json(answer: AnswerRow, to: TextIO, model_version: str) -> None:
-    to.write(
-        json.dumps(as_record(answer, model_version), ensure_ascii=False, allow_nan=False) + "\n"
-    )
+    to.write(json_line(as_record(answer, model_version)) + "\n")
 
 
 def _csv_writer(
@@ -112,16 +106,6 @@ def _csv_writer(
 
 def _cell(value: Any) -> Any:
     return harmless(printable(value)) if isinstance(value, str) else value
-
-
-def harmless(text: str) -> str:
-    """Text that a spreadsheet takes for text: an apostrophe goes before what would be run as a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text
-
-
-def printable(text: str) -> str:
-    """Text without what would steer a terminal."""
-    return CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def _write_row(answer: AnswerRow, to: TextIO) -> None:
