@@ -271,10 +271,10 @@ def _store() -> DatasetStore:
 
 
 def _tell(imported: Imported) -> None:
-    """The id on stdout; everything else for a person on stderr."""
+    """Print the id on stdout; everything else for a person on stderr."""
     from rich.console import Console
 
-    from medloop.core.data.data_summary import summarise
+    from medloop.core.data.data_summary import summarise, warnings
 
     console = Console(stderr=True)
     dataset = imported.dataset
@@ -283,6 +283,8 @@ def _tell(imported: Imported) -> None:
         console.print(f"{len(imported.skipped):,} unreadable files were skipped:", style="yellow")
         for name, why in imported.skipped[:SKIPPED_SHOWN]:
             console.print(f"  {name}: {why}", highlight=False, markup=False)
+    for sentence in warnings(dataset):
+        console.print(sentence, style="yellow", highlight=False, markup=False)
     console.print(
         f"Groups {imported.groups_from}. To train on it: MEDLOOP_BASE_DATASET={dataset.id}",
         highlight=False,

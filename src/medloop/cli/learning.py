@@ -46,8 +46,11 @@ def bootstrap(engine: Engine = None) -> None:
     from medloop.jobs.bootstrap import bootstrap as job
     from medloop.wiring import connect
 
+    warned: list[str] = []
     with progress_bar() as report:
-        version = job(connect(), report, engine=engine)
+        version = job(connect(), report, engine=engine, warn=warned.append)
+    for sentence in warned:
+        typer.secho(f"medloop: {sentence}", fg=typer.colors.YELLOW, err=True)
     typer.echo(
         f"Version {version} is the champion and the reference."
         if version

@@ -18,12 +18,9 @@ from medloop.core.corrections.holdout import copies, twins
 from medloop.core.data.datasets import Dataset, scored
 from medloop.core.data.splits import Split, split
 
-DATA_RULES: Final = (
-    "2"  # changes when what is left out of a training does: another rule, another training
-)
-LEAST_OF_NEW_CLASS: Final = (
-    10  # accepted corrections before a label that no model knows becomes a class
-)
+DATA_RULES: Final = "2"  # changes with the rules of what is left out: other rules, other training
+MIN_OF_NEW_CLASS: Final = 10  # accepted corrections before a label that no model knows is a class
+RARE: Final = 0.25  # of the largest class's images: a class with fewer is drawn more often
 NONE_OF_THESE: Final = -1
 
 Use = Literal[
@@ -135,7 +132,7 @@ def label_order(
     counts = Counter(label for label in given if label is not None and label not in known)
     return (
         *known,
-        *sorted(label for label, count in counts.items() if count >= LEAST_OF_NEW_CLASS),
+        *sorted(label for label, count in counts.items() if count >= MIN_OF_NEW_CLASS),
     )
 
 

@@ -9,7 +9,7 @@ from medloop.core.learn.calibrate import (
     calibrate,
     expected_calibration_error,
     fit_temperature,
-    least_confidence,
+    min_confidence,
     misleading,
     ood_scores,
     softmax,
@@ -36,11 +36,11 @@ def test_calibrated_probabilities_have_little_calibration_error() -> None:
     assert expected_calibration_error(softmax(logits * 4), targets) > 0.1
 
 
-def test_the_least_confidence_keeps_errors_below_the_limit() -> None:
+def test_the_min_confidence_keeps_errors_below_the_limit() -> None:
     confidence = np.array([0.99, 0.98, 0.97, 0.6, 0.5])
     correct = np.array([True, True, True, False, False])
-    assert least_confidence(confidence, correct, 0.01) == 0.97
-    assert least_confidence(confidence, ~correct, 0.01) == 1.0
+    assert min_confidence(confidence, correct, 0.01) == 0.97
+    assert min_confidence(confidence, ~correct, 0.01) == 1.0
 
 
 def test_ood_scores_are_log_odds() -> None:
