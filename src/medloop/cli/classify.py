@@ -246,7 +246,7 @@ def _predicted(
         )
     else:
         labels, version = served.predictor.metadata.labels, served.version
-        (found,) = served.predictor.predict([image.pixels], about=[image.about])
+        found = served.answer(image).prediction
     if label not in (*labels, NONE_OF_THESE):
         raise MedloopError(
             f"There is no class {label!r}: give one of {', '.join(labels)}, or {NONE_OF_THESE}."

@@ -1,7 +1,8 @@
-"""The champion, once a process: which version answers, and how it is replaced while people use it.
+"""The champion, once per process: which version answers, and how it is replaced in use.
 
-A thread looks at the registry's alias every few seconds. A new version is loaded beside the old one, checked, and
-only then swapped in; whatever goes wrong, the old one goes on serving, with a notice that says why.
+A thread looks at the registry's alias every few seconds. A new version is loaded beside the old
+one, checked, and only then swapped in. Whatever goes wrong, the old one goes on serving, with a
+notice that says why.
 """
 
 from __future__ import annotations
@@ -15,8 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
+import numpy as np
+
+from medloop.core.imaging.decode import DecodedImage
+from medloop.core.imaging.picture import About
+from medloop.core.imaging.preprocess import preprocess
 from medloop.core.prediction.model_contract import load_checked
-from medloop.core.prediction.predictor import Predictor
+from medloop.core.prediction.predictor import Prediction, Predictor
 from medloop.errors import ModelError, NotFoundError, StoreUnavailableError
 from medloop.stores.model_cache import CachedModel, ModelCache
 
@@ -24,7 +30,7 @@ log = logging.getLogger(__name__)
 
 ALIAS: Final = "champion"
 REFUSED_FOR_S: Final = 300.0  # a version that failed its checks is tried again only after this
-THREADS: Final = 1  # cores a call may use: for a network this small, handing work around costs more than it saves
+THREADS: Final = 1  # cores per call: handing work around costs more than it saves here
 
 
 class NoModelError(ModelError):
@@ -35,25 +41,44 @@ class ModelSource(Protocol):
     """What the champion needs of a registry."""
 
     def version_of(self, alias: str) -> str | None:
-        """The version that the alias points at."""
+        """Look the alias up."""
 
     def model_file(self, version: str) -> bytes:
-        """The version's ONNX file."""
+        """Fetch the version's ONNX file."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Classified:
+    """One picture as the model saw it, and what the model says."""
+
+    small: np.ndarray  # uint8 [64, 64], the model's input: another version needs no decoding again
+    prediction: Prediction
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The model that answers right now. Hold it for one request, and ask `Champion.current` again for the next."""
+    """The model that answers right now. Hold it for one request, then ask `Champion.current`."""
 
     predictor: Predictor
     version: str
-    notice: str = ""  # why it may not be the newest; "" where all is well
+    notice: str = ""  # why it may not be the newest; "" if all is well
+
+    def answer(self, image: DecodedImage | np.ndarray) -> Classified:
+        """Classify a decoded picture, or grey pixels uint8 [H, W] of which nothing else is known."""
+        if isinstance(image, DecodedImage):
+            pixels, about = image.pixels, image.about
+        else:
+            pixels, about = image, About()
+        small = preprocess(pixels, self.predictor.metadata.input_size)
+        (prediction,) = self.predictor.predict([small], about=[about])
+        return Classified(small, prediction, self.version)
 
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
     version: str
-    why: str
+    notice: str
     retry_at: float  # on the monotonic clock
 
 
@@ -92,7 +117,7 @@ class Champion:
         self._thread: threading.Thread | None = None
 
     def current(self) -> Served:
-        """The model that answers now; looks for one if there is none yet.
+        """Give the model that answers now; look for one if there is none yet.
 
         Raises:
             NoModelError: There is none, neither in the registry nor in the cache.
@@ -101,15 +126,13 @@ class Champion:
             with self._refreshing:
                 if self._served is None and self._monotonic() - self._looked_at >= self._poll_s:
                     self._refresh()
-        served = self._served
-        if served is None:
-            raise NoModelError(
-                self._reason or "No model is loaded yet: try again in a few seconds."
-            )
+        if (served := self._served) is None:
+            why = self._reason or "No model is loaded yet: try again in a few seconds."
+            raise NoModelError(why)
         return served
 
     def refresh(self) -> bool:
-        """Look at the alias now. True if another version answers from now on; never raises."""
+        """Look at the alias now; tell if another version answers from now on. Never raises."""
         with self._refreshing:
             before = self._served
             self._refresh()
@@ -152,23 +175,24 @@ class Champion:
         self._registry_back()
         if version is None:
             self._reason = (
-                "There is no model yet: the registry has no champion. `medloop up` trains the first one; "
-                "`medloop promote VERSION` makes a version champion."
+                "There is no model yet: the registry has no champion. `medloop up` trains the "
+                "first one; `medloop promote VERSION` makes a version champion."
             )
             self._notice("The registry has no champion any more")
         elif self._served is not None and self._served.version == version:
             self._refused = None
             self._notice("")
+        elif (why := self._refusal(version)) is not None:
+            self._notice(why)
         else:
-            refused = self._refused
-            if (
-                refused is None
-                or refused.version != version
-                or self._monotonic() >= refused.retry_at
-            ):
-                self._load(self._registry, version)
-            else:
-                self._notice(_cannot(refused.version, refused.why))
+            self._load(self._registry, version)
+
+    def _refusal(self, version: str) -> str | None:
+        """Tell why this version is not tried now; None if it is."""
+        refused = self._refused
+        if refused and refused.version == version and self._monotonic() < refused.retry_at:
+            return refused.notice
+        return None
 
     def _load(self, registry: ModelSource, version: str) -> None:
         try:
@@ -186,29 +210,28 @@ class Champion:
 
     def _swap(self, served: Served) -> None:
         before, self._served = self._served, served
-        log.info(
-            "version %s serves, after %s", served.version, before.version if before else "none"
-        )
+        old = before.version if before else "none"
+        log.info("version %s serves, after %s", served.version, old)
 
     def _refuse(self, version: str, why: str) -> None:
-        self._refused = _Refused(version, why, self._monotonic() + REFUSED_FOR_S)
+        notice = f"Version {version} cannot be served ({why.rstrip('.')})"
+        self._refused = _Refused(version, notice, self._monotonic() + REFUSED_FOR_S)
         log.warning("version %s is refused: %s", version, why)
         self._reason = f"The champion, version {version}, cannot be served: {why}. `medloop rollback` goes back."
-        self._serve_cached(_cannot(version, why))
+        self._serve_cached(notice)
 
     def _registry_away(self, error: Exception) -> None:
         if self._away_since is None:
             self._away_since = self._now()
             log.warning("the model registry does not answer: %s", error)
-        what = (
-            "has not answered"
-            if isinstance(error, StoreUnavailableError)
-            else f"has failed ({_sentence(error)})"
-        )
+        what = "has not answered"
+        if not isinstance(error, StoreUnavailableError):
+            sentence = " ".join(str(error).split()).rstrip(".")[:200] or type(error).__name__
+            what = f"has failed ({sentence})"
         since = self._away_since.astimezone().strftime("%Y-%m-%d %H:%M")
         self._reason = (
-            f"There is no model to serve: the registry {what} since {since}, and none is cached on this machine. "
-            "`medloop doctor` says what is wrong."
+            f"There is no model to serve: the registry {what} since {since}, and none is cached "
+            "on this machine. `medloop doctor` says what is wrong."
         )
         self._serve_cached(f"The model registry {what} since {since}")
 
@@ -219,28 +242,15 @@ class Champion:
 
     def _serve_cached(self, why: str) -> None:
         """Serve the last good model if none is loaded, and say why in either case."""
-        if self._served is None:
-            cached = self._cache.read()
-            if cached is not None:
-                try:
-                    predictor = load_checked(cached.onnx, threads=THREADS)
-                except ModelError as error:
-                    log.warning("the cached version %s is refused: %s", cached.version, error)
-                else:
-                    self._swap(Served(predictor, cached.version))
+        if self._served is None and (cached := self._cache.read()) is not None:
+            try:
+                self._swap(Served(load_checked(cached.onnx, threads=THREADS), cached.version))
+            except ModelError as error:
+                log.warning("the cached version %s is refused: %s", cached.version, error)
         self._notice(why)
 
     def _notice(self, why: str) -> None:
-        served = self._served
-        if served is not None:
+        if (served := self._served) is not None:
             notice = f"{why}; version {served.version} goes on serving." if why else ""
             if notice != served.notice:
                 self._served = replace(served, notice=notice)
-
-
-def _cannot(version: str, why: str) -> str:
-    return f"Version {version} cannot be served ({why.rstrip('.')})"
-
-
-def _sentence(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".")[:200] or type(error).__name__
