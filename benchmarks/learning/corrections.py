@@ -12,8 +12,8 @@ from benchmarks.learning import intake
 from benchmarks.learning.data import Arrays, Base, External, spread
 from benchmarks.learning.measure import balanced_accuracy
 from medloop.core.learn.recipe import NONE_OF_THESE, TrainedModel, TrainingConfig, train
-from medloop.core.prediction.neighbours import nearest
 from medloop.core.prediction.predictor import Predictor, Verdict
+from medloop.core.prediction.similar_images import nearest
 
 SEEDS_OF_ALTERNATIVES = 2
 

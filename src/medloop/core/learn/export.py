@@ -7,7 +7,6 @@ Tests hold the file to the network's own outputs.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -67,11 +66,6 @@ def to_onnx(
     helper.set_model_props(model, {name: json.dumps(value) for name, value in metadata.items()})
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True))
-
-
-def label_map_sha256(labels: Sequence[str]) -> str:
-    """Digest of the labels in order: two models with the same digest mean the same by each output."""
-    return hashlib.sha256(json.dumps(list(labels)).encode()).hexdigest()
 
 
 def _images() -> onnx.ValueInfoProto:

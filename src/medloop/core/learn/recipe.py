@@ -17,7 +17,7 @@ from medloop.core.imaging.preprocess import PREPROCESSING_VERSION
 from medloop.core.learn import calibrate as calibration
 from medloop.core.learn.augment import STEPS, Augmentation, augment
 from medloop.core.learn.config import TrainingConfig
-from medloop.core.learn.export import label_map_sha256, to_onnx
+from medloop.core.learn.export import to_onnx
 from medloop.core.learn.fit import Pool, average, fit, one_core_threads
 from medloop.core.learn.negatives import unknown_images
 from medloop.core.learn.network import (
@@ -28,6 +28,7 @@ from medloop.core.learn.network import (
     weights_sha256,
 )
 from medloop.core.learn.quantise import UnitRanges, activation_ranges
+from medloop.core.prediction.model_contract import label_map_sha256
 from medloop.core.prediction.predictor import Predictor
 from medloop.progress import Progress, silent
 
