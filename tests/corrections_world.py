@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from medloop.core.corrections.events import Correction, Review
+from medloop.core.corrections.signatures import SigningKeys
 from medloop.core.imaging.decode import DecodedImage, content_sha256
 from medloop.jobs.correct import correct
 from medloop.settings import Settings
@@ -21,9 +22,12 @@ from medloop.stores.ledger import Ledger
 from medloop.stores.objects import ObjectStore
 from medloop.stores.outbox import Outbox
 from medloop.stores.sender import Sender
+from medloop.stores.signatures import Signatures
 from medloop.stores.snapshots import SnapshotStore
 from medloop.wiring import connect
 from tests.events import START, image, png
+
+NO_KEYS = SigningKeys()
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,18 @@ class World:
     """Stores, a clock, and what people do."""
 
     def __init__(
-        self, objects: ObjectStore, home: Path, *, registry: Any = None, **settings: Any
+        self,
+        objects: ObjectStore,
+        home: Path,
+        *,
+        registry: Any = None,
+        keys: SigningKeys = NO_KEYS,
+        **settings: Any,
     ) -> None:
         self.now = START
         self.objects = objects
-        corrections, outbox = CorrectionStore(objects), Outbox(home / "outbox.db")
+        signatures = Signatures(objects, keys)
+        corrections, outbox = CorrectionStore(objects, signatures), Outbox(home / "outbox.db")
         serial = itertools.count()
         self.context = replace(
             connect(Settings(home=home, **settings)),
@@ -65,8 +76,9 @@ class World:
             corrections=corrections,
             outbox=outbox,
             sender=Sender(outbox, corrections, lambda: self.now),
+            signatures=signatures,
             snapshots=SnapshotStore(objects),
-            ledger=Ledger(objects),
+            ledger=Ledger(objects, signatures),
             datasets=Datasets(),
             now=self.tick,
             random=lambda n: hashlib.sha256(str(next(serial)).encode()).digest()[:n],

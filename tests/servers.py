@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import boto3
@@ -20,7 +20,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from medloop.stack import ports, programs
+from medloop.stack.certificate import make_certificate
 
+SEAWEED_SECRETS = [
+    *(f"WEED_JWT_{of}SIGNING{may}_KEY" for of in ("", "FILER_") for may in ("", "_READ")),
+    "WEED_S3_SSE_KEY",
+]
 OWN_PREFIXES = ("AWS_", "MLFLOW_", "MEDLOOP_", "AIRFLOW_", "DAGSHUB_", "STREAMLIT_", "WEED_")
 
 
@@ -112,14 +117,15 @@ class SeaweedFS(Server):
         )
         self.endpoint = f"http://127.0.0.1:{self.ports['s3']}"
         self._write_identities()
+        certificate = folder / "seaweedfs.pem"
+        certificate.write_text(make_certificate())
         program = programs.seaweedfs(
             folder=folder / "data",
             identities=self.identities,
             buckets=[self.bucket, self.mlflow_bucket],
             ports=self.ports,
-            keys=programs.SeaweedKeys(
-                **{f.name: secrets.token_hex(32) for f in fields(programs.SeaweedKeys)}
-            ),
+            certificate=certificate,
+            secrets={name: secrets.token_hex(32) for name in SEAWEED_SECRETS},
         )
         (folder / "data").mkdir()
         super().__init__(program, folder)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from medloop.stack.ports import LOOPBACK
+from medloop.stack.process_guard import descendants
 from tests.servers import clean_environment, wait_until
 
 MEDLOOP = str(Path(sys.executable).with_name("medloop"))
@@ -113,14 +114,22 @@ class LocalStack:
 
     def listening(self) -> set[tuple[str, int]]:
         """(address, port) of every TCP socket on which a process of this stack listens."""
-        shown = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout
-        own = self.processes()
-        found = set()
-        for line in shown.splitlines():
-            if any(int(pid) in own for pid in re.findall(r"pid=(\d+)", line)):
-                host, _, port = line.split()[3].rpartition(":")
-                found.add((host, int(port)))
-        return found
+        places = [line.split()[3].rpartition(":") for line in self._listeners("-t")]
+        return {(host, int(port)) for host, _, port in places}
+
+    def sockets(self) -> set[Path]:
+        """Every Unix socket on which a process of this stack listens."""
+        return {Path(line.split()[4]) for line in self._listeners("-x")}
+
+    def _listeners(self, kind: str) -> list[str]:
+        shown = subprocess.run(["ss", "-Hlnp", kind], capture_output=True, text=True, check=True)
+        known = list(self.processes())
+        own = {*known, *descendants(known)}  # Airflow's hide their environment under a title
+        return [
+            line
+            for line in shown.stdout.splitlines()
+            if any(int(pid) in own for pid in re.findall(r"pid=(\d+)", line))
+        ]
 
 
 def is_loopback(host: str) -> bool:

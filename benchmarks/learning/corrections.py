@@ -11,7 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from benchmarks.learning import intake
 from benchmarks.learning.data import Arrays, Base, External, spread
 from benchmarks.learning.measure import balanced_accuracy
-from medloop.core.learn.recipe import NONE_OF_THESE, TrainedModel, TrainingConfig, train
+from medloop.core.learn.recipe import TrainedModel, TrainingConfig, train
+from medloop.core.none_of_these import TARGET
 from medloop.core.prediction.predictor import Predictor, Verdict
 from medloop.core.prediction.similar_images import nearest
 
@@ -133,7 +134,7 @@ def none_of_these(
     base: Base, onnx: bytes, weights: bytes, images: np.ndarray, config: TrainingConfig, n: int = 20
 ) -> dict[str, Any]:
     """What `n` "none of these" corrections of one kind of picture teach about others of that kind."""
-    model = weekly(base, weights, (images[:n], np.full(n, NONE_OF_THESE)), config)
+    model = weekly(base, weights, (images[:n], np.full(n, TARGET)), config)
     others = images[n:]
     return {
         name: {

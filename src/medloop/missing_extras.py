@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 LIBRARIES: Final = {  # by extra, under the names that are imported; what the package itself needs is not among them
-    "services": ("supervisor",),
+    "services": ("supervisor", "cryptography"),
     "train": ("torch", "onnx", "onnxscript", "safetensors", "sklearn", "scipy", "matplotlib"),
-    "app": ("streamlit", "pandas", "plotly"),
+    "app": ("streamlit", "pandas", "altair"),
     "airflow": ("airflow",),
     "ray": ("ray",),
 }

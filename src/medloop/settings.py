@@ -37,8 +37,9 @@ MLFLOW_FIELDS = {
     "mlflow_tracking_server_cert_path",
 }
 AIRFLOW_FIELDS = {"airflow_url", "airflow_username", "airflow_password"}
+SIGNING_FIELDS = {"review_key", "erasure_key"}
 SYSTEMS = (  # which settings name a system, and which belong to it
-    ({"s3_bucket", "s3_endpoint_url"}, S3_FIELDS),
+    ({"s3_bucket", "s3_endpoint_url"}, S3_FIELDS | SIGNING_FIELDS),
     ({"mlflow_tracking_uri"}, MLFLOW_FIELDS),
     ({"airflow_url"}, AIRFLOW_FIELDS),
 )
@@ -139,6 +140,8 @@ class Settings(BaseSettings):
     # Serving.
     poll_s: float = Field(3.0, gt=0)  # how often the champion alias is looked at
     max_upload_mb: int = Field(50, gt=0)  # largest file that is accepted
+    session_upload_mb: int = Field(500, gt=0)  # of uploads that one open page may hold
+    total_upload_mb: int = Field(2_000, gt=0)  # of uploads that all open pages together may hold
 
     # Corrections.
     user: str = Field(default_factory=getpass.getuser)  # who corrects, where no login says so
@@ -146,6 +149,9 @@ class Settings(BaseSettings):
         "hashed"  # how names of people are stored: as a keyed hash, or as they are
     )
     identity_key: SecretStr | None = None  # key of the hash; the local stack generates one
+    # With both keys, reviews, promotions and erasures count only if they are signed: docs/threat-model.md.
+    review_key: SecretStr | None = None  # signs what reviewers decide; the page has it
+    erasure_key: SecretStr | None = None  # signs erasures; the page must not have it
     review: Literal["trust", "all", "suspicious"] = (
         "suspicious"  # which corrections wait for a reviewer
     )

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from medloop.core.corrections.signatures import SigningKeys
 from medloop.errors import SettingsError
 from medloop.jobs.context import Context
 from medloop.settings import Settings, load_settings
@@ -18,22 +19,23 @@ from medloop.stores.datasets import DatasetStore
 from medloop.stores.lease import Lease
 from medloop.stores.ledger import Ledger
 from medloop.stores.objects import ObjectStore
-from medloop.stores.outbox import Outbox
+from medloop.stores.outbox import OUTBOX_FILE, Outbox
 from medloop.stores.predictions import PredictionLog
 from medloop.stores.registry import Registry
 from medloop.stores.sender import Sender
+from medloop.stores.signatures import Signatures
 from medloop.stores.snapshots import SnapshotStore
 
 TRAINING_LEASE_KEY: Final = "leases/training.json"
 PROMOTION_LEASE_KEY: Final = "leases/promotion.json"
-OUTBOX_FILE: Final = "outbox.db"
 
 
 def connect(settings: Settings | None = None) -> Context:
     """The loop over real stores. Nothing is opened or asked before its first use."""
     settings = settings or load_settings()
     objects = ObjectStore.from_settings(settings)
-    corrections = CorrectionStore(objects)
+    signatures = Signatures(objects, signing_keys(settings))
+    corrections = CorrectionStore(objects, signatures)
     outbox = Outbox(settings.home / OUTBOX_FILE)
     return Context(
         settings=settings,
@@ -42,8 +44,9 @@ def connect(settings: Settings | None = None) -> Context:
         outbox=outbox,
         sender=Sender(outbox, corrections, utc_now),
         predictions=PredictionLog(objects, now=utc_now, random=os.urandom),
+        signatures=signatures,
         snapshots=SnapshotStore(objects),
-        ledger=Ledger(objects),
+        ledger=Ledger(objects, signatures),
         lease=Lease(objects, TRAINING_LEASE_KEY),
         promotion_lease=Lease(objects, PROMOTION_LEASE_KEY),
         acceptance_sets=AcceptanceStore(objects),
@@ -53,6 +56,15 @@ def connect(settings: Settings | None = None) -> Context:
         random=os.urandom,
         identify=identifier(settings),
     )
+
+
+def signing_keys(settings: Settings) -> SigningKeys:
+    """Read the keys of reviews and erasures that this process has."""
+    review, erasure = (
+        secret.get_secret_value().encode() if secret else None
+        for secret in (settings.review_key, settings.erasure_key)
+    )
+    return SigningKeys(review=review, erasure=erasure)
 
 
 def utc_now() -> datetime:

@@ -43,14 +43,15 @@ def app_over_memory(
 ) -> Iterator[str]:
     """The app over `tests.app.site`, as a server of its own; its address.
 
-    Streamlit takes the shipped configuration (colours, no stack traces) from beside the shipped main.py, which is not
-    what runs here; a link to it where the server starts does the same.
+    Streamlit takes the shipped configuration (colours, no stack traces) from beside the shipped server.py, which
+    is not what runs here; a link to it where the server starts does the same.
     """
     port = port or free_ports(1)[0]
     (folder / ".streamlit").symlink_to(SHIPPED_CONFIG)
     command = [
         sys.executable, "-m", "medloop.stack.process_guard", "--",
-        sys.executable, "-m", "streamlit", "run", str(entry), "--server.port", str(port), *options, "--", str(folder),
+        sys.executable, "-m", "streamlit", "run", str(HERE / "site_server.py"),
+        "--server.port", str(port), *options, "--", str(folder), str(entry),
     ]  # fmt: skip
     log = (folder / "app.log").open("wb")
     environment = {**clean_environment(), **(settings or {})}

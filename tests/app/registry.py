@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from medloop.errors import NotFoundError, StaleError, StoreUnavailableError
-from medloop.stores.registry import CHAMPION, REFERENCE, RUN_KEY, WEIGHTS_FILE, ModelVersion
+from medloop.stores.registry import CHAMPION, REFERENCE, WEIGHTS_FILE, ModelVersion
 from medloop.stores.training_run import TrainingRun
+from medloop.stores.version_tags import VersionTags
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -46,7 +47,8 @@ class MemoryRegistry:
             raise NotFoundError(f"no version {version}")
         aliases = tuple(sorted(alias for alias, at in self.aliases.items() if at == version))
         created = START + timedelta(days=int(version))
-        return ModelVersion(version, f"run-{version}", aliases, self.tags[version], created)
+        tags = VersionTags.read(self.tags[version])
+        return ModelVersion(version, f"run-{version}", aliases, tags, created)
 
     def versions(self) -> list[ModelVersion]:
         self._reach()
@@ -55,20 +57,19 @@ class MemoryRegistry:
     def register(self, run: TrainingRun, *, confirm: Callable[[], object] = bool) -> ModelVersion:
         self._reach()
         confirm()
-        return self.get(self.add(run.onnx, tags=run.tags, **run.files))
+        return self.get(self.add(run.onnx, tags=run.tags.to_mlflow(), **run.files))
 
     def find(self, run_key: str) -> ModelVersion | None:
-        return next(
-            (item for item in reversed(self.versions()) if item.tags.get(RUN_KEY) == run_key), None
-        )
+        found = (item for item in reversed(self.versions()) if item.tags.run_key == run_key)
+        return next(found, None)
 
     def weights(self, version: str) -> bytes:
         return self.attachment(f"run-{version}", WEIGHTS_FILE)
 
-    def set_tags(self, version: str, tags: Mapping[str, str]) -> None:
+    def set_tags(self, version: str, tags: VersionTags) -> None:
         self._reach()
         self.get(version)
-        self.tags[version] |= tags
+        self.tags[version] |= tags.to_mlflow()
 
     def model_file(self, version: str) -> bytes:
         return self.attachment(f"run-{version}", "model.onnx")

@@ -1,15 +1,14 @@
-"""A gate report in the shape of `medloop.core.gate.report`, as it is read back from JSON."""
+"""A gate report in the shape of `medloop.core.gate.report`."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from medloop.core.gate.decision import PICTURES, SERVING_PATH, Check, Decision
 from medloop.core.gate.report import GateReport
-from medloop.core.gate.rules import Check, Decision
 
 
-def report(*, passed: bool, base_id: str = "base") -> dict[str, Any]:
+def report(*, passed: bool, base_id: str = "base") -> GateReport:
     """Two classes, two checks; the second one always passes."""
     numbers = {
         "n": 200.0,
@@ -21,12 +20,10 @@ def report(*, passed: bool, base_id: str = "base") -> dict[str, Any]:
         "right_before": 0.97,
     }
     checks = (
-        Check(
-            "base test against the champion", passed, "base test: 95 % right, before 97 %", numbers
-        ),
-        Check("serving path", True, "the model file loads"),
+        Check(PICTURES, "base test", "champion", passed, numbers),
+        Check(SERVING_PATH, "", "", True),
     )
-    found = GateReport(
+    return GateReport(
         key="k",
         version="2",
         champion_version="1",
@@ -37,8 +34,6 @@ def report(*, passed: bool, base_id: str = "base") -> dict[str, Any]:
         decision=Decision(passed=passed, checks=checks),
         scores={"challenger": scores(), "champion": scores()},
     )
-    body: dict[str, Any] = json.loads(found.to_json())
-    return body
 
 
 def scores() -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,7 +87,7 @@ class Site:
             "accuracy": "0.95",
         }
         body = report(passed=False, base_id=self.context.datasets.get(None).id)
-        files = {"gate/report.json": json.dumps(body).encode()}
+        files = {"gate/report.json": body.to_json()}
         version = self.registry.add(brightness_model(OTHER_LEVELS), tags=tags, **files)
         self.registry.run_metrics[f"run-{version}"] = {
             "challenger/accuracy": 0.95,

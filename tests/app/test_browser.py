@@ -120,9 +120,9 @@ def test_a_long_batch_stops_when_told_and_goes_on_when_told(page):
         for number in range(PILE):
             archive.writestr(f"{number}.png", data)
     give(page, {"name": "scans.zip", "mimeType": "application/zip", "buffer": buffer.getvalue()})
-    expect(page.get_by_text(re.compile("Looked at [1-9]"))).to_be_visible(timeout=30_000)
+    expect(page.get_by_text(re.compile("Classified [1-9]"))).to_be_visible(timeout=30_000)
     page.locator(".st-key-stop button").click()
-    says(page, "skipped", "not looked at")
+    says(page, "skipped", "not classified")
     settle(page)
     looked_at = int(page.locator(".st-key-summary").first.inner_text().split()[0])
     assert 0 < looked_at < PILE

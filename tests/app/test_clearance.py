@@ -100,9 +100,7 @@ def test_confirming_all_confident_leaves_out_what_nobody_has_cleared(app, site):
     assert len(app.checkbox) == 1
 
 
-def test_a_tick_lets_it_be_confirmed_with_the_others_and_is_still_there_when_one_comes_back(
-    app, site
-):
+def test_a_ticked_picture_is_confirmed_with_the_others_and_stays_ticked(app, site):
     upload(app, scan=named(50), other=encode_png(picture(120)))
     assert len(app.checkbox) == 1
     app.checkbox[0].check().run()

@@ -14,9 +14,9 @@ from medloop.app.corrections.journey import (
     last_said,
     may_withdraw,
     steps,
+    timeline,
     was,
 )
-from medloop.app.corrections.timeline import timeline
 from medloop.core.corrections.correction_policy import PolicyDecision
 from medloop.core.corrections.events import Correction, Review
 from medloop.core.corrections.fold import ImageState

@@ -9,11 +9,12 @@ from pydantic import SecretStr
 from streamlit.testing.v1 import AppTest
 from tests.app.apptest import button, texts
 from tests.app.models import OTHER_LEVELS, brightness_model
-from tests.webhook import Webhook
+from tests.listening import Webhook
 
 from medloop.app.kit.access import User
-from medloop.app.models import model_actions
+from medloop.app.models import gate_words, model_actions
 from medloop.app.process.backend import install
+from medloop.core.gate import words
 
 ADMIN = User("ada", "admin", local=True)
 
@@ -64,9 +65,7 @@ def test_the_report_shows_what_failed_and_keeps_every_check_in_a_box(reported, r
     assert not app.exception
 
 
-def test_the_test_pictures_on_which_two_versions_disagree_are_shown_with_both_answers(
-    reported, run_tab
-):
+def test_pictures_on_which_two_versions_disagree_show_both_answers(reported, run_tab):
     app = run_tab("Test report")
     captions = [caption for images in app.get("image") for caption in images.captions]
     assert captions
@@ -255,3 +254,18 @@ def _watched(run_id: str) -> None:
     from medloop.app.process.backend import backend
 
     training_run(backend(), run_id)
+
+
+@pytest.mark.parametrize("tab", ["Versions", "Test report"])
+def test_the_page_is_built_alike_whatever_the_gates_words_are(reported, run_tab, monkeypatch, tab):
+    def structure() -> list[tuple[str, int]]:
+        app = run_tab(tab)
+        assert not app.exception
+        kinds = ("markdown", "expander", "success", "warning", "subheader", "arrow_vega_lite_chart")
+        return [(kind, len(app.get(kind))) for kind in kinds]
+
+    before = structure()
+    for name in ("_sentence", "about"):
+        monkeypatch.setattr(gate_words, name, lambda check: f"class and new: {check.passed}")
+    monkeypatch.setattr(words, "found", lambda check: "against the champion: ")
+    assert structure() == before

@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from tests.app.reports import report
 
 from medloop.app.models import models_view
 from medloop.core.corrections.events import Promotion
-from medloop.jobs import evaluate
+from medloop.core.gate.decision import Check, Decision
 from medloop.stores.registry import ModelVersion
+from medloop.stores.version_tags import VersionTags
 
 VERSION = ModelVersion(
     version="7",
     run_id="run-7",
     aliases=("reference", "champion"),
-    tags={"gate": "no", "gate_reasons": "worse\nslower", "corrections": "12", "accuracy": "0.9912"},
+    tags=VersionTags(gate="no", gate_reasons=("worse", "slower"), corrections=12, accuracy=0.9912),
     created_at=datetime(2026, 11, 2, tzinfo=UTC),
 )
-
-
-def test_the_name_of_the_report_is_the_one_that_the_job_writes():
-    assert models_view.REPORT_FILE == evaluate.REPORT_FILE
 
 
 def test_a_version_is_told_by_its_tags():
     row = models_view.version_row(VERSION)
     assert (row.roles, row.gate, row.tests) == (("champion", "reference"), "no", "failed")
     assert row.label == "7 · 2 Nov"
-    assert (row.corrections, row.accuracy) == ("12", 0.9912)
+    assert (row.corrections, row.accuracy) == (12, 0.9912)
 
 
 def test_a_version_without_tags_has_no_scores():
-    row = models_view.version_row(ModelVersion("1", "r", (), {}, VERSION.created_at))
-    assert (row.gate, row.tests, row.accuracy, row.corrections) == ("", "", None, "0")
+    row = models_view.version_row(ModelVersion("1", "r", (), VersionTags(), VERSION.created_at))
+    assert (row.gate, row.tests, row.accuracy, row.corrections) == ("", "", None, 0)
 
 
-def test_scores_over_versions_are_all_of_test_pictures_and_the_first_version_has_its_classes_from_the_next():
+def test_scores_are_of_test_pictures_and_the_first_versions_come_from_the_next():
     rows = [row_of("1", accuracy="0.97"), row_of("2", accuracy="0.95"), row_of("3")]
     points = models_view.score_points(rows, {"2": report(passed=True)})
     assert points == [
@@ -50,12 +48,12 @@ def test_scores_over_versions_are_all_of_test_pictures_and_the_first_version_has
 
 
 def test_a_version_whose_file_did_not_load_has_no_scores_by_class():
-    broken = {**report(passed=False), "scores": {}}
+    broken = replace(report(passed=False), scores={})
     assert models_view.score_points([row_of("1"), row_of("2")], {"2": broken}) == []
 
 
 def test_the_confusion_matrix_knows_what_is_right():
-    cells = models_view.confusion_cells(report(passed=True)["scores"]["challenger"])
+    cells = models_view.confusion_cells(report(passed=True).scores["challenger"])
     assert [cell["count"] for cell in cells] == [90, 10, 0, 100]
     assert [cell["right"] for cell in cells] == [True, False, False, True]
     assert cells[0]["share"] == 0.9
@@ -84,11 +82,11 @@ def test_a_promotion_reads_as_a_sentence():
 
 
 def test_slices_are_plotted_over_versions_where_reports_hold_them():
-    old = {
-        **report(passed=True),
-        "version": "1",
-        "decision": {"checks": [{"name": "base test", "numbers": {}}]},
-    }
+    old = replace(
+        report(passed=True),
+        version="1",
+        decision=Decision(True, (Check("base test", "", "", True),)),
+    )
     points = models_view.slice_points(
         [row_of("1"), row_of("2"), row_of("3")], {"1": old, "2": report(passed=True)}
     )
@@ -99,5 +97,5 @@ def test_slices_are_plotted_over_versions_where_reports_hold_them():
 
 def row_of(version: str, **tags: str) -> models_view.VersionRow:
     return models_view.version_row(
-        ModelVersion(version, f"run-{version}", (), tags, VERSION.created_at)
+        ModelVersion(version, f"run-{version}", (), VersionTags.read(tags), VERSION.created_at)
     )

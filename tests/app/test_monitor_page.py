@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 from tests.app.apptest import texts
 from tests.app.models import picture
-from tests.webhook import Webhook
+from tests.listening import Webhook
 
 from medloop.app.process.backend import install
 from medloop.core.imaging.decode import decode, encode_png

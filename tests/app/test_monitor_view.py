@@ -35,9 +35,9 @@ def test_only_answers_to_predictions_count():
 
 def test_none_of_these_agrees_with_unknown():
     unknown = replace(CORRECTION, verdict="unknown", given_label=None)
-    assert monitor_view.agreed(unknown)
-    assert not monitor_view.agreed(replace(unknown, given_label="CXR"))
-    assert not monitor_view.agreed(replace(CORRECTION, given_label=None))
+    assert unknown.agrees
+    assert not replace(unknown, given_label="CXR").agrees
+    assert not replace(CORRECTION, given_label=None).agrees
 
 
 def test_answers_are_counted_by_day():

@@ -86,8 +86,8 @@ def test_a_restart_under_an_open_page_is_told(page, tmp_path: Path):
         upload(page, 50)
     with app_over_memory(tmp_path / "after", port=port):
         expect(
-            page.get_by_text("This page was restarted, and the pictures that were here are gone")
+            page.get_by_text("The server was restarted, so the pictures on this page are gone")
         ).to_be_visible(timeout=90_000)
         settle(page)
         upload(page, 120)
-        expect(page.get_by_text("This page was restarted")).to_have_count(0)
+        expect(page.get_by_text("The server was restarted")).to_have_count(0)

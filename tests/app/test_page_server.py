@@ -1,4 +1,4 @@
-"""The page's server as `medloop up` starts it: which requests of other sites it refuses."""
+"""The page's server as `medloop up` starts it: which requests it refuses, and what its headers say."""
 
 from __future__ import annotations
 
@@ -44,15 +44,21 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     page.stop()
 
 
-def status(port: int, method: str, path: str, body: str = "", **headers: str) -> int:
+def ask(
+    port: int, method: str, path: str, body: str = "", **headers: str
+) -> http.client.HTTPResponse:
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=20)
     try:
         connection.request(
             method, path, body, {name.replace("_", "-"): value for name, value in headers.items()}
         )
-        return connection.getresponse().status
+        return connection.getresponse()
     finally:
         connection.close()
+
+
+def status(port: int, method: str, path: str, body: str = "", **headers: str) -> int:
+    return ask(port, method, path, body, **headers).status
 
 
 @pytest.mark.parametrize(
@@ -90,3 +96,58 @@ def test_an_upload_without_a_token_is_refused(port: int, cookie: str) -> None:
         headers["Cookie"] = cookie
     for method in ("PUT", "DELETE"):
         assert status(port, method, "/_stcore/upload_file/session/file", FILE, **headers) == 403
+
+
+@pytest.mark.parametrize("path", ["/", "/models", "/_stcore/health", "/auth/logout", "/nothing"])
+def test_no_other_page_may_frame_or_embed_any_answer(port: int, path: str) -> None:
+    headers = ask(port, "GET", path).headers
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert headers["Referrer-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Sec_Fetch_Site": "same-site"},  # another port of this machine
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "none"},
+        {"Referer": "http://127.0.0.1:1/"},
+        {"Referer": "https://other.example/127.0.0.1"},
+    ],
+)
+def test_no_other_page_signs_anybody_out(port: int, headers: dict[str, str]) -> None:
+    answer = ask(port, "GET", "/auth/logout", Host=f"127.0.0.1:{port}", **headers)
+    assert answer.status == 403
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("site", ["sec", "referrer"])
+def test_the_page_s_own_button_signs_out(port: int, site: str) -> None:
+    own = f"127.0.0.1:{port}"
+    headers = {"Sec_Fetch_Site": "same-origin"} if site == "sec" else {"Referer": f"http://{own}/"}
+    answer = ask(port, "GET", "/auth/logout", Host=own, **headers)
+    assert answer.status == 302
+    assert "_streamlit_user=" in answer.headers["set-cookie"]
+
+
+def test_an_upload_of_a_session_that_was_not_let_in_is_refused(port: int) -> None:
+    token = "2|12345678|1234567812345678|0"
+    headers = {"Cookie": f"_streamlit_xsrf={token}", "X_Xsrftoken": token}
+    assert status(port, "PUT", "/_stcore/upload_file/session/file", FILE, **headers) == 403
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ("error=access_denied&error_description=<script>", "?sign-in=declined"),
+        ("code=stale&state=forged", "?sign-in=refused"),
+        ("", ""),  # back from the provider's own sign-out
+    ],
+)
+def test_a_sign_in_that_came_to_nothing_leads_to_a_reason(port: int, query: str, why: str) -> None:
+    answer = ask(port, "GET", f"/oauth2callback?{query}")
+    assert (answer.status, answer.headers["location"]) == (302, f"/{why}")

@@ -132,16 +132,64 @@ def test_signing_out_ends_it(browser, address):
         expect(cora.locator(".st-key-sign-in")).to_be_visible(timeout=30_000)
 
 
-def test_a_session_that_has_ended_can_do_nothing_more(browser, tmp_path):
+def test_signing_out_ends_every_tab_and_every_copy_of_the_cookie(browser, address):
+    with signed_in(browser, address, "1") as ada:
+        second = ada.context.new_page()
+        second.goto(f"{address}/models")
+        expect(second.locator(".st-key-promote button")).to_be_enabled(timeout=30_000)
+        copied = ada.context.cookies()
+        ada.locator(".st-key-sign-out button").click()
+        ada.get_by_role("button", name="End session").click()
+        second.locator(".st-key-promote button").click()
+        expect(second.get_by_text("You have signed out.")).to_be_visible(timeout=30_000)
+        expect(second.get_by_role("dialog")).to_have_count(0)
+    thief = browser.new_context()
+    thief.add_cookies(copied)
+    page = thief.new_page()
+    page.goto(address)
+    expect(page.get_by_text("You have signed out.")).to_be_visible(timeout=30_000)
+    thief.close()
+
+
+def test_an_open_tab_notices_a_sign_out_by_itself(browser, address):
+    with signed_in(browser, address, "2") as cora:
+        second = cora.context.new_page()
+        second.goto(f"{address}/models")
+        expect(second.locator(".st-key-promote")).to_be_visible(timeout=30_000)
+        cora.locator(".st-key-sign-out button").click()
+        expect(second.get_by_text("You have signed out.")).to_be_visible(timeout=30_000)
+
+
+def test_after_a_sign_out_the_same_person_signs_in_again(browser, address):
+    with signed_in(browser, address, "2") as cora:
+        cora.locator(".st-key-sign-out button").click()
+        cora.get_by_role("button", name="End session").click()
+    with signed_in(browser, address, "2") as cora:
+        expect(cora.get_by_text("You are Cora (corrector).")).to_be_visible()
+
+
+def test_a_sign_in_that_is_not_accepted_says_so_and_no_more(browser, address):
+    page = browser.new_page()
+    page.goto(f"{address}/oauth2callback?code=forged&state=forged")
+    expect(page.get_by_text("The answer of the login service was not accepted")).to_be_visible(
+        timeout=30_000
+    )
+    page.goto(f"{address}/?sign-in=<b>anything</b>")
+    expect(page.locator(".st-key-sign-in")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("anything")).to_have_count(0)
+    page.context.add_cookies([{"name": "_streamlit_user", "value": "forged", "url": address}])
+    page.goto(address)
+    expect(page.get_by_text("Your earlier sign-in is not valid")).to_be_visible(timeout=30_000)
+    page.close()
+
+
+def test_a_session_whose_time_is_over_shows_nothing_more(browser, tmp_path):
     with (
         app_with_login(tmp_path, MEDLOOP_SESSION_HOURS=str(12 / 3600)) as url,
         signed_in(browser, url, "2") as cora,
     ):
         upload(cora, 50)
-        button = cora.locator('[class*="st-key-class-Hand-"] button').first
-        cora.wait_for_timeout(12_000)
-        button.click()
-        expect(cora.get_by_text("Your session has ended")).to_be_visible(timeout=30_000)
+        expect(cora.get_by_text("Your session has ended")).to_be_visible(timeout=40_000)
         expect(cora.locator(".st-key-uploads")).to_have_count(0)
 
 

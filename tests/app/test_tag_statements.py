@@ -2,7 +2,7 @@
 
 import pytest
 
-from medloop.app.classify.tags import AS_STORED, disagreements, windows
+from medloop.app.classify.dicom_controls import AS_STORED, disagreements, windows
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EntryPoints]:
         yield EntryPoints(tmp_path_factory.mktemp("home"), set_environment=patch.setenv)
 
 
-def test_hostile_files_end_in_a_result_or_a_sentence_within_the_bounds_whichever_way_they_come(
+def test_hostile_files_end_in_a_result_or_a_sentence_within_the_bounds(
     tmp_path: Path,
 ) -> None:
     assert write_all(tmp_path) >= 100

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from tests.hostile.corpus import honest
 from tests.models import model
-from tests.servers import SeaweedFS
+from tests.servers import MLflowServer, SeaweedFS, Server
+from tests.stack import MEDLOOP
 from typer.testing import CliRunner
 
 from medloop.cli import build_app
 from medloop.core.corrections.events import image_key
 from medloop.core.imaging.decode import decode
+from medloop.stack.process_guard import descendants
 from medloop.stores.model_cache import CachedModel, ModelCache
 
 pytestmark = pytest.mark.services
@@ -74,3 +81,34 @@ def test_stored_is_not_said_while_s3_is_away(
     monkeypatch.setattr("medloop.cli.classify.STORED_WITHIN_S", 30.0)
     (home / "3.bmp").write_bytes(honest()["BMP"])
     assert run("correct", str(home / "3.bmp"), "--label", "CXR") == "stored\n"
+
+
+@contextmanager
+def frozen(*servers: Server) -> Iterator[None]:
+    """Servers that take connections and never answer."""
+    pids = descendants([server.process.pid for server in servers if server.process])
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_a_correction_is_acknowledged_while_both_servers_hang(
+    seaweedfs: SeaweedFS, mlflow_server: MLflowServer, home: Path
+) -> None:
+    (home / "4.png").write_bytes(honest()["PNG"])
+    environment = {**os.environ, **mlflow_server.environment}
+    command = [MEDLOOP, "correct", str(home / "4.png"), "--label", "HeadCT"]
+    with frozen(seaweedfs, mlflow_server):
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr is not None
+        assert process.stderr.readline() == "Saved on this machine.\n"
+        said, _ = process.communicate(timeout=60)  # the command does not wait for the store to wake
+    assert (said, process.returncode) == ("saved here, will be stored\n", 0)
+    sent = subprocess.run([MEDLOOP, "outbox", "--flush"], env=environment, check=True)
+    assert sent.returncode == 0

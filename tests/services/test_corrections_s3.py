@@ -15,26 +15,30 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from tests.corrections_world import World, decoded
-from tests.events import START, image, objects_at
+from tests.events import START, image, new_id, objects_at
+from tests.events import review as review_event
 from tests.servers import SeaweedFS, wait_until
 from typer.testing import CliRunner
 
 from medloop.cli import build_app
-from medloop.core.corrections.events import image_key
+from medloop.core.corrections.events import Promotion, event_key, image_key
+from medloop.core.corrections.signatures import SigningKeys
 from medloop.core.imaging.decode import content_sha256, encode_png
 from medloop.errors import AlreadyExistsError, NotFoundError, StoreError
 from medloop.jobs.correct import correct
 from medloop.jobs.erase import erase
-from medloop.jobs.review import queue, review
+from medloop.jobs.left_out import left_out
+from medloop.jobs.review import Waiting, queue, review
 from medloop.jobs.screen import screen
-from medloop.jobs.snapshot import snapshot
-from medloop.stores.corrections import event_id_of
+from medloop.jobs.snapshot import describe_left_out, snapshot
+from medloop.stores.corrections import CorrectionStore, event_id_of
 from medloop.stores.datasets import DatasetStore, bundled_sample
 from medloop.stores.lease import Lease, LeaseHeldError
 from medloop.stores.objects import ObjectStore
 
 pytestmark = pytest.mark.services
 ROOT = Path(__file__).parents[2]
+KEYS = SigningKeys(review=b"of the page", erasure=b"of the operator")
 
 
 @pytest.fixture(scope="module")
@@ -233,6 +237,89 @@ def test_the_front_ends_policy_lets_it_append_and_nothing_else(
             forbidden()
 
 
+def test_a_forged_review_with_the_front_ends_key_is_not_obeyed(
+    as_role, objects: ObjectStore, tmp_path: Path
+) -> None:
+    """The page's S3 key may write below reviews/; what it writes there counts only if it is signed."""
+    old = World(objects, tmp_path / "old")
+    before = old.correct(3, "Hand")
+    old.store(review_event(before, "relabel", "CXR", at=old.now))
+    trainer = World(as_role("trainer"), tmp_path / "trainer", keys=KEYS)
+    trainer.context.signatures.begin()
+    page = World(as_role("frontend"), tmp_path / "page", keys=SigningKeys(review=KEYS.review))
+    kept, decided = page.correct(1, "Hand"), page.correct(2, "Hand")
+    stolen = page.objects
+    for action in ("erase", "relabel", "approve", "reject", "withdraw", "flag"):
+        forged = review_event(kept, action, "CXR", who="ada", at=page.now)
+        stolen.put(event_key(forged), forged.to_json())
+        bogus = replace(review_event(kept, action, "CXR", at=page.now), signature="0" * 64)
+        stolen.put(event_key(bogus), bogus.to_json())
+    move = Promotion(
+        id=new_id(page.now), at=page.now.isoformat(), model="m", action="promote", from_version="1", to_version="9",
+        by="eve", reason="",
+    )  # fmt: skip
+    stolen.put(event_key(move), move.to_json())
+    with pytest.raises(StoreError, match="rights"):
+        stolen.put("snapshots/unsigned.json", b"{}")
+    item = next(item for item in queue_of_all(page) if item.image_sha256 == decided)
+    review(page.context, items=[item], verdict="relabel", label="CXR", who="rev")
+    page.context.sender.send_once()
+    taken = snapshot(trainer.context)
+    data = trainer.context.snapshots.load(taken.snapshot_id)
+    told = dict(zip(data.image_sha256, data.labels, strict=True))
+    assert told == {kept: "Hand", decided: "CXR", before: "CXR"}
+    assert len(taken.left_out) == 12
+    assert objects.head(image_key(kept)) is not None
+    assert trainer.context.ledger.entries() == []
+    assert "12 objects are left out" in describe_left_out(left_out(page.context) | taken.left_out)
+
+
+def queue_of_all(world: World) -> list[Waiting]:
+    settings = world.context.settings.model_copy(update={"review": "all"})
+    return queue(replace(world.context, settings=settings))
+
+
+BAD_KEYS = (
+    "corrections/dt=TODAY/b\n.json",
+    "corrections/dt=TODAY/z\x01.json",
+    "corrections/dt=TODAY/z//y.json",
+    "corrections/dt=\n/x.json",
+    "corrections/dt=TODAY/q\u202e.json",
+    "reviews/dt=TODAY/\n",
+    "promotions/dt=TODAY/x\ny.json",
+    "predictions/dt=TODAY/x\ny.parquet",
+)
+
+
+def test_keys_that_the_client_cannot_spell_stop_nothing(
+    server: SeaweedFS, bucket: str, world: World, medloop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.now = datetime.now(UTC)
+    said = world.correct(1)
+    for key in BAD_KEYS:
+        own = key.replace("TODAY", world.now.strftime("%Y-%m-%d"))
+        server.client().put_object(Bucket=bucket, Key=own, Body=b"{}")
+    for n in range(1003):  # more than a page of a listing
+        key = f"reviews/dt={world.now:%Y-%m-%d}/{n:04}\n.json"
+        if n % 200 == 0:
+            server.client().put_object(Bucket=bucket, Key=key, Body=b"{}")
+    taken = snapshot(world.context)
+    assert world.context.snapshots.load(taken.snapshot_id).image_sha256 == (said,)
+    assert len(taken.left_out) == 6 + 6
+    assert describe_left_out(taken.left_out).isprintable()
+    assert world.context.ledger.entries() == []
+    assert (
+        world.context.predictions.__class__(
+            world.objects, now=world.context.now, random=os.urandom
+        ).read(f"{world.now:%Y-%m-%d}")
+        == []
+    )
+    assert medloop("snapshot").strip() == taken.snapshot_id
+    assert "nothing waits" in medloop("review", "list")
+    medloop("erase", said, "--yes")
+    assert world.context.snapshots.load(snapshot(world.context).snapshot_id).image_sha256 == ()
+
+
 def test_seaweedfs_cannot_refuse_the_front_end_an_overwrite(
     as_role, objects: ObjectStore, tmp_path: Path
 ) -> None:
@@ -419,7 +506,7 @@ def test_the_list_shows_remarks_without_what_would_steer_a_terminal(
     world.context.sender.send_once()
     shown = medloop("review", "list")
     assert "remarks" in shown
-    assert "[red]a plaster [2J cast" in shown
+    assert "[red]a plaster\\x1b[2J cast" in shown
     assert "\x1b[2J" not in shown
     _, remark = map(json.loads, medloop("review", "list", "--json").splitlines())
     assert [correction["note"] for correction in remark["corrections"]] == [note]
@@ -453,6 +540,23 @@ def test_the_outbox_command_tells_what_waits_and_sends_it(
     assert json.loads(medloop("outbox", "--json"))["pending"] == 1
     assert "nothing waits" in medloop("outbox", "--flush")
     assert set(stored_ids(objects)) == {event_id}
+
+
+def test_snapshot_sends_what_waits_first_and_says_what_still_waits(
+    medloop, objects: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(objects, tmp_path / "home")
+    say(world, 1)
+    taken = json.loads(medloop("snapshot", "--json"))
+    assert (taken["corrections"], taken["waiting"]) == (1, 0)
+    monkeypatch.setattr(CorrectionStore, "put", refuse)
+    say(world, 2)
+    taken = json.loads(medloop("snapshot", "--json"))
+    assert (taken["corrections"], taken["waiting"]) == (1, 1)
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise StoreError("the store is full")
 
 
 def test_the_last_word_counts_whichever_machine_it_was_said_on(

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 from tests.airflow_server import AirflowServer, base_environment, connections, dags_folder, migrate
+from tests.listening import Webhook
 from tests.servers import MLflowServer, SeaweedFS, clean_environment, wait_until
-from tests.webhook import Webhook
 
 from medloop.core.imaging.decode import decode, encode_png
 from medloop.errors import NotFoundError, StoreError, StoreUnavailableError

@@ -8,9 +8,7 @@ from benchmarks.corrections.faults import store_faults
 pytestmark = pytest.mark.services
 
 
-def test_killing_front_ends_and_s3_loses_doubles_and_mislabels_nothing_and_every_ask_is_answered() -> (
-    None
-):
+def test_killed_front_ends_and_s3_lose_double_and_mislabel_nothing() -> None:
     found = store_faults(rounds=6, seed=4)
     assert found["killed"].keys() == {"front end", "S3"}
     assert found["acknowledged"] > 20

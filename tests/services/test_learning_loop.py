@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from medloop.cli import build_app
 from medloop.core.data.splits import split
+from medloop.core.gate.words import reasons
 from medloop.core.imaging.decode import content_sha256, encode_png
 from medloop.core.learn.recipe import TrainingConfig
 from medloop.core.prediction.predictor import Predictor
@@ -37,6 +38,7 @@ from medloop.jobs.training_record import ENVIRONMENT_FILE, read_recipe, recorded
 from medloop.settings import load_settings
 from medloop.stores.lease import LeaseHeldError
 from medloop.stores.registry import CHALLENGER, CHAMPION, REFERENCE
+from medloop.stores.version_tags import VersionTags
 from medloop.wiring import connect
 
 pytestmark = [
@@ -103,7 +105,7 @@ def snapshot_id(context: Context) -> str:
 def test_the_first_model_is_champion_and_reference_and_is_trained_once(context: Context):
     assert context.registry.version_of(CHAMPION) == context.registry.version_of(REFERENCE) == "1"
     assert bootstrap(context, config=FIRST) is None
-    assert float(context.registry.get("1").tags["accuracy"]) > 0.5
+    assert (context.registry.get("1").tags.accuracy or 0) > 0.5
     made = [
         (move.alias, move.action, move.from_version, move.to_version)
         for move in context.ledger.entries()
@@ -148,7 +150,7 @@ def test_a_challenger_as_good_as_the_champion_goes_through_the_whole_loop_and_ba
 ):
     version = train(context, snapshot_id=snapshot_id, config=STILL).version
     report = evaluate(context, version=version)
-    assert report.passed, report.reasons
+    assert report.passed, reasons(report)
     assert context.registry.version_of(CHALLENGER) == version
     assert context.registry.version_of(CHAMPION) == "1"  # an evaluation moves no champion
 
@@ -191,12 +193,12 @@ def test_a_worse_challenger_is_recorded_with_its_reasons_and_not_promoted(
     assert not report.passed
     outcome = promote(context, version=version, by="a test")
     assert not outcome.promoted
-    assert outcome.reasons == report.reasons
+    assert outcome.reasons == reasons(report)
     assert context.registry.version_of(CHAMPION) == "1"
     found = context.registry.get(version)
     assert CHALLENGER in found.aliases
-    assert found.tags["gate"] == "no"
-    assert "base test against the champion" in found.tags["gate_reasons"]
+    assert found.tags.gate == "no"
+    assert any("base test, against the champion" in why for why in found.tags.gate_reasons)
     with pytest.raises(PromotionError, match="needs a reason"):
         promote(context, version=version, by="a test", force=True)
 
@@ -310,12 +312,14 @@ def test_a_difference_in_reproducing_is_explained_by_what_was_recorded(
     version = context.registry.get(train(context, snapshot_id=snapshot_id, config=STILL).version)
     recorded = json.loads(context.registry.attachment(version.run_id, ENVIRONMENT_FILE))
     assert set(recorded) == {"medloop", "torch", "numpy", "Python", "processor", "cores", "GPU"}
-    context.registry.set_tags(version.version, {"weights_sha256": "another"})
+    context.registry.set_tags(version.version, VersionTags(weights_sha256="another"))
     context.registry.attach(
         version.run_id, {ENVIRONMENT_FILE: json.dumps({**recorded, "torch": "1.0"}).encode()}
     )
     result = reproduce(context, version=version.version)
-    context.registry.set_tags(version.version, {"weights_sha256": version.tags["weights_sha256"]})
+    context.registry.set_tags(
+        version.version, VersionTags(weights_sha256=version.tags.weights_sha256)
+    )
     assert not result.same
     assert result.note == f"torch was 1.0 and is {recorded['torch']}"
 
@@ -384,7 +388,11 @@ def test_an_acceptance_set_is_never_trained_on_and_holds_the_gate(context: Conte
     uses = {row.image_sha256: row.use for row in audit(context, version=trained.version).rows}
     assert uses[content_sha256(corrected)] == "in an acceptance set"
     report = evaluate(context, version=trained.version)
-    assert [check for check in report.decision.checks if check.name == "acceptance set site-a"]
+    assert [
+        check
+        for check in report.decision.checks
+        if (check.kind, check.subject) == ("acceptance set", "site-a")
+    ]
     withdraw(context, name="site-a", by="a test")
     assert context.acceptance_sets.declarations() == []
 

@@ -31,6 +31,7 @@ from medloop.stack.ports import free_ports
 from medloop.stores.mlflow_rest import MlflowRest
 from medloop.stores.registry import CHAMPION, WEIGHTS_FILE, Registry
 from medloop.stores.training_run import DataInput, TrainingRun
+from medloop.stores.version_tags import VersionTags
 
 pytestmark = pytest.mark.services
 
@@ -60,7 +61,7 @@ def training(scale: float = 1.0, **changes) -> TrainingRun:
         "onnx": model_file(scale),
         "params": {"seed": 1},
         "metrics": {"accuracy": 0.5},
-        "tags": {"run_key": f"key {scale}", "snapshot_id": "s1"},
+        "tags": VersionTags(run_key=f"key {scale}", snapshot_id="s1"),
         "inputs": [DataInput("corrections", "0123456789abcdef", "s3://medloop/snapshots/s1")],
         "files": {WEIGHTS_FILE: b"weights", "plots/one.txt": b"drawn"},
         "history": [{"step": 0.0, "loss": 1.0}, {"step": 10.0, "loss": 0.5}],
@@ -130,10 +131,10 @@ def test_an_alias_moves_only_from_where_the_caller_believes_it_to_be(registry, v
 
 
 def test_tags_are_written_over(registry, version):
-    registry.set_tags(version, {"gate": "no", "gate_reasons": "slower; worse"})
-    registry.set_tags(version, {"gate": "yes"})
-    assert registry.get(version).tags["gate"] == "yes"
-    assert registry.get(version).tags["gate_reasons"] == "slower; worse"
+    registry.set_tags(version, VersionTags(gate="no", gate_reasons=("slower", "worse")))
+    registry.set_tags(version, VersionTags(gate="yes"))
+    assert registry.get(version).tags.gate == "yes"
+    assert registry.get(version).tags.gate_reasons == ("slower", "worse")
 
 
 def test_what_is_missing_is_named(registry, version):

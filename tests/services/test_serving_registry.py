@@ -16,6 +16,7 @@ from medloop import load_champion
 from medloop.settings import Settings, load_settings
 from medloop.stores.registry import CHAMPION, Registry
 from medloop.stores.training_run import TrainingRun
+from medloop.stores.version_tags import VersionTags
 
 pytestmark = pytest.mark.services
 
@@ -33,7 +34,7 @@ class RealWorld:
 
     def add(self, onnx: bytes) -> str:
         return self.source.register(
-            TrainingRun(name="serving", onnx=onnx, params={}, metrics={}, tags={})
+            TrainingRun(name="serving", onnx=onnx, params={}, metrics={}, tags=VersionTags())
         ).version
 
     def promote(self, version: str) -> None:

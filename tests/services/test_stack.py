@@ -17,11 +17,13 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from pydantic import SecretStr
+from tests.events import correction, image, png, sha256_of
 from tests.servers import MLflowServer, SeaweedFS, answers, wait_until
 from tests.stack import LocalStack, is_loopback
 
 from medloop.settings import Settings
 from medloop.stores.airflow import Airflow
+from medloop.stores.outbox import OUTBOX_FILE, Outbox
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(420)]
 
@@ -47,7 +49,7 @@ def small(tmp_path: Path, mlflow_server: MLflowServer) -> Iterator[LocalStack]:
 
 def _frontend(stack: LocalStack) -> dict[str, str]:
     """The environment that the page's process really has."""
-    pid = stack.pid_of("streamlit run")
+    pid = stack.pid_of("medloop.app.process.serve")
     raw = Path(f"/proc/{pid}/environ").read_bytes().decode()
     return dict(item.split("=", 1) for item in raw.split("\0") if "=" in item)
 
@@ -141,7 +143,7 @@ def _register(stack: LocalStack, name: str) -> None:
     assert _mlflow(operator, "POST", "model-versions/create", **version).status_code == 200
 
 
-def test_the_page_moves_the_aliases_of_its_model_and_writes_nothing_else_in_the_registry(
+def test_the_page_moves_its_models_aliases_and_writes_nothing_else_in_mlflow(
     stack: LocalStack,
 ) -> None:
     page, own, other = _frontend(stack), "medical-mnist", "of-the-operator"
@@ -196,18 +198,6 @@ def test_the_page_starts_a_training_and_may_not_touch_airflows_secrets(stack: Lo
             ).status_code
             == 403
         ), path
-
-
-def test_the_filer_refuses_strangers(stack: LocalStack) -> None:
-    """Without signing keys, SeaweedFS' own port reads and writes every bucket."""
-    _s3(stack.operator()).put_object(Bucket="medloop", Key="secret", Body=b"x")
-    command = stack.processes()[stack.pid_of("weed mini")]
-    port = next(part for part in command.split() if part.startswith("-filer.port=")).partition("=")[
-        2
-    ]
-    url = f"http://127.0.0.1:{port}/buckets/medloop/secret"
-    assert httpx.get(url).status_code == 401
-    assert httpx.put(url, content=b"y").status_code == 401
 
 
 def test_the_page_is_given_neither_the_operators_nor_airflows_secrets(stack: LocalStack) -> None:
@@ -278,19 +268,19 @@ def test_doctor_finds_what_is_missing_and_nothing_else(stack: LocalStack) -> Non
     result = stack.run("doctor")
     assert result.returncode == 1
     marks = {line.split()[1]: line[0] for line in result.stdout.splitlines() if line[0] in "✓!✗"}
-    expected = dict.fromkeys(("settings", "S3", "Airflow", "disk", "clock"), "✓")
+    well = ("settings", "S3", "corrections", "outbox", "Airflow", "disk", "clock", "rights")
+    expected = dict.fromkeys(well, "✓")
     assert marks == {**expected, "MLflow": "✗", "model": "✗"}
     assert "`medloop up` trains the first" in result.stdout
 
 
 def test_logs_show_one_component_or_all(stack: LocalStack) -> None:
-    assert "SeaweedFS Mini" in stack.run("logs", "seaweedfs").stdout
-    prefixes = {
-        line.split("|")[0].strip()
-        for line in stack.run("logs").stdout.splitlines()
-        if "|" in line[:30]
-    }
-    assert {"seaweedfs", "airflow-scheduler", "mlflow"} <= prefixes
+    def prefixes(*component: str) -> set[str]:
+        lines = stack.run("logs", *component).stdout.splitlines()
+        return {line.split("|")[0].strip() for line in lines if "|" in line[:30]}
+
+    assert prefixes("seaweedfs") == {"seaweedfs"}
+    assert prefixes() >= {"seaweedfs", "airflow-scheduler", "mlflow"}
     refused = stack.run("logs", "nobody")
     assert refused.returncode == 1
     assert "There is no log of 'nobody'" in refused.stderr
@@ -396,7 +386,7 @@ def test_a_stack_in_the_background_outlives_its_command_and_goes_down(small: Loc
 
 
 @pytest.mark.parametrize("victim", ["supervisord", "guard"])
-def test_nothing_is_left_of_a_stack_in_the_background_when_its_supervisor_or_its_guard_is_killed(
+def test_a_killed_supervisor_or_guard_leaves_nothing_of_a_stack_behind(
     small: LocalStack, victim: str
 ) -> None:
     """Nobody watches it there: what its death leaves, nobody else would find."""
@@ -499,3 +489,14 @@ def test_a_component_that_cannot_start_ends_up_with_its_last_words(small: LocalS
     assert said.startswith("seaweedfs ends again and again. The end of")
     assert str(small.home / "logs" / "seaweedfs.log") in said
     assert "goroutine" in said  # what it said itself
+
+
+def test_what_waits_is_sent_before_anybody_visits(small: LocalStack) -> None:
+    """Corrections that were made while the stack was down, and nobody opens the page afterwards."""
+    outbox = Outbox(small.home / OUTBOX_FILE)
+    receipts = [outbox.add(correction(sha256_of(n)), png(image(n))) for n in range(3)]
+    small.up("--no-airflow", "--no-training")
+    wait_until(lambda: outbox.status().pending == 0, what="all should be stored")
+    assert {outbox.state(receipt.event_id) for receipt in receipts} == {"stored"}
+    listed = _s3(small.operator()).list_objects_v2(Bucket="medloop", Prefix="corrections/")
+    assert listed["KeyCount"] == len(receipts)

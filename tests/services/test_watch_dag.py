@@ -13,8 +13,8 @@ import pytest
 from pydantic import SecretStr
 from tests.airflow_server import base_environment, connections, dags_folder, migrate
 from tests.events import correction, sha256_of
+from tests.listening import Webhook
 from tests.servers import MLflowServer, SeaweedFS, clean_environment
-from tests.webhook import Webhook
 
 from medloop.core.learn.recipe import TrainingConfig
 from medloop.jobs.bootstrap import bootstrap

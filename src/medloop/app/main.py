@@ -1,19 +1,22 @@
-"""The front end's entry: `streamlit run src/medloop/app/main.py`.
+"""The pages: Streamlit runs this script per session and click; server.py serves it.
 
 Keys that browser tests can rely on; Streamlit puts each into a CSS class `st-key-KEY`:
 
-Classify: `uploads` and `folder` (the file inputs), `stop`, `model-state` (says "Version N answers now."), `summary`,
-`confirm-all`, `download-csv`, `download-json`, `gallery`, `picture`, `answer` (headline, verdict, confidence, version),
-`main-choices` and `classes` (buttons), `right-ID`, `none-ID`, `class-LABEL-ID` (one button each; ID is the picture's:
-use `[class*="st-key-class-CXR-"]`), `previous`, `next`, `receipt` ("Stored: FILE is CLASS." or "Saved here: …"),
-`unreadable`.
-After an answer the page moves to the next picture without one; for a moment the buttons of both are in the page, and a
-click on a button of the former changes nothing. Wait for the receipt to name the file and for the app's
-`data-test-script-state` to be `notRunning`, see `settle` in tests/app/browser.py.
+Classify: `uploads` and `folder` (the file inputs), `stop`, `model-state` (says "Version N answers
+now."), `summary`, `confirm-all`, `download-csv`, `download-json`, `gallery`, `picture`, `answer`
+(headline, verdict, confidence, version), `main-choices` and `classes` (buttons), `right-ID`,
+`none-ID`, `class-LABEL-ID` (one button each; ID is the picture's: use
+`[class*="st-key-class-CXR-"]`), `previous`, `next`, `receipt` ("Stored: FILE is CLASS." or "Saved
+here: …"), `unreadable`.
+After an answer the page moves to the next picture without one; for a moment the buttons of both are
+in the page, and a click on a button of the former changes nothing. Wait for the receipt to name the
+file and for the app's `data-test-script-state` to be `notRunning`, see `settle` in
+tests/app/browser.py.
 
-Review: `review-decision`, `review-classes`, `review-approve-ID`, `review-reject-ID`, `review-class-LABEL-ID`,
-`review-none-ID`. Models: `retrain`, `retrain-force`, `retrain-start`, `training-run`, `roll-back`, `roll-back-reason`,
-`roll-back-sure`, `promote`, `promote-version`, `promote-reason`, `promote-sure`. Monitor: `health`.
+Review: `review-decision`, `review-classes`, `review-approve-ID`, `review-reject-ID`,
+`review-class-LABEL-ID`, `review-none-ID`. Models: `retrain`, `retrain-force`, `retrain-start`,
+`training-run`, `roll-back`, `roll-back-reason`, `roll-back-sure`, `promote`, `promote-version`,
+`promote-reason`, `promote-sure`. Monitor: `health`.
 
 With a login: `sign-in`, `sign-out`, `who`.
 """
@@ -27,25 +30,35 @@ from streamlit.elements import exception
 
 from medloop.app.classify import classify_page
 from medloop.app.corrections import corrections_page
-from medloop.app.help import help_page as help_
+from medloop.app.help import help_page
 from medloop.app.kit import sign_in
 from medloop.app.kit.access import SignInError
-from medloop.app.kit.state import user
+from medloop.app.kit.state import session_id, user
 from medloop.app.models import models_page
 from medloop.app.monitor import monitor_page
 from medloop.app.process import housekeeping
 from medloop.app.process.backend import backend
+from medloop.app.process.front_door import UPLOADS
 from medloop.app.review import review_page
 
-# Streamlit's own sentence about a defect speaks of its cloud; tests/app/test_accessibility.py sees that this one shows.
+# Streamlit's own sentence about a defect speaks of its cloud; tests/app/test_accessibility.py sees
+# that this one shows.
 exception._GENERIC_UNCAUGHT_EXCEPTION_TEXT = (  # type: ignore[misc]
-    "Something failed that medloop did not foresee. What was saved or stored is safe. Please reload the page; if it "
-    "happens again, tell whoever runs medloop: the details are in its log."
+    "Something failed that medloop did not expect. What was saved or stored is safe. Please reload "
+    "the page. If it happens again, tell the person who runs medloop: the details are in its log."
+)
+PAGES = (  # in the menu's order: what draws it, title, icon, address
+    (classify_page.page, "Classify", "radiology", "classify"),
+    (corrections_page.page, "My corrections", "history", "corrections"),
+    (review_page.page, "Review", "fact_check", "review"),
+    (models_page.page, "Models", "model_training", "models"),
+    (monitor_page.page, "Monitor", "monitoring", "monitor"),
+    (help_page.page, "Help", "help", "help"),
 )
 
 
 def main() -> None:
-    """Set the page up, and run the one that is asked for."""
+    """Let the person in, and draw the page that they ask for."""
     folder = Path(__file__).parent
     st.set_page_config(page_title="medloop", page_icon=str(folder / "icon.svg"), layout="wide")
     st.html(folder / "style.css")
@@ -57,36 +70,20 @@ def main() -> None:
     try:
         who = user(back)
     except SignInError as error:
+        UPLOADS.expel(session_id())
         sign_in.page(back.settings, str(error))
         return
+    UPLOADS.admit(session_id())
     chosen = st.navigation(
         [
             st.Page(
-                classify_page.page,
-                title="Classify",
-                icon=":material/radiology:",
-                url_path="classify",
-                default=True,
-            ),
-            st.Page(
-                corrections_page.page,
-                title="My corrections",
-                icon=":material/history:",
-                url_path="corrections",
-            ),
-            st.Page(
-                review_page.page, title="Review", icon=":material/fact_check:", url_path="review"
-            ),
-            st.Page(
-                models_page.page,
-                title="Models",
-                icon=":material/model_training:",
-                url_path="models",
-            ),
-            st.Page(
-                monitor_page.page, title="Monitor", icon=":material/monitoring:", url_path="monitor"
-            ),
-            st.Page(help_.page, title="Help", icon=":material/help:", url_path="help"),
+                draw,
+                title=title,
+                icon=f":material/{icon}:",
+                url_path=address,
+                default=draw is classify_page.page,
+            )
+            for draw, title, icon, address in PAGES
         ]
     )
     sign_in.foot(back, who)

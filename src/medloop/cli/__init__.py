@@ -1,7 +1,7 @@
-"""The `medloop` command: one typer application, put together from one file a topic.
+"""The `medloop` command: one typer application, put together from one file per topic.
 
-Owns the global options and what an error looks like. A topic's file exposes `register(app)` and imports what is
-heavy only inside its commands, so that `medloop --help` stays quick.
+Owns the global options and the look of errors. A topic's file exposes `register(app)` and imports
+what is heavy inside its commands only, so that `medloop --help` stays quick.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from importlib.metadata import version
 import typer
 
 from medloop.cli import classify, corrections, data, learning
+from medloop.cli.terminal import say
 from medloop.errors import MedloopError
 from medloop.missing_extras import what_is_missing
 from medloop.stack import commands
@@ -47,7 +48,7 @@ def _options(
 
 
 def build_app() -> typer.Typer:
-    """The whole command line; the documentation is generated from it."""
+    """Put the whole command line together; the documentation is generated from it."""
     app = typer.Typer(
         name="medloop",
         no_args_is_help=True,
@@ -62,12 +63,13 @@ def build_app() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line. An error that medloop foresaw is one red sentence and exit code 1."""
+    """Run the command line; an error that medloop foresaw is a red sentence and exit code 1."""
     try:
         build_app()()
     except (MedloopError, ModuleNotFoundError) as error:
         sentence = str(error) if isinstance(error, MedloopError) else what_is_missing(error)
         if sentence is None or log.isEnabledFor(logging.DEBUG):
             raise
-        typer.secho(f"medloop: {sentence}", fg=typer.colors.RED, err=True)
+        for i, line in enumerate(f"medloop: {sentence}".splitlines()):
+            say(line if i == 0 else f"  {line}", err=True, colour=typer.colors.RED)
         sys.exit(1)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-By = Annotated[
-    str | None, typer.Option(help="Who declares this; by default MEDLOOP_USER or the login.")
-]
+from medloop.cli.terminal import AsJson, By, progress_bar, say, say_json, show_table
+
 Name = Annotated[str, typer.Argument(help="Name of the set: small letters, digits, - and _.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -63,7 +60,6 @@ def add(
     """
     from dataclasses import asdict
 
-    from medloop.cli.learning import progress_bar
     from medloop.jobs.acceptance_sets import add as job
     from medloop.wiring import connect
 
@@ -80,20 +76,18 @@ def add(
             progress=report,
         )
     if as_json:
-        typer.echo(json.dumps(asdict(result)))
+        say_json(asdict(result))
         return
-    typer.echo(
-        f"Acceptance set {result.name}: {result.images} images, floor {100 * result.floor:.1f} %."
-    )
+    say(f"Acceptance set {result.name}: {result.images} images, floor {100 * result.floor:.1f} %.")
     if result.learned:
         trained_on = "a version was trained on them, or on near copies"
-        typer.echo(
+        say(
             f"Among them are {result.learned} that flatter it: {trained_on}."
             if keep_learned
             else f"{result.learned} more were left out: {trained_on}. --keep-learned keeps them."
         )
     for item in result.unchecked:
-        typer.echo(f"Not compared with {item}.", err=True)
+        say(f"Not compared with {item}.", err=True)
 
 
 def list_sets(as_json: AsJson = False) -> None:
@@ -103,24 +97,20 @@ def list_sets(as_json: AsJson = False) -> None:
     """
     from dataclasses import asdict
 
-    from rich.console import Console
-    from rich.table import Table
-
     from medloop.wiring import connect
 
     found = connect().acceptance_sets.declarations()
     if as_json:
-        typer.echo(json.dumps([asdict(item) for item in found], indent=1))
+        say_json([asdict(item) for item in found])
         return
     if not found:
-        typer.echo("There are no acceptance sets: `medloop acceptance add NAME PATH` declares one.")
+        say("There are no acceptance sets: `medloop acceptance add NAME PATH` declares one.")
         return
-    table = Table("Name", "Images", "Floor", "Declared", "By")
-    for item in found:
-        table.add_row(
-            item.name, str(item.images), f"{100 * item.floor:.1f} %", item.at[:16], item.by
-        )
-    Console().print(table)
+    headings = ("Name", "Images", "Floor", "Declared", "By")
+    rows = [
+        (item.name, str(item.images), f"{item.floor:.1%}", item.at[:16], item.by) for item in found
+    ]
+    show_table(headings, rows, numbers=("Images", "Floor"))
 
 
 def withdraw(name: Name, by: By = None) -> None:
@@ -133,4 +123,4 @@ def withdraw(name: Name, by: By = None) -> None:
 
     context = connect()
     job(context, name=name, by=by or context.settings.user)
-    typer.echo(f"Acceptance set {name} no longer counts.")
+    say(f"Acceptance set {name} no longer counts.")

@@ -6,29 +6,27 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TextIO
 
 import typer
 
+from medloop.cli.terminal import say, warn
+from medloop.core import none_of_these
 from medloop.core.prediction.answer_formats import Format
 
 if TYPE_CHECKING:
     from medloop.core.imaging.decode import DecodedImage, Limits
-    from medloop.core.prediction.predictor import Prediction
     from medloop.jobs.context import Context
     from medloop.serving import Champion, Served
     from medloop.settings import Settings
+    from medloop.stores.datasets import DatasetStore
     from medloop.stores.inputs import Input
     from medloop.stores.outbox import Receipt
 
-NONE_OF_THESE: Final = "none"
 STORED_WITHIN_S: Final = 10.0
-CHECK_EVERY_S: Final = 0.02
-FLUSH_EVERY_S: Final = (
-    0.5  # a table grows before one's eyes; flushing each line would cost more than predicting
-)
+FLUSH_EVERY_S: Final = 0.5  # flushing each line would cost more than predicting
 
 
 def register(app: typer.Typer) -> None:
@@ -41,47 +39,46 @@ def predict(
     paths: Annotated[
         list[str],
         typer.Argument(
-            help="Files, folders, globs, zip archives, `s3://bucket/prefix`, or `-` for a list of paths."
+            help="Files, folders, globs, zip archives, `s3://bucket/prefix`, or `-` to read a list "
+            "of paths from standard input."
         ),
     ],
-    form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TABLE,
+    form: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.TABLE,
     output: Annotated[
         Path | None, typer.Option(help="Write to this file instead of standard output.")
     ] = None,
 ) -> None:
-    """Say what images show: one answer a line, in the order of the input.
+    """Classify images: one answer per line, in the order of the input.
 
-    JPEG, PNG, BMP, TIFF, WebP, GIF and DICOM are told apart by their content. A file that cannot be read gets a line
-    with the reason, and the rest goes on. `verdict` is **confident**, **unsure**, or **unknown**: none of the
-    classes; `label` is then the nearest class, in brackets in a table.
+    The content of a file decides whether it is JPEG, PNG, BMP, TIFF, WebP, GIF or DICOM. A file
+    that cannot be read gets a line with the reason. `verdict` is **confident**, **unsure**, or
+    **unknown**: none of the classes. `label` is then the nearest class, in brackets in a table.
 
     Examples: `medloop predict scans/`, `medloop predict "in/**/*.dcm" --format jsonl`,
-    `medloop predict archive.zip --format csv --output answers.csv`, `find . -name '*.png' | medloop predict -`
+    `medloop predict archive.zip --format csv --output answers.csv`,
+    `find . -name '*.png' | medloop predict -`
     """
     from medloop.settings import load_settings
 
     settings = load_settings()
-    champion = _champion(settings)
     try:
-        served = champion.current()
+        served = _champion(settings).current()
         if served.notice:
-            typer.secho(f"medloop: {served.notice}", fg=typer.colors.YELLOW, err=True)
-        inputs = _inputs(
-            settings, paths
-        )  # before the output is opened: a path that names nothing leaves no file
+            warn(served.notice)
+        inputs = _inputs(settings, paths)  # first: a path that names nothing leaves no file
         with _open_output(output) as to:
             _predict_all(served, inputs, form, to, limits=_limits(settings))
-    except (
-        BrokenPipeError
-    ):  # the reader, `head` perhaps, has seen enough; Python would complain at exit
+    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _champion(settings: Settings) -> Champion:
+def _champion(settings: Settings, *, ask: bool = True) -> Champion:
+    """The served model; unless `ask` the one cached on this machine."""
     from medloop.serving import Champion
     from medloop.stores.registry import Registry
 
-    return Champion(Registry(settings), settings.home / "models", poll_s=settings.poll_s)
+    registry = Registry(settings) if ask else None
+    return Champion(registry, settings.home / "models", poll_s=settings.poll_s)
 
 
 def _inputs(settings: Settings, paths: list[str]) -> Iterator[Input]:
@@ -143,7 +140,7 @@ def _open_output(path: Path | None) -> Iterator[TextIO]:
 
 @contextlib.contextmanager
 def _progress(*, quiet: bool) -> Iterator[Callable[[], None]]:
-    """A counter on stderr, where that is a terminal and the answers do not scroll by on it."""
+    """Count on stderr, if that is a terminal and the answers do not scroll by on it."""
     if quiet or not sys.stderr.isatty():
         yield lambda: None
         return
@@ -157,26 +154,30 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[], None]]:
 
 
 def correct(
-    path: Annotated[Path, typer.Argument(help="The image or DICOM file.")],
-    label: Annotated[str, typer.Option(help="The right class, or `none`: none of the classes.")],
-    note: Annotated[str, typer.Option(help="A remark for the reviewer.")] = "",
+    path: Annotated[Path, typer.Argument(help="Image or DICOM file.")],
+    label: Annotated[
+        str, typer.Option(help=f"Right class, or `{none_of_these.WORD}` for none of the classes.")
+    ],
+    note: Annotated[str, typer.Option(help="Remark for the reviewer.")] = "",
     as_user: Annotated[
-        str, typer.Option("--as", metavar="USER", help="Who says so; by default the setting.")
+        str, typer.Option("--as", metavar="USER", help="Who corrects; by default MEDLOOP_USER.")
     ] = "",
     frame: Annotated[
-        int | None, typer.Option(help="Which frame of a multi-frame file, from 0.")
+        int | None, typer.Option(help="Frame of a multi-frame file, counted from 0.")
     ] = None,
-    wait: Annotated[bool, typer.Option(help="Wait until it is stored.")] = True,
+    wait: Annotated[bool, typer.Option(help="Wait until the correction is stored.")] = True,
     yes: Annotated[
-        bool, typer.Option("--yes", help="The picture shows no name of a patient: don't ask.")
+        bool, typer.Option("--yes", help="Confirm that the picture names no patient.")
     ] = False,
 ) -> None:
-    """Say what an image shows, so that the next model learns it.
+    """Record the right class of an image, so that the next model learns it.
 
-    Only the pixels are kept: no file name, no EXIF, no DICOM tag. Prints **stored** when it is stored; otherwise it is
-    safe on this machine and sent by the next `medloop` process or page that runs. Doing it twice changes nothing.
+    Only the pixels are kept: no file name, no EXIF, no DICOM tag. The correction is on this
+    machine's disk before any server is asked. The command prints **stored** once it is in S3;
+    otherwise the running stack, or the next `medloop` process, sends it. A repetition changes nothing.
 
-    Examples: `medloop correct scan.dcm --label ChestCT`, `medloop correct cat.jpg --label none --no-wait`
+    Examples: `medloop correct scan.dcm --label ChestCT`,
+    `medloop correct cat.jpg --label none --no-wait`
     """
     from medloop.jobs.correct import correct as record
     from medloop.wiring import connect
@@ -184,22 +185,22 @@ def correct(
     context = connect()
     image = _decoded(path, context.settings, frame)
     _confirm(image, yes=yes)
-    prediction, version = _predicted(context, image, label)
-    given, who = None if label == NONE_OF_THESE else label, as_user or context.settings.user
+    served = _served_here(context, label)
+    prediction = served.answer(image).prediction if served else None
     receipt = record(
         context,
         image=image,
-        given_label=given,
+        given_label=none_of_these.parse(label),
         prediction=prediction,
-        model_version=version,
-        who=who,
+        model_version=served.version if served else None,
+        who=as_user or context.settings.user,
         source="cli",
         note=note,
     )
-    if receipt.duplicate:
-        typer.echo("You have said so before; nothing has changed.", err=True)
+    repeated = "You have said so before; nothing has changed."
+    say(repeated if receipt.duplicate else "Saved on this machine.", err=True)
     stored = receipt.state == "stored" or (wait and _stored_in_time(context, receipt))
-    typer.echo("stored" if stored else "saved here, will be stored")
+    say("stored" if stored else "saved here, will be stored")
 
 
 def _decoded(path: Path, settings: Settings, frame: int | None) -> DecodedImage:
@@ -215,11 +216,11 @@ def _decoded(path: Path, settings: Settings, frame: int | None) -> DecodedImage:
 
 
 def _confirm(image: DecodedImage, *, yes: bool) -> None:
-    """A picture that may name a patient is kept only when a person has looked at it."""
+    """Have a person look at a picture that may name a patient."""
     from medloop.errors import MedloopError
 
     for warning in image.warnings:
-        typer.secho(f"medloop: {warning}", fg=typer.colors.YELLOW, err=True)
+        warn(warning)
     if image.needs_clearance and not yes:
         if not sys.stdin.isatty():
             raise MedloopError(
@@ -228,41 +229,44 @@ def _confirm(image: DecodedImage, *, yes: bool) -> None:
         typer.confirm("Store it? It names no patient", abort=True, err=True)
 
 
-def _predicted(
-    context: Context, image: DecodedImage, label: str
-) -> tuple[Prediction | None, str | None]:
-    """What the champion says, and its version; nothing where there is no model. Checks the label on the way."""
-    from medloop.errors import MedloopError
+def _served_here(context: Context, label: str) -> Served | None:
+    """Return the model cached on this machine, if any, and check the label.
+
+    A server is asked only about a label that nothing on this machine knows.
+    """
+    from medloop.errors import MedloopError, NotFoundError
+    from medloop.stores.datasets import DatasetStore
+
+    settings = context.settings
+    try:
+        served, labels = _served(settings, DatasetStore(settings.home), ask=False)
+    except NotFoundError:  # neither a model nor the base data set is on this machine
+        served, labels = None, ()
+    if label not in (*labels, none_of_these.WORD):
+        served, labels = _served(settings, context.datasets, ask=True)
+    if label not in (*labels, none_of_these.WORD):
+        known = ", ".join(labels)
+        raise MedloopError(
+            f"There is no class {label!r}: give one of {known}, or {none_of_these.WORD}."
+        )
+    return served
+
+
+def _served(
+    settings: Settings, datasets: DatasetStore, *, ask: bool
+) -> tuple[Served | None, Sequence[str]]:
     from medloop.serving import NoModelError
 
     try:
-        served = _champion(context.settings).current()
-    except NoModelError as error:
-        typer.secho(f"medloop: {error}", fg=typer.colors.YELLOW, err=True)
-        labels, found, version = (
-            context.datasets.get(context.settings.base_dataset).labels,
-            None,
-            None,
-        )
-    else:
-        labels, version = served.predictor.metadata.labels, served.version
-        found = served.answer(image).prediction
-    if label not in (*labels, NONE_OF_THESE):
-        raise MedloopError(
-            f"There is no class {label!r}: give one of {', '.join(labels)}, or {NONE_OF_THESE}."
-        )
-    return found, version
+        served = _champion(settings, ask=ask).current()
+    except NoModelError:
+        return None, datasets.get(settings.base_dataset).labels
+    return served, served.predictor.metadata.labels
 
 
 def _stored_in_time(context: Context, receipt: Receipt) -> bool:
-    """Send what waits, and see whether this one gets through within a few seconds."""
-    until = time.monotonic() + STORED_WITHIN_S
+    """Send what waits, and see whether this correction gets through within a few seconds."""
     context.sender.start()
-    try:
-        while context.outbox.state(receipt.event_id) != "stored":
-            if time.monotonic() > until:
-                return False
-            time.sleep(CHECK_EVERY_S)
-        return True
-    finally:
-        context.sender.stop()
+    stored = context.sender.settle(receipt.event_id, STORED_WITHIN_S) == "stored"
+    context.sender.stop(timeout_s=1.0 if stored else 0.0)  # a frozen store is not waited for
+    return stored

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medloop.cli.terminal import plain
+from medloop.cli.terminal import progress_bar, say, show_table, warn
+from medloop.core import none_of_these
 
 if TYPE_CHECKING:
     import numpy as np
-    from rich.table import Table
 
+    from medloop.jobs.context import Context
     from medloop.jobs.erase import Erased
     from medloop.jobs.review import Verdict, Waiting
     from medloop.settings import Settings
 
-NONE_OF_THESE = "none"
 HASH_SHOWN = 12  # digits of an image hash that tables show and commands accept
 
 Image = Annotated[
@@ -49,7 +48,10 @@ def register(app: typer.Typer) -> None:
 
 def snapshot(
     full: Annotated[
-        bool, typer.Option("--full", help="Read every event anew, not only those of the last days.")
+        bool,
+        typer.Option(
+            "--full", help="Begin anew: repairs a snapshot that is damaged, or holds what is none."
+        ),
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON instead of a sentence.")
@@ -57,8 +59,9 @@ def snapshot(
 ) -> None:
     """Screen new corrections, fold all of them into a snapshot, and print its id.
 
-    Costs what is new; of what is there it only looks for earlier answers about the same images. What comes in meanwhile
-    waits for the next one. Running it again without news gives the same snapshot.
+    Corrections that wait on this machine are sent first. The cost depends on what is new; older
+    events are read only if they are about the same images. What comes in meanwhile waits for the
+    next snapshot. A run without news gives the same snapshot.
 
     Example: `medloop snapshot`
     """
@@ -67,15 +70,36 @@ def snapshot(
     from medloop.jobs.screen import screened_snapshot
     from medloop.wiring import connect
 
-    with _bar() as progress:
-        taken, screened = screened_snapshot(connect(), full=full, progress=progress)
+    context = connect()
+    waiting = send_first(context)
+    with progress_bar() as progress:
+        taken, screened = screened_snapshot(context, full=full, progress=progress)
     flagged = len(screened.flagged)
     if as_json:
-        typer.echo(json.dumps({**asdict(taken), "flagged": flagged}))
+        typer.echo(json.dumps({**asdict(taken), "flagged": flagged, "waiting": waiting}))
         return
-    typer.echo(taken.snapshot_id)
+    say(taken.snapshot_id)
     flags = f"; {flagged} new ones look wrong: see `medloop review list`" if flagged else ""
-    typer.echo(f"{taken.reason}{flags}", err=True)
+    say(f"{taken.reason}{flags}", err=True)
+
+
+def send_first(context: Context) -> int:
+    """Send this machine's corrections; warn of those that still wait, and return how many."""
+    from medloop.errors import StoreError
+
+    try:
+        if context.outbox.status().pending:
+            context.sender.send_once()
+        left = context.outbox.status()
+    except StoreError as error:  # what is in S3 is of use all the same
+        warn(f"corrections of this machine may be missing: {error}")
+        return 0
+    if left.pending:
+        why = left.last_error or "they are on their way"
+        warn(
+            f"{left.pending} corrections of this machine still wait, since {left.oldest_at}: {why}"
+        )
+    return left.pending
 
 
 def outbox(
@@ -95,15 +119,15 @@ def outbox(
     context = connect()
     if flush:
         sent = context.sender.send_once()
-        typer.echo(f"{sent.sent} sent", err=True)
+        say(f"{sent.sent} sent", err=True)
     status = context.outbox.status()
     if as_json:
         typer.echo(json.dumps(asdict(status)))
     elif status.pending:
         reason = f": {status.last_error}" if status.last_error else ""
-        typer.echo(f"{status.pending} wait since {status.oldest_at}{reason}")
+        say(f"{status.pending} wait since {status.oldest_at}{reason}")
     else:
-        typer.echo("nothing waits: every correction made on this machine is in S3")
+        say("nothing waits: every correction made on this machine is in S3")
     if flush and status.pending:
         raise typer.Exit(1)
 
@@ -133,9 +157,9 @@ def erase(
         context, image_sha256=image_sha256, who=context.settings.user, why=why, pixels=pixels
     )
     for line in _left(done, context.settings):
-        typer.echo(line)
+        say(line)
     if done.learned.unknown:
-        typer.echo(
+        say(
             f"there may be more model versions that learned from it: {done.learned.unknown}",
             err=True,
         )
@@ -192,13 +216,11 @@ def list_waiting(
             typer.echo(json.dumps(_as_json(item)))
         return
     if not waiting:
-        typer.echo("nothing waits for a reviewer")
+        say("nothing waits for a reviewer")
         return
-    from rich.console import Console
-
-    Console().print(_table(waiting[:limit]))
+    _show(waiting[:limit])
     if len(waiting) > limit:
-        typer.echo(f"… and {len(waiting) - limit} more", err=True)
+        say(f"… and {len(waiting) - limit} more", err=True)
 
 
 def approve(images: Image, why: Why = "") -> None:
@@ -220,7 +242,7 @@ def reject(images: Image, why: Why = "") -> None:
 def relabel(
     images: Image,
     label: Annotated[
-        str, typer.Option(help=f"The right class, or {NONE_OF_THESE} for none of these.")
+        str, typer.Option(help=f"The right class, or `{none_of_these.WORD}`: none of the classes.")
     ],
     why: Why = "",
 ) -> None:
@@ -228,7 +250,7 @@ def relabel(
 
     Example: `medloop review relabel 3f2a91c07d4e --label Hand`
     """
-    _decide(images, "relabel", None if label == NONE_OF_THESE else label, why)
+    _decide(images, "relabel", none_of_these.parse(label), why)
 
 
 def people(
@@ -248,17 +270,12 @@ def people(
         for person in found:
             typer.echo(json.dumps(asdict(person)))
         return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("who", "answers", "judged", "right", "right at least")
+    rows = []
     for person in found:
         share = f"{person.at_least:.0%}" if person.judged else "–"
-        table.add_row(
-            escape(person.who), str(person.answers), str(person.judged), str(person.right), share
-        )
-    Console().print(table)
+        counts = (str(person.answers), str(person.judged), str(person.right))
+        rows.append((person.who, *counts, share))
+    show_table(("who", "answers", "judged", "right", "right at least"), rows)
 
 
 def _decide(images: list[str], verdict: Verdict, label: str | None, why: str) -> None:
@@ -277,7 +294,7 @@ def _decide(images: list[str], verdict: Verdict, label: str | None, why: str) ->
         why=why,
     )
     sent = context.sender.send_once()
-    typer.echo(
+    say(
         f"{len(receipts)} decided"
         + (f"; saved here, and stored later: {sent.reason}" if sent.reason else "")
     )
@@ -319,40 +336,20 @@ def _as_json(item: Waiting) -> dict[str, Any]:
     }
 
 
-def _table(waiting: list[Waiting]) -> Table:
-    from rich.table import Table
-
-    table = Table("image", "since", "said", "predicted", "reasons")
+def _show(waiting: list[Waiting]) -> None:
     remarks = any(correction.note for item in waiting for correction in item.corrections)
-    if remarks:
-        table.add_column("remarks")
+    rows = []
     for item in waiting:
         last = item.corrections[-1]
-        said = ", ".join(
-            f"{label or 'none of these'} ({who[:8]})" for who, label in item.decision.state.answers
-        )
-        predicted = f"{last.predicted_label or '–'} {last.confidence or 0:.0%}"
-        row = [
+        answers = item.decision.state.answers
+        row = (
             item.image_sha256[:HASH_SHOWN],
             last.at[:16],
-            said,
-            predicted,
+            ", ".join(f"{none_of_these.describe(label)} ({who[:8]})" for who, label in answers),
+            f"{last.predicted_label or '–'} {last.confidence or 0:.0%}",
             "; ".join(item.decision.reasons),
-        ]
-        if remarks:
-            row.append(
-                "; ".join(correction.note for correction in item.corrections if correction.note)
-            )
-        table.add_row(*map(plain, row))  # labels, names and remarks are other people's text
-    return table
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[float, str], None]]:
-    """A progress bar on stderr, gone when it is done."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=1.0)
-        yield lambda share, what: bar.update(task, completed=share, description=what)
+            "; ".join(correction.note for correction in item.corrections if correction.note),
+        )
+        rows.append(row if remarks else row[:-1])
+    headings = ("image", "since", "said", "predicted", "reasons", "remarks")
+    show_table(headings if remarks else headings[:-1], rows)

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.progress import TaskID
-    from rich.table import Table
+from medloop.cli.terminal import AsJson, progress_bar, say, say_json, show_table, warn
 
+if TYPE_CHECKING:
     from medloop.core.data.data_summary import ClassSummary
     from medloop.stores.dataset_import import Imported
     from medloop.stores.datasets import DatasetStore
     from medloop.stores.public_set import Expected
 
 SKIPPED_SHOWN = 5
+COLUMNS = {  # of a class: attribute to heading; together they fit into 80 characters
+    "images": "Images",
+    "groups": "Groups",
+    "duplicates": "Copies",
+    "blanks": "Blanks",
+    "train": "Train",
+    "validation": "Validation",
+    "test": "Test",
+}
+Groups = Annotated[
+    Path | None,
+    typer.Option(
+        help="CSV file with the columns `file` and `group`; else `groups.csv` inside, "
+        "else groups of near-duplicates are computed."
+    ),
+]
+DatasetId = Annotated[
+    str | None, typer.Argument(help="Id of a data set; by default the one in use.", metavar="[ID]")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -28,41 +42,34 @@ def register(app: typer.Typer) -> None:
     data = typer.Typer(
         name="data",
         no_args_is_help=True,
-        help="Bring data sets in, look at them, choose and share them. Without any, the bundled sample is used.",
+        help="Import, inspect, choose and share data sets. The bundled sample is used by default.",
     )
     data.command("import")(import_data)
-    data.command("fetch")(fetch)
-    data.command("info")(info)
     data.command("list")(list_data)
-    data.command("use")(use)
-    data.command("publish")(publish)
+    for command in (fetch, info, use, publish):
+        data.command()(command)
     app.add_typer(data)
 
 
 def import_data(
     path: Annotated[
         Path,
-        typer.Argument(help="A zip or folder with a folder a class, or a MedMNIST-style .npz."),
+        typer.Argument(help="A zip or folder with one folder per class, or a MedMNIST-style .npz."),
     ],
-    groups: Annotated[
-        Path | None,
-        typer.Option(
-            help="CSV with the columns file and group. By default groups.csv inside, else computed."
-        ),
-    ] = None,
+    groups: Groups = None,
     labels: Annotated[
         str, typer.Option(help="Class names of an .npz, in order, separated by commas.")
     ] = "",
     folder: Annotated[
         str | None,
         typer.Option(
-            help="The folder that holds the class folders, where there are others beside it."
+            help="The folder that holds the class folders, if there are others beside it."
         ),
     ] = None,
 ) -> None:
     """Read a data set into the state folder and print its id.
 
-    Unreadable files are skipped and counted. Nothing is unpacked to disk.
+    Files that cannot be read are skipped and counted. Nothing is unpacked to disk.
 
     Examples: `medloop data import archive.zip`, `medloop data import scans/ --groups patients.csv`,
     `medloop data import organamnist_64.npz --labels bladder,femur,heart`
@@ -70,29 +77,25 @@ def import_data(
     from medloop.stores.dataset_import import ImportOptions
 
     names = tuple(label.strip() for label in labels.split(",") if label.strip())
-    store = _store()
-    with _bars() as report:
-        imported = store.import_path(path, report, options=ImportOptions(groups, names, folder))
+    with progress_bar() as report:
+        options = ImportOptions(groups, names, folder)
+        imported = _store().import_path(path, report, options=options)
     _tell(imported)
 
 
 def fetch(
     url: Annotated[
-        str | None, typer.Option(help="Another address of the same zip, such as a mirror of yours.")
+        str | None, typer.Option(help="Another address of the same zip, such as your own mirror.")
     ] = None,
     sha256: Annotated[
         str | None,
-        typer.Option(
-            help="SHA-256 of the zip: vouches for it in place of the check of its content."
-        ),
+        typer.Option(help="SHA-256 of the zip; it replaces the verification of the content."),
     ] = None,
-    groups: Annotated[
-        Path | None, typer.Option(help="CSV with the columns file and group.")
-    ] = None,
+    groups: Groups = None,
 ) -> None:
-    """Download the full Medical MNIST (58,954 images, about 90 MB) from GitHub, verify it and print its id.
+    """Download the full Medical MNIST (58,954 images, about 90 MB), verify it and print its id.
 
-    Goes on where an interrupted download stopped. What is verified, and how, is in docs/data.md.
+    It comes from GitHub. An interrupted download is continued. docs/data.md says what is verified.
 
     Example: `medloop data fetch`
     """
@@ -105,62 +108,59 @@ def fetch(
     address = url or public_set.URL
     file = load_settings().home / "downloads" / "medical-mnist.zip"
     try:
-        with _bars(unit="bytes") as report:
-            found = download(address, file, sha256=sha256, progress=partial(report, "Downloading"))
+        with progress_bar() as report:
+            found = download(address, file, sha256=sha256, progress=report)
     except StoreUnavailableError as error:
         raise StoreUnavailableError(
-            f"{error} Without a network: everything works with the bundled sample; or download {address} elsewhere and "
-            f"run `medloop data import FILE --folder {public_set.FOLDER}`."
+            f"{error} Without a network, use the bundled sample, or download {address} elsewhere "
+            f"and run `medloop data import FILE --folder {public_set.FOLDER}`."
         ) from error
     if sha256 is None:
-        note = _verified(
-            file,
-            public_set.medical_mnist(),
-            named=public_set.published_tree() if url is None else None,
-        )
+        named = public_set.published_tree() if url is None else None
+        note = _verify(file, public_set.medical_mnist(), named=named)
     else:
         note = f"SHA-256 {found} as given"
-    with _bars() as report:
+    with progress_bar() as report:
         options = ImportOptions(groups=groups, folder=public_set.FOLDER)
         imported = _store().import_path(file, report, options=options, note=f"{address}; {note}")
     file.unlink()
     _tell(imported)
-    typer.echo(f"Verified: {note}", err=True)
+    say(f"Verified: {note}", err=True)
 
 
-def _verified(file: Path, expected: Expected, *, named: str | None) -> str:
-    """What was verified, in words; the download is thrown away where it is something else."""
+def _verify(file: Path, expected: Expected, *, named: str | None) -> str:
+    """Say what was verified; delete a download that is something else."""
     from medloop.errors import DatasetError
     from medloop.stores.public_set import verify
 
     try:
-        with _bars() as report:
-            tree = verify(file, expected, tree=named, progress=partial(report, "Verifying"))
+        with progress_bar() as report:
+            tree = verify(file, expected, tree=named, progress=report)
     except DatasetError:
         file.unlink()
         raise
-    says = (
-        "as GitHub names it for the pinned commit"
-        if named
-        else "which could not be compared with GitHub's"
-    )
-    return f"counts by class, {len(expected.blobs):,} files byte by byte, git tree {tree}, {says}"
+    compared = "as GitHub names it for the pinned commit"
+    if named is None:
+        compared = "which could not be compared with GitHub's"
+    counted = f"counts by class, {len(expected.blobs):,} files byte by byte"
+    return f"{counted}, git tree {tree}, {compared}"
 
 
 def info(
-    dataset_id: Annotated[
-        str | None, typer.Argument(help="By default the one in use.", metavar="[ID]")
-    ] = None,
+    dataset_id: DatasetId = None,
     plot: Annotated[
         Path | None, typer.Option(help="Write a picture: sample images and grey values by class.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Show a data set: images, groups, exact duplicates, blanks and the split, by class.
+    """Show images, groups, exact duplicates, blank images and the split of a data set, by class.
 
     Examples: `medloop data info`, `medloop data info --plot classes.png`
     """
+    from dataclasses import asdict
+
     from medloop.core.data.data_summary import picture, summarise
+    from medloop.errors import DatasetError
     from medloop.settings import load_settings
 
     store = _store()
@@ -168,31 +168,17 @@ def info(
     about = store.info(dataset.id)
     summaries = summarise(dataset)
     if as_json:
-        from dataclasses import asdict
-
-        typer.echo(
-            json.dumps(
-                {**asdict(about), "classes": [asdict(summary) for summary in summaries]}, indent=1
-            )
-        )
+        say_json({**asdict(about), "classes": [asdict(summary) for summary in summaries]})
     else:
-        from rich.console import Console
-
-        console = Console()
-        console.print(_class_table(summaries, title=f"Data set {dataset.id} from {about.source}"))
-        console.print(f"Groups {about.groups_from}. {about.note}".strip(), highlight=False)
-    if plot is not None:
-        _write_picture(plot, lambda: picture(dataset, summaries).save(plot))
-
-
-def _write_picture(path: Path, save: Callable[[], None]) -> None:
-    from medloop.errors import DatasetError
-
+        _show_classes(summaries, title=f"Data set {dataset.id} from {about.source}")
+        say(f"Groups {about.groups_from}. {about.note}".strip())
+    if plot is None:
+        return
     try:
-        save()
+        picture(dataset, summaries).save(plot)
     except (OSError, ValueError) as error:  # ValueError: a suffix that PIL does not know
-        raise DatasetError(f"The picture {str(path)!r} cannot be written: {error}") from error
-    typer.echo(f"Wrote {path}", err=True)
+        raise DatasetError(f"The picture {str(plot)!r} cannot be written: {error}") from error
+    say(f"Wrote {plot}", err=True)
 
 
 def list_data() -> None:
@@ -200,27 +186,20 @@ def list_data() -> None:
 
     Example: `medloop data list`
     """
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     from medloop.settings import load_settings
 
     store = _store()
     in_use = load_settings().base_dataset or store.get(None).id
-    table = Table("", box=box.SIMPLE, pad_edge=False)
-    table.add_column("ID", no_wrap=True, min_width=16)
-    for heading in ("Classes", "Images", "Groups"):
-        table.add_column(heading, justify="right")
-    table.add_column("Source", overflow="fold")
-    for dataset_id in store.ids():
-        about = store.info(dataset_id)
-        mark = "*" if dataset_id == in_use else ""
-        groups = f"{about.groups:,} {about.groups_from}"
-        table.add_row(
-            mark, dataset_id, str(len(about.labels)), f"{about.images:,}", groups, about.source
+    rows = []
+    for about in map(store.info, store.ids()):
+        counts = (
+            str(len(about.labels)),
+            f"{about.images:,}",
+            f"{about.groups:,} {about.groups_from}",
         )
-    Console().print(table)
+        rows.append(("*" if about.id == in_use else "", about.id, *counts, about.source))
+    headings = ("", "ID", "Classes", "Images", "Groups", "Source")
+    show_table(headings, rows, numbers=("Classes", "Images", "Groups"))
 
 
 def use(
@@ -233,34 +212,27 @@ def use(
     Example: `medloop data use 97486d4eff08ce22 >> .env`
     """
     _store().get(dataset_id)
-    typer.echo(f"MEDLOOP_BASE_DATASET={dataset_id}")
-    typer.echo("Put this line into .env or the environment of every machine that trains.", err=True)
+    say(f"MEDLOOP_BASE_DATASET={dataset_id}")
+    say("Put this line into .env or the environment of every machine that trains.", err=True)
 
 
-def publish(
-    dataset_id: Annotated[
-        str | None, typer.Argument(help="By default the one in use.", metavar="[ID]")
-    ] = None,
-) -> None:
+def publish(dataset_id: DatasetId = None) -> None:
     """Put a data set on S3, so that other machines can train on it.
 
     Example: `medloop data publish`
     """
-    from medloop.settings import load_settings
-    from medloop.stores.datasets import DatasetStore
-    from medloop.stores.objects import ObjectStore
+    from medloop.wiring import connect
 
-    settings = load_settings()
-    store = DatasetStore(settings.home, ObjectStore.from_settings(settings))
-    dataset = store.get(dataset_id or settings.base_dataset)
-    with _bars() as report:
-        new = store.publish(dataset, report)
-    typer.echo(f"{dataset.id} {'is on S3 now' if new else 'was on S3 already'}.", err=True)
-    typer.echo(dataset.id)
+    context = connect()
+    dataset = context.datasets.get(dataset_id or context.settings.base_dataset)
+    with progress_bar() as report:
+        new = context.datasets.publish(dataset, report)
+    say(f"{dataset.id} {'is on S3 now' if new else 'was on S3 already'}.", err=True)
+    say(dataset.id)
 
 
 def _store() -> DatasetStore:
-    """The data sets of this machine; S3 is looked at only where it is named."""
+    """Open the data sets of this machine, and those on S3 if the settings name one."""
     from medloop.settings import load_settings
     from medloop.stores.datasets import DatasetStore
     from medloop.stores.objects import ObjectStore
@@ -271,72 +243,26 @@ def _store() -> DatasetStore:
 
 
 def _tell(imported: Imported) -> None:
-    """Print the id on stdout; everything else for a person on stderr."""
-    from rich.console import Console
-
+    """Print the id on stdout and everything else, for a person, on stderr."""
     from medloop.core.data.data_summary import summarise, warnings
 
-    console = Console(stderr=True)
     dataset = imported.dataset
-    console.print(_class_table(summarise(dataset), title=f"Data set {dataset.id}"))
+    _show_classes(summarise(dataset), title=f"Data set {dataset.id}", err=True)
     if imported.skipped:
-        console.print(f"{len(imported.skipped):,} unreadable files were skipped:", style="yellow")
+        warn(f"{len(imported.skipped):,} unreadable files were skipped:")
         for name, why in imported.skipped[:SKIPPED_SHOWN]:
-            console.print(f"  {name}: {why}", highlight=False, markup=False)
+            say(f"  {name}: {why}", err=True)
     for sentence in warnings(dataset):
-        console.print(sentence, style="yellow", highlight=False, markup=False)
-    console.print(
-        f"Groups {imported.groups_from}. To train on it: MEDLOOP_BASE_DATASET={dataset.id}",
-        highlight=False,
+        warn(sentence)
+    setting = f"MEDLOOP_BASE_DATASET={dataset.id}"
+    say(f"Groups {imported.groups_from}. To train on it: {setting}", err=True)
+    say(dataset.id)
+
+
+def _show_classes(summaries: list[ClassSummary], *, title: str, err: bool = False) -> None:
+    rows = [[s.label, *(f"{getattr(s, name):,}" for name in COLUMNS)] for s in summaries]
+    totals = [f"{sum(getattr(s, name) for s in summaries):,}" for name in COLUMNS]
+    headings = tuple(COLUMNS.values())
+    show_table(
+        ("Class", *headings), rows, title=title, numbers=headings, totals=("All", *totals), err=err
     )
-    typer.echo(dataset.id)
-
-
-def _class_table(summaries: list[ClassSummary], *, title: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title=title, show_footer=True, box=box.SIMPLE, pad_edge=False)
-    table.add_column("Class", "All")
-    columns = ("images", "groups", "duplicates", "blanks", "train", "validation", "test")
-    headings = (
-        "Images",
-        "Groups",
-        "Copies",
-        "Blanks",
-        "Train",
-        "Validation",
-        "Test",
-    )  # they fit into 80 characters
-    for column, heading in zip(columns, headings, strict=True):
-        total = sum(getattr(summary, column) for summary in summaries)
-        table.add_column(heading, f"{total:,}", justify="right")
-    for summary in summaries:
-        table.add_row(summary.label, *(f"{getattr(summary, column):,}" for column in columns))
-    return table
-
-
-@contextmanager
-def _bars(*, unit: str = "") -> Iterator[Callable[[str, int, int | None], None]]:
-    """Progress on stderr, a bar for each thing done; what it yields takes that thing, how much is done, and in all."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    count = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
-    columns = (TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        tasks: dict[str, TaskID] = {}
-
-        def report(what: str, done: int, total: int | None) -> None:
-            if what not in tasks:
-                tasks[what] = progress.add_task(what)
-            progress.update(tasks[what], completed=done, total=total)
-
-        yield report

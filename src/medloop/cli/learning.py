@@ -1,19 +1,17 @@
-"""`medloop bootstrap`, `train`, `evaluate`, `retrain` and `reproduce`: the steps that learn, one command each."""
+"""`medloop bootstrap`, `train`, `evaluate`, `retrain` and `reproduce`: the steps that learn."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from medloop.cli import acceptance_sets, versions
+from medloop.cli.corrections import send_first
+from medloop.cli.terminal import AsJson, mark, progress_bar, say, show_table, warn
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from medloop.core.gate.report import GateReport
     from medloop.jobs.retrain import RetrainResult
 
@@ -22,7 +20,6 @@ Engine = Annotated[
     Literal["local", "ray"] | None,
     typer.Option(help="`local` trains here, `ray` on a Ray cluster; else MEDLOOP_ENGINE."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +36,8 @@ def register(app: typer.Typer) -> None:
 def bootstrap(engine: Engine = None) -> None:
     """Train the first model on the base data set, if the registry has no champion yet.
 
-    `medloop up` does the same. The base data set is the one that `medloop data use` chose, else the bundled sample.
+    `medloop up` does the same. The base data set is the one that `medloop data use` chose, else the
+    bundled sample.
 
     Example: `medloop bootstrap`
     """
@@ -50,8 +48,8 @@ def bootstrap(engine: Engine = None) -> None:
     with progress_bar() as report:
         version = job(connect(), report, engine=engine, warn=warned.append)
     for sentence in warned:
-        typer.secho(f"medloop: {sentence}", fg=typer.colors.YELLOW, err=True)
-    typer.echo(
+        warn(sentence)
+    say(
         f"Version {version} is the champion and the reference."
         if version
         else "There is a champion already."
@@ -71,10 +69,12 @@ def train(
 ) -> None:
     """Train on a snapshot from the champion's weights, register the version and print it.
 
-    The same training is done once: a second call finds the version and says so. Moves no alias. After `medloop erase`,
-    only `--from-scratch` on a new snapshot gives a model that never saw the image; it takes as long as the first model.
+    The same training is done once: a second call finds the version and says so. Moves no alias.
+    After `medloop erase`, only `--from-scratch` on a new snapshot gives a model that never saw the
+    image; it takes as long as the first model.
 
-    Examples: `medloop train`, `medloop train 3f2a90c1d4e5b607 --engine ray`, `medloop train --from-scratch`
+    Examples: `medloop train`, `medloop train 3f2a90c1d4e5b607 --engine ray`, `medloop train
+    --from-scratch`
     """
     from dataclasses import asdict
 
@@ -98,13 +98,11 @@ def train(
     if as_json:
         typer.echo(json.dumps(asdict(result)))
         return
-    typer.echo(result.version)
+    say(result.version)
     done = (
         "had been trained on this before" if result.reused else f"trained in {result.seconds:.0f} s"
     )
-    typer.echo(
-        f"Version {result.version} {done}. Next: `medloop evaluate {result.version}`", err=True
-    )
+    say(f"Version {result.version} {done}. Next: `medloop evaluate {result.version}`", err=True)
 
 
 def evaluate(
@@ -127,7 +125,7 @@ def evaluate(
     if as_json:
         typer.echo(found.to_json().decode())
         return
-    print_report(found)
+    _print_report(found)
 
 
 def retrain(
@@ -143,10 +141,11 @@ def retrain(
     engine: Engine = None,
     as_json: AsJson = False,
 ) -> None:
-    """One round of the loop, as the weekly DAG makes it: snapshot, train, evaluate, promote.
+    """Run one round of the loop, as the weekly DAG does: snapshot, train, evaluate, promote.
 
-    Says so when there is nothing new. `--force` goes on in any case, but does no training twice; the gate decides about
-    the promotion either way.
+    Corrections that wait on this machine are sent first. Without news no training is done.
+    `--force` goes on in any case, but does no training twice. The gate decides about the promotion
+    either way.
 
     Examples: `medloop retrain`, `medloop retrain --min-new 20`
     """
@@ -155,9 +154,11 @@ def retrain(
     from medloop.jobs.retrain import retrain as job
     from medloop.wiring import connect
 
+    context = connect()
+    waiting = send_first(context)
     with progress_bar() as report:
         result = job(
-            connect(),
+            context,
             force=force,
             min_new=min_new,
             engine=engine,
@@ -165,13 +166,13 @@ def retrain(
             progress=report,
         )
     if as_json:
-        typer.echo(json.dumps(asdict(result)))
+        typer.echo(json.dumps({**asdict(result), "waiting": waiting}))
     else:
-        typer.echo(_outcome(result))
+        say(_outcome(result))
 
 
 def _outcome(result: RetrainResult) -> str:
-    """What came of a round, in words."""
+    """Say what came of a round."""
     if result.version is None:
         return f"No training: {result.reason}."
     before = (
@@ -181,17 +182,20 @@ def _outcome(result: RetrainResult) -> str:
     )
     if result.promoted:
         return f"{before}Version {result.version} is the champion{'' if result.reused else ' now'}."
-    return f"{before}Version {result.version} was not promoted; version {result.champion} stays. {result.reason}"
+    stays = f"version {result.champion} stays. {result.reason}"
+    return f"{before}Version {result.version} was not promoted; {stays}"
 
 
 def reproduce(
     version: Annotated[str, typer.Argument(help="The version to train once more.")],
     as_json: AsJson = False,
 ) -> None:
-    """Train a version again from what was recorded of it, and compare the weights. Exit code 1 if they differ.
+    """Train a version again from what was recorded of it, and compare the weights.
 
-    Equal weights are to be expected on the same kind of machine with the same packages; where they differ, it says what
-    is known to be another than at the training. Registers nothing.
+    Exit code 1 if they differ.
+
+    Equal weights are to be expected on the same kind of machine with the same packages; where they
+    differ, it says what is known to be another than at the training. Registers nothing.
 
     Example: `medloop reproduce 4`
     """
@@ -205,12 +209,12 @@ def reproduce(
     if as_json:
         typer.echo(json.dumps(asdict(result)))
     elif result.same:
-        typer.echo(
+        say(
             f"Version {version} is reproduced: weights {result.found_sha256} in {result.seconds:.0f} s."
         )
     else:
         note = f" {result.note[:1].upper()}{result.note[1:]}." if result.note else ""
-        typer.echo(
+        say(
             f"Version {version} differs: recorded {result.recorded_sha256}, found {result.found_sha256}.{note} On "
             "another kind of processor, small differences are to be expected."
         )
@@ -218,40 +222,17 @@ def reproduce(
         raise typer.Exit(1)
 
 
-def print_report(report: GateReport) -> None:
-    """The checks of a gate report as a table, the verdict below."""
-    from rich.console import Console
+def _print_report(report: GateReport) -> None:
+    """Print the checks of a gate report as a table, the verdict below."""
+    from medloop.core.gate.words import check_name, found
 
-    console = Console()
-    console.print(_checks(report))
-    word = "[green]yes[/]" if report.passed else "[red]no[/]"
-    console.print(
-        f"The gate says {word}: version {report.version} against champion {report.champion_version} and reference "
-        f"{report.reference_version or 'none'}."
-    )
-
-
-def _checks(report: GateReport) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("", "Check", "What was found")
+    rows = []
     for check in report.decision.checks:
-        table.add_row(
-            "[green]✓[/]" if check.passed else "[red]✗[/]",
-            escape(check.name),
-            escape(check.reason.removeprefix(f"{check.name}: ")),
+        rows.append(
+            (mark(check.passed, "✓" if check.passed else "✗"), check_name(check), found(check))
         )
-    return table
-
-
-@contextmanager
-def progress_bar() -> Iterator[Callable[[float, str], None]]:
-    """A progress bar on stderr, gone when it is done."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=1.0)
-        yield lambda share, phrase: bar.update(task, completed=share, description=phrase)
+    show_table(("", "Check", "What was found"), rows)
+    say(
+        f"The gate says {'yes' if report.passed else 'no'}: version {report.version} against champion "
+        f"{report.champion_version} and reference {report.reference_version or 'none'}."
+    )

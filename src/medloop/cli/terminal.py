@@ -1,10 +1,90 @@
-"""Text of people on a terminal."""
+"""The border to the terminal: whatever the commands print passes here, and none of it acts."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-def plain(text: str) -> str:
-    """The text, without anything that rich would take as markup or a terminal as a command."""
-    from rich.markup import escape
+import typer
 
-    return escape("".join(letter if letter.isprintable() else " " for letter in text))
+from medloop.core.printable import printable
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from medloop.progress import Progress
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+By = Annotated[
+    str | None, typer.Option(help="Who decides this; by default MEDLOOP_USER or the login.")
+]
+
+
+def say(text: str, *, err: bool = False, colour: str | None = None) -> None:
+    """Print a line."""
+    typer.secho(printable(text), err=err, fg=colour)
+
+
+def warn(text: str) -> None:
+    """Print a remark beside the answer."""
+    say(f"medloop: {text}", err=True, colour=typer.colors.YELLOW)
+
+
+def say_json(value: Any) -> None:
+    """Print JSON over several lines."""
+    typer.echo(json.dumps(value, indent=1))
+
+
+def mark(passed: bool | None, text: str) -> Text:
+    """Colour a verdict green or red; one that is None stays as it is."""
+    from rich.text import Text
+
+    return Text(printable(text), {True: "green", False: "red", None: ""}[passed])
+
+
+def show_table(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str | Text]],
+    *,
+    title: str | None = None,
+    numbers: Sequence[str] = (),
+    totals: Sequence[str] = (),
+    err: bool = False,
+) -> None:
+    """Print a table; the columns in `numbers` are set to the right, `totals` stand below."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=Text(printable(title)) if title else None,
+        box=box.SIMPLE,
+        pad_edge=False,
+        show_footer=bool(totals),
+    )
+    for i, heading in enumerate(headings):
+        justify: Literal["left", "right"] = "right" if heading in numbers else "left"
+        table.add_column(heading, totals[i] if totals else "", justify=justify, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) if isinstance(cell, str) else cell for cell in row))
+    Console(stderr=err).print(table)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """Show a bar on stderr, gone when the work is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda share, doing: bar.update(task, completed=share, description=printable(doing))

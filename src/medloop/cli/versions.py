@@ -1,4 +1,4 @@
-"""`medloop models`, `promote`, `rollback`, `reference`, `history`, `audit`, `watch`: who serves, since when, why."""
+"""`medloop models`, `promote`, `rollback`, `reference`, `history`, `audit` and `watch`."""
 
 from __future__ import annotations
 
@@ -7,23 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medloop.cli.terminal import plain
+from medloop.cli.terminal import AsJson, By, mark, say, show_table, warn
+from medloop.core import none_of_these
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from medloop.core.corrections.events import Promotion
     from medloop.jobs.promote import PromoteResult
     from medloop.stores.registry import ModelVersion
 
 REASON_SHOWN = 140  # characters of a reason in a table
 SNAPSHOT_SHOWN = 8  # of a snapshot's id
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-By = Annotated[
-    str | None,
-    typer.Option(help="Who decides this, for the ledger; by default MEDLOOP_USER or the login."),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -38,23 +31,21 @@ def register(app: typer.Typer) -> None:
 
 
 def models(as_json: AsJson = False) -> None:
-    """List the versions with their aliases, their accuracy on the base test images, and the gate's verdict.
+    """List the versions with aliases, accuracy on the base test images, and the gate's verdict.
 
     Why the gate said no: `medloop evaluate VERSION` shows the report, `--json` has the reasons.
 
     Examples: `medloop models`, `medloop models --json`
     """
-    from rich.console import Console
-
     from medloop.wiring import connect
 
     found = connect().registry.versions()
     if as_json:
         typer.echo(json.dumps([_version_record(item) for item in found], indent=1))
     elif found:
-        Console().print(_models_table(found))
+        _show_versions(found)
     else:
-        typer.echo("There are no versions yet: `medloop bootstrap` trains the first one.")
+        say("There are no versions yet: `medloop bootstrap` trains the first one.")
 
 
 def promote(
@@ -66,12 +57,15 @@ def promote(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a version the champion, if the gate said yes. Exit code 1 if it is not the champion afterwards.
+    """Make a version the champion, if the gate said yes.
 
-    Open pages answer with it within seconds. Only while the judgement is today's: with this champion, this
-    reference, these acceptance sets and these rules.
+    Exit code 1 if it is not the champion afterwards.
 
-    Examples: `medloop promote 4`, `medloop promote 4 --force --reason "the new scanner goes live today"`
+    Open pages answer with it within seconds. Only while the judgement is today's: with this
+    champion, this reference, these acceptance sets and these rules.
+
+    Examples: `medloop promote 4`, `medloop promote 4 --force --reason "the new scanner goes live
+    today"`
     """
     from medloop.jobs.promote import promote as job
     from medloop.wiring import connect
@@ -96,9 +90,11 @@ def rollback(
 ) -> None:
     """Make the previous champion the champion again. Open pages answer with it within seconds.
 
-    Twice goes back two champions. A rollback is an event like every promotion: `medloop history` shows it.
+    Twice goes back two champions. A rollback is an event like every promotion: `medloop history`
+    shows it.
 
-    Examples: `medloop rollback --reason "calls hands chests"`, `medloop rollback --to 2 --reason "last good one"`
+    Examples: `medloop rollback --reason "calls hands chests"`, `medloop rollback --to 2 --reason
+    "last good one"`
     """
     from medloop.jobs.rollback import rollback as job
     from medloop.wiring import connect
@@ -116,7 +112,8 @@ def reference(
 ) -> None:
     """Choose the version that the gate compares every challenger with, beside the champion.
 
-    The first champion is the reference until somebody chooses another one; the loop itself never does.
+    The first champion is the reference until somebody chooses another one; the loop itself never
+    does.
 
     Example: `medloop reference 4 --reason "trained on the full data set"`
     """
@@ -127,23 +124,20 @@ def reference(
     before = choose_reference(
         context, version=version, by=by or context.settings.user, reason=reason
     )
-    typer.echo(f"Version {version} is the reference, before it version {before or 'none'}.")
+    say(f"Version {version} is the reference, before it version {before or 'none'}.")
 
 
 def history(as_json: AsJson = False) -> None:
-    """Every move of the aliases, oldest first: when, from, to, on which gate report and snapshot, by whom, and why.
+    """Show every move of the aliases, oldest first: when, from, to, by whom, and why.
 
-    The champion answers, the challenger was judged last, the reference is what all are compared with, too. `--json` has
-    the gate reports themselves.
+    The champion answers, the challenger was judged last, the reference is what all are compared
+    with, too. `--json` has the gate reports themselves.
 
     Examples: `medloop history`, `medloop history --json`
     """
     from dataclasses import asdict
 
-    from rich.console import Console
-
-    from medloop.jobs.alias_moves import all_moves
-    from medloop.stores.registry import CHAMPION
+    from medloop.jobs.alias_moves import all_moves, explain_champion
     from medloop.wiring import connect
 
     context = connect()
@@ -152,17 +146,11 @@ def history(as_json: AsJson = False) -> None:
         typer.echo(json.dumps([asdict(move) for move in found], indent=1))
         return
     if not found:
-        typer.echo("No version has been promoted yet.")
+        say("No version has been promoted yet.")
         return
-    Console().print(_history_table(found))
-    champion = context.registry.version_of(CHAMPION)
-    last = next((move.to_version for move in reversed(found) if move.alias == CHAMPION), None)
-    if last and champion != last:
-        typer.echo(
-            f"The champion is version {champion or 'none'}, which the last move does not say: somebody moved the "
-            f"alias elsewhere, or that move was cut off. `medloop promote {last}` finishes it.",
-            err=True,
-        )
+    _show_moves(found)
+    if wrong := explain_champion(context):
+        warn(wrong)
 
 
 def audit(
@@ -174,14 +162,12 @@ def audit(
 ) -> None:
     """Show every correction that a version learned from: image, label, who said so, and when.
 
-    Also those that only a version learned from whose weights this one started from ("through version N").
+    Also those that only a version learned from whose weights this one started from ("through
+    version N").
 
     Examples: `medloop audit 4`, `medloop audit 4 --all --json`
     """
     from dataclasses import asdict
-
-    from rich.console import Console
-    from rich.table import Table
 
     from medloop.jobs.audit import audit as job
     from medloop.wiring import connect
@@ -197,20 +183,17 @@ def audit(
         }
         typer.echo(json.dumps({**record, "corrections": corrections}, indent=1))
         return
-    table = Table("Image", "Label", "Use", "Who", "When")
+    table = []
     for row in rows:
         use = f"{row.use} through version {row.through}" if row.through else row.use
-        table.add_row(
-            *map(
-                plain, (row.image_sha256[:12], row.label or "none", use, ", ".join(row.who), row.at)
-            )
-        )
-    Console().print(table)
+        label = none_of_these.describe(row.label)
+        table.append((row.image_sha256[:12], label, use, ", ".join(row.who), row.at))
+    show_table(("Image", "Label", "Use", "Who", "When"), table)
     if found.unknown:
-        typer.echo(f"There may be more: {found.unknown}.", err=True)
+        say(f"There may be more: {found.unknown}.", err=True)
     recipe = found.recipe
     start = f"version {recipe.parent_version}" if recipe.parent_version else "random weights"
-    typer.echo(
+    say(
         f"Version {version}: from {start}, on base data set {recipe.base_id} and snapshot "
         f"{recipe.snapshot_id or 'none'}; {len(rows)} corrections.",
         err=True,
@@ -221,9 +204,10 @@ def watch(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what was found.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare a fresh champion with the one before it by what people say, and roll back on an alarm.
+    """Compare a fresh champion with the one before by people's answers; roll back on an alarm.
 
-    For a timer: exit code 1 on an alarm, 0 otherwise. A promotion is watched for MEDLOOP_WATCH_DAYS days.
+    For a timer: exit code 1 on an alarm, 0 otherwise. A promotion is watched for MEDLOOP_WATCH_DAYS
+    days.
 
     Example: `medloop watch --dry-run`
     """
@@ -237,15 +221,13 @@ def watch(
         typer.echo(json.dumps(asdict(result)))
     else:
         for reason in result.reasons:
-            typer.echo(f"- {reason}")
+            say(f"- {reason}")
         if result.rolled_back:
-            typer.echo(
+            say(
                 f"ALARM: version {result.previous} is the champion again, version {result.champion} was worse."
             )
         elif result.alarm:
-            typer.echo(
-                f"ALARM: version {result.champion} is worse than version {result.previous} was."
-            )
+            say(f"ALARM: version {result.champion} is worse than version {result.previous} was.")
     if result.alarm:
         raise typer.Exit(1)
 
@@ -257,13 +239,13 @@ def _tell(result: PromoteResult, as_json: bool) -> None:
         typer.echo(json.dumps(asdict(result)))
         return
     if result.promoted:
-        typer.echo(
+        say(
             f"Version {result.to_version} is the champion, before it version {result.from_version or 'none'}."
         )
     else:
-        typer.echo(f"Version {result.to_version or 'none'} stays the champion:")
+        say(f"Version {result.to_version or 'none'} stays the champion:")
     for reason in result.reasons:
-        typer.echo(f"- {reason}")
+        say(f"- {reason}")
 
 
 def _version_record(item: ModelVersion) -> dict[str, Any]:
@@ -272,64 +254,61 @@ def _version_record(item: ModelVersion) -> dict[str, Any]:
         "version": item.version,
         "aliases": list(item.aliases),
         "created_at": item.created_at.isoformat(timespec="seconds"),
-        "accuracy": float(tags["accuracy"]) if "accuracy" in tags else None,
-        "gate": tags.get("gate"),
-        "gate_reasons": tags.get("gate_reasons", "").splitlines(),
-        "corrections": int(tags.get("corrections") or 0),
-        "snapshot_id": tags.get("snapshot_id") or None,
-        "parent_version": tags.get("parent_version") or None,
+        "accuracy": tags.accuracy,
+        "gate": tags.gate or None,
+        "gate_reasons": list(tags.gate_reasons),
+        "corrections": tags.corrections,
+        "snapshot_id": tags.snapshot_id or None,
+        "parent_version": tags.parent_version or None,
         "run_id": item.run_id,
     }
 
 
-def _models_table(found: list[ModelVersion]) -> Table:
-    from rich.table import Table
-
-    table = Table("Version", "Aliases", "Trained", "From", "Corrections", "Accuracy", "Gate")
+def _show_versions(found: list[ModelVersion]) -> None:
+    rows = []
     for item in reversed(found):
         record = _version_record(item)
-        gate = {"yes": "[green]yes[/]", "no": "[red]no[/]"}.get(record["gate"] or "", "–")
+        gate = record["gate"]
         accuracy = f"{100 * record['accuracy']:.2f} %" if record["accuracy"] is not None else "–"
-        table.add_row(
+        row = (
             item.version,
             " ".join(item.aliases),
             f"{item.created_at.astimezone():%Y-%m-%d %H:%M}",
             record["parent_version"] or "–",
             str(record["corrections"]),
             accuracy,
-            gate,
+            mark({"yes": True, "no": False}.get(gate), gate or "–"),
         )
-    return table
+        rows.append(row)
+    show_table(("Version", "Aliases", "Trained", "From", "Corrections", "Accuracy", "Gate"), rows)
 
 
-def _history_table(moves: list[Promotion]) -> Table:
+def _show_moves(moves: list[Promotion]) -> None:
     from datetime import datetime
 
-    from rich.table import Table
-
-    table = Table("When", "Alias", "What", "From", "To", "Gate", "Snapshot", "By", "Why")
+    rows = []
     for move in moves:
-        at = f"{datetime.fromisoformat(move.at).astimezone():%Y-%m-%d %H:%M:%S}"
-        table.add_row(
-            at,
+        row = (
+            f"{datetime.fromisoformat(move.at).astimezone():%Y-%m-%d %H:%M:%S}",
             move.alias,
             move.action,
             move.from_version or "–",
             move.to_version or "–",
             _gate(move),
             (move.snapshot_id or "–")[:SNAPSHOT_SHOWN],
-            plain(move.by),
-            _short(plain(move.reason)),
+            move.by,
+            _shorten(move.reason),
         )
-    return table
+        rows.append(row)
+    show_table(("When", "Alias", "What", "From", "To", "Gate", "Snapshot", "By", "Why"), rows)
 
 
 def _gate(move: Promotion) -> str:
-    """What the gate had said of the version that the alias went to."""
+    """Tell what the gate had said of the version that the alias went to."""
     if move.gate_report is None:
         return "–"
     return "yes" if move.gate_report.get("decision", {}).get("passed") else "no"
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= REASON_SHOWN else f"{text[:REASON_SHOWN]}…"

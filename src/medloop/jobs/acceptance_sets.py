@@ -11,20 +11,18 @@ from typing import Final
 
 import numpy as np
 
+from medloop.core import none_of_these
 from medloop.core.data.class_folders import class_of, image_paths
-from medloop.core.gate.evaluation import NONE_OF_THESE
 from medloop.core.imaging.decode import decode
 from medloop.core.imaging.preprocess import preprocess
 from medloop.errors import DatasetError, DecodeError, NotFoundError
 from medloop.jobs.context import Context
 from medloop.jobs.training_overlap import learned
-from medloop.jobs.training_record import labels_of
-from medloop.progress import Progress, silent
+from medloop.progress import Progress, part, silent
 from medloop.stores.acceptance_sets import AcceptanceSet, Declaration
 from medloop.stores.dataset_files import open_files
 from medloop.stores.registry import CHAMPION
 
-NONE_FOLDER: Final = "none"  # class folder of images that belong to no class
 DEFAULT_FLOOR: Final = 0.9
 NAMED: Final = 5  # wrong folders in a message
 
@@ -61,7 +59,7 @@ def add(
     floor: float = DEFAULT_FLOOR,
     new_classes: Collection[str] = (),
     keep_learned: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> AcceptanceResult:
     """Read class folders (a folder or a zip; `none` holds images of no class) and hold every gate to them from now on.
 
@@ -77,16 +75,8 @@ def add(
         raise DatasetError(
             f"the floor is the least share of right answers, above 0 and at most 1, not {floor:g}"
         )
-    report = progress or silent
-    brought = _read(
-        path, _labels(context), new_classes, lambda share, phrase: report(0.8 * share, phrase)
-    )
-    found = learned(
-        context,
-        brought.images,
-        brought.image_sha256,
-        lambda share, phrase: report(0.8 + 0.2 * share, phrase),
-    )
+    brought = _read(path, _labels(context), new_classes, part(progress, 0.0, 0.8))
+    found = learned(context, brought.images, brought.image_sha256, part(progress, 0.8, 1.0))
     kept = np.full(len(found.seen), keep_learned) | ~found.seen
     if not kept.any():
         raise DatasetError(
@@ -140,7 +130,7 @@ def _labels(context: Context) -> Sequence[str]:
     champion = context.registry.version_of(CHAMPION)
     if champion is None:
         return context.datasets.get(context.settings.base_dataset).labels
-    return labels_of(context.registry.get(champion))
+    return context.registry.get(champion).tags.labels
 
 
 def _read(
@@ -161,13 +151,17 @@ def _read(
                     f"{name_of[inside]} in {path.name!r} can't be read: {error}"
                 ) from error
             label = class_of(name_of[inside])
-            classes.append(NONE_OF_THESE if label.lower() == NONE_FOLDER else label)
+            classes.append(none_of_these.CLASS if _is_none(label) else label)
             hashes.append(decoded.sha256)
     if not images:
         raise DatasetError(
             f"{path.name!r} holds no images in class folders, such as Hand/000001.jpeg"
         )
     return _Images(np.stack(images), np.array(classes), tuple(hashes))
+
+
+def _is_none(folder: str) -> bool:
+    return folder.lower() == none_of_these.WORD
 
 
 def _check_folders(
@@ -177,21 +171,21 @@ def _check_folders(
     wrong = sorted(
         folder
         for folder in folders
-        if folder.lower() != NONE_FOLDER and folder not in (*labels, *new_classes)
+        if not _is_none(folder) and folder not in (*labels, *new_classes)
     )
     if not wrong:
         return
     named = ", ".join(_with_closest(folder, labels) for folder in wrong[:NAMED])
     more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
     raise DatasetError(
-        f"{path.name!r} has class folders that are no label of the model: {named}{more}. Its labels are "
-        f"{', '.join(labels)}; `{NONE_FOLDER}` is for images of no class. Rename the folders, or name each class that "
-        "the model is yet to learn with --new-class"
+        f"{path.name!r} has class folders that are no label of the model: {named}{more}. Its "
+        f"labels are {', '.join(labels)}; `{none_of_these.WORD}` is for images of no class. Rename "
+        "the folders, or name each class that the model is yet to learn with --new-class"
     )
 
 
 def _with_closest(folder: str, labels: Sequence[str]) -> str:
-    by_small = {label.lower(): label for label in (NONE_FOLDER, *labels)}
+    by_small = {label.lower(): label for label in (none_of_these.WORD, *labels)}
     closest = get_close_matches(folder.lower(), by_small, n=1)
     return (
         f"{folder[:80]!r} (did you mean {by_small[closest[0]]!r}?)"

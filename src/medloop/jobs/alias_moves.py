@@ -1,30 +1,65 @@
 """Moves of the registry's aliases. Each is an event in the ledger, written before the move.
 
-A crash in between leaves an event without its move; doing the same again finds that event and finishes the move. Why
-an alias moves is for `promote`, `rollback`, `bootstrap` and `evaluate` to say.
+A crash in between leaves an event without its move; doing the same again finds that event and
+finishes the move. Why an alias moves is for `promote`, `rollback`, `bootstrap` and `evaluate` to
+say.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from medloop.core.corrections.events import Promotion, PromotionAction
+from medloop.core.corrections.lineage import champions
 from medloop.core.gate.report import GateReport
-from medloop.errors import StoreError
+from medloop.errors import NotFoundError, StoreError
 from medloop.jobs.context import Context
 from medloop.stores.lease import Held
-from medloop.stores.registry import CHALLENGER, CHAMPION, CHAMPION_FENCE, ModelVersion
+from medloop.stores.registry import CHALLENGER, CHAMPION, ModelVersion
+from medloop.stores.version_tags import VersionTags
 
 
 def moves(context: Context) -> list[Promotion]:
-    """The moves of this model's champion, oldest first."""
+    """List the moves of this model's champion, oldest first."""
     return [move for move in all_moves(context) if move.alias == CHAMPION]
 
 
 def all_moves(context: Context) -> list[Promotion]:
-    """The moves of all aliases of this model, oldest first; a bucket may hold those of other models, too."""
+    """List the moves of all aliases of this model, oldest first."""
     return [move for move in context.ledger.entries() if move.model == context.registry.model]
+
+
+def named_champion(context: Context) -> str | None:
+    """Read the champion that the ledger names last; None without a move."""
+    return next(iter(champions(moves(context))[-1:]), None)
+
+
+def last_there(context: Context, versions: Sequence[str]) -> str | None:
+    """Find the last of these versions that the registry still has."""
+    for version in reversed(versions):
+        with suppress(NotFoundError):
+            return context.registry.get(version).version
+    return None
+
+
+def explain_champion(context: Context) -> str:
+    """Say how the alias differs from the ledger, and what to do; "" if it does not."""
+    current, line = context.registry.version_of(CHAMPION), champions(moves(context))
+    if not line or current == line[-1]:
+        return ""
+    last = last_there(context, line)
+    back = f"`medloop promote {last}` makes version {last} the champion again"
+    if last is None:
+        back = "`medloop bootstrap` trains a first model"
+    if current is None:
+        return f"The registry has no champion; version {line[-1]} was the last one. {back}."
+    return (
+        f"The champion is version {current}, but version {line[-1]} in the ledger: another client "
+        f"moved the alias, or a move was cut off. {back}; `medloop promote {current} --force "
+        f"--reason …` keeps version {current}."
+    )
 
 
 def move_alias(
@@ -71,14 +106,15 @@ def move_alias(
             to_version=to.version,
             by=by,
             reason=reason,
-            snapshot_id=to.tags.get("snapshot_id") or None,
+            snapshot_id=to.tags.snapshot_id or None,
             gate_report=report.to_dict() if report else None,
             token=held.token if held else None,
         )
     if held:
         if alias == CHAMPION:
-            context.registry.set_tags(to.version, {CHAMPION_FENCE: str(held.token)})
-        held.check()  # last: whoever slept through the lease's time must not undo what others did meanwhile
+            context.registry.set_tags(to.version, VersionTags(champion_fence=held.token))
+        # Last: whoever slept through the lease's time must not undo what others did meanwhile.
+        held.check()
     context.registry.move_alias(alias, to.version, expected=from_version)
 
 

@@ -1,6 +1,7 @@
 """What a version learned from, correction by correction, with who said so and when.
 
-Also through the versions whose weights it started from: what those were trained on has left its mark.
+Also through the versions whose weights it started from: what those were trained on has left its
+mark.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class AuditRow:
     who: tuple[str, ...]  # those who said so; () where the events are gone
     at: str  # of the last of their corrections, ISO 8601; "" where the events are gone
     event_ids: tuple[str, ...]
-    through: str = ""  # the version that learned it and whose weights this one started from; "" for its own training
+    # The version that learned it and whose weights this one started from; "" for its own training.
+    through: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Audit:
 
 
 def audit(context: Context, *, version: str) -> Audit:
-    """Everything that `version` learned from: by itself, then what only versions before it did, the nearest first.
+    """List what `version` learned from: by itself, then what only versions before it did.
 
     Raises:
         NotFoundError: There is no such version, or its run holds no record.
@@ -51,7 +53,7 @@ def audit(context: Context, *, version: str) -> Audit:
     rows = list(_rows(context, found))
     known = {(row.image_sha256, row.label) for row in rows if row.use == "trained"}
     versions = {item.version: item for item in context.registry.versions()}
-    parents = {name: item.tags.get("parent_version", "") for name, item in versions.items()}
+    parents = {name: item.tags.parent_version for name, item in versions.items()}
     unknown = ""
     for forebear in forebears(parents, version):
         try:
@@ -66,7 +68,7 @@ def audit(context: Context, *, version: str) -> Audit:
 
 
 def _uses(context: Context, version: ModelVersion) -> list[tuple[str, str | None]]:
-    """Image hash and label of what it was trained on."""
+    """Read image hash and label of what it was trained on."""
     return [
         (sha256, label) for sha256, label, use in read_uses(context, version) if use == "trained"
     ]
@@ -79,9 +81,9 @@ def _rows(
     only: Mapping[str, str | None] | None = None,
     through: str = "",
 ) -> Iterator[AuditRow]:
-    """What one training knew; `only` names those of the trained that are asked for."""
+    """List what one training knew; `only` names those of the trained that are asked for."""
     states: dict[str, ImageState] = {}
-    if snapshot_id := version.tags.get("snapshot_id"):
+    if snapshot_id := version.tags.snapshot_id:
         states = fold(context.snapshots.all_events(context.snapshots.manifest(snapshot_id)))
     for sha256, label, use in read_uses(context, version):
         if only is not None and (use != "trained" or only.get(sha256, "") != label):

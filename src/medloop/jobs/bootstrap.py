@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from medloop.core import none_of_these
+from medloop.core.corrections.lineage import champions
 from medloop.core.data.chance import better_than_chance, mean_recall
 from medloop.core.data.data_summary import warnings
 from medloop.core.learn.config import TrainingConfig
 from medloop.core.prediction.model_contract import load_checked
-from medloop.jobs.alias_moves import move_alias
+from medloop.errors import ModelError
+from medloop.jobs.alias_moves import explain_champion, last_there, move_alias, moves
 from medloop.jobs.context import Context
 from medloop.jobs.train import learn, recipe_for
 from medloop.jobs.training_data import acceptance_sets, gather
 from medloop.jobs.training_record import Engine
 from medloop.progress import Progress, silent
 from medloop.stores.registry import CHAMPION, REFERENCE
+from medloop.stores.version_tags import VersionTags
 
 if TYPE_CHECKING:
     from medloop.core.data.training_set import TrainingSet
@@ -44,13 +48,17 @@ def bootstrap(
 
     Raises:
         LeaseHeldError: Another training is at work.
-        ModelError: What came out does not load.
+        ModelError: What came out does not load, or the champion's alias is lost and an earlier
+            champion is there.
     """
     if champion := context.registry.version_of(CHAMPION):
         if context.registry.version_of(REFERENCE) is None:
             with context.promotion_lease.hold(f"bootstrap ({context.new_event()[0]})") as held:
                 _make_reference(context, held, champion)
         return None
+    made = moves(context)
+    if made and made[-1].action != "bootstrap" and last_there(context, champions(made)):
+        raise ModelError(explain_champion(context))
     progress(0.0, "fetching data")
     kept_out = acceptance_sets(context)
     training_set = gather(
@@ -101,17 +109,16 @@ def _note_accuracy(
     from medloop.core.gate.evaluation import answer
 
     test = training_set.scored_test()
-    y_true = training_set.base_targets[test]
-    labels = np.array(training_set.labels)
+    y_true, labels = training_set.base_targets[test], np.array(training_set.labels)
     answers = answer(predictor, training_set.base.images[test])
     right = answers.right(labels[y_true])
-    y_pred = np.where(right, y_true, -1)
-    scores = {"accuracy": float(right.mean()), "balanced_accuracy": mean_recall(y_true, y_pred)}
+    y_pred = np.where(right, y_true, none_of_these.TARGET)
+    accuracy, balanced = float(right.mean()), mean_recall(y_true, y_pred)
     found = [*warnings(training_set.base)]
     if not better_than_chance(y_true, y_pred):
         found.append(
-            f"Version {version} tells the classes apart no better than chance: "
-            f"{scores['accuracy']:.0%} of {len(test)} test images right. Nothing it says is confident."
+            f"Version {version} tells the classes apart no better than chance: {accuracy:.0%} of "
+            f"{len(test)} test images right. Nothing it says is confident."
         )
     for target in np.unique(y_true):
         unknown = answers.unknown[y_true == target]
@@ -120,8 +127,8 @@ def _note_accuracy(
                 f"Version {version} calls {unknown.sum()} of {len(unknown)} test images of "
                 f'{labels[target]} "unknown".'
             )
-    tags = {name: f"{value:.6f}" for name, value in scores.items()}
-    context.registry.set_tags(version, {**tags, **({"warning": " ".join(found)} if found else {})})
-    run_id = context.registry.get(version).run_id
-    context.registry.log_metrics(run_id, {f"champion/{k}": v for k, v in scores.items()})
+    tags = VersionTags(accuracy=accuracy, balanced_accuracy=balanced, warning=" ".join(found))
+    context.registry.set_tags(version, tags)
+    metrics = {"champion/accuracy": accuracy, "champion/balanced_accuracy": balanced}
+    context.registry.log_metrics(context.registry.get(version).run_id, metrics)
     return found

@@ -1,4 +1,4 @@
-"""What a judgement of the gate was about, as a key: the same comparison has the same key, and is not made twice.
+"""A key per comparison of the gate: the same one has the same key, and is not made twice.
 
 Says nothing of how it came out. Light: whoever promotes needs it, and none of what measures.
 """
@@ -25,7 +25,7 @@ def comparison_key(
     reference: str | None,
     sets: Sequence[AcceptanceSet | Declaration],
 ) -> str:
-    """Of a version with these under the gate's rules of today; `sets` in the order of their names."""
+    """Hash a comparison under the gate's rules of today; `sets` in the order of their names."""
     parts = [
         GATE_RULES,
         version,

@@ -1,4 +1,4 @@
-"""What every job is handed: the stores, the clock and chance. Made by `medloop.wiring`, or by a test."""
+"""The world as every job is handed it: stores, clock and chance. Made by `medloop.wiring`, or by a test."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from medloop.stores.predictions import PredictionLog
     from medloop.stores.registry import Registry
     from medloop.stores.sender import Sender
+    from medloop.stores.signatures import Signatures
     from medloop.stores.snapshots import SnapshotStore
 
 
@@ -34,6 +35,7 @@ class Context:
     outbox: Outbox
     sender: Sender
     predictions: PredictionLog
+    signatures: Signatures
     snapshots: SnapshotStore
     ledger: Ledger
     lease: Lease  # of training: one at a time, wherever it runs
@@ -46,6 +48,6 @@ class Context:
     identify: Callable[[str], str]  # a person's name to the identity that is stored
 
     def new_event(self) -> tuple[str, str]:
-        """A fresh event's id and time (ISO 8601, UTC)."""
+        """Make a fresh event's id and time (ISO 8601, UTC)."""
         now = self.now()
         return event_id(now=now, random=self.random(10)), now.isoformat(timespec="milliseconds")

@@ -68,11 +68,12 @@ def withdraw(context: Context, *, image_sha256: str, who: str, why: str = "") ->
         StoreError: Nothing could be saved, or the snapshots cannot be asked.
     """
     person = context.identify(who)
-    last = context.outbox.last_said(person, image_sha256)
-    if last is None:
+    said = context.outbox.history(person, 1, image_sha256=image_sha256)
+    if not said:
         raise ReviewError(
             "You have said nothing about this picture on this machine: there is nothing to take back."
         )
+    last = said[0]
     # What waits for the store is in no snapshot: it can be taken back while the store is away.
     if isinstance(last.event, Correction) and last.state == "stored":
         _refuse_if_in_snapshot(context, last.event)

@@ -18,11 +18,14 @@ import httpx
 
 from medloop.core.prediction.predictor import Predictor
 from medloop.errors import AlreadyExistsError, MedloopError
+from medloop.jobs.stored_corrections import take_census
 from medloop.settings import Settings
 from medloop.stores.airflow import Airflow
 from medloop.stores.objects import ObjectStore
+from medloop.stores.outbox import OUTBOX_FILE, Outbox
 from medloop.stores.registry import CHAMPION, Registry
 
+RESTORE = "restore the bucket from its backup (docs/runbook.md, What to back up)"
 PROBE_FOLDER = "doctor/"
 LEAST_FREE_BYTES = 2 << 30
 MOST_SKEW_S = (
@@ -40,8 +43,14 @@ class Finding:
     fix: str = ""
 
 
-def examine(load: Callable[[], Settings]) -> Iterator[Finding]:
-    """Look at everything, one after the other; a check that fails does not stop the next, unless settings do."""
+Check = tuple[str, str, Callable[[Settings], Finding]]  # name, what to do if it fails, and itself
+
+
+def examine(load: Callable[[], Settings], *besides: Check) -> Iterator[Finding]:
+    """Look at everything, one after the other, and at last at what the caller wants looked at.
+
+    A check that fails does not stop the next, unless it is the settings'.
+    """
     try:
         settings = load()
     except MedloopError as error:
@@ -53,12 +62,14 @@ def examine(load: Callable[[], Settings]) -> Iterator[Finding]:
         )
         return
     yield Finding("settings", "ok", f"read; the state folder is {settings.home.absolute()}")
-    checks: tuple[tuple[str, str, Callable[[Settings], Finding]], ...] = (
+    checks: tuple[Check, ...] = (
         (
             "S3",
             "check AWS_ENDPOINT_URL_S3, the AWS keys and MEDLOOP_S3_BUCKET, or start one: `medloop up`",
             _s3,
         ),
+        ("corrections", f"see S3; {RESTORE}", _corrections),
+        ("outbox", "keep outbox.db, and see docs/runbook.md", _outbox),
         (
             "MLflow",
             "check MLFLOW_TRACKING_URI, _USERNAME and _PASSWORD, or start one: `medloop up`",
@@ -76,6 +87,7 @@ def examine(load: Callable[[], Settings]) -> Iterator[Finding]:
         ),
         ("disk", "free space, or set MEDLOOP_HOME to a folder on another disk", _disk),
         ("clock", "check AWS_ENDPOINT_URL_S3 and AWS_CA_BUNDLE", _clock),
+        *besides,
     )
     for name, fix, check in checks:
         try:
@@ -115,6 +127,40 @@ def _s3(settings: Settings) -> Finding:
         )
     finally:
         objects.delete(key)
+
+
+def _corrections(settings: Settings) -> Finding:
+    """Read what people said, as far as it can be known that they said it."""
+    census = take_census(
+        ObjectStore.from_settings(settings), _outbox_of(settings), trained_on=_trained_on(settings)
+    )
+    if census.losses:
+        return Finding("corrections", "failed", "; ".join(census.losses), RESTORE)
+    says = f"{census.corrections} corrections and {census.reviews} reviews"
+    return Finding("corrections", "ok", f"{says}; {census.sampled} read, with their images")
+
+
+def _trained_on(settings: Settings) -> dict[str, str]:
+    """Look up which snapshot each version learned from; nothing where MLflow does not answer."""
+    try:
+        versions = Registry(settings).versions()
+    except MedloopError:  # its own check says why
+        return {}
+    named = {item.version: item.tags.snapshot_id or "" for item in versions}
+    return {version: snapshot_id for version, snapshot_id in named.items() if snapshot_id}
+
+
+def _outbox_of(settings: Settings) -> Outbox:
+    return Outbox(settings.home / OUTBOX_FILE)
+
+
+def _outbox(settings: Settings) -> Finding:
+    outbox = _outbox_of(settings)
+    stored, waiting = len(outbox.stored_ids()), outbox.status()
+    if waiting.last_error:
+        says = f"{waiting.pending} wait since {waiting.oldest_at}: {waiting.last_error}"
+        return Finding("outbox", "warning", says, "`medloop outbox --flush` tries at once")
+    return Finding("outbox", "ok", f"whole; {waiting.pending} wait, {stored} were sent")
 
 
 def _mlflow(settings: Settings) -> Finding:

@@ -81,7 +81,7 @@ def erase(
         pixels = read_pixels(context.corrections, [image_sha256]).get(image_sha256)
     was_stored = context.corrections.erase_image(image_sha256)
     context.outbox.forget_image(image_sha256)
-    shards = tuple(context.snapshots.erase_image(image_sha256))
+    shards = tuple(context.snapshots.erase_images({image_sha256}))
     picture = SoughtImage(image_sha256, pixels)
     datasets = tuple(datasets_with(context, picture))
     return Erased(
@@ -110,12 +110,12 @@ def learned(context: Context, image_sha256: str, *, datasets: Collection[str] = 
     used = {"": False}  # by snapshot
     own = []
     for version in found:
-        snapshot_id = version.tags.get("snapshot_id", "")
+        snapshot_id = version.tags.snapshot_id
         if snapshot_id not in used:
             used[snapshot_id] = _accepted(context, snapshot_id, image_sha256)
-        if used[snapshot_id] or version.tags.get("base_id") in datasets:
+        if used[snapshot_id] or version.tags.base_id in datasets:
             own.append(version.version)
-    parents = {version.version: version.tags.get("parent_version", "") for version in found}
+    parents = {version.version: version.tags.parent_version for version in found}
     heirs: list[tuple[str, str]] = []
     lost: set[str] = set()
     for name in parents:

@@ -1,4 +1,4 @@
-"""One evaluation: champion, challenger and reference on the same held-out images, through the gate, into a report.
+"""One evaluation: champion, challenger and reference on the same held-out images.
 
 The same comparison is not made twice. Moves the alias `challenger` only.
 """
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from medloop.core import none_of_these
 from medloop.core.corrections.holdout import twin_groups
 from medloop.core.data.splits import split
 from medloop.core.data.training_set import TrainingSet
 from medloop.core.gate.decision import Decision
 from medloop.core.gate.evaluation import (
-    NONE_OF_THESE,
     Answers,
     Scores,
     answer,
@@ -42,6 +42,7 @@ from medloop.core.gate.rules import (
     Paired,
     decide,
 )
+from medloop.core.gate.words import reasons, summary
 from medloop.core.prediction.model_contract import load_checked
 from medloop.core.prediction.predictor import Predictor
 from medloop.errors import ModelError, NotFoundError
@@ -51,14 +52,14 @@ from medloop.jobs.context import Context
 from medloop.jobs.training_data import acceptance_sets, gather
 from medloop.jobs.training_record import (
     CARD_FILE,
-    REPORT_FILE,
     read_golden,
     read_origin,
     read_recipe,
     recorded_report,
 )
 from medloop.progress import Progress, silent
-from medloop.stores.registry import CHALLENGER, CHAMPION, REFERENCE, ModelVersion
+from medloop.stores.registry import CHALLENGER, CHAMPION, REFERENCE, REPORT_FILE, ModelVersion
+from medloop.stores.version_tags import VersionTags
 
 if TYPE_CHECKING:
     from medloop.stores.acceptance_sets import AcceptanceSet
@@ -69,7 +70,6 @@ UNKNOWN_SEED: Final = (
     1 << 64
 )  # no training's, as these are smaller: the unknown images of the gate are its own
 CONTENT_TYPES: Final = {".md": "text/markdown; charset=utf-8", ".png": "image/png"}
-TAG_LENGTH: Final = 4000  # MLflow takes 5,000 characters
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,13 +80,12 @@ class _Contest:
     load_error: str
 
 
-def evaluate(context: Context, *, version: str, progress: Progress | None = None) -> GateReport:
-    """Put a version before the gate, keep the report with its run and in S3, and say where it stands.
+def evaluate(context: Context, *, version: str, progress: Progress = silent) -> GateReport:
+    """Put a version before the gate, and keep the report with its run and in S3.
 
     Raises:
         NotFoundError: There is no such version, or no champion to compare with.
     """
-    report = progress or silent
     challenger = context.registry.get(version)
     champion = context.registry.version_of(CHAMPION)
     if champion is None:
@@ -99,7 +98,7 @@ def evaluate(context: Context, *, version: str, progress: Progress | None = None
     recorded = recorded_report(context, challenger)
     if recorded and (recorded.key == key or champion == version):
         return recorded  # champion already: what it was promoted on stands
-    report(0.05, "fetching data")
+    progress(0.05, "fetching data")
     recipe = read_recipe(context, challenger)
     training_set = gather(
         context,
@@ -113,9 +112,9 @@ def evaluate(context: Context, *, version: str, progress: Progress | None = None
         training_set,
         [challenger, *(context.registry.get(v) for v in (champion, reference) if v)],
     )
-    report(0.15, "loading models")
+    progress(0.15, "loading models")
     contest = _load(context, challenger=version, champion=champion, reference=reference)
-    decision, scores = _judge(context, challenger, champion, contest, training_set, sets, report)
+    decision, scores = _judge(context, challenger, champion, contest, training_set, sets, progress)
     found = GateReport(
         key=key,
         version=version,
@@ -127,7 +126,7 @@ def evaluate(context: Context, *, version: str, progress: Progress | None = None
         decision=decision,
         scores={role: scores_dict(item) for role, item in scores.items()},
     )
-    report(0.9, "keeping the report")
+    progress(0.9, "keeping the report")
     _keep(context, challenger, found)
     return found
 
@@ -135,7 +134,7 @@ def evaluate(context: Context, *, version: str, progress: Progress | None = None
 def _fair(
     context: Context, training_set: TrainingSet, versions: Sequence[ModelVersion]
 ) -> TrainingSet:
-    """Leave out test images that a model was trained on, because it or its forebears had another base data set."""
+    """Leave out test images that a model or its forebears saw in another base data set."""
     others = {base_id for version in versions for base_id in _bases(context, version)} - {
         training_set.base.id
     }
@@ -148,19 +147,19 @@ def _fair(
 
 
 def _bases(context: Context, version: ModelVersion) -> set[str]:
-    """The base data sets that a version and those whose weights it started from were trained on."""
-    found = {version.tags["base_id"]}
-    while parent := version.tags.get("parent_version"):
+    """List the base data sets that a version and those it started from were trained on."""
+    found = {version.tags.base_id}
+    while version.tags.parent_version:
         try:
-            version = context.registry.get(parent)
+            version = context.registry.get(version.tags.parent_version)
         except NotFoundError:  # deleted since
             break
-        found.add(version.tags["base_id"])
+        found.add(version.tags.base_id)
     return found
 
 
 def _load(context: Context, *, challenger: str, champion: str, reference: str | None) -> _Contest:
-    """Every model as the page would load it. Only the challenger's failing is a matter for the gate."""
+    """Load every model as the page would. Only the challenger may fail without an error."""
     predictors = {"champion": Predictor(context.registry.model_file(champion))}
     if reference is not None:
         predictors["reference"] = Predictor(context.registry.model_file(reference))
@@ -178,22 +177,22 @@ def _judge(
     contest: _Contest,
     training_set: TrainingSet,
     sets: Sequence[AcceptanceSet],
-    report: Progress,
+    progress: Progress,
 ) -> tuple[Decision, dict[str, Scores]]:
     if contest.load_error:
         nothing = Paired(BASE, *(np.zeros(0, dtype=bool),) * 2, np.zeros(0, np.int64))
         facts = Infrastructure(contest.load_error, (), (), float("inf"), 0.0, float("inf"), 0.0)
         return decide(Evidence(infrastructure=facts, base=nothing, calibration=None)), {}
     bench = _Bench(contest.predictors, training_set)
-    report(0.2, "base test images")
+    progress(0.2, "base test images")
     answers, base = bench.base()
     scores = {
         role: score(item, base_classes(training_set), training_set.labels)
         for role, item in answers.items()
     }
-    report(0.5, "corrupted and unknown images")
+    progress(0.5, "corrupted and unknown images")
     worsened, sure_of_worsened = bench.corrupted()
-    report(0.8, "corrections and acceptance sets")
+    progress(0.8, "corrections and acceptance sets")
     evidence = Evidence(
         infrastructure=_infrastructure(context, challenger, contest.predictors, training_set),
         base=base,
@@ -219,7 +218,7 @@ def _calibration(scores: Mapping[str, Scores]) -> CalibrationScores:
 
 
 def base_classes(training_set: TrainingSet) -> np.ndarray:
-    """The true classes of the base test images that count: str [N]."""
+    """List the true classes of the base test images that count: str [N]."""
     return np.asarray(
         np.array(training_set.labels)[training_set.base_targets[training_set.scored_test()]]
     )
@@ -237,18 +236,18 @@ class _Bench:
         self._classes = base_classes(training_set)
 
     def base(self) -> tuple[dict[str, Answers], Paired]:
-        """Answers by role on the base test images, and who was right."""
+        """Ask about the base test images: answers by role, and who was right."""
         answers = self._ask(self._images)
         rights = {role: item.right(self._classes) for role, item in answers.items()}
         return answers, _paired(BASE, rights, self._groups, self._classes)
 
     def confident(self, answers: Mapping[str, Answers]) -> Paired:
-        """Base test images; right is the true class, called "confident"."""
+        """Find who was right about base test images and called it "confident"."""
         sure = {role: item.right(self._classes) & item.confident for role, item in answers.items()}
         return _paired(BASE, sure, self._groups)
 
     def corrupted(self) -> tuple[Paired, Paired]:
-        """Base test images made worse in many ways: who was right, and who was right and "confident"."""
+        """Ask about corrupted images: who was right, and who was right and "confident"."""
         images, origin = corrupted(self._images)
         answers = self._ask(images)
         rights = {role: item.right(self._classes[origin]) for role, item in answers.items()}
@@ -257,7 +256,7 @@ class _Bench:
         return _paired(CORRUPTED, rights, groups), _paired(CORRUPTED, sure, groups)
 
     def unknown(self) -> Paired:
-        """Images of nothing that the model knows; right is to say so."""
+        """Ask about images of nothing that the model knows; right is to say so."""
         from medloop.core.learn.negatives import unknown_images
 
         images = unknown_images(N_UNKNOWN, seed=UNKNOWN_SEED)
@@ -265,17 +264,20 @@ class _Bench:
         return _paired(UNKNOWN, rights, np.arange(len(images)))
 
     def kept_as_known(self, answers: Mapping[str, Answers]) -> Paired:
-        """Base test images; wrong is to call one unknown."""
+        """Find who called base test images unknown, which is wrong."""
         rights = {role: ~item.unknown for role, item in answers.items()}
         return _paired(KNOWN, rights, self._groups)
 
     def corrections(self) -> Paired | None:
-        """Held-out corrections; None while there are none."""
+        """Ask about held-out corrections; None while there are none."""
         held_out = np.array([use == "held out" for use in self._set.uses], dtype=bool)
         if not held_out.any():
             return None
         given = np.array(
-            [NONE_OF_THESE if label is None else label for label in self._set.corrections.labels]
+            [
+                none_of_these.CLASS if label is None else label
+                for label in self._set.corrections.labels
+            ]
         )
         images = self._set.corrections.images[held_out]
         return self._useful(
@@ -283,7 +285,7 @@ class _Bench:
         )
 
     def acceptance(self, item: AcceptanceSet) -> Paired:
-        """A site's own images."""
+        """Ask about a site's own images."""
         part = self._useful(item.name, item.images, item.classes, groups=item.groups)
         return replace(part, floor=item.floor)
 
@@ -334,7 +336,7 @@ def _infrastructure(
 
 
 def _golden_error(context: Context, challenger: ModelVersion, predictor: Predictor) -> float:
-    """Infinite where the recorded answers are gone or can't be read."""
+    """Measure the golden error; infinite if the recorded answers are gone or can't be read."""
     try:
         return golden_error(predictor, *read_golden(context, challenger))
     except (NotFoundError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
@@ -342,7 +344,7 @@ def _golden_error(context: Context, challenger: ModelVersion, predictor: Predict
 
 
 def _keep(context: Context, challenger: ModelVersion, found: GateReport) -> None:
-    """Report, plots and card with the run, a copy in S3, and the verdict on the version."""
+    """Keep report, plots and card with the run and in S3, and the verdict on the version."""
     raw = found.to_json()
     files = {CARD_FILE: model_card(read_origin(context, challenger), found).encode()}
     if found.scores:
@@ -358,7 +360,13 @@ def _keep(context: Context, challenger: ModelVersion, found: GateReport) -> None
         )
     context.objects.ensure(f"{place}.json", raw, content_type="application/json")
     context.registry.attach(challenger.run_id, {**files, REPORT_FILE: raw})
-    context.registry.set_tags(challenger.version, _verdict(found))
+    verdict = VersionTags(
+        gate="yes" if found.passed else "no",
+        gate_reasons=reasons(found),
+        gate_champion=found.champion_version,
+        accuracy=found.scores["challenger"]["accuracy"] if found.scores else None,
+    )
+    context.registry.set_tags(challenger.version, verdict)
     aliased = context.registry.version_of(CHALLENGER)
     if challenger.version not in (found.champion_version, aliased):
         move_alias(
@@ -369,17 +377,6 @@ def _keep(context: Context, challenger: ModelVersion, found: GateReport) -> None
             from_version=aliased,
             to=challenger,
             by="medloop evaluate",
-            reason=found.summary,
+            reason=summary(found),
             report=found,
         )
-
-
-def _verdict(found: GateReport) -> dict[str, str]:
-    tags = {
-        "gate": "yes" if found.passed else "no",
-        "gate_reasons": "\n".join(found.reasons)[:TAG_LENGTH],
-        "gate_champion": found.champion_version,
-    }
-    if found.scores:
-        tags["accuracy"] = f"{found.scores['challenger']['accuracy']:.6f}"
-    return tags

@@ -5,13 +5,16 @@ Run twice it finds the move made, or finishes it. A rollback is in `medloop.jobs
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from medloop.core.corrections.lineage import rollback_from
+from medloop.core.corrections.events import Promotion, PromotionAction
+from medloop.core.corrections.lineage import champions, rollback_from
 from medloop.core.gate.report import GateReport
+from medloop.core.gate.words import reasons, summary
 from medloop.errors import MedloopError, StaleError
-from medloop.jobs.alias_moves import drop_challenger, move_alias, moves
+from medloop.jobs.alias_moves import drop_challenger, last_there, move_alias, moves
 from medloop.jobs.comparison import comparison_key
 from medloop.jobs.context import Context
 from medloop.jobs.training_record import recorded_report
@@ -35,10 +38,13 @@ class PromoteResult:
 def promote(
     context: Context, *, version: str, by: str, reason: str = "", force: bool = False
 ) -> PromoteResult:
-    """Make a version the champion if its gate report says yes; `force` overrules it, for a person with a reason.
+    """Make a version the champion if its report says yes, or a person forces it with a reason.
+
+    If the alias is not where the ledger says, the ledger's champion comes back without a judgement.
 
     Raises:
-        StaleError: The judgement is no longer of today: there is another champion, reference or acceptance set by now,
+        StaleError: The judgement is no longer of today: there is another champion, reference or
+            acceptance set by now,
             or the gate has other rules.
         PromotionError: There is no gate report, or a forced promotion has no reason.
     """
@@ -51,18 +57,22 @@ def promote(
         f"promotion of version {version} ({context.new_event()[0]})"
     ) as held:
         current = context.registry.version_of(CHAMPION)
+        made = moves(context)
+        line = champions(made)
+        named = line[-1] if line else current
         report = recorded_report(context, challenger)
-        if current == version:
+        if current == version == named:
             return PromoteResult(True, current, version, ("it is the champion already",))
-        if not force and (against := _against(context, version, current, report)):
+        lost = current != named and version == last_there(context, line)
+        if not (force or lost) and (against := _against(context, version, named, report)):
             return PromoteResult(False, current, current or "", against)
-        why = reason or (report.summary if report else "")
+        why = reason or (summary(report) if report else "the ledger's champion, put back")
         move_alias(
             context,
             held,
             alias=CHAMPION,
-            action="promote",
-            from_version=current,
+            action=_action(made, current, version) if lost else "promote",
+            from_version=named if current == version else current,
             to=challenger,
             by=by,
             reason=why,
@@ -72,40 +82,52 @@ def promote(
     return PromoteResult(True, current, version, (why,))
 
 
+def _action(made: Sequence[Promotion], current: str | None, version: str) -> PromotionAction:
+    """Finish a move that was cut off as what it was; any other way back is a rollback."""
+    last = made[-1]
+    return last.action if (last.from_version, last.to_version) == (current, version) else "rollback"
+
+
 def _against(
     context: Context, version: str, current: str | None, report: GateReport | None
 ) -> tuple[str, ...]:
-    """What speaks against a promotion that nobody forces; () for nothing."""
+    """List what speaks against a promotion that nobody forces; () for nothing."""
     if report is None:
         raise PromotionError(
             f"version {version} was never judged: run `medloop evaluate {version}` first"
         )
     if not report.passed:
-        return report.reasons
+        return reasons(report)
     if report.champion_version != current:
         raise StaleError(
-            f"version {version} was judged against version {report.champion_version}, and the champion is "
+            f"version {version} was judged against version {report.champion_version}, and the "
+            "champion is "
             f"{current or 'none'} by now: run `medloop evaluate {version}` again"
         )
     _require_todays_judgement(context, report)
     back = rollback_from(moves(context), version)
     if back and datetime.fromisoformat(back.at) > datetime.fromisoformat(report.at):
         return (
-            f"version {version} was rolled back after the gate had judged it, by {back.by}: {back.reason}. The same "
-            f"judgement does not bring it back; a person can: `medloop promote {version} --force --reason …`",
+            f"version {version} was rolled back after the gate had judged it, by {back.by}: "
+            f"{back.reason}. The same "
+            f"judgement does not bring it back; a person can: `medloop promote {version} --force "
+            "--reason …`",
         )
     return ()
 
 
 def _require_todays_judgement(context: Context, report: GateReport) -> None:
-    """That an evaluation would find this report, and not make another one."""
+    """Require that an evaluation would find this report, and not make another one."""
     reference = context.registry.version_of(REFERENCE)
     sets = context.acceptance_sets.declarations()
     version, champion = report.version, report.champion_version
     if report.key == comparison_key(version, champion=champion, reference=reference, sets=sets):
         return
     if report.reference_version != reference:
-        since = f"against reference {report.reference_version or 'none'}, and that is {reference or 'none'} by now"
+        since = (
+            f"against reference {report.reference_version or 'none'}, and that is "
+            f"{reference or 'none'} by now"
+        )
     else:
         since = "before the acceptance sets or the gate's rules were what they are now"
     raise StaleError(

@@ -1,6 +1,7 @@
-"""The watch over a fresh promotion: compares what people say of the new champion with the old, and goes back on alarm.
+"""The watch over a fresh promotion: compares answers to the new champion with the old's.
 
-To be run now and then, by the DAG or a timer. Safe to run at any time: without a promotion to watch it says so.
+To be run now and then, by the DAG or a timer. Safe to run at any time: without a promotion to watch
+it says so.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def watch(context: Context, *, dry_run: bool = False) -> WatchResult:
 
 
 def _watched(context: Context, champion: str | None) -> Promotion | None:
-    """The promotion that made this champion, while it is young."""
+    """Find the promotion that made this champion, while it is young."""
     last = next(reversed(moves(context)), None)
     if (
         last is None
@@ -71,7 +72,7 @@ def _watched(context: Context, champion: str | None) -> Promotion | None:
 
 
 def _seen(context: Context, since: Mapping[str, datetime]) -> dict[str, Seen]:
-    """What was seen of each version, from its time on."""
+    """Count what was seen of each version, from its time on."""
     said = list(_corrections(context, min(since.values())))
     unknown = _unknown(context, since)
     seen = {}
@@ -87,7 +88,7 @@ def _seen(context: Context, since: Mapping[str, datetime]) -> dict[str, Seen]:
 
 
 def _corrections(context: Context, since: datetime) -> Iterator[Correction]:
-    """Corrections from a time on: from the latest snapshot's chunks, and one by one only what that lacks."""
+    """Read corrections from a time on: from the latest snapshot, and one by one what that lacks."""
     first = _first_id(since)
     gathered = gather(context)
     held = context.snapshots.events([chunk for chunk in gathered.chunks if chunk.last >= first])
@@ -101,7 +102,7 @@ def _corrections(context: Context, since: datetime) -> Iterator[Correction]:
 
 
 def _unknown(context: Context, since: Mapping[str, datetime]) -> dict[str, dict[str, bool]]:
-    """By version, whether each image was said to be none of the classes, from the day of its time on."""
+    """Tell by version if each image was called unknown, from the day of its time on."""
     found: dict[str, dict[str, bool]] = {version: {} for version in since}
     days = {version: f"{start.astimezone(UTC):%Y-%m-%d}" for version, start in since.items()}
     for day in context.predictions.days():
@@ -113,5 +114,5 @@ def _unknown(context: Context, since: Mapping[str, datetime]) -> dict[str, dict[
 
 
 def _first_id(since: datetime) -> str:
-    """No event of this time or later has a smaller id."""
+    """Make an id that no event of this time or later is smaller than."""
     return event_id(now=since, random=bytes(10))

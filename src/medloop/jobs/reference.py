@@ -1,4 +1,7 @@
-"""Another reference: the version that every challenger is compared with beside the champion. Only a person moves it."""
+"""Another reference: the version that every challenger is compared with beside the champion.
+
+Only a person moves it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from medloop.stores.registry import REFERENCE
 
 
 def choose_reference(context: Context, *, version: str, by: str, reason: str) -> str | None:
-    """Make a version the reference; gives the one before it.
+    """Make a version the reference; give the one before it.
 
     Raises:
         NotFoundError: There is no such version.

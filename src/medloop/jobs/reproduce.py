@@ -12,7 +12,7 @@ from medloop.jobs.train import run_training
 from medloop.jobs.training_data import gather
 from medloop.jobs.training_environment import differences, environment
 from medloop.jobs.training_record import Recipe, read_environment, read_recipe, read_uses
-from medloop.progress import Progress, silent
+from medloop.progress import Progress, part, silent
 from medloop.stores.acceptance_sets import AcceptanceSet
 from medloop.stores.registry import ModelVersion
 
@@ -54,9 +54,9 @@ def reproduce(context: Context, *, version: str, progress: Progress = silent) ->
         context,
         training_set,
         here,
-        progress=lambda share, phrase: progress(0.05 + 0.95 * share, phrase),
+        progress=part(progress, 0.05, 1.0),
     )
-    recorded = found.tags["weights_sha256"]
+    recorded = found.tags.weights_sha256
     same = trained.weights_sha256 == recorded
     changes = () if same else _changes(context, found, recipe, corrections=len(training_set.uses))
     return ReproduceResult(
@@ -75,7 +75,7 @@ def _changes(
     """Tell what is known to be other than it was at the training."""
     if gone := len(read_uses(context, found)) - corrections:
         yield f"{gone} of its corrections were erased or withdrawn since"
-    if found.tags.get("data_key") != recipe.data_key:
+    if found.tags.data_key != recipe.data_key:
         yield "medloop chose by other rules then which images to leave out of a training"
     recorded = read_environment(context, found)
     if recorded is None:

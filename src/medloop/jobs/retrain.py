@@ -12,7 +12,7 @@ from medloop.jobs.promote import promote
 from medloop.jobs.screen import screened_snapshot
 from medloop.jobs.train import train
 from medloop.jobs.training_record import Engine
-from medloop.progress import Progress, silent
+from medloop.progress import Progress, part, silent
 
 if TYPE_CHECKING:
     from medloop.core.learn.config import TrainingConfig
@@ -44,7 +44,7 @@ def plan(
     *,
     force: bool = False,
     min_new: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> RetrainPlan:
     """Screen what is new, take a snapshot and decide whether enough in it is new to train.
 
@@ -80,16 +80,16 @@ def retrain(
     engine: Engine | None = None,
     config: TrainingConfig | None = None,
     by: str = "medloop retrain",
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> RetrainResult:
     """One round. The gate decides about the promotion; `force` only goes on without enough news.
 
     A training that was done before is found, and not done again.
     """
+    from medloop.core.gate.words import summary
     from medloop.jobs.evaluate import evaluate
 
-    report = progress or silent
-    decided = plan(context, force=force, min_new=min_new, progress=_part(report, 0.0, 0.1))
+    decided = plan(context, force=force, min_new=min_new, progress=part(progress, 0.0, 0.1))
     if decided.snapshot_id is None:
         return RetrainResult(decided.reason)
     trained = train(
@@ -97,15 +97,15 @@ def retrain(
         snapshot_id=decided.snapshot_id,
         engine=engine,
         config=config,
-        progress=_part(report, 0.1, 0.8),
+        progress=part(progress, 0.1, 0.8),
     )
-    judged = evaluate(context, version=trained.version, progress=_part(report, 0.8, 0.98))
+    judged = evaluate(context, version=trained.version, progress=part(progress, 0.8, 0.98))
     outcome = promote(context, version=trained.version, by=by)
-    report(1.0, "done")
+    progress(1.0, "done")
     return RetrainResult(
         reason="; ".join(outcome.reasons)
         if judged.passed and not outcome.promoted
-        else judged.summary,
+        else summary(judged),
         snapshot_id=decided.snapshot_id,
         version=trained.version,
         reused=trained.reused,
@@ -116,11 +116,8 @@ def retrain(
 
 def _untrained(context: Context, snapshot_id: str) -> int:
     """Accepted images that differ from what the last training had: added, relabelled, or no longer accepted."""
-    trained = [
-        item.tags["snapshot_id"]
-        for item in context.registry.versions()
-        if item.tags.get("snapshot_id")
-    ]
+    versions = context.registry.versions()
+    trained = [item.tags.snapshot_id for item in versions if item.tags.snapshot_id]
     if trained[-1:] == [snapshot_id]:
         return 0
     now = _accepted(context, snapshot_id)
@@ -137,7 +134,3 @@ def _accepted(context: Context, snapshot_id: str) -> dict[str, str | None]:
 
 def _images(count: int) -> str:
     return f"{count} corrected image{'' if count == 1 else 's'}"
-
-
-def _part(report: Progress, low: float, high: float) -> Progress:
-    return lambda share, phrase: report(low + (high - low) * share, phrase)

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from medloop.core import none_of_these
 from medloop.core.corrections.correction_policy import PolicyDecision, decide
 from medloop.core.corrections.events import Correction, Review, event_id, event_time
 from medloop.core.corrections.fold import Event
@@ -74,7 +75,7 @@ def _needs_reviewer(decision: PolicyDecision) -> bool:
 def _waiting(decision: PolicyDecision, events: Sequence[Event]) -> Waiting:
     if against := decision.state.against:
         people = "1 person has" if len(against) == 1 else f"{len(against)} people have"
-        reason = f"approved as {decision.state.label or 'none of these'}, and {people} said otherwise since"
+        reason = f"approved as {none_of_these.describe(decision.state.label)}, and {people} said otherwise since"
         decision = replace(decision, reasons=(reason,))
     ordered = sorted(events, key=lambda event: event.id)
     corrections = tuple(event for event in ordered if isinstance(event, Correction))

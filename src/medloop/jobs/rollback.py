@@ -1,11 +1,11 @@
-"""Back to an earlier champion: one call, an event like every other move, in effect at the front end's next look."""
+"""Back to an earlier champion: one call, an event like every other move."""
 
 from __future__ import annotations
 
-from medloop.core.corrections.lineage import previous_champion
+from medloop.core.corrections.lineage import earlier_champions
 from medloop.core.gate.report import GateReport
 from medloop.errors import NotFoundError, StoreError
-from medloop.jobs.alias_moves import move_alias, moves
+from medloop.jobs.alias_moves import last_there, move_alias, moves
 from medloop.jobs.context import Context
 from medloop.jobs.promote import PromoteResult, PromotionError
 from medloop.jobs.training_record import recorded_report
@@ -23,16 +23,14 @@ def rollback(context: Context, *, by: str, reason: str, to: str | None = None) -
         raise PromotionError("a rollback needs a reason: it stands in the ledger beside your name")
     with context.promotion_lease.hold(f"rollback ({context.new_event()[0]})") as held:
         current = context.registry.version_of(CHAMPION)
-        if current is None:
-            raise NotFoundError("there is no champion to roll back from")
-        target = to or previous_champion(moves(context), current)
+        target = to or last_there(context, earlier_champions(moves(context), current))
         if target is None:
             raise NotFoundError(
                 f"the ledger knows no champion before version {current}: name one with --to VERSION"
             )
         version = context.registry.get(target)
         if target == current:
-            return PromoteResult(False, current, current, ("it is the champion already",))
+            return PromoteResult(False, current, target, ("it is the champion already",))
         move_alias(
             context,
             held,

@@ -30,13 +30,13 @@ from medloop.jobs.champion_opinion import only_voice, opinions
 from medloop.jobs.context import Context
 from medloop.jobs.snapshot import (
     Gathered,
-    Progress,
     SnapshotResult,
     gather,
     read_pixels,
     snapshot,
     take_in,
 )
+from medloop.progress import Progress, silent
 
 BY: Final = "screening"  # who a flag is from
 CARELESS: Final = "this person's corrections are contradicted far more often than other people's"
@@ -69,10 +69,11 @@ class _Labelled:
 
 
 def screened_snapshot(
-    context: Context, *, full: bool = False, progress: Progress | None = None
+    context: Context, *, full: bool = False, progress: Progress = silent
 ) -> tuple[SnapshotResult, Screened]:
     """Screen what is new, and take a snapshot of just that: what comes meanwhile waits for the next screening."""
-    gathered = gather(context, full=full)
+    context.signatures.check_keys()
+    gathered = gather(context, full=full, with_images=True)
     screened = screen(context, gathered)
     take_in(context.snapshots, gathered, screened.flags)
     return snapshot(context, gathered=gathered, progress=progress), screened
@@ -87,7 +88,7 @@ def screen(context: Context, gathered: Gathered | None = None) -> Screened:
     """
     if context.settings.review != "suspicious":
         return Screened(0, {})
-    gathered = gathered or gather(context)
+    gathered = gathered or gather(context, with_images=True)
     new = [
         event
         for event in (record.parse() for record in _unscreened(context, gathered))
@@ -100,7 +101,8 @@ def screen(context: Context, gathered: Gathered | None = None) -> Screened:
     events = _events_about(context, gathered, changed | earlier.keys())
     states = fold(events)
     undecided = sorted(sha256 for sha256 in changed if states[sha256].status == "unreviewed")
-    pixels = read_pixels(context.corrections, undecided)
+    pixels = {sha256: gathered.pixels[sha256] for sha256 in undecided if sha256 in gathered.pixels}
+    pixels |= read_pixels(context.corrections, [s for s in undecided if s not in pixels])
     candidates = _labelled(states, pixels)
     known = _labelled(states, {sha256: earlier[sha256] for sha256 in earlier.keys() - changed})
     new_ids = {event.id for event in new}
@@ -241,14 +243,16 @@ def _flag(context: Context, state: ImageState, why: str) -> Review:
     last = state.event_ids[-1]
     at = event_time(last) + timedelta(milliseconds=1)
     chance = hashlib.sha256(f"{last} {why}".encode()).digest()[:10]
-    flag = Review(
-        id=event_id(now=at, random=chance),
-        at=at.isoformat(timespec="milliseconds"),
-        image_sha256=state.image_sha256,
-        action="flag",
-        label=None,
-        who=BY,
-        why=why,
+    flag = context.signatures.sign(
+        Review(
+            id=event_id(now=at, random=chance),
+            at=at.isoformat(timespec="milliseconds"),
+            image_sha256=state.image_sha256,
+            action="flag",
+            label=None,
+            who=BY,
+            why=why,
+        )
     )
     context.corrections.put_review(flag, day=context.now().strftime("%Y-%m-%d"))
     return flag

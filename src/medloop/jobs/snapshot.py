@@ -1,9 +1,13 @@
-"""Folds what came in since the last snapshot into a new one, at the cost of what is new."""
+"""Folds what came in since the last snapshot into a new one, at the cost of what is new.
+
+What is no event, nor signed, or whose image can't be read, stays out and is named. Its day does not count as seen, so
+that every later snapshot looks at it again: what is whole by then is taken in.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, timedelta
@@ -12,21 +16,26 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from medloop.core.corrections.correction_policy import Policy
-from medloop.core.corrections.events import Review
+from medloop.core.corrections.events import EVENT_KEY, MAX_EVENT_BYTES, Correction, Review
 from medloop.core.corrections.snapshot import (
     Chunk,
     EventRecord,
     Manifest,
     chunked,
+    corrected_images,
     describe,
+    events_about,
     merged,
     touched,
 )
 from medloop.core.imaging.decode import decode
 from medloop.core.imaging.preprocess import preprocess
-from medloop.errors import DecodeError
+from medloop.errors import DecodeError, StoreError
 from medloop.jobs.context import Context
-from medloop.stores.corrections import CorrectionStore, Folder, event_id_of
+from medloop.progress import Progress, silent
+from medloop.stores.corrections import CorrectionStore, Folder, days_among, event_id_of
+from medloop.stores.objects import ObjectInfo
+from medloop.stores.signatures import UNSIGNED
 from medloop.stores.snapshots import Pointer, SnapshotStore
 
 if TYPE_CHECKING:
@@ -35,9 +44,13 @@ if TYPE_CHECKING:
 FOLDERS: Final[tuple[Folder, ...]] = ("corrections", "reviews")
 LOOK_BACK_DAYS: Final = 2  # for clocks that differ, and for what was on its way at midnight
 READERS: Final = 32  # images read and decoded at once
+BATCH: Final = 4096  # events or images that are read at once
+KEPT: Final = 50_000  # images that stay in memory, 200 MiB
+
+NO_IMAGE: Final = "its image is missing or damaged"
+NAMED: Final = 10  # of what is left out, in one line
 
 log = logging.getLogger(__name__)
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,7 @@ class SnapshotResult:
     new_corrections: int
     corrections: int
     reason: str
+    left_out: Mapping[str, str] = field(default_factory=dict)  # why, by key
 
 
 @dataclass(slots=True)
@@ -58,10 +72,12 @@ class Gathered:
     previous: Manifest | None  # the latest snapshot, to go on from; None to begin anew
     day: str  # of looking, YYYY-MM-DD
     days: Mapping[Folder, Sequence[str]]  # all days with events, by folder
-    regions: dict[int, list[EventRecord]] = field(
-        default_factory=dict
-    )  # the chunks of `previous` that new events fall into
+    # The chunks of `previous` that new events fall into.
+    regions: dict[int, list[EventRecord]] = field(default_factory=dict)
     new: list[EventRecord] = field(default_factory=list)
+    keys: dict[str, str] = field(default_factory=dict)  # of `new`, by event id
+    pixels: dict[str, np.ndarray] = field(default_factory=dict)  # of some of their images
+    left_out: dict[str, str] = field(default_factory=dict)  # why, by key
 
     @property
     def chunks(self) -> tuple[Chunk, ...]:
@@ -69,8 +85,16 @@ class Gathered:
         return self.previous.chunks if self.previous else ()
 
     def known(self) -> set[str]:
-        """Ids of all events that were read."""
+        """Collect the ids of all events that were read."""
         return {record.id for records in (self.new, *self.regions.values()) for record in records}
+
+    def seen(self) -> dict[Folder, list[str]]:
+        """List the days that need not be looked at again, by folder."""
+        open_days = {tuple(key.split("/")[:2]) for key in self.left_out}
+        return {
+            folder: [day for day in days if (folder, f"dt={day}") not in open_days]
+            for folder, days in self.days.items()
+        }
 
 
 def snapshot(
@@ -79,36 +103,43 @@ def snapshot(
     since: str | None = None,
     full: bool = False,
     gathered: Gathered | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> SnapshotResult:
     """Take a snapshot. Safe to run twice, and at once: the same events give the same snapshot.
 
     Args:
         context: The stores.
         since: The snapshot that `new_corrections` is counted from; by default the previous one.
-        full: List all days and read all events anew, instead of the last days.
+        full: Begin anew: read all events and images again, write all shards again, and point to the result whatever
+            the latest snapshot holds.
         gathered: What `gather` found, if the snapshot is to hold that and nothing that came later.
         progress: Is told a share of the work, 0 to 1, and what is being done.
+
+    Raises:
+        StoreError: The store is away, or this process cannot check signatures.
     """
-    tell = progress or _silence
-    tell(0.0, "looking for new events")
+    progress(0.0, "looking for new events")
+    context.signatures.check_keys()
     if gathered is None:
-        gathered = gather(context, full=full)
+        gathered = gather(context, full=full, with_images=True)
     known = context.snapshots.manifest(since) if since else gathered.latest
-    _warn_of_days_to_come(gathered)
+    _warn(gathered)
     _erase_again(context, gathered.new)
-    chunks = _compact(context, gathered, tell)
+    chunks = _compact(context, gathered, progress)
     policy = policy_of(context.settings)
     manifest = Manifest.build(base_id=_base_id(context), policy=policy, chunks=chunks)
-    is_new = context.snapshots.write(manifest)
-    context.snapshots.point_to(manifest, days=gathered.days, day=gathered.day)
-    tell(1.0, f"snapshot {manifest.snapshot_id}")
+    is_new = context.snapshots.write(manifest, anew=gathered.previous is None)
+    context.snapshots.point_to(
+        manifest, days=gathered.seen(), day=gathered.day, anew=gathered.previous is None
+    )
+    progress(1.0, f"snapshot {manifest.snapshot_id}")
     before = known.corrections if known else 0
     result = SnapshotResult(
         snapshot_id=manifest.snapshot_id,
         new_corrections=manifest.corrections - before,
         corrections=manifest.corrections,
         reason=_reason(manifest, known),
+        left_out=gathered.left_out,
     )
     if is_new:
         log.info("snapshot %s: %s", result.snapshot_id, result.reason)
@@ -116,7 +147,7 @@ def snapshot(
 
 
 def policy_of(settings: Settings) -> Policy:
-    """What waits for a reviewer, as set."""
+    """Read from the settings what waits for a reviewer."""
     return Policy(
         review=settings.review,
         max_per_person=settings.max_per_person,
@@ -125,24 +156,32 @@ def policy_of(settings: Settings) -> Policy:
     )
 
 
-def gather(context: Context, *, full: bool = False) -> Gathered:
-    """List the last days, and read the events there that the latest snapshot lacks; if `full`, all days and events."""
-    pointer = context.snapshots.pointer()
-    latest = context.snapshots.manifest(pointer.snapshot_id) if pointer else None
+def gather(context: Context, *, full: bool = False, with_images: bool = False) -> Gathered:
+    """List the last days, and read the events there that the latest snapshot lacks.
+
+    Args:
+        context: The stores.
+        full: Look at all days and events, as if there was no snapshot, and whatever the latest one is like.
+        with_images: Leave corrections out whose images cannot be read, as a snapshot does.
+    """
+    pointer, latest = context.snapshots.look(lost_ok=full)
+    folders = {folder: context.corrections.folders(folder) for folder in FOLDERS}
     gathered = Gathered(
         latest=latest,
         previous=None if full else latest,
         day=context.now().astimezone(UTC).strftime("%Y-%m-%d"),
-        days={folder: context.corrections.days(folder) for folder in FOLDERS},
+        days={folder: days_among(names) for folder, names in folders.items()},
     )
-    keys = _list_keys(context.corrections, gathered, None if full else pointer)
-    _read_regions(context.snapshots, gathered, keys)
-    new_ids = sorted(keys.keys() - gathered.known())
-    raw = context.corrections.read([keys[event_id] for event_id in new_ids])
-    gathered.new = [
-        EventRecord(event_id, keys[event_id].partition("/")[0], data)
-        for event_id, data in zip(new_ids, raw, strict=True)
-    ]
+    gathered.left_out |= {
+        f"{folder}/{name}/": "no day of events"
+        for folder, names in folders.items()
+        for name in set(names) - {f"dt={day}" for day in gathered.days[folder]}
+    }
+    listed = _list(context.corrections, gathered, None if full else pointer)
+    _read_regions(context.snapshots, gathered, {event_id_of(info.key) for info in listed})
+    _read_new(context, gathered, listed)
+    if with_images:
+        _leave_out_without_image(context.corrections, gathered)
     return gathered
 
 
@@ -153,11 +192,14 @@ def take_in(snapshots: SnapshotStore, gathered: Gathered, events: Iterable[Revie
     gathered.new += [records[event_id] for event_id in sorted(records.keys() - gathered.known())]
 
 
-def _list_keys(
+def _list(
     corrections: CorrectionStore, gathered: Gathered, pointer: Pointer | None
-) -> dict[str, str]:
-    """Keys by event id, of all days that the pointer does not vouch for."""
-    found: dict[str, str] = {}
+) -> list[ObjectInfo]:
+    """List the events of all days that the pointer does not vouch for, the first stored first.
+
+    Two objects may bear one id. The one that S3 had first counts, so that nobody can put another in its place.
+    """
+    found = []
     for folder in FOLDERS:
         seen = pointer.days.get(folder, ()) if pointer else ()
         # A day after that of looking is a wrong clock's, and says nothing of what came since.
@@ -170,8 +212,16 @@ def _list_keys(
         )
         for day in gathered.days[folder]:
             if day not in seen or day >= recent:
-                found.update((event_id_of(key), key) for key in corrections.keys(folder, day))
-    return found
+                found += corrections.list_day(folder, day)
+    gathered.left_out |= {info.key: why for info in found if (why := _why_unread(info))}
+    events = (info for info in found if info.key not in gathered.left_out)
+    return sorted(events, key=lambda info: (info.modified, info.key))
+
+
+def _why_unread(info: ObjectInfo) -> str:
+    if not EVENT_KEY.fullmatch(info.key):
+        return "no key of an event"
+    return f"longer than {MAX_EVENT_BYTES} bytes" if info.size_bytes > MAX_EVENT_BYTES else ""
 
 
 def _read_regions(snapshots: SnapshotStore, gathered: Gathered, event_ids: Iterable[str]) -> None:
@@ -183,8 +233,53 @@ def _read_regions(snapshots: SnapshotStore, gathered: Gathered, event_ids: Itera
     )
 
 
-def _warn_of_days_to_come(gathered: Gathered) -> None:
-    """Say which keys a wrong clock made; one that is a day ahead may be right."""
+def _read_new(context: Context, gathered: Gathered, listed: Sequence[ObjectInfo]) -> None:
+    """Read the events that no snapshot holds, and leave out what is none."""
+    known = gathered.known()
+    keys = [info.key for info in listed if event_id_of(info.key) not in known]
+    found: dict[str, EventRecord] = {}
+    for start in range(0, len(keys), BATCH):
+        some = keys[start : start + BATCH]
+        for key, raw in zip(some, context.corrections.read(some), strict=True):
+            record = EventRecord(event_id_of(key), key.partition("/")[0], raw)
+            if why := _why_left_out(context, record, key):
+                gathered.left_out[key] = why
+            elif found.setdefault(record.id, record) is record:
+                gathered.keys[record.id] = key
+            elif found[record.id] != record:
+                gathered.left_out[key] = "another event has this id"
+    gathered.new = sorted(found.values())
+
+
+def _why_left_out(context: Context, record: EventRecord, key: str) -> str:
+    try:
+        event = record.read()
+    except StoreError as error:
+        return str(error)
+    if isinstance(event, Review) and not context.signatures.accepts(event, key=key, raw=record.raw):
+        return UNSIGNED
+    return ""
+
+
+def _leave_out_without_image(corrections: CorrectionStore, gathered: Gathered) -> None:
+    """Leave out what is said about an image that should be in the store and is not, or is damaged."""
+    images = corrected_images(gathered.new)
+    gone: set[str] = set()
+    for start in range(0, len(images), BATCH):
+        some = images[start : start + BATCH]
+        read = read_pixels(corrections, some)
+        gone |= {sha256 for sha256 in set(some) - read.keys() if not corrections.is_erased(sha256)}
+        if len(gathered.pixels) < KEPT:
+            gathered.pixels |= read
+    lost = {event.id for event in events_about(gathered.new, gone) if isinstance(event, Correction)}
+    gathered.left_out |= {gathered.keys[event_id]: NO_IMAGE for event_id in lost}
+    gathered.new = [record for record in gathered.new if record.id not in lost]
+
+
+def _warn(gathered: Gathered) -> None:
+    """Say what is left out, and which keys a wrong clock made; one that is a day ahead may be right."""
+    if gathered.left_out:
+        log.warning("%s", describe_left_out(gathered.left_out))
     tomorrow = (date.fromisoformat(gathered.day) + timedelta(days=1)).isoformat()
     if wrong := [
         f"{folder}/dt={day}/"
@@ -196,6 +291,16 @@ def _warn_of_days_to_come(gathered: Gathered) -> None:
             "events lie under days to come (%s): set the clock of the machine they are from",
             ", ".join(wrong),
         )
+
+
+def describe_left_out(left_out: Mapping[str, str]) -> str:
+    """Count and name what is left out, in one line that no name can break; "" without any."""
+    if not left_out:
+        return ""
+    named = [f"{ascii(key)[1:-1]} ({ascii(why)[1:-1]})" for key, why in sorted(left_out.items())]
+    more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+    objects = "1 object is" if len(named) == 1 else f"{len(named)} objects are"
+    return f"{objects} left out: {', '.join(named[:NAMED])}{more}"
 
 
 def _erase_again(context: Context, new: Iterable[EventRecord]) -> None:
@@ -212,7 +317,7 @@ def _erase_again(context: Context, new: Iterable[EventRecord]) -> None:
         context.snapshots.erase_images(erased)
 
 
-def _compact(context: Context, gathered: Gathered, tell: Progress) -> list[Chunk]:
+def _compact(context: Context, gathered: Gathered, progress: Progress) -> list[Chunk]:
     """Write the chunks that changed; all chunks of the new snapshot, in order."""
     old = gathered.chunks
     by_id = {record.id: record for record in gathered.new}
@@ -224,31 +329,31 @@ def _compact(context: Context, gathered: Gathered, tell: Progress) -> list[Chunk
             chunks += old[index : index + 1]
             continue
         new = [by_id[event_id] for event_id in fallen[index]]
-        pixels = context.snapshots.images(old[index]) if old else {}
+        pixels = {**gathered.pixels, **(context.snapshots.images(old[index]) if old else {})}
         for records in chunked(merged(gathered.regions.get(index, []), new)):
-            tell(0.1 + 0.9 * done / len(by_id), f"{done} of {len(by_id)} new events compacted")
-            chunks.append(_write_chunk(context, records, pixels))
+            progress(0.1 + 0.9 * done / len(by_id), f"{done} of {len(by_id)} new events compacted")
+            chunks.append(_write_chunk(context, records, pixels, anew=gathered.previous is None))
             done = min(done + len(records), len(by_id))
     return chunks
 
 
 def _write_chunk(
-    context: Context, records: Sequence[EventRecord], known: Mapping[str, np.ndarray]
+    context: Context, records: Sequence[EventRecord], known: Mapping[str, np.ndarray], *, anew: bool
 ) -> Chunk:
     chunk, images = describe(records)
-    context.snapshots.write_events(chunk, records)
-    if not context.snapshots.has_images(chunk):
+    context.snapshots.write_events(chunk, records, anew=anew)
+    if anew or not context.snapshots.has_images(chunk):
         missing = [sha256 for sha256 in images if sha256 not in known]
         read = read_pixels(context.corrections, missing)
         kept = {sha256: known[sha256] for sha256 in images if sha256 in known}
-        context.snapshots.write_images(chunk, {**kept, **read})
+        context.snapshots.write_images(chunk, {**kept, **read}, anew=anew)
     return chunk
 
 
 def read_pixels(
     corrections: CorrectionStore, image_sha256s: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """Stored images as uint8 [64, 64], by hash, without those that are gone or damaged."""
+    """Read stored images as uint8 [64, 64], by hash, without those that are gone or damaged."""
     with ThreadPoolExecutor(READERS, thread_name_prefix="images") as pool:
         read = pool.map(lambda sha256: _pixels(corrections, sha256), image_sha256s)
         found = dict(zip(image_sha256s, read, strict=True))
@@ -256,19 +361,13 @@ def read_pixels(
 
 
 def _pixels(corrections: CorrectionStore, image_sha256: str) -> np.ndarray | None:
-    """The stored image as uint8 [64, 64]; None if it was erased, or is not the image that its name says."""
     (png,) = corrections.images([image_sha256])
-    if png is None:
-        log.info("image %s is not in the store: its corrections are left out", image_sha256)
-        return None
     try:
-        image = decode(png)
-    except DecodeError as error:
-        log.warning("image %s cannot be read and is left out: %s", image_sha256, error)
-        return None
-    if image.sha256 != image_sha256:
-        log.warning("image %s was changed in the store and is left out", image_sha256)
-        return None
+        image = decode(png) if png is not None else None
+    except DecodeError:
+        image = None
+    if image is None or image.sha256 != image_sha256:
+        return None  # erased, damaged or changed in the store
     return preprocess(image.pixels)
 
 
@@ -286,7 +385,3 @@ def _reason(manifest: Manifest, known: Manifest | None) -> str:
     if new or reviews:
         return f"{new} new corrections and {reviews} new reviews since snapshot {known.snapshot_id}"
     return f"the same events as snapshot {known.snapshot_id}, with another base data set or review policy"
-
-
-def _silence(_share: float, _what: str) -> None:
-    """Nobody listens."""

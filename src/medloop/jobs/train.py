@@ -17,8 +17,8 @@ from medloop.errors import DatasetError, NotFoundError
 from medloop.jobs.context import Context
 from medloop.jobs.training_data import acceptance_sets, gather
 from medloop.jobs.training_environment import environment
-from medloop.jobs.training_record import Engine, Recipe, labels_of, training_run
-from medloop.progress import Progress, silent
+from medloop.jobs.training_record import Engine, Recipe, training_run
+from medloop.progress import Progress, part, silent
 from medloop.stores.acceptance_sets import AcceptanceSet
 from medloop.stores.registry import CHAMPION, ModelVersion
 
@@ -70,7 +70,7 @@ def train(
         context,
         snapshot_id=snapshot_id,
         base_id=None,
-        champion_labels=labels_of(serving),
+        champion_labels=serving.tags.labels,
         kept_out=kept_out,
     )
     recipe = recipe_for(
@@ -109,7 +109,7 @@ def recipe_for(
         snapshot_id=snapshot_id,
         base_id=training_set.base.id,
         parent_version=parent.version if parent else None,
-        parent_weights_sha256=parent.tags.get("weights_sha256", "") if parent else "",
+        parent_weights_sha256=parent.tags.weights_sha256 if parent else "",
         config=asdict(config),
         labels=training_set.labels,
         kept_out=tuple(sorted((item.name, item.set_id) for item in kept_out)),
@@ -132,7 +132,7 @@ def learn(
             context,
             training_set,
             recipe,
-            progress=lambda share, phrase: progress(0.05 + 0.85 * share, phrase),
+            progress=part(progress, 0.05, 0.9),
         )
         seconds = time.monotonic() - training
         held.check()
@@ -221,7 +221,7 @@ def _find(context: Context, recipe: Recipe) -> ModelVersion | None:
     """Find a version of the same training; a champion that learned from this data counts, too."""
     if recipe.parent_version:
         parent = context.registry.get(recipe.parent_version)
-        if parent.tags.get("data_key") == recipe.data_key:
+        if parent.tags.data_key == recipe.data_key:
             return parent
     return context.registry.find(recipe.run_key)
 
@@ -232,5 +232,5 @@ def _result(version: ModelVersion, *, reused: bool, started: float) -> TrainResu
         run_id=version.run_id,
         reused=reused,
         seconds=time.monotonic() - started,
-        weights_sha256=version.tags.get("weights_sha256", ""),
+        weights_sha256=version.tags.weights_sha256,
     )

@@ -67,7 +67,7 @@ def _trainings(context: Context, report: Progress) -> _Trainings:
     versions = context.registry.versions()
     base: set[tuple[str, KeptOut]] = set()
     corrected: set[str] = set()
-    lost = {version.tags.get("parent_version") or "" for version in versions}
+    lost = {version.tags.parent_version for version in versions}
     gone = sorted(lost - {version.version for version in versions} - {""})
     for i, version in enumerate(versions):
         report(0.5 * i / len(versions), f"what version {version.version} was trained on")

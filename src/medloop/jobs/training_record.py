@@ -1,4 +1,4 @@
-"""What a run records of its training, and how it is read back: recipe, uses of corrections, golden answers, report."""
+"""What a run records of its training: recipe, uses of corrections, golden answers, report."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from medloop.core.gate.model_card import Origin, model_card
 from medloop.core.gate.report import GateReport
 from medloop.errors import NotFoundError, StoreError
 from medloop.jobs.context import Context
-from medloop.stores.registry import RUN_KEY, TRAINING_FENCE, WEIGHTS_FILE, ModelVersion
+from medloop.stores.registry import REPORT_FILE, WEIGHTS_FILE, ModelVersion
 from medloop.stores.training_run import DataInput, TrainingRun
+from medloop.stores.version_tags import VersionTags
 
 if TYPE_CHECKING:
     from medloop.core.learn.recipe import TrainedModel
@@ -30,7 +31,6 @@ ENVIRONMENT_FILE: Final = "environment.json"
 USES_FILE: Final = "corrections.json.gz"
 GOLDEN_FILE: Final = "golden.npz"
 CARD_FILE: Final = "model_card.md"
-REPORT_FILE: Final = "gate/report.json"
 N_GOLDEN: Final = 16  # images whose answers are recorded at training
 
 
@@ -64,13 +64,8 @@ class Recipe:
         return run_key(self.data_key, parent_weights_sha256=self.parent_weights_sha256)
 
 
-def labels_of(version: ModelVersion) -> tuple[str, ...]:
-    """A version's labels in order, as registered."""
-    return tuple(json.loads(version.tags["labels"]))
-
-
 def read_recipe(context: Context, version: ModelVersion) -> Recipe:
-    """What a version was trained on.
+    """Read what a version was trained on.
 
     Raises:
         NotFoundError: Its run holds no record of it.
@@ -87,13 +82,13 @@ def read_recipe(context: Context, version: ModelVersion) -> Recipe:
 
 
 def read_origin(context: Context, version: ModelVersion) -> Origin:
-    """What the model card says of a version's making."""
+    """Read what the model card says of a version's making."""
     body = json.loads(context.registry.attachment(version.run_id, ORIGIN_FILE))
     return Origin(**{**body, "labels": tuple(body["labels"])})
 
 
 def read_environment(context: Context, version: ModelVersion) -> dict[str, str] | None:
-    """With what a version was trained (`medloop.jobs.training_environment`); None where its run does not say."""
+    """Read with what a version was trained (`jobs.training_environment`); None if unrecorded."""
     try:
         body: dict[str, str] = json.loads(
             context.registry.attachment(version.run_id, ENVIRONMENT_FILE)
@@ -104,13 +99,13 @@ def read_environment(context: Context, version: ModelVersion) -> dict[str, str] 
 
 
 def read_uses(context: Context, version: ModelVersion) -> list[tuple[str, str | None, str]]:
-    """Image hash, label and use of each correction that a training knew."""
+    """Read image hash, label and use of each correction that a training knew."""
     rows = json.loads(gzip.decompress(context.registry.attachment(version.run_id, USES_FILE)))
     return [(sha256, label, use) for sha256, label, use in rows]
 
 
 def read_golden(context: Context, version: ModelVersion) -> tuple[np.ndarray, np.ndarray]:
-    """Images [n, 64, 64] and the probabilities [n, C] that were recorded for them at training."""
+    """Read images [n, 64, 64] and the probabilities [n, C] recorded for them at training."""
     with np.load(
         io.BytesIO(context.registry.attachment(version.run_id, GOLDEN_FILE)), allow_pickle=False
     ) as arrays:
@@ -118,7 +113,7 @@ def read_golden(context: Context, version: ModelVersion) -> tuple[np.ndarray, np
 
 
 def recorded_report(context: Context, version: ModelVersion) -> GateReport | None:
-    """The report of a version's last evaluation; None before the first."""
+    """Read the report of a version's last evaluation; None before the first."""
     try:
         return GateReport.from_json(context.registry.attachment(version.run_id, REPORT_FILE))
     except NotFoundError:
@@ -135,12 +130,19 @@ def training_run(
     environment: Mapping[str, str],
     token: int,
 ) -> TrainingRun:
-    """Everything that the registry keeps of a finished training; `token` is that of its lease."""
+    """Gather all that the registry keeps of a training; `token` is that of its lease."""
     counts = use_counts(training_set)
-    tags = {
-        **_tags(recipe, trained, trained_on=counts.get("trained", 0)),
-        TRAINING_FENCE: str(token),
-    }
+    tags = VersionTags(
+        run_key=recipe.run_key,
+        data_key=recipe.data_key,
+        snapshot_id=recipe.snapshot_id,
+        base_id=recipe.base_id,
+        parent_version=recipe.parent_version or "",
+        weights_sha256=trained.weights_sha256,
+        labels=recipe.labels,
+        corrections=counts.get("trained", 0),
+        training_fence=token,
+    )
     origin = Origin(
         model=context.registry.model,
         labels=recipe.labels,
@@ -157,7 +159,7 @@ def training_run(
     return TrainingRun(
         name=f"{'retrain' if recipe.snapshot_id else 'base'} {recipe.run_key[:8]}",
         onnx=trained.onnx,
-        params={**recipe.config, **{name: value for name, value in tags.items() if value}},
+        params={**recipe.config, **tags.to_mlflow()},
         metrics={**trained.metrics, "seconds": seconds, **used},
         tags=tags,
         inputs=_inputs(context, training_set, recipe),
@@ -174,19 +176,6 @@ def training_run(
     )
 
 
-def _tags(recipe: Recipe, trained: TrainedModel, *, trained_on: int) -> dict[str, str]:
-    return {
-        RUN_KEY: recipe.run_key,
-        "data_key": recipe.data_key,
-        "snapshot_id": recipe.snapshot_id,
-        "base_id": recipe.base_id,
-        "parent_version": recipe.parent_version or "",
-        "weights_sha256": trained.weights_sha256,
-        "labels": json.dumps(list(recipe.labels)),
-        "corrections": str(trained_on),
-    }
-
-
 def _inputs(context: Context, training_set: TrainingSet, recipe: Recipe) -> list[DataInput]:
     bucket = f"s3://{context.settings.s3_bucket}"
     base = training_set.base
@@ -200,14 +189,14 @@ def _inputs(context: Context, training_set: TrainingSet, recipe: Recipe) -> list
 
 
 def _uses(training_set: TrainingSet) -> bytes:
-    """[[image hash, label, use], …], the same bytes for the same rows."""
+    """Pack [[image hash, label, use], …], the same bytes for the same rows."""
     corrections = training_set.corrections
     rows = zip(corrections.image_sha256, corrections.labels, training_set.uses, strict=True)
     return gzip.compress(json.dumps([list(row) for row in rows]).encode(), mtime=0)
 
 
 def _golden(training_set: TrainingSet, onnx: bytes) -> bytes:
-    """A few held-out images and what the model said about them right after the training."""
+    """Pack a few held-out images and what the model says of them right after the training."""
     from medloop.core.prediction.predictor import Predictor
 
     validation = training_set.split.validation

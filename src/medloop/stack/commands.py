@@ -191,17 +191,21 @@ def logs(
 
 
 def doctor() -> None:
-    """Check settings, S3 rights, MLflow, Airflow, the model, disk and clock: a line each, with the fix.
+    """Check every part, the stored corrections and who may reach them: a line each, with the fix.
 
     Exit code 1 if a check fails.
 
     Example: `medloop doctor`
     """
     from medloop.jobs.doctor import examine
+    from medloop.jobs.left_out import FIX, examine_events
     from medloop.settings import load_settings
+    from medloop.stack.exposure import RIGHTS
     from medloop.stack.output import print_checks
+    from medloop.wiring import connect
 
-    if not print_checks(examine(load_settings)):
+    events = ("events", FIX, lambda settings: examine_events(connect(settings)))
+    if not print_checks(examine(load_settings, events, RIGHTS)):
         raise typer.Exit(1)
 
 

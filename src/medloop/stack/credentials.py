@@ -53,6 +53,8 @@ class Credentials:
     airflow_fernet_key: str = field(default_factory=_fernet_key)
     cookie_key: str = field(default_factory=_secret)  # signs the page's login cookie
     identity_key: str = field(default_factory=_secret)
+    review_key: str = field(default_factory=_secret)
+    erasure_key: str = field(default_factory=_secret)
 
     def s3(self, identity: str) -> tuple[str, str]:
         """Access key and secret key of operator, frontend, trainer or mlflow."""

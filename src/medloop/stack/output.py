@@ -141,10 +141,11 @@ def print_status(folder: StateFolder, components: Iterable[ComponentStatus]) -> 
     for address in read_record(folder).addresses:
         console.print(f"{address.name:<9} {address.url}", soft_wrap=True)
     for name, value in _serving():
-        console.print(f"{name:<9} {value}", soft_wrap=True)
+        console.print(f"{name:<9} {value}", soft_wrap=True, markup=False)
 
 
 def _serving() -> Iterator[tuple[str, str]]:
+    from medloop.jobs.left_out import describe
     from medloop.wiring import connect
 
     context = connect(load_settings())
@@ -154,6 +155,8 @@ def _serving() -> Iterator[tuple[str, str]]:
     except MedloopError as error:
         yield "champion", f"unknown: {error}"
     yield "outbox", _outbox(context.outbox.status())
+    if found := describe(context):
+        yield "events", found
 
 
 def _outbox(status: OutboxStatus) -> str:

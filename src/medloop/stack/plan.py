@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from medloop.settings import (
     AIRFLOW_FIELDS,
     MLFLOW_FIELDS,
     S3_FIELDS,
+    SIGNING_FIELDS,
     SYSTEMS,
     NamedSettings,
     Settings,
@@ -43,7 +44,7 @@ AIRFLOW_ROLES = {
     AIRFLOW_FRONTEND: "user",
 }  # the least that may start and watch a DAG run
 # Settings of the stack itself; each component is told what it needs of them in its own words.
-STACK_FIELDS = S3_FIELDS | MLFLOW_FIELDS | AIRFLOW_FIELDS | {
+STACK_FIELDS = S3_FIELDS | SIGNING_FIELDS | MLFLOW_FIELDS | AIRFLOW_FIELDS | {
     "dagshub_user_token", "aws_region", "home", "host", "identity_key", "oidc_client_id", "oidc_client_secret",
     "app_port", "s3_port", "mlflow_port", "airflow_port",
 }  # fmt: skip
@@ -123,7 +124,10 @@ class Planner:
         """
         files = {}
         if self.local.s3:
+            from medloop.stack.certificate import make_certificate  # of the extra `services`
+
             files[self._s3_identities] = self._s3_rights()
+            files[self._s3_certificate] = make_certificate()
         if self.local.mlflow:
             files[self._mlflow_auth] = programs.mlflow_auth_config(
                 self.folder.mlflow,
@@ -179,6 +183,10 @@ class Planner:
     @property
     def _s3_identities(self) -> Path:
         return self.folder.config / "s3.json"
+
+    @property
+    def _s3_certificate(self) -> Path:
+        return self.folder.config / "seaweedfs.pem"
 
     @property
     def _mlflow_auth(self) -> Path:
@@ -248,13 +256,14 @@ class Planner:
             identities=self._s3_identities,
             buckets=[BUCKET, MLFLOW_BUCKET],
             ports=self.ports,
-            keys=programs.SeaweedKeys(
-                write=keys.seaweed_write_key,
-                read=keys.seaweed_read_key,
-                filer_write=keys.seaweed_filer_write_key,
-                filer_read=keys.seaweed_filer_read_key,
-                sse=keys.seaweed_sse_key,
-            ),
+            certificate=self._s3_certificate,
+            secrets={
+                "WEED_JWT_SIGNING_KEY": keys.seaweed_write_key,
+                "WEED_JWT_SIGNING_READ_KEY": keys.seaweed_read_key,
+                "WEED_JWT_FILER_SIGNING_KEY": keys.seaweed_filer_write_key,
+                "WEED_JWT_FILER_SIGNING_READ_KEY": keys.seaweed_filer_read_key,
+                "WEED_S3_SSE_KEY": keys.seaweed_sse_key,
+            },
         )
 
     def _mlflow(self) -> Program:
@@ -297,7 +306,18 @@ class Planner:
         return [programs.airflow_migration(environment), *servers] if with_migration else servers
 
     def _training(self) -> dict[str, str]:
-        return {**self._own(), **self._s3("trainer"), **self._tracking(MLFLOW_ADMIN)}
+        return {
+            **self._own(),
+            **self._signing("erasure_key"),
+            **self._s3("trainer"),
+            **self._tracking(MLFLOW_ADMIN),
+        }
+
+    def _signing(self, *names: str) -> dict[str, str]:
+        """Keys of signatures: the user's, or the stack's own on its own S3. A bucket of others has keys of its own."""
+        own = asdict(self.credentials) if self.local.s3 else {}
+        own |= {name: _text(key) for name in names if (key := getattr(self.settings, name))}
+        return {variable_name(name): own[name] for name in names if name in own}
 
     def _connections(self) -> dict[str, str]:
         """Airflow's connections: for S3 and MLflow where there are explicit keys, for mail where the caller has one."""
@@ -346,6 +366,7 @@ class Planner:
         found["MEDLOOP_IDENTITY_KEY"] = (
             key.get_secret_value() if key else self.credentials.identity_key
         )
+        found |= self._signing("review_key")
         if self.local.airflow:
             found["MEDLOOP_AIRFLOW_URL"] = self.url("airflow")
         elif self.settings.airflow_url:
@@ -392,7 +413,7 @@ class Planner:
         """What the person at this machine gets, by way of `medloop.settings`: the local systems, all rights."""
         found = {"MEDLOOP_IDENTITY_KEY": self.credentials.identity_key}
         if self.local.s3:
-            found |= self._s3("operator")
+            found |= self._s3("operator") | self._signing("review_key", "erasure_key")
             del found["AWS_REGION"]
         if self.local.mlflow:
             found |= self._tracking(MLFLOW_ADMIN)

@@ -28,6 +28,8 @@ SEAWEED_SERVERS: Final = (
 )  # one process, an HTTP and a gRPC port each
 # And an admin server; its own worker looks for its gRPC port at this distance, whatever -admin.port.grpc says.
 SEAWEED_ROOM: Final = {"admin": 10_000}
+SEAWEED_GRPC: Final = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "CLIENT")
+SEAWEED_HTTPS: Final = ("MASTER", "VOLUME", "FILER", "ADMIN", "CLIENT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +44,6 @@ class Program:
     )
     after: tuple[str, ...] = ()  # names of what must be ready before it starts
     once: bool = False  # runs to its end, which is when it is ready
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class SeaweedKeys:
-    """Without the four signing keys anyone who reaches the filer's port reads and writes every bucket."""
-
-    write: str
-    read: str
-    filer_write: str
-    filer_read: str
-    sse: str  # 64 hexadecimal digits
 
 
 def executable(name: str) -> str:
@@ -71,9 +62,21 @@ def seaweedfs(
     identities: Path,
     buckets: Sequence[str],
     ports: Mapping[str, int],
-    keys: SeaweedKeys,
+    certificate: Path,
+    secrets: Mapping[str, str],
 ) -> Program:
-    """SeaweedFS with its S3 API; `identities` is the JSON file of access keys and their rights."""
+    """SeaweedFS with its S3 API.
+
+    Args:
+        folder: Where the objects lie.
+        identities: The JSON file of S3's access keys and their rights.
+        buckets: Created where they are not there yet.
+        ports: By the names of `seaweed_port_names`.
+        certificate: PEM, certificate and key. Every port but S3's wants it from whoever calls:
+            without it the master's HTTP and all of gRPC obey anybody.
+        secrets: Environment variables: four signing keys, which are a second lock on the data of
+            filer and volumes, and the key of S3's own encryption.
+    """
     options = {
         "dir": folder,
         "ip": LOOPBACK,
@@ -89,17 +92,20 @@ def seaweedfs(
         **{f"{name}.port": ports[name] for name in SEAWEED_SERVERS},
         **{f"{name}.port.grpc": ports[f"{name}_grpc"] for name in SEAWEED_SERVERS},
     }
-    environment = {
-        "WEED_JWT_SIGNING_KEY": keys.write,
-        "WEED_JWT_SIGNING_READ_KEY": keys.read,
-        "WEED_JWT_FILER_SIGNING_KEY": keys.filer_write,
-        "WEED_JWT_FILER_SIGNING_READ_KEY": keys.filer_read,
-        "WEED_S3_SSE_KEY": keys.sse,
-    }
+    environment = {**_seaweed_tls(certificate), **secrets}
     command = (executable("weed"), "mini", *(f"-{name}={value}" for name, value in options.items()))
     return Program(
         "seaweedfs", command, environment, health_url=f"http://{LOOPBACK}:{ports['s3']}/healthz"
     )
+
+
+def _seaweed_tls(certificate: Path) -> dict[str, str]:
+    """Make every part show the one certificate, and talk to nobody who does not."""
+    parts = [f"GRPC_{name}" for name in SEAWEED_GRPC] + [f"HTTPS_{name}" for name in SEAWEED_HTTPS]
+    roles = [f"{part}_{role}" for part in parts for role in ("CERT", "KEY")]
+    roles += ["GRPC_CA", *(f"HTTPS_{name}_CA" for name in SEAWEED_HTTPS)]
+    paths = {f"WEED_{role}": str(certificate) for role in roles}
+    return {**paths, "WEED_HTTPS_CLIENT_ENABLED": "true"}
 
 
 def seaweed_sockets(ports: Mapping[str, int]) -> list[Path]:
@@ -319,9 +325,11 @@ def app(
         "secrets.files": login_file,  # its only one: nothing in a home folder may add a login, or another one
     }
     command = (
-        executable("streamlit"),
+        sys.executable,
+        "-m",
+        "medloop.app.process.serve",
         "run",
-        str(PACKAGE / "app" / "main.py"),
+        str(PACKAGE / "app" / "server.py"),
         *(f"--{name}={value}" for name, value in options.items()),
         *(f"--server.allowedHosts={name}" for name in known_as),
     )

@@ -5,23 +5,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import date
-from typing import Final, Literal
+from typing import Literal
 
-from medloop.core.corrections.events import Correction, Review, event_key, image_key
-from medloop.stores.objects import ObjectStore
+from medloop.core.corrections.events import EVENT_KEY, Correction, Review, event_key, image_key
+from medloop.stores.objects import ObjectInfo, ObjectStore
+from medloop.stores.signatures import Signatures
 
 Folder = Literal["corrections", "reviews"]
-EVENT_KEY: Final = re.compile(r"/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.json$")
 
 
 class CorrectionStore:
     """Append-only: nothing is overwritten, and only an erasure deletes (the image, never an event)."""
 
-    def __init__(self, objects: ObjectStore) -> None:
+    def __init__(self, objects: ObjectStore, signatures: Signatures | None = None) -> None:
         self._objects = objects
+        self._signatures = signatures
 
     def put(self, correction: Correction, png: bytes | None, *, day: str) -> bool:
         """Store the image, then the event, so that an event's image is always there; True if the event was new.
@@ -38,19 +38,21 @@ class CorrectionStore:
         return self._objects.ensure(event_key(correction, day=day), correction.to_json())
 
     def put_review(self, review: Review, *, day: str | None = None) -> bool:
-        """Store a review under the day of storing (by default its own day); True if it was new."""
+        """Sign a review and store it under the day of storing, by default its own; True if it was new."""
+        if self._signatures is not None:
+            review = self._signatures.sign(review)
         return self._objects.ensure(event_key(review, day=day), review.to_json())
 
     def has(self, event: Correction | Review, *, day: str) -> bool:
-        """Whether the event lies under that day."""
+        """Tell whether the event lies under that day."""
         return self._objects.head(event_key(event, day=day)) is not None
 
     def image(self, image_sha256: str) -> bytes:
-        """The image as PNG, or `NotFoundError`."""
+        """Read the image as PNG, or raise `NotFoundError`."""
         return self._objects.get(image_key(image_sha256))
 
     def images(self, image_sha256s: Sequence[str]) -> list[bytes | None]:
-        """Many images at once, as PNG; None where one was erased."""
+        """Read many images at once, as PNG; None where one was erased."""
         return self._objects.find_many([image_key(sha256) for sha256 in image_sha256s])
 
     def erase_image(self, image_sha256: str) -> bool:
@@ -63,41 +65,46 @@ class CorrectionStore:
         return there
 
     def is_erased(self, image_sha256: str) -> bool:
-        """Whether `erase_image` was called for it."""
+        """Tell whether `erase_image` was called for it."""
         return self._objects.head(_erased_key(image_sha256)) is not None
 
+    def folders(self, folder: Folder) -> list[str]:
+        """List the folders of days, and what else somebody put beside them."""
+        return self._objects.folders(folder)
+
     def days(self, folder: Folder) -> list[str]:
-        """Days (YYYY-MM-DD) under which events lie, in order; folders of another name are passed over."""
-        names = self._objects.folders(folder)
-        return [
-            name.removeprefix("dt=")
-            for name in names
-            if name.startswith("dt=") and _is_day(name[3:])
-        ]
+        """List the days (YYYY-MM-DD) under which events lie."""
+        return days_among(self.folders(folder))
+
+    def list_day(self, folder: Folder, day: str) -> list[ObjectInfo]:
+        """List all that lies under a day, events or not."""
+        return list(self._objects.list(f"{folder}/dt={day}"))
 
     def keys(self, folder: Folder, day: str) -> list[str]:
-        """Keys of a day's events; whatever else somebody put there is passed over."""
-        return [
-            info.key
-            for info in self._objects.list(f"{folder}/dt={day}")
-            if EVENT_KEY.search(info.key)
-        ]
+        """List the keys of a day's events, and of nothing else that somebody put there."""
+        listed = (info.key for info in self.list_day(folder, day))
+        return [key for key in listed if EVENT_KEY.fullmatch(key)]
 
     def read(self, keys: Sequence[str]) -> list[bytes]:
-        """Events as they were stored, in the order of `keys`."""
-        return self._objects.get_many(keys)
+        """Read events as they were stored, in the order of `keys`; empty where one is gone."""
+        return [raw or b"" for raw in self._objects.find_many(keys)]
 
 
 def event_id_of(key: str) -> str:
-    """The event id in a key."""
+    """Read the event id in a key."""
     return key.rpartition("/")[2].removesuffix(".json")
+
+
+def days_among(folders: Sequence[str]) -> list[str]:
+    """Choose the folders that are days, `dt=YYYY-MM-DD`, and return those days."""
+    names = (name.removeprefix("dt=") for name in folders if name.startswith("dt="))
+    return [name for name in names if _is_day(name)]
 
 
 def _is_day(text: str) -> bool:
     try:
-        return (
-            date.fromisoformat(text).isoformat() == text and text > "1970"
-        )  # where the ids' time begins
+        # after 1970, where the ids' time begins
+        return date.fromisoformat(text).isoformat() == text and text > "1970"
     except ValueError:
         return False
 

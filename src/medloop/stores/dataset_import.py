@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,14 +23,13 @@ from medloop.core.data.groups import near_duplicate_groups
 from medloop.core.imaging.decode import decode
 from medloop.core.imaging.preprocess import SIZE, preprocess
 from medloop.errors import DatasetError, MedloopError
+from medloop.progress import Progress, silent
 from medloop.stores.archives import open_zip
 from medloop.stores.dataset_files import Files, check_zip, open_files
 
 BATCH: Final = 256  # files a thread decodes at a time: the smallest step of the progress
 MOST_NPZ_BYTES: Final = 8 * 2**30  # one array of an .npz; it has to fit into memory
 MEDMNIST_PARTS: Final = ("train", "val", "test")
-
-Progress = Callable[[str, int, int], None]  # what is being done, how much of it is, and in all
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class Imported:
 
 
 def read_dataset(
-    path: Path, *, options: ImportOptions = DEFAULTS, progress: Progress | None = None
+    path: Path, *, options: ImportOptions = DEFAULTS, progress: Progress = silent
 ) -> Imported:
     """Read class folders or an `.npz`.
 
@@ -67,13 +66,9 @@ def read_dataset(
         DatasetError: Nothing there, no images, too few classes, a hostile archive, or groups that do not fit.
     """
     if path.suffix.lower() == ".npz":
-        return _read_npz(path, options, progress or _silent)
+        return _read_npz(path, options, progress)
     with open_files(path) as files:
-        return _read_class_folders(files, options, progress or _silent)
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    """No progress is shown."""
+        return _read_class_folders(files, options, progress)
 
 
 def _read_class_folders(files: Files, options: ImportOptions, progress: Progress) -> Imported:
@@ -93,7 +88,8 @@ def _read_class_folders(files: Files, options: ImportOptions, progress: Progress
     classes = [class_of(name) for name in names]
     table = _group_table(files, options)
     if table is None:
-        groups = _computed_groups(images, np.unique(classes, return_inverse=True)[1], progress)
+        targets = np.unique(classes, return_inverse=True)[1]
+        groups = near_duplicate_groups(images, targets=targets, progress=progress)
     else:
         groups = np.array(groups_of(names, table), dtype=np.int64)
     dataset = Dataset.build(images=images, classes=classes, groups=groups, names=names)
@@ -119,7 +115,7 @@ def _decode_all(
                     images[done] = result
                     done += 1
             seen += len(batch)
-            progress("Reading images", seen, len(paths))
+            progress(seen / len(paths), "reading images")
     return images[:done], skipped
 
 
@@ -151,12 +147,6 @@ def _groups_file(path: Path) -> dict[str, int]:
         raise DatasetError(f"The groups file {str(path)!r} cannot be read: {error}") from error
 
 
-def _computed_groups(images: np.ndarray, targets: np.ndarray, progress: Progress) -> np.ndarray:
-    return near_duplicate_groups(
-        images, targets=targets, progress=partial(progress, "Finding near-duplicates")
-    )
-
-
 def _read_npz(path: Path, options: ImportOptions, progress: Progress) -> Imported:
     """MedMNIST's layout: `train_images`, `train_labels`, `val_…`, `test_…`. Its own split is not kept."""
     arrays = _load_npz(path)
@@ -178,7 +168,7 @@ def _read_npz(path: Path, options: ImportOptions, progress: Progress) -> Importe
     if options.groups is not None:
         groups = np.array(groups_of(names, _groups_file(options.groups)), dtype=np.int64)
     else:
-        groups = _computed_groups(images, numbers, progress)
+        groups = near_duplicate_groups(images, targets=numbers, progress=progress)
     dataset = Dataset.build(images=images, classes=classes, groups=groups, names=names)
     return Imported(dataset, "computed" if options.groups is None else "given")
 

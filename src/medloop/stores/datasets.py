@@ -21,7 +21,8 @@ import numpy as np
 
 from medloop.core.data.datasets import Dataset, content_id
 from medloop.errors import DatasetError, NotFoundError, StoreError
-from medloop.stores.dataset_import import DEFAULTS, Imported, ImportOptions, Progress, read_dataset
+from medloop.progress import Progress, silent
+from medloop.stores.dataset_import import DEFAULTS, Imported, ImportOptions, read_dataset
 
 if TYPE_CHECKING:
     from medloop.stores.objects import ObjectStore
@@ -93,7 +94,7 @@ class DatasetStore:
     def import_path(
         self,
         path: Path,
-        progress: Progress | None = None,
+        progress: Progress = silent,
         *,
         options: ImportOptions = DEFAULTS,
         note: str = "",
@@ -114,7 +115,7 @@ class DatasetStore:
         self._save(dataset, info)
         return imported
 
-    def publish(self, dataset: Dataset, progress: Progress | None = None) -> bool:
+    def publish(self, dataset: Dataset, progress: Progress = silent) -> bool:
         """Put it on S3 so that other machines can train on it; True if it was not there yet.
 
         Raises:
@@ -128,8 +129,7 @@ class DatasetStore:
         items = [(f"{prefix}/{name}", data) for name, data in parts.items()]
         for done in range(0, len(items), AT_ONCE):
             objects.ensure_many(items[done : done + AT_ONCE], concurrency=AT_ONCE)
-            if progress:
-                progress("Publishing", min(done + AT_ONCE, len(items)), len(items))
+            progress(min(done + AT_ONCE, len(items)) / len(items), "publishing")
         manifest = {
             "schema": 1,
             **asdict(self.info(dataset.id)),

@@ -8,12 +8,13 @@ import http.client
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from medloop.errors import DatasetError, StoreUnavailableError
+from medloop.progress import Progress, silent
 
 CHUNK_BYTES: Final = 256 * 2**10
 TIMEOUT_S: Final = 30.0  # without a byte
@@ -24,15 +25,13 @@ OF_THIS_MACHINE: Final = frozenset(
 )
 TRY_AGAIN: Final = frozenset((408, 425, 429, 500, 502, 503, 504))
 
-Progress = Callable[[int, int | None], None]  # bytes here, bytes in all where the server tells
-
 
 def download(
     url: str,
     target: Path,
     *,
     sha256: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     pause_s: float = 0.5,
 ) -> str:
     """Fetch `url` to `target` and return its SHA-256.
@@ -52,7 +51,7 @@ def download(
     while True:
         before = _size(part)
         try:
-            _fetch(url, part, progress or (lambda done, total: None))
+            _fetch(url, part, progress)
             break
         except (OSError, http.client.HTTPException) as error:
             _raise_if_final(error, url, part)
@@ -80,11 +79,10 @@ def _fetch(url: str, part: Path, progress: Progress) -> None:
         length = response.headers.get("Content-Length")
         total = done + int(length) if length else None
         with part.open("ab" if done else "wb") as file:
-            progress(done, total)
             while chunk := response.read(CHUNK_BYTES):
                 file.write(chunk)
                 done += len(chunk)
-                progress(done, total)
+                progress(done / total if total else 0.0, f"downloading, {done / 1e6:.1f} MB")
                 if done > MOST_BYTES:
                     raise DatasetError(f"{url} is larger than {MOST_BYTES:,} bytes: given up.")
     if total is not None and done < total:

@@ -1,20 +1,29 @@
 """A lease in S3: one holder at a time, anywhere, that ends by itself when the holder dies.
 
 Taken and renewed by compare-and-swap. The object stays after the release, so that the fencing token only grows.
-Machines may disagree about the time by less than the lease's length.
+Machines may disagree about the time by less than the lease's length. An object that no holder can have written, such as
+one that claims to last for years, holds nobody up: the next one replaces it.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from medloop.errors import AlreadyExistsError, NotFoundError, StaleError, StoreError
 from medloop.stores.objects import ObjectStore
+
+LONGEST: Final = timedelta(hours=6)  # no holder claims as much, even with a clock hours ahead
+
+log = logging.getLogger(__name__)
 
 
 class LeaseHeldError(StaleError):
@@ -23,15 +32,26 @@ class LeaseHeldError(StaleError):
 
 @dataclass(frozen=True, slots=True)
 class LeaseState:
-    """What the lease object says. `token` grows by one with every new holder."""
+    """The content of the lease object. `token` grows by one with every new holder."""
 
-    owner: str | None
-    token: int
+    __pydantic_config__ = ConfigDict(strict=True)
+
+    owner: Annotated[str, Field(max_length=1000)] | None
+    token: Annotated[int, Field(ge=0, lt=1 << 53)]
     expires_at: str  # ISO 8601, UTC
 
-    def free(self, now: datetime) -> bool:
-        """Whether nobody holds it at `now`."""
-        return self.owner is None or datetime.fromisoformat(self.expires_at) <= now
+    def is_free(self, now: datetime) -> bool:
+        """Tell whether nobody holds it at `now`, or nobody can."""
+        if self.owner is None:
+            return True
+        try:
+            until = datetime.fromisoformat(self.expires_at) - now
+        except (ValueError, TypeError, OverflowError):  # no time, or one without its zone
+            return True
+        return not timedelta(0) < until <= LONGEST
+
+
+READER: Final = TypeAdapter(LeaseState)
 
 
 def _utc_now() -> datetime:
@@ -71,11 +91,9 @@ class Lease:
             held.release()
 
     def state(self) -> LeaseState | None:
-        """Who holds it or held it last; None where it was never taken."""
-        try:
-            return _parse(self._objects.get(self._key))
-        except NotFoundError:
-            return None
+        """Read who holds it or held it last; None where it was never taken."""
+        raw = self._objects.find(self._key)
+        return self._parse(raw) if raw is not None else None
 
     def _take(self, owner: str, ttl_s: float) -> Held:
         for _ in range(5):  # a lost race shows who won, or that they are gone already
@@ -88,8 +106,8 @@ class Lease:
                 except AlreadyExistsError:
                     continue
                 return Held(self, first, ttl_s)
-            current = _parse(raw)
-            if not (current.free(self._now()) or current.owner == owner):
+            current = self._parse(raw)
+            if not (current.is_free(self._now()) or current.owner == owner):
                 raise LeaseHeldError(
                     f"{current.owner} is at work until {current.expires_at} at least; try again later"
                 )
@@ -101,6 +119,15 @@ class Lease:
             return Held(self, mine, ttl_s)
         raise LeaseHeldError(f"{self._key} changes hands all the time; try again later")
 
+    def _parse(self, raw: bytes) -> LeaseState:
+        """Read the object; a damaged one is nobody's, with a token that no holder can have."""
+        try:
+            return READER.validate_json(raw)
+        except ValidationError:
+            log.warning("%s is no lease: the next holder replaces it", self._key)
+            now = self._now()
+            return LeaseState(None, int(now.timestamp() * 1000), now.isoformat())
+
     def _held_by(self, owner: str | None, *, token: int, ttl_s: float) -> LeaseState:
         until = self._now() + timedelta(seconds=ttl_s)
         return LeaseState(
@@ -109,7 +136,7 @@ class Lease:
 
     def _swap(self, *, token: int, owner: str | None, ttl_s: float) -> LeaseState:
         raw, e_tag = self._objects.get_versioned(self._key)
-        current = _parse(raw)
+        current = self._parse(raw)
         if current.token != token:
             raise StaleError(f"the lease passed to {current.owner}: this run must stop")
         state = self._held_by(owner, token=token, ttl_s=ttl_s)
@@ -162,10 +189,3 @@ class Held:
 
 def _dump(state: LeaseState) -> bytes:
     return json.dumps(asdict(state), sort_keys=True).encode()
-
-
-def _parse(raw: bytes) -> LeaseState:
-    try:
-        return LeaseState(**json.loads(raw))
-    except (ValueError, TypeError) as error:
-        raise StoreError(f"not a lease: {error}") from error

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 
-from medloop.core.corrections.events import Promotion, event_key
+from medloop.core.corrections.events import EVENT_KEY, Promotion, event_key
 from medloop.errors import StoreError
 from medloop.stores.objects import ObjectStore
+from medloop.stores.signatures import UNSIGNED, Signatures
 
 log = logging.getLogger(__name__)
 
@@ -15,21 +15,36 @@ log = logging.getLogger(__name__)
 class Ledger:
     """Promotions in `promotions/dt=YYYY-MM-DD/{id}.json`."""
 
-    def __init__(self, objects: ObjectStore) -> None:
+    def __init__(self, objects: ObjectStore, signatures: Signatures | None = None) -> None:
         self._objects = objects
+        self._signatures = signatures
 
     def append(self, promotion: Promotion) -> bool:
-        """Write one move; True if it was not there yet."""
+        """Sign and write one move; True if it was not there yet."""
+        if self._signatures is not None:
+            promotion = self._signatures.sign(promotion)
         return self._objects.ensure(event_key(promotion), promotion.to_json())
 
     def entries(self) -> list[Promotion]:
-        """All moves, oldest first. What is no move is passed over: it must not keep anybody from rolling back."""
-        return sorted(self._readable(), key=lambda promotion: promotion.id)
+        """Read all moves, oldest first; what is no move keeps nobody from rolling back."""
+        return self.read()[0]
 
-    def _readable(self) -> Iterator[Promotion]:
-        keys = [info.key for info in self._objects.list("promotions") if info.key.endswith(".json")]
-        for key, raw in zip(keys, self._objects.get_many(keys), strict=True):
+    def read(self) -> tuple[list[Promotion], dict[str, str]]:
+        """Read all moves, oldest first, and why other objects among them are passed over, by key."""
+        listed = [info.key for info in self._objects.list("promotions")]
+        keys = [key for key in listed if EVENT_KEY.fullmatch(key)]
+        left_out = dict.fromkeys(set(listed) - set(keys), "no key of an event")
+        moves: list[Promotion] = []
+        for key, raw in zip(keys, self._objects.find_many(keys), strict=True):
             try:
-                yield Promotion.from_json(raw)
+                move = Promotion.from_json(raw or b"")
             except StoreError as error:
-                log.warning("%s is passed over: %s", key, error)
+                left_out[key] = str(error)
+                continue
+            if self._signatures is None or self._signatures.accepts(move, key=key, raw=raw or b""):
+                moves.append(move)
+            else:
+                left_out[key] = UNSIGNED
+        for key, why in left_out.items():
+            log.warning("%r is passed over: %s", key, why)
+        return sorted(moves, key=lambda promotion: promotion.id), left_out

@@ -1,7 +1,8 @@
 """MLflow's public REST API, as far as reading and moving aliases need it.
 
-Owns the transport, credentials and the translation of errors. Importing mlflow itself costs 4 s and 140 MiB, which
-a page or a command that only asks for the champion should not pay; `medloop.stores.training_run` imports it.
+Owns the transport, credentials and the translation of errors. Importing mlflow itself costs 4 s and
+140 MiB, which a page or a command that only asks for the champion should not pay;
+`medloop.stores.training_run` imports it.
 """
 
 from __future__ import annotations
@@ -9,22 +10,21 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-import httpx
-
 from medloop.errors import NotFoundError, SettingsError, StoreError, StoreUnavailableError
-from medloop.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx  # a third of a second, which `medloop correct` does without
+
+    from medloop.settings import Settings
 
 API: Final = "/api/2.0/mlflow"
 ARTIFACTS: Final = "/api/2.0/mlflow-artifacts/artifacts"
 PROXIED: Final = (
     "mlflow-artifacts:/"  # scheme of artifacts that the tracking server hands out itself
 )
-TIMEOUT: Final = httpx.Timeout(
-    20.0, connect=3.0
-)  # seconds; a dead server must be noticed while a person waits
 COME_BACK_LATER: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -35,15 +35,15 @@ class MlflowRest:
         self._settings = settings
 
     def get(self, path: str, **params: str | int) -> dict[str, Any]:
-        """`GET` below /api/2.0/mlflow."""
+        """Send `GET` below /api/2.0/mlflow."""
         return self._json(self._send("GET", API + path, params=params))
 
     def send(self, method: str, path: str, **body: Any) -> dict[str, Any]:
-        """`POST`, `DELETE` … below /api/2.0/mlflow with a JSON body."""
+        """Send `POST`, `DELETE` … below /api/2.0/mlflow with a JSON body."""
         return self._json(self._send(method, API + path, json=body))
 
     def pages(self, path: str, items: str, **params: str | int) -> Iterator[dict[str, Any]]:
-        """Every entry of a paged search."""
+        """Read every entry of a paged search."""
         token = ""
         while True:
             page = self.get(path, **params, **({"page_token": token} if token else {}))
@@ -53,7 +53,7 @@ class MlflowRest:
                 return
 
     def artifact(self, uri: str) -> bytes:
-        """The bytes of one file below an artifact URI that the server proxies (`mlflow-artifacts:/…`).
+        """Read one file below an artifact URI that the server proxies (`mlflow-artifacts:/…`).
 
         Raises:
             NotFoundError: There is no such file.
@@ -86,7 +86,8 @@ class MlflowRest:
         uri = self._settings.mlflow_tracking_uri
         if not uri:
             raise SettingsError(
-                "MLFLOW_TRACKING_URI is not set: start the local services with `medloop up`, or name your server"
+                "MLFLOW_TRACKING_URI is not set: start the local services with `medloop up`, or "
+                "name your server"
             )
         if not uri.startswith(("http://", "https://")):
             raise SettingsError(
@@ -96,6 +97,8 @@ class MlflowRest:
 
     @cached_property
     def _client(self) -> httpx.Client:
+        import httpx
+
         settings = self._settings
         headers, auth = {}, None
         if settings.mlflow_tracking_token:
@@ -109,17 +112,20 @@ class MlflowRest:
             base_url=self.uri,
             auth=auth,
             headers=headers,
-            timeout=TIMEOUT,
+            timeout=httpx.Timeout(20.0, connect=3.0),  # a person waits
             follow_redirects=True,
             verify=ssl.create_default_context(cafile=authority) if authority else True,
         )
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        from httpx import TransportError
+
         try:
             response = self._client.request(method, path, **options)
-        except httpx.TransportError as error:
+        except TransportError as error:
             raise StoreUnavailableError(
-                f"MLflow at {self.uri} does not answer ({type(error).__name__}): is it running? `medloop status` says"
+                f"MLflow at {self.uri} does not answer ({type(error).__name__}): is it running? "
+                "`medloop status` says"
             ) from error
         if response.is_success:
             return response
@@ -129,7 +135,8 @@ class MlflowRest:
         status, said = response.status_code, _message(response)
         if status in {401, 403}:
             return StoreError(
-                f"MLflow at {self.uri} refused this user ({status}): check MLFLOW_TRACKING_USERNAME and "
+                f"MLflow at {self.uri} refused this user ({status}): check "
+                "MLFLOW_TRACKING_USERNAME and "
                 f"MLFLOW_TRACKING_PASSWORD (or DAGSHUB_USER_TOKEN). It said: {said}"
             )
         if status == 404:

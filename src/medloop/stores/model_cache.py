@@ -22,7 +22,10 @@ class CachedModel:
 
 
 class ModelCache:
-    """A folder with one model. Safe between threads and processes: files appear whole, and are checked when read."""
+    """A folder with one model.
+
+    Safe between threads and processes: files appear whole, and are checked when read.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -38,7 +41,7 @@ class ModelCache:
                 old.unlink(missing_ok=True)
 
     def read(self) -> CachedModel | None:
-        """The model; None where there is none, or where the disk has damaged it."""
+        """Read the model; None if there is none, or the disk has damaged it."""
         try:
             pointer = json.loads((self._folder / POINTER).read_bytes())
             version, digest = str(pointer["version"]), str(pointer["sha256"])

@@ -18,6 +18,7 @@ from obstore import exceptions
 from obstore.store import MemoryStore, S3Store
 
 from medloop.errors import AlreadyExistsError, NotFoundError, StaleError, StoreError
+from medloop.stores.any_keys import AnyKeys
 from medloop.stores.credentials import credential_provider
 from medloop.stores.s3_refusals import refusal
 
@@ -50,8 +51,9 @@ class ObjectStore:
     `StoreError` where it refuses; the message says why and what to do.
     """
 
-    def __init__(self, backend: Any, *, name: str) -> None:
+    def __init__(self, backend: Any, *, name: str, any_keys: AnyKeys | None = None) -> None:
         self._backend = backend
+        self._any_keys = any_keys
         self.name = name  # for messages: bucket and address
 
     @classmethod
@@ -79,7 +81,8 @@ class ObjectStore:
             retry_config=RETRY,
             credential_provider=cast("Any", credential_provider(settings)),
         )
-        return cls(backend, name=f"S3 bucket {bucket!r} at {endpoint or 'AWS'}")
+        name = f"S3 bucket {bucket!r} at {endpoint or 'AWS'}"
+        return cls(backend, name=name, any_keys=AnyKeys(settings, bucket))
 
     @classmethod
     def in_memory(cls) -> Self:
@@ -146,16 +149,42 @@ class ObjectStore:
             obstore.delete(self._backend, key)
 
     def list(self, prefix: str, *, after: str | None = None) -> Iterator[ObjectInfo]:
-        """Objects below the folder `prefix`, at any depth, from the first key greater than `after` on."""
+        """Yield objects below the folder `prefix`, at any depth, from the first key greater than `after` on.
+
+        Among them may be keys that no other method takes, such as one with a newline.
+        """
         with self._translated("listing", prefix):
-            for chunk in obstore.list(self._backend, prefix, offset=after, chunk_size=LIST_CHUNK):
-                yield from map(_info, chunk)
+            try:
+                for chunk in obstore.list(
+                    self._backend, prefix, offset=after, chunk_size=LIST_CHUNK
+                ):
+                    for info in map(_info, chunk):
+                        yield info
+                        after = info.key
+            except exceptions.InvalidPathError:
+                more = {"StartAfter": after} if after else {}
+                for page in self._pages(prefix, **more):
+                    yield from map(_info_of_any, page.get("Contents", ()))
 
     def folders(self, prefix: str) -> builtins.list[str]:
-        """Names of the folders directly below `prefix`, sorted."""
+        """List the names of the folders directly below `prefix`, sorted."""
         with self._translated("listing", prefix):
-            found = obstore.list_with_delimiter(self._backend, prefix)["common_prefixes"]
+            try:
+                found = obstore.list_with_delimiter(self._backend, prefix)["common_prefixes"]
+            except exceptions.InvalidPathError:
+                pages = self._pages(prefix, Delimiter="/")
+                found = [part["Prefix"] for p in pages for part in p.get("CommonPrefixes", ())]
             return sorted(path.rstrip("/").rpartition("/")[2] for path in found)
+
+    def _pages(self, folder: str, **more: str) -> Iterator[dict[str, Any]]:
+        if self._any_keys is None:
+            raise StoreError(f"{self.name} holds keys that cannot be spelled, below {folder}")
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield from self._any_keys.pages(folder, **more)
+        except (BotoCoreError, ClientError) as error:
+            raise refusal(str(error), store=self.name, act=f"listing {folder}") from error
 
     def get_many(self, keys: Sequence[str], *, concurrency: int = 64) -> builtins.list[bytes]:
         """`get` of each, at once, in the order of `keys`."""
@@ -212,4 +241,13 @@ def _info(meta: Any) -> ObjectInfo:
         size_bytes=meta["size"],
         e_tag=meta["e_tag"],
         modified=meta["last_modified"],
+    )
+
+
+def _info_of_any(item: Any) -> ObjectInfo:
+    return ObjectInfo(
+        key=item["Key"],
+        size_bytes=item["Size"],
+        e_tag=item["ETag"],
+        modified=item["LastModified"],
     )

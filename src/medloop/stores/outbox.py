@@ -1,7 +1,8 @@
-"""The write-ahead outbox: what a person says is on this machine's disk before they read "saved".
+"""The write-ahead outbox: an answer is on this machine's disk before its author reads "saved".
 
-One SQLite file (WAL, synchronous=FULL, mode 0600), shared by all threads and processes of this machine. Sending it to
-S3 is `medloop.stores.sender`'s work. Images leave the file once they are stored; events stay, as the person's history.
+One SQLite file (WAL, synchronous=FULL, mode 0600), shared by all threads and processes of this
+machine. `medloop.stores.sender` sends it to S3. Images leave the file once they are stored; events
+stay, as the person's history.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
+from medloop.core import none_of_these
 from medloop.core.corrections.events import Correction, Review
 from medloop.errors import NotFoundError, StoreError
 
+OUTBOX_FILE: Final = "outbox.db"  # in the state folder
 BUSY_S: Final = 30.0  # how long a writer waits for the others
-# The same answer within so long is the same click, or an impatient second one. Later it is said anew: the person may
-# have been to another machine and said something else there, of which this file knows nothing. Nobody is as quick.
+# The same answer within this time is a double click. A later one is a new event: the person may have
+# given another answer meanwhile on another machine, of which this file knows nothing.
 SAME_CLICK_S: Final = 5.0
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (
@@ -49,18 +52,16 @@ State = Literal["pending", "stored"]
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the person can be told: `pending` is safe on this machine's disk, `stored` is in S3."""
+    """What the person can be told: `pending` is on this machine's disk, `stored` in S3."""
 
     event_id: str
     state: State
-    duplicate: bool = (
-        False  # the same person has just said the same of this image; nothing new was written
-    )
+    duplicate: bool = False  # a double click: nothing new was written
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxStatus:
-    """What waits, since when, and why."""
+    """How many events wait, since when, and why the last try failed."""
 
     pending: int
     oldest_at: str | None  # ISO 8601
@@ -90,9 +91,7 @@ class Outbox:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._using = (
-            threading.Lock()
-        )  # one connection for all threads: between them nobody need poll
+        self._using = threading.Lock()  # one connection for all threads: they need not poll
         self._open: tuple[int, int, sqlite3.Connection] | None = None  # process, inode, connection
 
     @property
@@ -101,23 +100,21 @@ class Outbox:
         return self._path.with_suffix(".lock")
 
     def add(self, correction: Correction, png: bytes) -> Receipt:
-        """Put a correction on disk, with its image; when this returns, not even a power cut loses it.
+        """Put a correction with its image on disk; from then on not even a power cut loses it.
 
         Raises:
-            StoreError: It could not be written (the disk is full …): tell the person, nothing was saved.
+            StoreError: Nothing was saved (the disk is full …); the person must be told.
         """
-        label = (
-            "none of these" if correction.given_label is None else f"label {correction.given_label}"
-        )
-        answer = f"{label}, to version {correction.model_version}"
+        label = correction.given_label
+        given = none_of_these.TEXT if label is None else f"label {label}"
+        answer = f"{given}, to version {correction.model_version}"
         return self._add(correction, png, folder="corrections", answer=answer)
 
     def add_review(self, review: Review, *, about: Sequence[str] = ()) -> Receipt:
         """Put a review, or the withdrawal of a correction, on disk. Raises as `add` does.
 
-        Args:
-            review: The event.
-            about: Ids of the events that a reviewer decides about: the same verdict on others is another decision.
+        `about` are ids of the events that it decides about: the same verdict on others is another
+        decision.
         """
         answer = f"{review.action} {review.label}" if review.action == "relabel" else review.action
         return self._add(review, None, folder="reviews", answer=" ".join([answer, *about]))
@@ -125,124 +122,112 @@ class Outbox:
     def _add(
         self, event: Correction | Review, png: bytes | None, *, folder: str, answer: str
     ) -> Receipt:
-        with self._transaction() as db:
+        row = {
+            "event_id": event.id,
+            "folder": folder,
+            "who": event.who,
+            "image_sha256": event.image_sha256,
+            "answer": answer,
+            "at": event.at,
+            "body": event.to_json(),
+            "day": event.at[:10],
+        }
+        with self._transaction("nothing was saved") as db:
             last = db.execute(
-                "SELECT event_id, answer, stored, at FROM events WHERE who = ? AND image_sha256 = ? "
-                "ORDER BY seq DESC LIMIT 1",
-                (event.who, event.image_sha256),
+                "SELECT event_id, answer, stored, at FROM events "
+                "WHERE who = :who AND image_sha256 = :image_sha256 ORDER BY seq DESC LIMIT 1",
+                row,
             ).fetchone()
             if last and last[1] == answer and _seconds_between(last[3], event.at) <= SAME_CLICK_S:
                 return Receipt(event_id=last[0], state=_state(last[2]), duplicate=True)
-            db.execute(
-                "INSERT INTO events (event_id, folder, who, image_sha256, answer, at, body, day) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    event.id,
-                    folder,
-                    event.who,
-                    event.image_sha256,
-                    answer,
-                    event.at,
-                    event.to_json(),
-                    event.at[:10],
-                ),
-            )
+            values = ", ".join(f":{name}" for name in row)
+            db.execute(f"INSERT INTO events ({', '.join(row)}) VALUES ({values})", row)  # noqa: S608
             if png is not None:
                 db.execute("INSERT OR IGNORE INTO images VALUES (?, ?)", (event.image_sha256, png))
         return Receipt(event_id=event.id, state="pending")
 
     def state(self, event_id: str) -> State:
-        """Whether the event is in S3 by now, or `NotFoundError`."""
-        with self._reading() as db:
-            row = db.execute("SELECT stored FROM events WHERE event_id = ?", (event_id,)).fetchone()
-        if row is None:
+        """Return whether the event is in S3 by now, or raise `NotFoundError`."""
+        rows = self._rows("SELECT stored FROM events WHERE event_id = ?", event_id)
+        if not rows:
             raise NotFoundError(f"the outbox {self._path} has no event {event_id}")
-        return _state(row[0])
+        return _state(rows[0][0])
 
     def status(self) -> OutboxStatus:
-        """How many wait, since when, and why the last try failed."""
-        if not self._path.exists():
-            return OutboxStatus(pending=0, oldest_at=None, last_error=None)
-        with self._reading() as db:
-            pending, oldest = db.execute(
-                "SELECT count(*), min(at) FROM events WHERE NOT stored"
-            ).fetchone()
-            trouble = db.execute("SELECT reason FROM trouble").fetchone()
-        return OutboxStatus(
-            pending=pending,
-            oldest_at=oldest,
-            last_error=trouble[0] if trouble and pending else None,
+        """Count what waits."""
+        query = (
+            "SELECT count(*), min(at), (SELECT reason FROM trouble) FROM events WHERE NOT stored"
         )
+        for pending, oldest_at, trouble in self._rows(query):
+            return OutboxStatus(pending, oldest_at, trouble if pending else None)
+        return OutboxStatus(pending=0, oldest_at=None, last_error=None)
 
-    def history(self, who: str, limit: int = 100) -> list[OutboxEntry]:
-        """What this person said or took back on this machine, newest first; their work as a reviewer is left out."""
-        if not self._path.exists():
-            return []
-        with self._reading() as db:
-            rows = db.execute(
-                "SELECT folder, body, stored FROM events WHERE who = ? "
-                "AND (folder = 'corrections' OR answer = 'withdraw') ORDER BY seq DESC LIMIT ?",
-                (who, limit),
-            ).fetchall()
-        return [
-            OutboxEntry(event=_parse(folder, body), state=_state(stored))
-            for folder, body, stored in rows
-        ]
+    def stored_ids(self) -> set[str]:
+        """List ids of all events that this machine has brought to S3.
 
-    def last_said(self, who: str, image_sha256: str) -> OutboxEntry | None:
-        """The newest line of this person's history about one image; None without any."""
-        if not self._path.exists():
-            return None
-        with self._reading() as db:
-            row = db.execute(
-                "SELECT folder, body, stored FROM events WHERE who = ? AND image_sha256 = ? "
-                "AND (folder = 'corrections' OR answer = 'withdraw') ORDER BY seq DESC LIMIT 1",
-                (who, image_sha256),
-            ).fetchone()
-        return OutboxEntry(event=_parse(row[0], row[1]), state=_state(row[2])) if row else None
+        Raises:
+            StoreError: The file is damaged.
+        """
+        for (found,) in self._rows("PRAGMA integrity_check(1)"):
+            if found != "ok":
+                raise StoreError(f"outbox {self._path}: {_remedy(sqlite3.DatabaseError(found))}")
+        return {event_id for (event_id,) in self._rows("SELECT event_id FROM events WHERE stored")}
+
+    def history(
+        self, who: str, limit: int = 100, *, image_sha256: str | None = None
+    ) -> list[OutboxEntry]:
+        """List what a person said or took back on this machine, newest first, without reviews.
+
+        `image_sha256` restricts it to one image.
+        """
+        rows = self._rows(
+            "SELECT folder, body, stored FROM events WHERE who = ? AND image_sha256 = "
+            "ifnull(?, image_sha256) AND (folder = 'corrections' OR answer = 'withdraw') "
+            "ORDER BY seq DESC LIMIT ?",
+            who,
+            image_sha256,
+            limit,
+        )
+        return [OutboxEntry(_parse(folder, body), _state(stored)) for folder, body, stored in rows]
 
     def pending(self, limit: int) -> list[Pending]:
-        """What to send next: those tried least, then the oldest, so that one bad event holds up nobody."""
-        with self._reading() as db:
-            rows = db.execute(
-                "SELECT seq, folder, body, png, day FROM events LEFT JOIN images USING (image_sha256) "
-                "WHERE NOT stored ORDER BY attempts, seq LIMIT ?",
-                (limit,),
-            ).fetchall()
+        """List what to send next: tried least, then oldest; a bad event holds up no other."""
+        rows = self._rows(
+            "SELECT seq, folder, body, png, day FROM events LEFT JOIN images USING (image_sha256) "
+            "WHERE NOT stored ORDER BY attempts, seq LIMIT ?",
+            limit,
+        )
         return [
             Pending(seq=seq, event=_parse(folder, body), png=png, day=day)
             for seq, folder, body, png, day in rows
         ]
 
     def unsent(self) -> list[Correction | Review]:
-        """Every event that is not in S3 yet, oldest first."""
-        if not self._path.exists():
-            return []
-        with self._reading() as db:
-            rows = db.execute(
-                "SELECT folder, body FROM events WHERE NOT stored ORDER BY seq"
-            ).fetchall()
-        return [_parse(folder, body) for folder, body in rows]
+        """List every event that is not in S3 yet, oldest first."""
+        query = "SELECT folder, body FROM events WHERE NOT stored ORDER BY seq"
+        return [_parse(folder, body) for folder, body in self._rows(query)]
 
     def move_to_day(self, seqs: Sequence[int], day: str) -> None:
         """Note, before trying, that these will be stored under `day`."""
-        with self._transaction() as db:
+        with self._transaction("what waits cannot be sent") as db:
             db.executemany("UPDATE events SET day = ? WHERE seq = ?", [(day, seq) for seq in seqs])
 
     def mark_stored(self, seqs: Sequence[int]) -> None:
-        """These are in S3; their images are wiped unless another event still needs them."""
-        with self._transaction() as db:
+        """Note that these are in S3, and wipe images that no other event still needs."""
+        consequence = f"{len(seqs)} events are in S3, but this could not be noted here"
+        with self._transaction(consequence) as db:
             db.executemany("UPDATE events SET stored = 1 WHERE seq = ?", [(seq,) for seq in seqs])
             db.executemany(
-                "DELETE FROM images WHERE image_sha256 = (SELECT image_sha256 FROM events WHERE seq = ?) "
-                "AND NOT EXISTS (SELECT 1 FROM events AS e WHERE e.image_sha256 = images.image_sha256 AND NOT stored)",
+                "DELETE FROM images WHERE image_sha256 = "
+                "(SELECT image_sha256 FROM events WHERE seq = ?) AND NOT EXISTS (SELECT 1 FROM "
+                "events AS e WHERE e.image_sha256 = images.image_sha256 AND NOT stored)",
                 [(seq,) for seq in seqs],
             )
             db.execute("DELETE FROM trouble")
 
     def mark_failed(self, seqs: Sequence[int], reason: str) -> None:
-        """These were tried in vain."""
-        with self._transaction() as db:
+        """Note that these were tried in vain."""
+        with self._transaction(f"a try failed ({reason}), and this could not be noted") as db:
             db.executemany(
                 "UPDATE events SET attempts = attempts + 1 WHERE seq = ?", [(seq,) for seq in seqs]
             )
@@ -256,19 +241,17 @@ class Outbox:
         """
         if not self._path.exists():
             return
-        with self._transaction() as db:
+        with self._transaction("the image may still be here") as db:
             db.execute("DELETE FROM images WHERE image_sha256 = ?", (image_sha256,))
-        with self._reading() as db:
-            (busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if busy:
+        if self._rows("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]:
             raise StoreError(
                 f"outbox {self._path}: another process has held it for too long; try again"
             )
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """A write transaction: on disk when the block ends, or not at all."""
-        with self._using, self._translated("nothing was saved"):
+    def _transaction(self, consequence: str) -> Iterator[sqlite3.Connection]:
+        """Write: on disk when the block ends, or not at all and `consequence` is the case."""
+        with self._using, self._translated(consequence):
             db = self._connection()
             db.execute("BEGIN IMMEDIATE")
             try:
@@ -279,10 +262,12 @@ class Outbox:
                     db.execute("ROLLBACK")
                 raise
 
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        """Read; a file that is not there yet holds nothing and is not made."""
+        if not self._path.exists():
+            return []
         with self._using, self._translated("it could not be read"):
-            yield self._connection()
+            return self._connection().execute(query, values).fetchall()
 
     @contextmanager
     def _translated(self, consequence: str) -> Iterator[None]:
@@ -292,7 +277,7 @@ class Outbox:
             raise StoreError(f"outbox {self._path}: {consequence}: {_remedy(error)}") from error
 
     def _connection(self) -> sqlite3.Connection:
-        """This process's connection, opened anew after a fork and when the file was moved or deleted under us."""
+        """Open a connection of this process, anew after a fork and after the file was moved."""
         inode = self._path.stat().st_ino if self._path.exists() else None
         if self._open and self._open[:2] == (os.getpid(), inode):
             return self._open[2]
@@ -302,19 +287,16 @@ class Outbox:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """Open the file, or make it: readable by the owner alone from the first byte on (SQLite's side files follow)."""
+    """Open or make the file, readable by its owner alone; SQLite's side files follow."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
-        fcntl.flock(
-            folder, fcntl.LOCK_EX
-        )  # two processes that turn on the WAL at once would disturb each other
+        fcntl.flock(folder, fcntl.LOCK_EX)  # processes that turn on the WAL at once would collide
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
         os.fsync(folder)
         db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA secure_delete = ON")
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
+            db.execute(f"PRAGMA {pragma}")
         db.executescript(SCHEMA)
     finally:
         os.close(folder)
@@ -341,4 +323,4 @@ def _remedy(error: Exception) -> str:
         return "the file or its folder cannot be written; check its owner and mode"
     if "locked" in text:
         return "another process has held it for too long; try again"
-    return f"{text}; check the disk, and keep the file: it may hold corrections that are stored nowhere else"
+    return f"{text}; check the disk and keep the file: it may hold what is stored nowhere else"

@@ -1,4 +1,4 @@
-"""The prediction log: what was predicted, by which version and how surely, for drift and for the watch on a promotion.
+"""The prediction log: labels, versions and confidences, for drift and for the watch on a promotion.
 
 Appended in batches, a Parquet file each, under the day. No pixels and no person. It is worth less than corrections:
 what a killed process had not written yet is lost, and where S3 is away for long the oldest lines are.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -17,14 +18,18 @@ from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter
 
-from medloop.core.corrections.events import event_id
+from medloop.core.corrections.events import EVENT_ID, event_id
 from medloop.errors import StoreError
+from medloop.stores.corrections import days_among
 from medloop.stores.objects import ObjectStore
 
 BATCH: Final = 500  # lines that are written without waiting
 EVERY_S: Final = 60.0  # the longest that a line waits
 KEPT: Final = 20_000  # lines in memory while S3 is away
+KEY: Final = re.compile(rf"predictions/dt=[0-9-]+/{EVENT_ID}\.parquet")
+MAX_FILE_BYTES: Final = 32 << 20  # of one batch: 100 times what all that wait may need
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +52,7 @@ class PredictionLine:
 
 
 NUMBERS: Final = ("confidence", "ood_score", "distance")
+READER: Final = TypeAdapter(list[PredictionLine])
 SCHEMA: Final = pa.schema(
     [(f.name, pa.float64() if f.name in NUMBERS else pa.string()) for f in fields(PredictionLine)]
 )
@@ -103,13 +109,19 @@ class PredictionLog:
             self._thread.join(30)
 
     def days(self) -> list[str]:
-        """Days with predictions, in order."""
-        return [name.removeprefix("dt=") for name in self._objects.folders("predictions")]
+        """List the days with predictions, in order."""
+        return days_among(self._objects.folders("predictions"))
 
     def read(self, day: str) -> list[PredictionLine]:
-        """All lines of a day, in the order of writing."""
-        keys = sorted(info.key for info in self._objects.list(f"predictions/dt={day}"))
-        return [line for raw in self._objects.get_many(keys) for line in _unpack(raw)]
+        """Read all lines of a day, in the order of writing, but for files that are damaged or no such log."""
+        listed = self._objects.list(f"predictions/dt={day}")
+        keys = sorted(
+            info.key
+            for info in listed
+            if KEY.fullmatch(info.key) and info.size_bytes <= MAX_FILE_BYTES
+        )
+        files = zip(keys, self._objects.find_many(keys), strict=True)
+        return [line for key, raw in files for line in _unpack(raw or b"", key)]
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -138,8 +150,9 @@ def _pack(lines: list[PredictionLine]) -> bytes:
     return out.getvalue()
 
 
-def _unpack(raw: bytes) -> list[PredictionLine]:
+def _unpack(raw: bytes, key: str) -> list[PredictionLine]:
     try:
-        return [PredictionLine(**row) for row in pq.read_table(io.BytesIO(raw)).to_pylist()]
-    except (pa.ArrowException, OSError, TypeError) as error:
-        raise StoreError(f"a file of the prediction log is damaged: {error}") from error
+        return READER.validate_python(pq.read_table(io.BytesIO(raw)).to_pylist())
+    except (pa.ArrowException, OSError, ValueError) as error:
+        log.warning("%s is passed over: %s", key, str(error)[:200])
+        return []

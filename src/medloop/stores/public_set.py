@@ -9,7 +9,7 @@ import json
 import urllib.request
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from typing import Final
 from medloop.core.data.class_folders import GROUPS_FILE, class_of, image_paths
 from medloop.core.data.git_tree import Entry, blob_hash, tree_hash
 from medloop.errors import DatasetError
+from medloop.progress import Progress, silent
 from medloop.stores.dataset_files import check_zip
 from medloop.stores.datasets import SAMPLE, sample_file
 
@@ -30,8 +31,6 @@ COUNTS: Final[Mapping[str, int]] = {
 }  # fmt: skip
 ANSWER_BYTES: Final = 2**20
 TIMEOUT_S: Final = 15.0
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +48,7 @@ def medical_mnist() -> Expected:
         return Expected(COUNTS, {name: blob_hash(archive.read(name)) for name in names})
 
 
-def verify(
-    path: Path, expected: Expected, *, tree: str | None, progress: Progress | None = None
-) -> str:
+def verify(path: Path, expected: Expected, *, tree: str | None, progress: Progress = silent) -> str:
     """The git hash of the image folder in the zip at `path`, after every file was read and its CRC checked.
 
     `tree` is the hash that it must have, where one is known.
@@ -62,7 +59,7 @@ def verify(
     try:
         with zipfile.ZipFile(path) as archive:
             check_zip(archive)
-            entries = _entries(archive, progress or (lambda done, total: None))
+            entries = _entries(archive, progress)
     except (zipfile.BadZipFile, OSError, EOFError) as error:
         raise DatasetError(
             f"The downloaded zip is damaged ({error}): delete {path} and fetch again."
@@ -103,7 +100,7 @@ def _entries(archive: zipfile.ZipFile, progress: Progress) -> dict[str, Entry]:
         name = f"/{info.filename}".split(f"/{FOLDER}/", 1)[1]
         found[name] = (bool(info.external_attr >> 16 & 0o100), blob_hash(archive.read(info)))
         if done % 500 == 0 or done == len(members):
-            progress(done, len(members))
+            progress(done / len(members), "verifying")
     return found
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -22,17 +22,13 @@ from medloop.stores.training_run import (
     log_files,
     log_training_run,
 )
+from medloop.stores.version_tags import VersionTags
 
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
 REFERENCE: Final = "reference"
 WEIGHTS_FILE: Final = "model.safetensors"
-RUN_KEY: Final = "run_key"  # tags of a version
-ONNX_SHA256: Final = "onnx_sha256"
-TRAINING_FENCE: Final = (
-    "training_fence"  # fencing tokens of the leases under which a version was trained,
-)
-CHAMPION_FENCE: Final = "champion_fence"  # and last made the champion
+REPORT_FILE: Final = "gate/report.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +38,12 @@ class ModelVersion:
     version: str
     run_id: str
     aliases: tuple[str, ...]
-    tags: Mapping[str, str]
+    tags: VersionTags
     created_at: datetime
 
 
 class Registry:
-    """The registered model that `settings.model_name` names. Connects at the first call; safe to share."""
+    """The registered model that `settings.model_name` names. Connects at the first call."""
 
     def __init__(self, settings: Settings) -> None:
         self.model = settings.model_name
@@ -55,11 +51,11 @@ class Registry:
         self._rest = MlflowRest(settings)
 
     def version_of(self, alias: str) -> str | None:
-        """The version that an alias points at; None while there is none."""
+        """Look up the version that an alias points at; None while there is none."""
         return self._aliases().get(alias)
 
     def get(self, version: str) -> ModelVersion:
-        """One version.
+        """Look up one version.
 
         Raises:
             NotFoundError: The model has no such version.
@@ -74,7 +70,7 @@ class Registry:
         return _version(item, tuple(item.get("aliases", ())))
 
     def versions(self) -> list[ModelVersion]:
-        """Every version, oldest first; [] while there is no such model."""
+        """List every version, oldest first; [] while there is no such model."""
         query: dict[str, str | int] = {"filter": f"name = '{self.model}'", "max_results": 1000}
         found = list(self._rest.pages("/model-versions/search", "model_versions", **query))
         pointed = self._aliases() if found else {}
@@ -82,18 +78,17 @@ class Registry:
         return sorted(named, key=lambda item: int(item.version))
 
     def find(self, run_key: str) -> ModelVersion | None:
-        """The newest version trained under this key."""
-        return next(
-            (item for item in reversed(self.versions()) if item.tags.get(RUN_KEY) == run_key), None
-        )
+        """Find the newest version trained under this key."""
+        found = (item for item in reversed(self.versions()) if item.tags.run_key == run_key)
+        return next(found, None)
 
     def model_file(self, version: str) -> bytes:
-        """The ONNX file of a version, exactly as it was trained.
+        """Read the ONNX file of a version, exactly as it was trained.
 
         Raises:
             ModelError: The bytes are not those whose digest was recorded.
         """
-        recorded = self.get(version).tags.get(ONNX_SHA256)
+        recorded = self.get(version).tags.onnx_sha256
         data = self._artifact(self._source(version), MODEL_FILE)
         if recorded and hashlib.sha256(data).hexdigest() != recorded:
             raise ModelError(
@@ -102,11 +97,11 @@ class Registry:
         return data
 
     def weights(self, version: str) -> bytes:
-        """The safetensors file of a version, for a warm start."""
+        """Read the safetensors file of a version, for a warm start."""
         return self.attachment(self.get(version).run_id, WEIGHTS_FILE)
 
     def attachment(self, run_id: str, path: str) -> bytes:
-        """A file of a run.
+        """Read a file of a run.
 
         Raises:
             NotFoundError: The run has no such file.
@@ -135,37 +130,33 @@ class Registry:
             )
 
     def metrics(self, run_id: str) -> dict[str, float]:
-        """A run's latest metrics."""
+        """Read a run's latest metrics."""
         data = self._rest.get("/runs/get", run_id=run_id)["run"]["data"]
         return {item["key"]: float(item["value"]) for item in data.get("metrics", [])}
 
     def register(self, run: TrainingRun, *, confirm: Callable[[], object] = bool) -> ModelVersion:
-        """Log a training and register its model as a new version; the version appears last, with its tags.
+        """Log a training and register its model as a new version, which appears last.
 
-        `confirm` is called right before that, seconds after the beginning; what it raises leaves a run and no version.
+        `confirm` is called right before that, seconds after the beginning; what it raises leaves a
+        run and no version.
         """
         logged = log_training_run(self._settings, self._rest.uri, run)
         self._ensure_model()
         confirm()
-        tags = {**run.tags, ONNX_SHA256: hashlib.sha256(run.onnx).hexdigest()}
-        return self.get(create_version(self._settings, self._rest.uri, logged, tags))
+        tags = replace(run.tags, onnx_sha256=hashlib.sha256(run.onnx).hexdigest())
+        return self.get(create_version(self._settings, self._rest.uri, logged, tags.to_mlflow()))
 
-    def set_tags(self, version: str, tags: Mapping[str, str]) -> None:
-        """Write tags of a version, over those of the same name."""
-        for key, value in tags.items():
-            self._rest.send(
-                "POST",
-                "/model-versions/set-tag",
-                name=self.model,
-                version=version,
-                key=key,
-                value=value,
-            )
+    def set_tags(self, version: str, tags: VersionTags) -> None:
+        """Write the tags of a version that are not empty, over those of the same name."""
+        target = {"name": self.model, "version": version}
+        for key, value in tags.to_mlflow().items():
+            self._rest.send("POST", "/model-versions/set-tag", **target, key=key, value=value)
 
     def move_alias(self, alias: str, version: str, *, expected: str | None) -> None:
         """Point an alias at a version, if it is where the caller believes it is.
 
-        MLflow has no conditional write for aliases: callers that may race hold the lease; this catches the rest.
+        MLflow has no conditional write for aliases: callers that may race hold the lease; this
+        catches the rest.
 
         Raises:
             StaleError: The alias points elsewhere by now.
@@ -176,7 +167,8 @@ class Registry:
             return
         if actual != expected:
             raise StaleError(
-                f"{alias} is version {actual or 'none'} by now, not {expected or 'none'}: evaluate again against it"
+                f"{alias} is version {actual or 'none'} by now, not {expected or 'none'}: "
+                "evaluate again against it"
             )
         self.get(version)
         self._rest.send(
@@ -184,12 +176,15 @@ class Registry:
         )
 
     def drop_alias(self, alias: str) -> None:
-        """Remove an alias; nothing happens where there is none."""
+        """Remove an alias; nothing happens if there is none."""
         if self.version_of(alias) is not None:
             self._rest.send("DELETE", "/registered-models/alias", name=self.model, alias=alias)
 
     def _aliases(self) -> dict[str, str]:
-        """Version by alias. Asking for a single one answers 400 where it is missing, as for any wrong request."""
+        """Map alias to version.
+
+        Asking for a single one that is missing answers 400, as for any fault.
+        """
         try:
             model = self._rest.get("/registered-models/get", name=self.model)["registered_model"]
         except NotFoundError:
@@ -231,6 +226,6 @@ def _version(item: Mapping[str, Any], aliases: tuple[str, ...]) -> ModelVersion:
         version=str(item["version"]),
         run_id=str(item.get("run_id", "")),
         aliases=aliases,
-        tags={tag["key"]: tag.get("value", "") for tag in item.get("tags", [])},
+        tags=VersionTags.read({t["key"]: t.get("value", "") for t in item.get("tags", [])}),
         created_at=datetime.fromtimestamp(int(item["creation_timestamp"]) / 1000, tz=UTC),
     )

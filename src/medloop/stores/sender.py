@@ -13,10 +13,10 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from multiprocessing.pool import ThreadPool  # its threads keep no process alive
 from typing import Final
 
 from medloop.core.corrections.events import Correction
@@ -136,7 +136,7 @@ class Sender:
         stored: list[int] = []
         failed: list[int] = []
         reason: str | None = None
-        with ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="outbox") as pool:
+        with ThreadPool(CONCURRENCY) as pool:
             try:
                 stored += self._bring_to(today, batch, pool)
             except StoreError as error:
@@ -144,22 +144,19 @@ class Sender:
             waiting = [item for item in batch if item.seq not in stored]
             for start in range(0, len(waiting), CONCURRENCY):
                 if failed and not stored:
-                    break  # nothing gets through: a store that is away is not asked for each event
+                    break  # nothing gets through: a store that is away is not asked per event
                 wave = waiting[start : start + CONCURRENCY]
-                for item, why in zip(
-                    wave, pool.map(lambda item: self._try(item, today), wave), strict=True
-                ):
+                answers = pool.map(lambda item: self._try(item, today), wave)
+                for item, why in zip(wave, answers, strict=True):
                     (failed if why else stored).append(item.seq)
                     reason = why or reason
         self._record(stored, failed, reason)
         return len(stored), len(failed), reason
 
-    def _bring_to(
-        self, today: str, batch: Sequence[Pending], pool: ThreadPoolExecutor
-    ) -> list[int]:
-        """Note today as the day of storing where a try on an earlier day came to nothing; those that got through."""
+    def _bring_to(self, today: str, batch: Sequence[Pending], pool: ThreadPool) -> list[int]:
+        """Move events that an earlier day's try did not store to today; return those it did store."""
         earlier = [item for item in batch if item.day != today]
-        there = list(pool.map(lambda item: self._store.has(item.event, day=item.day), earlier))
+        there = pool.map(lambda item: self._store.has(item.event, day=item.day), earlier)
         if moved := [item.seq for item, known in zip(earlier, there, strict=True) if not known]:
             self._outbox.move_to_day(moved, today)
         return [item.seq for item, known in zip(earlier, there, strict=True) if known]

@@ -19,7 +19,7 @@ IMAGES: Final = pa.schema([("image_sha256", pa.string()), ("pixels", pa.binary(S
 
 
 def pack_events(records: Sequence[EventRecord]) -> bytes:
-    """Columns id, folder and event (its JSON, byte by byte as stored)."""
+    """Pack columns id, folder and event (its JSON, byte by byte as stored)."""
     columns: list[list[Any]] = [
         [r.id for r in records],
         [r.folder for r in records],
@@ -28,25 +28,21 @@ def pack_events(records: Sequence[EventRecord]) -> bytes:
     return _write(columns, EVENTS)
 
 
-def unpack_events(data: bytes) -> list[EventRecord]:
-    """What `pack_events` packed."""
-    table = _read(data, EVENTS)
-    columns = (table.column(name).to_pylist() for name in EVENTS.names)
-    return [
-        EventRecord(event_id, folder, raw) for event_id, folder, raw in zip(*columns, strict=True)
-    ]
+def unpack_events(data: bytes, *, key: str = "a shard") -> list[EventRecord]:
+    """Unpack what `pack_events` packed; `key` names it where it is damaged."""
+    columns = _read(data, EVENTS, key)
+    return [EventRecord(*row) for row in zip(*columns, strict=True)]
 
 
 def pack_images(pixels: Mapping[str, np.ndarray]) -> bytes:
-    """Columns image_sha256 (sorted) and pixels, from {hash: uint8 [64, 64]}."""
+    """Pack columns image_sha256 (sorted) and pixels, from {hash: uint8 [64, 64]}."""
     names = sorted(pixels)
     return _write([names, [pixels[name].tobytes() for name in names]], IMAGES)
 
 
-def unpack_images(data: bytes) -> dict[str, np.ndarray]:
-    """What `pack_images` packed; the arrays are read-only views."""
-    table = _read(data, IMAGES)
-    names, pixels = (table.column(name).to_pylist() for name in IMAGES.names)
+def unpack_images(data: bytes, *, key: str = "a shard") -> dict[str, np.ndarray]:
+    """Unpack what `pack_images` packed, likewise; the arrays are read-only views."""
+    names, pixels = _read(data, IMAGES, key)
     return {
         name: np.frombuffer(raw, dtype=np.uint8).reshape(SIZE, SIZE)
         for name, raw in zip(names, pixels, strict=True)
@@ -62,13 +58,12 @@ def _write(columns: Sequence[Sequence[Any]], schema: Any) -> bytes:
     return out.getvalue()
 
 
-def _read(data: bytes, schema: Any) -> Any:
+def _read(data: bytes, schema: Any, key: str) -> list[list[Any]]:
+    """Read the schema's columns."""
     try:
         table = pq.read_table(io.BytesIO(data), use_threads=False)
-    except (pa.ArrowException, OSError) as error:
-        raise StoreError(f"a shard of a snapshot is damaged: {error}") from error
-    if table.schema.names != schema.names:
-        raise StoreError(
-            f"a shard of a snapshot has columns {table.schema.names} instead of {schema.names}"
-        )
-    return table
+        if table.schema.types != schema.types or table.schema.names != schema.names:
+            raise StoreError(f"{key} is damaged: it has other columns than {schema.names}")
+        return [column.to_pylist() for column in table.columns]
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise StoreError(f"{key} is damaged ({str(error)[:200]})") from error

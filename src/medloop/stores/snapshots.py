@@ -7,8 +7,10 @@ pointer to the latest snapshot also remembers which days were seen: it is a shor
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -26,13 +28,21 @@ from medloop.core.corrections.snapshot import (
     events_about,
 )
 from medloop.core.imaging.preprocess import SIZE
-from medloop.errors import AlreadyExistsError, NotFoundError, StaleError, StoreError
+from medloop.errors import (
+    AlreadyExistsError,
+    NotFoundError,
+    StaleError,
+    StoreError,
+    StoreUnavailableError,
+)
 from medloop.stores.corrections import Folder
 from medloop.stores.objects import ObjectStore
 from medloop.stores.snapshot_shards import pack_events, pack_images, unpack_events, unpack_images
 
 LATEST: Final = "snapshots/latest.json"
 SHARDS_AT_ONCE: Final = 8  # image shards in memory while one snapshot is read
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +61,26 @@ class SnapshotStore:
         self._objects = objects
 
     def latest(self) -> Manifest | None:
-        """The newest snapshot; None before the first."""
-        pointer = self.pointer()
-        return self.manifest(pointer.snapshot_id) if pointer else None
+        """Read the newest snapshot; None before the first."""
+        return self.look()[1]
 
-    def pointer(self) -> Pointer | None:
-        """What `point_to` wrote last."""
+    def look(self, *, lost_ok: bool = False) -> tuple[Pointer | None, Manifest | None]:
+        """Read what `point_to` wrote last, and that snapshot; None twice for a damaged one where that is ok."""
         raw = self._objects.find(LATEST)
-        return _parse_pointer(raw) if raw is not None else None
+        if raw is None:
+            return None, None
+        try:
+            pointer = _parse_pointer(raw)
+            return pointer, self.manifest(pointer.snapshot_id)
+        except StoreUnavailableError:
+            raise
+        except StoreError as error:
+            if lost_ok:
+                return None, None
+            raise StoreError(f"{error}: `medloop snapshot --full` begins anew") from error
 
     def manifest(self, snapshot_id: str) -> Manifest:
-        """The manifest, or `NotFoundError`."""
+        """Read the manifest, or raise `NotFoundError`."""
         try:
             return Manifest.from_json(self._objects.get(_manifest_key(snapshot_id)))
         except NotFoundError as error:
@@ -78,42 +97,62 @@ class SnapshotStore:
         return [name for name, raw in zip(names, found, strict=True) if raw is not None]
 
     def events(self, chunks: Sequence[Chunk]) -> list[list[EventRecord]]:
-        """The events of each chunk."""
-        raw = self._objects.get_many([_events_key(chunk.events) for chunk in chunks])
-        return [unpack_events(data) for data in raw]
+        """Read the events of each chunk."""
+        keys = [_events_key(chunk.events) for chunk in chunks]
+        with _repairable():
+            return [
+                unpack_events(data, key=key)
+                for key, data in zip(keys, self._objects.get_many(keys), strict=True)
+            ]
 
     def images(self, chunk: Chunk, *, lost_ok: bool = False) -> dict[str, np.ndarray]:
-        """Pixels uint8 [64, 64] of a chunk's images, without erased ones; {} for a lost shard where that is ok."""
+        """Read pixels uint8 [64, 64] of a chunk's images, without erased ones; {} for a lost shard where that is ok."""
         if chunk.images is None:
             return {}
-        data = self._objects.find(_images_key(chunk.images))
-        if data is None and lost_ok:
-            return {}
-        if data is None:
-            raise StoreError(
-                f"snapshot shard {_images_key(chunk.images)} is missing: run `medloop snapshot --full`"
-            )
-        return unpack_images(data)
+        key = _images_key(chunk.images)
+        try:
+            with _repairable():
+                return unpack_images(self._objects.get(key), key=key)
+        except StoreUnavailableError:
+            raise
+        except StoreError:
+            if lost_ok:
+                return {}
+            raise
 
     def has_images(self, chunk: Chunk) -> bool:
-        """Whether the chunk's pixels are stored already."""
+        """Tell whether the chunk's pixels are stored already."""
         return chunk.images is None or self._objects.head(_images_key(chunk.images)) is not None
 
-    def write_events(self, chunk: Chunk, records: Sequence[EventRecord]) -> None:
-        """Store a chunk's events, once."""
-        self._objects.ensure(_events_key(chunk.events), pack_events(records))
+    def write_events(
+        self, chunk: Chunk, records: Sequence[EventRecord], *, anew: bool = False
+    ) -> None:
+        """Store a chunk's events, once, or `anew`: over what may be damaged."""
+        self._write(_events_key(chunk.events), pack_events(records), anew=anew)
 
-    def write_images(self, chunk: Chunk, pixels: Mapping[str, np.ndarray]) -> None:
-        """Store a chunk's pixels, once."""
+    def write_images(
+        self, chunk: Chunk, pixels: Mapping[str, np.ndarray], *, anew: bool = False
+    ) -> None:
+        """Store a chunk's pixels, likewise."""
         if chunk.images is not None:
-            self._objects.ensure(_images_key(chunk.images), pack_images(pixels))
+            self._write(_images_key(chunk.images), pack_images(pixels), anew=anew)
 
-    def write(self, manifest: Manifest) -> bool:
-        """Complete a snapshot whose shards are all stored; True if it is new."""
-        return self._objects.ensure(_manifest_key(manifest.snapshot_id), manifest.to_json())
+    def write(self, manifest: Manifest, *, anew: bool = False) -> bool:
+        """Complete a snapshot whose shards are all stored, likewise; True if it is new."""
+        return self._write(_manifest_key(manifest.snapshot_id), manifest.to_json(), anew=anew)
+
+    def _write(self, key: str, data: bytes, *, anew: bool) -> bool:
+        if not (is_new := self._objects.ensure(key, data)) and anew:
+            self._objects.put(key, data)
+        return is_new
 
     def point_to(
-        self, manifest: Manifest, *, days: Mapping[Folder, Sequence[str]], day: str
+        self,
+        manifest: Manifest,
+        *,
+        days: Mapping[Folder, Sequence[str]],
+        day: str,
+        anew: bool = False,
     ) -> None:
         """Make this the latest snapshot, unless somebody else's holds more events by now.
 
@@ -121,6 +160,7 @@ class SnapshotStore:
             manifest: The snapshot.
             days: Days that it has looked at, by folder.
             day: The day of that look, YYYY-MM-DD.
+            anew: Whatever the latest one holds: it may be what is to be repaired.
         """
         seen = {folder: list(looked_at) for folder, looked_at in days.items()}
         raw = json.dumps({"snapshot_id": manifest.snapshot_id, "days": seen, "day": day}).encode()
@@ -132,8 +172,7 @@ class SnapshotStore:
                     return self._objects.create(LATEST, raw)
                 except AlreadyExistsError:
                     continue
-            other = self.manifest(_parse_pointer(current).snapshot_id)
-            if other.corrections + other.reviews > manifest.corrections + manifest.reviews:
+            if not anew and self._holds_more(_parse_pointer(current), manifest):
                 return None
             try:
                 self._objects.replace(LATEST, raw, e_tag)
@@ -141,6 +180,10 @@ class SnapshotStore:
                 continue
             return None
         raise StaleError(f"{LATEST} is changed by others all the time; try again later")
+
+    def _holds_more(self, pointer: Pointer, manifest: Manifest) -> bool:
+        other = self.manifest(pointer.snapshot_id)
+        return other.corrections + other.reviews > manifest.corrections + manifest.reviews
 
     def load(self, snapshot_id: str) -> SnapshotData:
         """Fold the events, decide, and read the pixels of what is accepted."""
@@ -178,13 +221,9 @@ class SnapshotStore:
         return found
 
     def event_ids(self, manifest: Manifest) -> set[str]:
-        """Ids of all events of a snapshot, without those in shards that were lost."""
-        shards = self._objects.find_many([_events_key(chunk.events) for chunk in manifest.chunks])
-        return {record.id for data in shards if data is not None for record in unpack_events(data)}
-
-    def erase_image(self, image_sha256: str) -> list[str]:
-        """`erase_images` of one."""
-        return self.erase_images({image_sha256})
+        """Collect the ids of all events of a snapshot, without those in shards that were lost."""
+        found = (self._events_if_whole(chunk) for chunk in manifest.chunks)
+        return {record.id for records in found for record in records or ()}
 
     def erase_images(self, image_sha256s: Collection[str]) -> list[str]:
         """Take images' pixels out of every shard that holds them, in one pass over all; the keys of those shards.
@@ -192,23 +231,31 @@ class SnapshotStore:
         Ids and manifests stay: they name events and image hashes, not pixels.
         """
         gone = set(image_sha256s)
-        manifests = map(self.manifest, self.ids())
         chunks = {
             chunk.images: chunk
-            for manifest in manifests
-            for chunk in manifest.chunks
+            for raw in self._objects.find_many([_manifest_key(name) for name in self.ids()])
+            for chunk in _chunks_if_whole(raw or b"")
             if chunk.images
         }
         purged = []
-        for chunk, records in zip(chunks.values(), self.events(list(chunks.values())), strict=True):
-            if (named := gone.intersection(corrected_images(records))) and self._purge(
-                chunk, named
-            ):
+        for chunk in chunks.values():
+            records = self._events_if_whole(chunk)
+            named = gone if records is None else gone.intersection(corrected_images(records))
+            if named and self._purge(chunk, named):
                 purged.append(_images_key(str(chunk.images)))
         return sorted(purged)
 
+    def _events_if_whole(self, chunk: Chunk) -> list[EventRecord] | None:
+        try:
+            return self.events([chunk])[0]
+        except StoreUnavailableError:
+            raise
+        except StoreError as error:
+            log.warning("%s", error)
+            return None
+
     def _purge(self, chunk: Chunk, image_sha256s: Collection[str]) -> bool:
-        pixels = self.images(chunk)
+        pixels = self.images(chunk, lost_ok=True)
         kept = {sha256: image for sha256, image in pixels.items() if sha256 not in image_sha256s}
         if len(kept) == len(pixels):
             return False
@@ -247,9 +294,26 @@ def _parse_pointer(raw: bytes) -> Pointer:
         days = {folder: tuple(days) for folder, days in body["days"].items()}
         return Pointer(body["snapshot_id"], days, body.get("day"))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise StoreError(
-            f"{LATEST} is damaged: delete it, the next snapshot makes it anew ({error})"
-        ) from error
+        raise StoreError(f"{LATEST} is damaged ({error})") from error
+
+
+def _chunks_if_whole(raw: bytes) -> tuple[Chunk, ...]:
+    try:
+        return Manifest.from_json(raw).chunks
+    except StoreError as error:
+        log.warning("%s", error)
+        return ()
+
+
+@contextmanager
+def _repairable() -> Iterator[None]:
+    """Say what helps against a shard that is damaged or gone."""
+    try:
+        yield
+    except StoreUnavailableError:
+        raise
+    except StoreError as error:
+        raise StoreError(f"{error}: `medloop snapshot --full` writes it again") from error
 
 
 def _manifest_key(snapshot_id: str) -> str:

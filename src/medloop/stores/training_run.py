@@ -1,7 +1,7 @@
-"""One training as an MLflow run: parameters, metrics, data, files and the ONNX model with its signature.
+"""One training as an MLflow run: parameters, metrics, data, files and the ONNX model.
 
-The one file that imports mlflow, inside functions: it takes seconds, and only trainings need it. Sets MLflow's
-environment variables in this process.
+The one file that imports mlflow, inside functions: it takes seconds, and only trainings need it.
+Sets MLflow's environment variables in this process.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from medloop.errors import ModelError, StoreError, StoreUnavailableError
 from medloop.settings import Settings
+from medloop.stores.version_tags import VersionTags
 
 COME_BACK_LATER: Final = frozenset(
     {
@@ -57,7 +58,7 @@ class TrainingRun:
     onnx: bytes
     params: Mapping[str, Any]
     metrics: Mapping[str, float]
-    tags: Mapping[str, str]  # of the version and of the run
+    tags: VersionTags  # of the version and of the run
     inputs: Sequence[DataInput] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)  # path in the run: content
     history: Sequence[Mapping[str, float]] = ()  # one entry a logged step; its "step" is the step
@@ -110,7 +111,7 @@ def log_files(settings: Settings, uri: str, run_id: str, files: Mapping[str, byt
 
 
 def download(settings: Settings, uri: str, artifact_uri: str) -> bytes:
-    """One file below an artifact URI that the server does not proxy (S3, a shared folder …)."""
+    """Read a file below an artifact URI that the server does not proxy (S3, a folder …)."""
     with _mlflow(settings, uri) as mlflow, tempfile.TemporaryDirectory() as folder:
         return Path(
             mlflow.artifacts.download_artifacts(artifact_uri=artifact_uri, dst_path=folder)
@@ -118,7 +119,7 @@ def download(settings: Settings, uri: str, artifact_uri: str) -> bytes:
 
 
 def create_version(settings: Settings, uri: str, logged: Logged, tags: Mapping[str, str]) -> str:
-    """Register a logged model as the next version, with its tags from the start; gives the version."""
+    """Register a logged model as the next version, with its tags; give the version."""
     with _mlflow(settings, uri) as mlflow:
         created = mlflow.MlflowClient().create_model_version(
             settings.model_name,
@@ -132,7 +133,7 @@ def create_version(settings: Settings, uri: str, logged: Logged, tags: Mapping[s
 
 @contextmanager
 def _mlflow(settings: Settings, uri: str) -> Iterator[Any]:
-    """The mlflow module, pointed at the server; its errors come out as medloop's."""
+    """Point the mlflow module at the server; its errors come out as medloop's."""
     _set_environment(settings, uri)
     import mlflow
     import mlflow.onnx
@@ -179,7 +180,7 @@ def _set_environment(settings: Settings, uri: str) -> None:
 
 
 def _log_values(mlflow: Any, run_id: str, run: TrainingRun) -> None:
-    mlflow.set_tags(dict(run.tags))
+    mlflow.set_tags(run.tags.to_mlflow())
     mlflow.log_params(dict(run.params))
     mlflow.log_metrics(dict(run.metrics))
     for entry in run.history:
@@ -215,7 +216,7 @@ def _log_files(mlflow: Any, run_id: str, files: Mapping[str, bytes]) -> None:
 
 
 def _signature(proto: Any) -> Any:
-    """Inputs and outputs as the file names them; every first axis is the batch."""
+    """Describe inputs and outputs as the file names them; every first axis is the batch."""
     import numpy as np
     import onnx
     from mlflow.models import ModelSignature
@@ -234,7 +235,7 @@ def _signature(proto: Any) -> Any:
 
 
 def _requirements() -> list[str]:
-    """Pinned as installed; named by hand, since MLflow would start a process to guess them."""
+    """Pin packages as installed; named by hand, since MLflow would start a process to guess."""
     from importlib.metadata import version
 
     return [f"{package}=={version(package)}" for package in ("mlflow", *PACKAGES)]

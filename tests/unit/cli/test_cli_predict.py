@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,9 @@ from tests.small_sets import unpacked, zipped
 from typer.testing import CliRunner, Result
 
 from medloop.cli import build_app
-from medloop.core.prediction.answer_formats import Format, harmless, printable, writer
+from medloop.core.corrections.events import Correction
+from medloop.core.prediction.answer_formats import Format, writer
+from medloop.core.printable import harmless, printable
 from medloop.errors import DecodeError, MedloopError, NotFoundError
 from medloop.serving import Answer, NoModelError
 from medloop.stores.model_cache import CachedModel, ModelCache
@@ -211,7 +214,7 @@ class TestOutput:
     def test_csv_cells_keep_what_they_hold_on_one_line(self) -> None:
         text = self.printed(Format.CSV, Answer('a, "b"\nc.png', None, "x"))
         row = list(csv.reader(io.StringIO(text, newline="")))[1]
-        assert row[:2] == ['a, "b"\\x0ac.png', "error"]
+        assert row[:2] == ['a, "b"\\nc.png', "error"]
         assert harmless("scan.png") == "scan.png"
 
     def test_an_unknown_image_shows_its_nearest_class_in_brackets(self) -> None:
@@ -224,13 +227,26 @@ class TestOutput:
 
     def test_a_name_cannot_steer_the_terminal(self) -> None:
         text = self.printed(Format.TABLE, Answer("a\x1b[2Jb\u202egnp.\n", None, "bad"))
-        assert "a\\x1b[2Jb\\x202egnp.\\x0a: bad" in text
+        assert "a\\x1b[2Jb\\u202egnp.\\n: bad" in text
         assert printable("Röntgen 手.png") == "Röntgen 手.png"
 
     def test_json_lines_stay_lines(self) -> None:
         text = self.printed(Format.JSONL, Answer("a\nb\u2028.png", None, "x"))
         assert json.loads(text)["path"] == "a\nb\u2028.png"
         assert text.count("\n") == 1
+
+
+class Registry8:
+    """A registry whose champion is version 8."""
+
+    def __init__(self, onnx: bytes) -> None:
+        self.onnx = onnx
+
+    def version_of(self, alias: str) -> str:
+        return "8"
+
+    def model_file(self, version: str) -> bytes:
+        return self.onnx
 
 
 class TestCorrect:
@@ -244,6 +260,38 @@ class TestCorrect:
         again = run("correct", tmp_path / "1.png", "--label", "Hand", "--no-wait")
         assert "nothing has changed" in again.stderr
         assert Outbox(home / OUTBOX_FILE).status().pending == 1
+
+    @pytest.mark.parametrize("cached", [True, False])
+    def test_it_is_on_disk_before_any_server_is_asked(
+        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: bool
+    ) -> None:
+        """Without a model here the prediction is left out."""
+        unpacked(tmp_path, {"1.png": PNG})
+        if not cached:
+            (home / "models" / "champion.json").unlink()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            address = f"http://127.0.0.1:{server.getsockname()[1]}"
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+            monkeypatch.setenv("AWS_ENDPOINT_URL_S3", address)
+            run("correct", tmp_path / "1.png", "--label", "Hand", "--no-wait")
+            server.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                server.accept()
+        (waiting,) = Outbox(home / OUTBOX_FILE).pending(10)
+        assert isinstance(waiting.event, Correction)
+        assert waiting.event.model_version == ("7" if cached else None)
+
+    def test_a_class_that_the_cached_model_lacks_is_looked_up(
+        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The champion may have learned it since."""
+        unpacked(tmp_path, {"1.png": PNG})
+        newer = Registry8(exported(labels=("Hand", "Knee")))
+        monkeypatch.setattr("medloop.stores.registry.Registry", lambda settings: newer)
+        run("correct", tmp_path / "1.png", "--label", "Knee", "--no-wait")
+        (waiting,) = Outbox(home / OUTBOX_FILE).pending(10)
+        assert isinstance(waiting.event, Correction)
+        assert (waiting.event.given_label, waiting.event.model_version) == ("Knee", "8")
 
     def test_none_of_these_is_a_correction(self, home: Path, tmp_path: Path) -> None:
         unpacked(tmp_path, {"1.png": PNG})

@@ -9,8 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.mail_server import Mailbox
-from tests.webhook import Webhook
+from tests.listening import Mailbox, Webhook
 
 ADDRESS = "pacs-team@clinic.example"
 

@@ -26,6 +26,7 @@ from medloop.jobs.snapshot import snapshot
 from medloop.stores.acceptance_sets import AcceptanceSet, Declaration
 from medloop.stores.datasets import DatasetStore
 from medloop.stores.objects import ObjectStore
+from medloop.stores.version_tags import VersionTags
 
 LABELS = ["CXR", "ChestCT", "Hand"]
 BASE_SEEDS = range(2000, 2060)
@@ -137,7 +138,7 @@ def test_a_misspelt_class_folder_is_refused_with_the_labels_and_the_closest_one(
 
 
 def test_labels_are_the_champions_and_not_the_base_data_sets(site: Site, accept: Add) -> None:
-    site.registry.set_tags(site.train(), {"labels": json.dumps(["CXR", "Hand", "Knee"])})
+    site.registry.set_tags(site.train(), VersionTags(labels=("CXR", "Hand", "Knee")))
     assert accept({"Knee/1.png": image(1)}).images == 1
     with pytest.raises(DatasetError, match="'ChestCT'"):
         accept({"ChestCT/1.png": image(1)})
@@ -197,7 +198,7 @@ def test_corrections_that_no_version_was_trained_on_stay_in_the_set(
     )
 
 
-def test_base_images_that_weights_or_thresholds_were_fitted_to_are_left_out_and_test_images_not(
+def test_base_images_that_were_fitted_to_are_left_out_and_test_images_not(
     site: Site, accept: Add
 ) -> None:
     site.train()

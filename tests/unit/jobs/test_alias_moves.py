@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -18,9 +19,10 @@ from medloop.cli import build_app
 from medloop.core.corrections.events import Promotion
 from medloop.core.gate.decision import Check, Decision
 from medloop.core.gate.report import GateReport
-from medloop.errors import StaleError
+from medloop.errors import ModelError, StaleError
 from medloop.jobs.acceptance_sets import add, withdraw
-from medloop.jobs.alias_moves import all_moves, moves
+from medloop.jobs.alias_moves import all_moves, explain_champion, moves
+from medloop.jobs.bootstrap import bootstrap
 from medloop.jobs.comparison import comparison_key
 from medloop.jobs.promote import PromotionError, promote
 from medloop.jobs.reference import choose_reference
@@ -28,7 +30,7 @@ from medloop.jobs.rollback import rollback
 from medloop.stores.lease import Lease
 from medloop.stores.ledger import Ledger
 from medloop.stores.objects import ObjectStore
-from medloop.stores.registry import CHALLENGER, CHAMPION, CHAMPION_FENCE, REFERENCE
+from medloop.stores.registry import CHALLENGER, CHAMPION, REFERENCE
 
 LEASE = "leases/promotion.json"
 
@@ -58,7 +60,7 @@ class Models(World):
         report = GateReport(
             key=comparison_key(version, champion=champion, reference="1", sets=sets), version=version, champion_version=champion, reference_version="1", snapshot_id="s", base_id="b",
             at=self.tick().isoformat(timespec="milliseconds"), scores=scores,
-            decision=Decision(passed=passed, checks=(Check(name="a check", passed=passed, reason="found"),)),
+            decision=Decision(passed=passed, checks=(Check("a check", "", "", passed, details=("found",)),)),
         )  # fmt: skip
         self.registry.files[version, "gate/report.json"] = report.to_json()
 
@@ -89,7 +91,11 @@ def test_what_the_gate_refused_is_not_promoted_and_the_reasons_are_handed_on(
     """The published system moved the alias after every training, with no gate."""
     version = models.judged(champion="1", passed=False)
     outcome = promote(models.context, version=version, by="airflow")
-    assert (outcome.promoted, outcome.to_version, outcome.reasons) == (False, "1", ("found",))
+    assert (outcome.promoted, outcome.to_version, outcome.reasons) == (
+        False,
+        "1",
+        ("a check: found",),
+    )
     assert models.registry.version_of(CHAMPION) == "1"
     assert all_moves(models.context) == []
 
@@ -179,7 +185,10 @@ def test_the_command_says_who_stays_and_why(
     version = models.judged(champion="1", passed=False)
     monkeypatch.setattr("medloop.wiring.connect", lambda: models.context)
     refused = CliRunner().invoke(build_app(), ["promote", version])
-    assert (refused.exit_code, refused.stdout) == (1, "Version 1 stays the champion:\n- found\n")
+    assert (refused.exit_code, refused.stdout) == (
+        1,
+        "Version 1 stays the champion:\n- a check: found\n",
+    )
     forced = CliRunner().invoke(
         build_app(), ["promote", version, "--force", "--reason", "the new scanner", "--by", "eve"]
     )
@@ -235,8 +244,8 @@ def test_the_fencing_token_stands_in_the_ledger_and_on_the_version(models: Model
     back = rollback(models.context, by="ada", reason="worse")
     tokens = [move.token for move in moves(models.context)]
     assert tokens == [1, 2]
-    assert models.registry.get(version).tags[CHAMPION_FENCE] == "1"
-    assert models.registry.get(back.to_version).tags[CHAMPION_FENCE] == "2"
+    assert models.registry.get(version).tags.champion_fence == 1
+    assert models.registry.get(back.to_version).tags.champion_fence == 2
 
 
 def test_a_version_that_was_rolled_back_needs_a_new_judgement(models: Models) -> None:
@@ -321,11 +330,9 @@ def test_the_history_shows_every_alias_with_gate_and_snapshot(
     table = CliRunner().invoke(build_app(), ["history"], env={"COLUMNS": "200"})
     assert table.exit_code == 0, table.output
     rows = [
-        [cell.strip() for cell in line.split("│")]
-        for line in table.stdout.splitlines()
-        if "2026" in line
+        re.split(r"\s{2,}", line.strip()) for line in table.stdout.splitlines() if "2026" in line
     ]
-    assert [row[2:8] for row in rows] == [
+    assert [row[1:7] for row in rows] == [
         ["champion", "promote", "1", version, "yes", "snapshot"],
         ["challenger", "drop", version, "–", "–", "–"],
         ["champion", "rollback", version, "1", "–", "–"],
@@ -351,3 +358,61 @@ def test_a_person_chooses_another_reference_and_it_is_on_record(models: Models) 
         "1",
         version,
     )
+
+
+WAYS_BACK: dict[str, Callable[[Models], object]] = {
+    "promote": lambda models: promote(models.context, version="1", by="ada"),
+    "rollback": lambda models: rollback(models.context, by="ada", reason="2 is gone"),
+    "rollback --to 1": lambda models: rollback(models.context, by="ada", reason="gone", to="1"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_BACK)
+def test_a_deleted_champion_is_told_and_an_earlier_one_comes_back(models: Models, way: str) -> None:
+    promote(models.context, version=models.judged(champion="1"), by="ada")
+    assert explain_champion(models.context) == ""
+    del models.registry.tags["2"]  # as MLflow does it: the alias goes with the version
+    del models.registry.aliases[CHAMPION]
+    assert "`medloop promote 1` makes version 1 the champion again" in explain_champion(
+        models.context
+    )
+    with pytest.raises(ModelError, match="medloop promote 1"):
+        bootstrap(models.context)
+    WAYS_BACK[way](models)
+    assert models.registry.aliases[CHAMPION] == "1"
+    assert explain_champion(models.context) == ""
+    assert moves(models.context)[-1].action == "rollback"
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_an_alias_that_another_client_moved_is_told_and_put_back_or_kept(
+    models: Models, kept: bool
+) -> None:
+    promote(models.context, version=models.judged(champion="1"), by="ada")
+    models.registry.aliases[CHAMPION] = models.judged(champion="2", passed=False)
+    told = explain_champion(models.context)
+    assert "version 3, but version 2 in the ledger" in told
+    assert "`medloop promote 2`" in told
+    if kept:
+        promote(models.context, version="3", by="ada", force=True, reason="it is meant")
+    else:
+        promote(models.context, version="2", by="ada")
+    assert models.registry.aliases[CHAMPION] == ("3" if kept else "2")
+    assert explain_champion(models.context) == ""
+
+
+def test_an_emptied_registry_is_told_with_the_way_to_a_new_model(models: Models) -> None:
+    promote(models.context, version=models.judged(champion="1"), by="ada")
+    models.registry.tags.clear()
+    models.registry.aliases.clear()
+    assert "`medloop bootstrap` trains a first model" in explain_champion(models.context)
+
+
+def test_a_promotion_that_was_cut_off_is_finished_as_what_it_was(models: Models) -> None:
+    version = models.judged(champion="1")
+    promote(models.context, version=version, by="ada")
+    models.registry.aliases[CHAMPION] = "1"  # the event is written, the alias not moved
+    assert f"`medloop promote {version}`" in explain_champion(models.context)
+    promote(models.context, version=version, by="ada")
+    assert models.registry.aliases[CHAMPION] == version
+    assert [move.action for move in moves(models.context)] == ["promote"]

@@ -17,12 +17,12 @@ from tests.models import LABELS, model
 from typer.testing import CliRunner
 
 from medloop.app.models import gate_words, models_view
-from medloop.app.models.models_view import parse_report
 from medloop.cli import build_app
 from medloop.core.corrections.holdout import is_holdout
 from medloop.core.gate.model_card import Origin
 from medloop.core.gate.report import GateReport
 from medloop.core.gate.rules import Evidence, decide
+from medloop.core.gate.words import reasons, summary
 from medloop.core.prediction.predictor import Predictor
 from medloop.jobs.alias_moves import all_moves
 from medloop.jobs.correct import correct
@@ -96,24 +96,24 @@ def test_a_version_that_does_not_load_gets_a_no_with_its_reason(
     version = world.add(b"no model file")
     found = evaluate(world.context, version=version)
     assert not found.passed
-    assert len(found.reasons) == 1
-    assert found.reasons[0].startswith(
-        "the model file does not serve: the model file does not load ("
+    (reason,) = reasons(found)
+    assert reason.startswith(
+        "serving path: the model file does not serve: the model file does not load ("
     )
-    assert found.summary == f"the gate said no: {found.reasons[0]}"
+    assert summary(found) == f"the gate said no: {reason}"
 
     assert GateReport.from_json(world.registry.files[version, "gate/report.json"]) == found
     assert "The gate said no" in world.registry.files[version, "model_card.md"].decode()
     tags = world.registry.get(version).tags
-    assert (tags["gate"], tags["gate_reasons"]) == ("no", found.reasons[0])
-    assert "accuracy" not in tags
+    assert (tags.gate, tags.gate_reasons) == ("no", (reason,))
+    assert tags.accuracy is None
     assert world.registry.version_of(CHALLENGER) == version
     assert [(move.action, move.reason) for move in all_moves(world.context)] == [
-        ("judge", found.summary)
+        ("judge", summary(found))
     ]
 
     outcome = promote(world.context, version=version, by="ada")
-    assert (outcome.promoted, outcome.reasons) == (False, found.reasons)
+    assert (outcome.promoted, outcome.reasons) == (False, (reason,))
     assert world.registry.version_of(CHAMPION) == "1"
 
     monkeypatch.setattr("medloop.wiring.connect", lambda: world.context)
@@ -128,7 +128,7 @@ def test_a_version_that_does_not_load_gets_a_no_with_its_reason(
 def test_the_page_shows_the_report_of_a_version_that_does_not_load(world: Untrained) -> None:
     version = world.add(b"no model file")
     evaluate(world.context, version=version)
-    report = parse_report(world.registry.files[version, "gate/report.json"])
+    report = GateReport.from_json(world.registry.files[version, "gate/report.json"])
     row = models_view.version_row(world.registry.get(version))
     assert models_view.score_points([row], {version: report}) == []
     assert models_view.slice_points([row], {version: report}) == []
@@ -136,13 +136,13 @@ def test_the_page_shows_the_report_of_a_version_that_does_not_load(world: Untrai
     assert gate_words.verdict(report).startswith(
         f"The gate said no to version {version}, against version 1: 1 of 1"
     )
-    assert gate_words.why_not(report).startswith("The model file does not serve: ")
+    assert gate_words.why_not(report).startswith("The model file does not open or answer here: ")
 
 
 def test_a_version_whose_file_is_gone_gets_a_no_with_its_reason(world: Untrained) -> None:
     version = world.add(model())
     del world.registry.files[version, "model.onnx"]
-    (reason,) = evaluate(world.context, version=version).reasons
+    (reason,) = reasons(evaluate(world.context, version=version))
     assert "has no file model.onnx" in reason
 
 
@@ -157,7 +157,7 @@ def test_without_readable_golden_answers_there_is_no_yes(
         world.registry.files[version, "golden.npz"] = raw
     found = evaluate(world.context, version=version)
     assert "golden predictions" in [
-        check.name for check in found.decision.checks if not check.passed
+        check.kind for check in found.decision.checks if not check.passed
     ]
 
 

@@ -23,6 +23,7 @@ from medloop.jobs.review import queue, review
 from medloop.jobs.screen import screen, screened_snapshot
 from medloop.jobs.snapshot import snapshot
 from medloop.stores.objects import ObjectStore
+from medloop.stores.version_tags import VersionTags
 
 
 @pytest.fixture
@@ -365,7 +366,7 @@ def test_the_one_local_user_reviews_what_they_said_themselves(tmp_path: Path) ->
     ("verdict", "label", "outcome"),
     [("approve", None, "Hand"), ("relabel", "CXR", "CXR"), ("reject", None, None)],
 )
-def test_an_approved_image_that_somebody_disputes_is_listed_and_learned_from_meanwhile(
+def test_a_disputed_approved_image_is_listed_and_learned_meanwhile(
     tmp_path: Path, verdict, label, outcome
 ) -> None:
     world = World(ObjectStore.in_memory(), tmp_path, review="all")
@@ -384,7 +385,7 @@ def test_an_approved_image_that_somebody_disputes_is_listed_and_learned_from_mea
     assert accepted(world).get(sha256) == outcome
 
 
-def test_the_queue_is_the_same_whatever_a_snapshot_holds_and_a_redraw_reads_only_what_is_new(
+def test_the_queue_does_not_depend_on_snapshots_and_a_redraw_reads_only_news(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(core, "CHUNK_EVENTS", 4)
@@ -444,7 +445,7 @@ def test_nobody_takes_back_what_another_person_said(world: World) -> None:
 @dataclass
 class Version:
     version: str
-    tags: dict[str, str]
+    tags: VersionTags
 
 
 @dataclass
@@ -463,9 +464,9 @@ def test_erasing_removes_the_pixels_everywhere_and_names_the_versions(tmp_path: 
     gone = world.correct(2)
     trained = snapshot(world.context).snapshot_id
     registry.found = [
-        Version("1", {}),
-        Version("2", {"snapshot_id": before}),
-        Version("3", {"snapshot_id": trained}),
+        Version("1", VersionTags()),
+        Version("2", VersionTags(snapshot_id=before)),
+        Version("3", VersionTags(snapshot_id=trained)),
     ]
     done = erase(world.context, image_sha256=gone, who="dpo", why="a wish")
     assert (done.was_stored, done.learned.versions, len(done.shards)) == (True, ("3",), 1)

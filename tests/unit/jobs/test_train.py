@@ -29,8 +29,9 @@ from medloop.jobs.training_record import read_origin, read_recipe
 from medloop.stores.datasets import DatasetStore, bundled_sample
 from medloop.stores.lease import Lease
 from medloop.stores.objects import ObjectStore
-from medloop.stores.registry import TRAINING_FENCE, WEIGHTS_FILE, ModelVersion
+from medloop.stores.registry import WEIGHTS_FILE, ModelVersion
 from medloop.stores.training_run import TrainingRun
+from medloop.stores.version_tags import VersionTags
 
 pytestmark = pytest.mark.slow
 
@@ -82,11 +83,7 @@ def test_from_scratch_takes_no_weights_of_the_champion_and_can_be_reproduced(wor
         train(world.context, snapshot_id=snapshot_id, config=SHORT)  # this one reads them
     trained = train(world.context, snapshot_id=snapshot_id, from_scratch=True, config=SHORT)
     tags = world.context.registry.get(trained.version).tags
-    assert (tags["parent_version"], tags["snapshot_id"], tags[TRAINING_FENCE]) == (
-        "",
-        snapshot_id,
-        "2",
-    )
+    assert (tags.parent_version, tags.snapshot_id, tags.training_fence) == ("", snapshot_id, 2)
     assert train(world.context, snapshot_id=snapshot_id, from_scratch=True, config=SHORT).reused
 
     again = reproduce(world.context, version=trained.version)
@@ -94,7 +91,7 @@ def test_from_scratch_takes_no_weights_of_the_champion_and_can_be_reproduced(wor
     files = world.context.registry.files
     recorded = json.loads(files[trained.version, "environment.json"])
     files[trained.version, "environment.json"] = json.dumps({**recorded, "torch": "1.0"}).encode()
-    world.context.registry.set_tags(trained.version, {"weights_sha256": "another"})
+    world.context.registry.set_tags(trained.version, VersionTags(weights_sha256="another"))
     assert (
         reproduce(world.context, version=trained.version).note
         == f"torch was 1.0 and is {recorded['torch']}"
@@ -105,9 +102,8 @@ def test_a_training_by_other_rules_says_so_when_it_cannot_be_reproduced(world: W
     """What near copies are left out changed once: versions from before were trained on some that now are not."""
     snapshot_id = snapshot(world.context).snapshot_id
     version = train(world.context, snapshot_id=snapshot_id, from_scratch=True, config=SHORT).version
-    world.context.registry.set_tags(
-        version, {"weights_sha256": "another", "data_key": "of older rules"}
-    )
+    changed = VersionTags(weights_sha256="another", data_key="of older rules")
+    world.context.registry.set_tags(version, changed)
     note = reproduce(world.context, version=version).note
     assert note == "medloop chose by other rules then which images to leave out of a training"
 
@@ -206,7 +202,7 @@ def test_acceptance_sets_that_leave_nothing_to_train_on_are_told() -> None:
             training_data(made)
 
 
-def test_a_training_that_slept_through_its_lease_while_it_was_logged_makes_no_version(
+def test_a_training_that_outlived_its_lease_while_logged_makes_no_version(
     world: World,
 ) -> None:
     def sleep() -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from tests.app.registry import MemoryRegistry
 from tests.corrections_world import World
-from tests.events import correction, sha256_of
+from tests.events import correction, image, sha256_of
 
+from medloop.core.imaging.decode import content_sha256
 from medloop.jobs.promote import promote
 from medloop.jobs.promotion_watch import watch
 from medloop.jobs.snapshot import snapshot
@@ -48,7 +49,9 @@ def answer(world: World, numbers: range, *, version: str, wrong: int) -> None:
     """People answer to one picture each; the first `wrong` of them disagree with the version."""
     for place, number in enumerate(numbers):
         label = "Hand" if place < wrong else "CXR"
-        world.store(correction(sha256_of(number), label, at=world.tick(), model_version=version))
+        shown = image(number)
+        event = correction(content_sha256(shown), label, at=world.tick(), model_version=version)
+        world.store(event, shown)
 
 
 def promoted(world: World) -> None:

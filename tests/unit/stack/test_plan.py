@@ -330,7 +330,7 @@ class TestExternalSystems:
         assert "MEDLOOP_AIRFLOW_URL" not in plan.operator_env
 
 
-def test_components_inherit_neither_settings_nor_keys_and_reach_each_other_past_a_proxy() -> None:
+def test_components_inherit_no_settings_or_keys_and_bypass_a_proxy() -> None:
     caller = {
         "PATH": "/bin", "LANG": "C.UTF-8", "AWS_ACCESS_KEY_ID": "k", "MLFLOW_TRACKING_URI": "u", "MEDLOOP_HOME": "h",
         "AIRFLOW_HOME": "a", "DAGSHUB_USER_TOKEN": "t", "STREAMLIT_SERVER_PORT": "1", "HTTP_PROXY": "http://proxy",

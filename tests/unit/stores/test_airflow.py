@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from pydantic import SecretStr
-from tests.webhook import Webhook
+from tests.listening import Webhook
 
 from medloop.errors import SettingsError, StoreUnavailableError
 from medloop.settings import Settings

@@ -75,12 +75,12 @@ def test_groups_come_from_the_option_then_from_inside_then_from_the_pixels(tmp_p
 
 
 def test_progress_reaches_the_end_of_each_stage(tmp_path: Path) -> None:
-    seen: list[tuple[str, int, int]] = []
+    seen: list[tuple[float, str]] = []
     read_dataset(zipped(tmp_path / "a.zip", FILES), progress=lambda *step: seen.append(step))
     assert seen == [
-        ("Reading images", 4, 4),
-        ("Finding near-duplicates", 1, 2),
-        ("Finding near-duplicates", 2, 2),
+        (1.0, "reading images"),
+        (0.5, "finding near-duplicates"),
+        (1.0, "finding near-duplicates"),
     ]
 
 

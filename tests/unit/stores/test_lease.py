@@ -1,28 +1,21 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
+from tests.clock import Clock
 from tests.events import START
 
-from medloop.errors import StaleError, StoreError
+from medloop.errors import StaleError
 from medloop.stores.lease import Lease, LeaseHeldError
 from medloop.stores.objects import ObjectStore
 
 KEY = "leases/retrain.json"
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(START)
 
 
 @pytest.fixture
@@ -113,9 +106,38 @@ def test_of_many_that_want_it_one_gets_it(objects: ObjectStore, clock: Clock) ->
         assert sorted(pool.map(attempt, range(8))) == [0] * 7 + [1]
 
 
-def test_an_object_that_is_no_lease_is_said_so(objects: ObjectStore, lease: Lease) -> None:
-    objects.put(KEY, b"[]")
-    with pytest.raises(StoreError, match="not a lease"), lease.hold("run a"):
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"[]",
+        b"[" * 5000,
+        b'{"owner": 1, "token": "x", "expires_at": null}',
+        b'{"owner": "eve", "token": 1, "expires_at": "2026-13-45"}',
+        b'{"owner": "eve", "token": 1, "expires_at": "2026-11-02T09:00:30"}',
+        b'{"owner": "eve", "token": 1, "expires_at": "9999-12-31T23:59:59+00:00"}',
+        b'{"owner": "eve", "token": 1, "expires_at": "0001-01-01T00:00:00+23:59"}',
+        b'{"owner": "eve", "token": -1, "expires_at": "2026-11-02T09:00:30+00:00"}',
+        b'{"owner": "eve", "token": 1e400, "expires_at": "2026-11-02T09:00:30+00:00"}',
+    ],
+)
+def test_what_no_holder_can_have_written_holds_nobody_up(
+    objects: ObjectStore, lease: Lease, raw: bytes
+) -> None:
+    first = lease._take("run a", ttl_s=60)
+    objects.put(KEY, raw)
+    assert lease.state() is not None
+    with lease.hold("run b") as held:
+        assert held.token > first.token
+        with pytest.raises(StaleError):
+            first.check()
+
+
+def test_a_clock_two_hours_ahead_keeps_its_lease(lease: Lease, clock: Clock) -> None:
+    clock.now += timedelta(hours=2)
+    lease._take("run a", ttl_s=60)
+    clock.now -= timedelta(hours=2)
+    with pytest.raises(LeaseHeldError), lease.hold("run b"):
         pass
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from pydantic import SecretStr
-from tests.webhook import Webhook
+from tests.listening import Webhook
 
 from medloop.errors import StoreError, StoreUnavailableError
 from medloop.stores.notify import Notice, post_webhook

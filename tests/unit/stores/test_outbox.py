@@ -189,7 +189,8 @@ def test_sessions_at_once_never_double_or_lose(outbox: Outbox) -> None:
 def _add_many(path: Path, person: int) -> None:
     outbox = Outbox(path)
     for n in range(25):
-        outbox.add(correction(sha256_of(n), who=f"user {person}", id=f"{person}-{n}"), PNG)
+        event_id = f"{person:08}-0000-7000-8000-{n:012}"
+        outbox.add(correction(sha256_of(n), who=f"user {person}", id=event_id), PNG)
 
 
 def test_processes_at_once_never_double_or_lose(outbox: Outbox, tmp_path: Path) -> None:
@@ -207,7 +208,7 @@ def test_processes_at_once_never_double_or_lose(outbox: Outbox, tmp_path: Path) 
 def test_a_forked_child_uses_a_connection_of_its_own(outbox: Outbox) -> None:
     outbox.add(correction(sha256_of(1)), PNG)
     process = multiprocessing.get_context("fork").Process(
-        target=lambda: outbox.add(correction(sha256_of(2), id="from the child"), PNG)
+        target=lambda: outbox.add(correction(sha256_of(2)), PNG)
     )
     process.start()
     process.join(30)

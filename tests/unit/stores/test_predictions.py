@@ -1,9 +1,12 @@
+import io
 from datetime import timedelta
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tests.events import START, sha256_of
 
-from medloop.errors import StoreError, StoreUnavailableError
+from medloop.errors import StoreUnavailableError
 from medloop.stores import predictions
 from medloop.stores.objects import ObjectStore
 from medloop.stores.predictions import PredictionLine, PredictionLog
@@ -67,7 +70,20 @@ def test_a_full_batch_is_written_without_waiting(objects: ObjectStore) -> None:
     assert len(log.read("2026-11-02")) == predictions.BATCH
 
 
-def test_a_damaged_file_is_said_so(objects: ObjectStore) -> None:
-    objects.put("predictions/dt=2026-11-02/x.parquet", b"no")
-    with pytest.raises(StoreError, match="damaged"):
-        make(objects).read("2026-11-02")
+def test_a_damaged_file_costs_its_own_lines_alone(
+    objects: ObjectStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = make(objects)
+    log.add(lines(3))
+    log.flush()
+    (whole,) = (info.key for info in objects.list("predictions"))
+    raw = objects.get(whole)
+    texts = pa.table({"at": ["x"], "confidence": ["very"]})
+    pq.write_table(texts, out := io.BytesIO())
+    for n, damaged in enumerate([b"", b"no", raw[:-20], raw[:100], out.getvalue()]):
+        objects.put(
+            f"predictions/dt=2026-11-02/{n:08}-0000-7000-8000-000000000000.parquet", damaged
+        )
+    objects.put("predictions/dt=2026-11-02/notes.txt", b"no")
+    assert len(log.read("2026-11-02")) == 3
+    assert caplog.text.count("is passed over") == 5

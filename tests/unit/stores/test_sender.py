@@ -8,12 +8,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from obstore.store import LocalStore
+from tests.clock import Clock
 from tests.events import START, correction, image, png, review, sha256_of
 
 from medloop.core.corrections.events import Correction, event_key, image_key
@@ -48,16 +49,9 @@ class FailingStore(ObjectStore):
         return result
 
 
-class Clock:
-    now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(START)
 
 
 @pytest.fixture

@@ -15,10 +15,19 @@ from medloop.app.kit.escape_markdown import plain
 from medloop.app.kit.explain import explanation
 from medloop.app.kit.keyboard import guard_keys
 from medloop.app.kit.pictures import framed_png
-from medloop.app.kit.state import attempt, guarded, show_failure, user, visitor, workbench
+from medloop.app.kit.state import (
+    attempt,
+    guarded,
+    session_id,
+    show_failure,
+    user,
+    visitor,
+    workbench,
+)
 from medloop.app.kit.wording import NONE_OF_THESE, advice, class_name, count_of, ranked
 from medloop.app.kit.workbench import Source, UploadedPicture, Workbench
 from medloop.app.process.backend import Backend, backend
+from medloop.app.process.front_door import UPLOADS
 from medloop.errors import ModelError
 from medloop.serving import Served
 
@@ -26,11 +35,12 @@ SHORTCUT_CLASSES = 9  # number keys 1 to 9
 
 
 def page() -> None:
-    """The whole page."""
+    """Draw the page."""
     back, bench = backend(), workbench()
     st.title("What does this picture show?")
     sources = _uploads(back, bench)
-    # A place of its own for what comes and goes: else all below moves, and the old stays beside the new for a while.
+    # A place of its own for what comes and goes: else all below moves, and for a while the old stays
+    # beside the new.
     busy = st.container(key="busy")
     try:
         served = back.champion.current()
@@ -65,11 +75,12 @@ def _uploads(back: Backend, bench: Workbench) -> list[Source]:
         accept_multiple_files=True,
         key="uploads",
         max_upload_size=back.settings.max_upload_mb,
-        help="They stay in this page's memory. DICOM files need no ending in their name.",
+        help=f"They stay in this page's memory, up to {back.settings.session_upload_mb} MB at a "
+        "time. DICOM files need no extension.",
     )
     with st.expander("Or a whole folder", icon=":material/folder_open:", key="whole-folder"):
         folder = st.file_uploader(
-            "Folder, with all that lies in it",
+            "A folder with everything in it",
             accept_multiple_files="directory",
             key="folder",
             max_upload_size=back.settings.max_upload_mb,
@@ -84,7 +95,7 @@ def _uploads(back: Backend, bench: Workbench) -> list[Source]:
 
 
 def _classify(back: Backend, bench: Workbench, fresh: list[Source], served: Served) -> int:
-    """Classify new files until it is time to show some; how many are left. Stopping keeps what is done."""
+    """Classify new files until it is time to show some; return how many are left."""
     place, left = st.empty(), len(fresh)
     total = len(bench.pictures) + len(bench.unreadable) + left
     with place.container(horizontal=True, vertical_alignment="bottom"):
@@ -100,18 +111,18 @@ def _classify(back: Backend, bench: Workbench, fresh: list[Source], served: Serv
 
 
 def _looked_at(done: int, total: int) -> str:
-    return f"Looked at {done} of {count_of(total, 'picture')}"
+    return f"Classified {done} of {count_of(total, 'picture')}"
 
 
 def _skipped(bench: Workbench) -> None:
     with st.container(key="skipped", horizontal=True, vertical_alignment="center"):
         if bench.skipped:
-            st.markdown(f"{count_of(len(bench.skipped), 'picture')} not looked at.")
-            st.button("Go on", key="go-on", icon=":material/play_arrow:", on_click=bench.go_on)
+            st.markdown(f"{count_of(len(bench.skipped), 'picture')} not classified.")
+            st.button("Continue", key="go-on", icon=":material/play_arrow:", on_click=bench.go_on)
 
 
 def _watch(back: Backend, version: str | None) -> None:
-    """Notice a new model version, wherever the page stands, and answer everything anew with it."""
+    """Look for a new model version now and then, and have it answer everything anew."""
 
     @st.fragment(run_every=back.settings.poll_s)
     def look() -> None:
@@ -123,6 +134,8 @@ def _watch(back: Backend, version: str | None) -> None:
             st.rerun(scope="app")
         if served.notice:
             st.warning(plain(served.notice), icon=":material/cloud_off:")
+        if refusal := UPLOADS.refusal(session_id()):
+            st.warning(refusal, icon=":material/memory:")
 
     with st.container(key="model-state"):
         if version is not None and st.session_state.get("announced") == version:
@@ -139,16 +152,16 @@ def _unreadable(bench: Workbench) -> None:
 
 
 def _empty(back: Backend, bench: Workbench) -> None:
-    """No picture yet: say what happens to them, and offer some to try."""
+    """Say what happens to pictures before there is one, and offer some to try."""
     if lost_session.restarted():
         st.warning(
-            "This page was restarted, and the pictures that were here are gone, even where they are still listed "
-            "above: please add them again. The answers you gave are kept, see My corrections.",
+            "The server was restarted, so the pictures on this page are gone, even if they are still "
+            "listed above. Please add them again. Your answers are kept: see My corrections.",
             icon=":material/restart_alt:",
         )
     st.caption(
-        "A picture is stored only if you confirm or correct its answer. Of the others the answer alone is counted, "
-        "without picture, file name or person."
+        "A picture is stored only if you confirm or correct its answer. Of all others only the model's "
+        "answer is counted, without the picture, its name or yours."
     )
     if st.button("Try it with example pictures", key="examples", icon=":material/imagesmode:"):
         with st.container(key="fetching"), st.spinner("Fetching example pictures …"):
@@ -159,7 +172,7 @@ def _empty(back: Backend, bench: Workbench) -> None:
 
 
 def _work(back: Backend, served: Served) -> None:
-    """The bench: a fragment, so that an answer redraws nothing else."""
+    """Draw the bench as a fragment, so that an answer redraws nothing else."""
 
     @st.fragment(key="bench")
     def draw() -> None:
@@ -182,7 +195,8 @@ def _summary(back: Backend, bench: Workbench) -> None:
             f"{counts[name]} {name}" for name in ("unknown", "unsure", "confident") if counts[name]
         ]
         st.markdown(
-            f"**{count_of(len(bench.pictures), 'picture')}**: {', '.join(shown)}; {counts['answered']} answered"
+            f"**{count_of(len(bench.pictures), 'picture')}**: {', '.join(shown)}; "
+            f"{counts['answered']} answered"
         )
         ready = len(bench.confident_open())
         if ready > 1 and visitor(back).may("correct"):
@@ -209,7 +223,7 @@ def _summary(back: Backend, bench: Workbench) -> None:
 def _focus(back: Backend, bench: Workbench, picture: UploadedPicture, served: Served) -> None:
     words = advice(picture.prediction)
     left, right = st.columns([5, 6], gap="medium")
-    # The buttons first: whoever sees the next picture must not press a button of the one before.
+    # The buttons first: nobody who sees the next picture may press a button of the one before.
     with right, st.container(key="answer"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(plain(words.headline), anchor=False)
@@ -226,7 +240,7 @@ def _focus(back: Backend, bench: Workbench, picture: UploadedPicture, served: Se
             _buttons(back, bench, picture)
         else:
             st.info(
-                f"You are a {who.role}: to confirm or correct you need the role corrector.",
+                f"You are a {who.role}. To confirm or correct answers you need the role corrector.",
                 icon=":material/lock:",
             )
         if len(bench.order) > 1:
@@ -235,7 +249,8 @@ def _focus(back: Backend, bench: Workbench, picture: UploadedPicture, served: Se
         preview = bench.preview(picture, limits=actions.limits(back))
         _preview(picture, preview, words.headline)
         st.caption(
-            f"{plain(picture.source.name)} · {picture.kind} · {picture.width} × {picture.height} pixels"
+            f"{plain(picture.source.name)} · {picture.kind} · "
+            f"{picture.width} × {picture.height} pixels"
         )
         _receipt(back, bench)
         dicom_controls(back, bench, picture, served)
@@ -251,7 +266,7 @@ def _preview(picture: UploadedPicture, shown: bytes, headline: str) -> None:
 
 
 def _clearance(bench: Workbench, picture: UploadedPicture) -> None:
-    """Ask what must be so before a picture that may name a patient is stored."""
+    """Ask for a look at a picture that may name a patient, before it is stored."""
     sha256, key = picture.sha256, f"cleared-{picture.sha256}"
     st.checkbox(
         actions.CLEARANCE,
@@ -262,7 +277,7 @@ def _clearance(bench: Workbench, picture: UploadedPicture) -> None:
 
 
 def _buttons(back: Backend, bench: Workbench, picture: UploadedPicture) -> None:
-    """One click or one key each. Keys hold the picture's id: a late click never lands on the next picture."""
+    """Offer each answer for one click or key; the picture's id in it keeps late clicks off the next."""
     id_, given = picture.source.id, bench.answers.get(picture.sha256)
     unknown = picture.prediction.verdict == "unknown"
 
@@ -311,7 +326,7 @@ def _steps(bench: Workbench) -> None:
 
 
 def _receipt(back: Backend, bench: Workbench) -> None:
-    """What became of the newest answer, and the way back."""
+    """Say what became of the newest answer, and offer the way back."""
     with st.container(key="receipt"):
         show_failure()
         if bench.last is None:
@@ -330,7 +345,7 @@ def _receipt(back: Backend, bench: Workbench) -> None:
 
 
 def _stored(back: Backend, bench: Workbench) -> None:
-    """Says "stored" only when it is; looked at again until everything is, then at rest."""
+    """Say "stored" only once it is; look again until everything is."""
 
     def draw() -> None:
         waiting = bench.pending()
@@ -342,8 +357,8 @@ def _stored(back: Backend, bench: Workbench) -> None:
         if bench.answers[bench.last.sha256].state == "stored":
             st.success(plain(f"Stored: {said}"), icon=":material/cloud_done:")
         else:
-            more = f" ({waiting} wait)" if waiting > 1 else ""
-            saved = plain(f"Saved here: {said} It is stored as soon as the store answers{more}.")
+            more = f" ({waiting} waiting)" if waiting > 1 else ""
+            saved = plain(f"Saved here: {said} It is sent as soon as the store answers{more}.")
             st.info(saved, icon=":material/save:")
 
     st.fragment(draw, run_every=1.0 if bench.pending() else None)()

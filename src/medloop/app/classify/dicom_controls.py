@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import streamlit as st
 
-from medloop.app.classify.tags import disagreements, windows
 from medloop.app.kit.actions import limits
 from medloop.app.kit.bars import facts
 from medloop.app.kit.escape_markdown import plain
-from medloop.app.kit.workbench import UploadedPicture, Workbench
+from medloop.app.kit.wording import class_name
+from medloop.app.kit.workbench import UploadedPicture, Window, Workbench
 from medloop.app.process.backend import Backend
+from medloop.core.prediction.tag_conflicts import contradictions
 from medloop.errors import DecodeError
 from medloop.serving import Served
 
 LARGEST: Final = "Largest face"  # the middle of the volume, cut across the slices
 STORED: Final = "As stored"
+AS_STORED: Final = "As the file says"
+CT_WINDOWS: Final[
+    Mapping[str, Window]
+] = {  # centre and width in Hounsfield units, as radiology textbooks have them
+    "Brain": (40, 80),
+    "Soft tissue": (40, 400),
+    "Liver": (60, 160),
+    "Lung": (-600, 1500),
+    "Bone": (480, 2500),
+}
 
 
 def dicom_controls(
@@ -72,3 +84,20 @@ def _name(
     presets: dict[str, tuple[float, float] | None], window: tuple[float, float] | None
 ) -> str:
     return next(name for name, value in presets.items() if value == window)
+
+
+def windows(technical: Mapping[str, str]) -> dict[str, Window | None]:
+    """The window presets to offer: those of CT for a CT, else only what the file says."""
+    presets: dict[str, Window | None] = {AS_STORED: None}
+    return presets | (dict(CT_WINDOWS) if technical.get("Modality") == "CT" else {})
+
+
+def disagreements(technical: Mapping[str, str], label: str | None) -> list[str]:
+    """Sentences for tags that contradict the class `label`; none where the model knows no class (None)."""
+    if label is None:
+        return []
+    return [
+        f"The file's tag {tag} says {said}, the picture looks like {class_name(label)}. "
+        "One of them is wrong: please check."
+        for tag, said in contradictions(technical, label).items()
+    ]

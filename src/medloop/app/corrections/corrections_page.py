@@ -8,14 +8,20 @@ import numpy as np
 import streamlit as st
 
 from medloop.app.corrections.corrections_view import StoreFacts, known
-from medloop.app.corrections.journey import Said, label_of, last_said, may_withdraw, steps, was
-from medloop.app.corrections.timeline import timeline
+from medloop.app.corrections.journey import (
+    Said,
+    label_of,
+    last_said,
+    may_withdraw,
+    steps,
+    timeline,
+    was,
+)
 from medloop.app.kit import actions
 from medloop.app.kit.escape_markdown import plain
 from medloop.app.kit.pictures import preview_png
 from medloop.app.kit.state import guarded, show_failure, user, visitor
-from medloop.app.kit.when import ago
-from medloop.app.kit.wording import class_name, count_of
+from medloop.app.kit.wording import ago, class_name, count_of
 from medloop.app.process.backend import Backend, backend
 from medloop.core.imaging.decode import decode
 from medloop.errors import MedloopError

@@ -9,15 +9,19 @@ from typing import TypeVar
 import streamlit as st
 
 from medloop.app.corrections.journey import LearningOutcome
-from medloop.app.corrections.snapshots_view import event_ids, standing, uses
 from medloop.app.process.backend import Backend
-from medloop.core.corrections.correction_policy import PolicyDecision
+from medloop.core.corrections.correction_policy import PolicyDecision, decide
 from medloop.core.corrections.events import Correction
+from medloop.core.corrections.fold import fold
 from medloop.core.prediction.predictor import Prediction
-from medloop.errors import MedloopError
+from medloop.errors import MedloopError, NotFoundError
+from medloop.jobs.context import Context
+from medloop.jobs.review import all_events
+from medloop.jobs.snapshot import policy_of
 from medloop.serving import NoModelError, Served
 
 T = TypeVar("T")
+ERASED = "the picture was erased"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,3 +101,46 @@ def _event_ids(snapshot_id: str, _back: Backend) -> frozenset[str]:
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _uses(version: str, home: str, _back: Backend) -> dict[tuple[str, str | None], str]:
     return uses(_back.context, version)
+
+
+def standing(context: Context) -> Mapping[str, PolicyDecision]:
+    """What would be decided about each image today, by its hash: as the review queue and the next snapshot see it.
+
+    Raises:
+        StoreError: The events cannot be read.
+    """
+    states = fold(all_events(context))
+    decisions = {
+        decision.state.image_sha256: decision
+        for decision in decide(states.values(), policy_of(context.settings))
+    }
+    erased = {
+        key: PolicyDecision(state, "rejected", (ERASED,))
+        for key, state in states.items()
+        if state.status == "erased"
+    }
+    return {**decisions, **erased}
+
+
+def event_ids(context: Context, snapshot_id: str) -> frozenset[str]:
+    """The events that a snapshot holds.
+
+    Raises:
+        StoreError: The snapshot cannot be read.
+    """
+    return frozenset(
+        event.id for event in context.snapshots.all_events(context.snapshots.manifest(snapshot_id))
+    )
+
+
+def uses(context: Context, version: str) -> dict[tuple[str, str | None], str]:
+    """What the training of a version did with each correction, by image hash and label; {} where its run is silent."""
+    from medloop.jobs.training_record import read_uses  # brings the gate's statistics along
+
+    try:
+        return {
+            (sha256, label): use
+            for sha256, label, use in read_uses(context, context.registry.get(version))
+        }
+    except NotFoundError:
+        return {}

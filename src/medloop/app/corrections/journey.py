@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Final, Literal
 
 from medloop.app.kit.wording import class_name, percent
@@ -19,6 +20,12 @@ USES: Final[Mapping[str, str]] = {
     "in the base test": "Not learned from: it, or nearly the same one, is among the test pictures",
     "class too new": "Waits until there are enough pictures of this class",
 }
+SAYS = {
+    "done": "done",
+    "now": "in progress",
+    "ahead": "still to come",
+    "stopped": "ended here",
+}  # for screen readers
 StepState = Literal["done", "now", "ahead", "stopped"]
 
 
@@ -153,3 +160,12 @@ def was(correction: Correction) -> str:
     sure = f", {percent(correction.confidence)}" if correction.confidence is not None else ""
     agreed = "You agreed with" if correction.confirms else "Instead of"
     return f"{agreed} version {correction.model_version}: {class_name(correction.predicted_label)}{sure}."
+
+
+def timeline(way: Sequence[Station]) -> str:
+    """An ordered list; the state of each station is told by its mark and, for screen readers, in words."""
+    items = "".join(
+        f'<li class="{step.state}">{escape(step.text)}<span class="ml-sr"> ({SAYS[step.state]})</span></li>'
+        for step in way
+    )
+    return f'<ol class="ml-way">{items}</ol>'

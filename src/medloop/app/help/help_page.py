@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from importlib.resources import files
+from typing import Final
 
 import streamlit as st
 
-from medloop.app.help.loop_picture import loop_picture
 from medloop.app.kit.access import User
 from medloop.app.kit.bars import facts
 from medloop.app.kit.escape_markdown import plain
@@ -16,12 +16,21 @@ from medloop.app.kit.wording import class_name
 from medloop.app.process.backend import backend
 from medloop.errors import ModelError
 
+CSS: Final = "div { overflow-x: auto; color: var(--st-text-color); font-family: var(--st-font); }"
+
+PICTURE: Final = (files("medloop.app") / "loop.svg").read_text("utf-8")
+_draw_loop = st.components.v2.component(
+    "medloop.context",
+    html=f'<div tabindex="0" role="group" aria-label="The loop">{PICTURE}</div>',
+    css=CSS,
+)
+
 
 def page() -> None:
     """The whole page."""
     texts, who = files("medloop.app"), visitor(backend())
     st.title("How medloop learns")
-    loop_picture()
+    _draw_loop(key="loop-picture")
     st.markdown((texts / "help.md").read_text("utf-8"))
     st.header("Versions")
     st.html(facts(_versions().items()))

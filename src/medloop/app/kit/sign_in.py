@@ -7,37 +7,57 @@ from ipaddress import ip_address
 import httpx
 import streamlit as st
 
-from medloop.app.kit.access import SignInError, User
+from medloop.app.kit.access import Rules, SignInError, User
 from medloop.app.kit.escape_markdown import plain
 from medloop.app.kit.state import user
 from medloop.app.process.backend import Backend
+from medloop.app.process.front_door import LOGIN_COOKIE
+from medloop.app.process.sign_outs import record_sign_out
 from medloop.settings import Settings
 from medloop.stack.programs import metadata_url
 
 PROVIDER_WITHIN_S = 5.0
-LOOK_S = 30.0  # how soon an open page notices that its session has ended
+LOOK_S = 10.0  # how soon an open page notices that its session has ended
+REFUSALS = {  # after `sign-in=` in the address, put there by `front_door`
+    "declined": "The login service did not let you in.",
+    "refused": (
+        "The answer of the login service was not accepted: it was too late, was used before, or is "
+        "not valid here. If this happens again, tell the person who runs medloop: the log says why."
+    ),
+}
+STALE = "Your earlier sign-in is not valid at this address, or not any more."
 
 
 def is_open_to_all(settings: Settings) -> bool:
-    """Whether people elsewhere could reach this page, which knows no login, and nobody said that they may."""
+    """Tell whether others could reach this page, although it has no login and nobody allowed it."""
     if settings.oidc_issuer or settings.allow_remote:
         return False
     return not _is_loopback(st.get_option("server.address") or "")
 
 
 def refuse() -> None:
-    """Instead of any page."""
+    """Say why there is no page."""
     st.title("This page is not open")
     st.error(
-        "It listens beyond this machine and has no login. Whoever runs it: set MEDLOOP_OIDC_ISSUER, or let it listen "
-        "on 127.0.0.1, or set MEDLOOP_ALLOW_REMOTE=true if everybody who reaches it may use it.",
+        "Other machines can reach this page, and it has no login. To the person who runs it: set "
+        "MEDLOOP_OIDC_ISSUER, or let it listen on 127.0.0.1, or set MEDLOOP_ALLOW_REMOTE=true if "
+        "everybody who can reach it may use it.",
         icon=":material/lock:",
     )
 
 
 def page(settings: Settings, why: str) -> None:
-    """Instead of any page, while nobody is signed in."""
+    """Ask for a sign-in instead of any page, and say why the last one does not count."""
     st.title("medloop")
+    refusal = REFUSALS.get(st.query_params.get("sign-in", ""))
+    if (
+        refusal is None
+        and LOGIN_COOKIE in st.context.cookies
+        and not st.user.to_dict().get("is_logged_in")
+    ):
+        refusal = STALE
+    if refusal:
+        st.warning(refusal, icon=":material/lock:")
     st.markdown(why)
     if st.button("Sign in", key="sign-in", type="primary", icon=":material/login:"):
         if _answers(settings.oidc_issuer or ""):
@@ -51,7 +71,7 @@ def page(settings: Settings, why: str) -> None:
 
 
 def foot(back: Backend, who: User) -> None:
-    """Under the menu: who is here, who else may be, and what this is not."""
+    """Say under the menu who is here, who else may be, and what this is not."""
     with st.sidebar:
         alone = who.local and not back.settings.allow_remote
         st.caption(
@@ -64,20 +84,27 @@ def foot(back: Backend, who: User) -> None:
                 key="sign-out",
                 type="tertiary",
                 icon=":material/logout:",
-                on_click=st.logout,
+                on_click=lambda: _sign_out(back.settings),
             )
             _leave_in_time(back)
         elif not alone:
             st.warning(
-                "No login: everybody who reaches this page is an administrator.",
+                "No login: everybody who can reach this page is an administrator.",
                 icon=":material/no_encryption:",
             )
         st.caption("Not a medical device.")
 
 
+def _sign_out(settings: Settings) -> None:
+    """End this login everywhere, then have Streamlit forget it in this browser."""
+    session = Rules.of(settings).session
+    record_sign_out(settings.home, st.user.to_dict(), session=session)
+    st.logout()
+
+
 @st.fragment(run_every=LOOK_S)
 def _leave_in_time(back: Backend) -> None:
-    """Draw the page anew once the session has ended: it then shows nothing but the way to sign in."""
+    """Draw the page anew once the session has ended: it then only offers to sign in."""
     try:
         user(back)
     except SignInError:
@@ -85,7 +112,7 @@ def _leave_in_time(back: Backend) -> None:
 
 
 def _answers(issuer: str) -> bool:
-    """Whether the provider is there: a browser that is sent to one that is not sees nothing to go on with."""
+    """Ask whether the provider is there, before a browser is sent to it and gets stuck."""
     try:
         return httpx.get(
             metadata_url(issuer), timeout=PROVIDER_WITHIN_S, follow_redirects=True

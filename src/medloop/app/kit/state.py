@@ -1,4 +1,4 @@
-"""What lives in a browser session: its workbench and its user. The one place that names session-state keys."""
+"""What a browser session holds: its workbench, its user, and what its last click could not do."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from medloop.app.kit.access import Rules, SignInError, User, local_user, person
 from medloop.app.kit.escape_markdown import plain
 from medloop.app.kit.workbench import Workbench
 from medloop.app.process.backend import Backend
+from medloop.app.process.sign_outs import is_signed_out
 from medloop.errors import MedloopError
 
 WORKBENCH = "workbench"
@@ -19,15 +21,21 @@ FAILED = "failed"  # a sentence
 
 
 def workbench() -> Workbench:
-    """This session's pictures and answers."""
+    """Give this session's pictures and answers."""
     if WORKBENCH not in st.session_state:
         st.session_state[WORKBENCH] = Workbench()
     bench: Workbench = st.session_state[WORKBENCH]
     return bench
 
 
+def session_id() -> str:
+    """Give Streamlit's name for this open page."""
+    context = get_script_run_ctx()
+    return context.session_id if context else ""
+
+
 def user(backend: Backend) -> User:
-    """Who is at this page, asked anew for each action.
+    """Tell who is at this page; asked anew per action.
 
     Raises:
         SignInError: There is a login, and nobody is signed in any more.
@@ -35,11 +43,15 @@ def user(backend: Backend) -> User:
     settings = backend.settings
     if not settings.oidc_issuer:
         return local_user(settings.user)
-    return person(st.user.to_dict(), Rules.of(settings), now=backend.context.now())
+    claims = st.user.to_dict()
+    found = person(claims, Rules.of(settings), now=backend.context.now())
+    if is_signed_out(settings.home, claims):
+        raise SignInError("You have signed out. Please sign in again.")
+    return found
 
 
 def visitor(backend: Backend) -> User:
-    """Who is at this page, for drawing it. Once nobody is signed in any more, all of it is drawn anew without them."""
+    """Tell who is at this page, to draw it; once nobody is signed in, draw all of it anew instead."""
     try:
         return user(backend)
     except SignInError:
@@ -47,7 +59,7 @@ def visitor(backend: Backend) -> User:
 
 
 def guarded(act: Callable[[], object]) -> Callable[[], None]:
-    """A callback that tells the person what failed instead of breaking the page; see `show_failure`."""
+    """Make a callback that keeps what failed for `show_failure` instead of breaking the page."""
 
     def callback() -> None:
         try:
@@ -65,7 +77,7 @@ def show_failure() -> None:
 
 
 def attempt(act: Callable[[], T]) -> T | None:
-    """Do something now; where it fails, say so in place and give None."""
+    """Do something now; if it fails, say so in place and give None."""
     try:
         return act()
     except MedloopError as error:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal
 
+from medloop.core import none_of_these
 from medloop.core.prediction.predictor import Doubt, Prediction, Verdict
 
 Color = Literal["green", "orange", "violet"]
 
-NONE_OF_THESE: Final = "None of these"
+NONE_OF_THESE: Final = none_of_these.TEXT.capitalize()
 RUNNER_UP: Final = 0.05  # a less likely second class is not worth naming
 UNFAMILIAR: Final = ", but the picture is somewhat unlike what the model has learned"
 DOUBTS: Final[Mapping[Doubt, str]] = {
@@ -22,6 +24,7 @@ NEED: Final[Mapping[Verdict, int]] = {"unknown": 0, "unsure": 1, "confident": 2}
 SPELLED_OUT: Final[Mapping[str, str]] = {
     "CXR": "Chest X-ray"
 }  # abbreviations that not everybody reads
+UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
 WORD_STARTS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
 
 
@@ -133,3 +136,19 @@ def need(prediction: Prediction) -> tuple[int, float]:
 def count_of(n: int, noun: str) -> str:
     """The number with its noun: 1 picture, 2 pictures."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def ago(at: str | datetime, now: datetime) -> str:
+    """How long ago a time (ISO 8601 or a datetime, with zone) is, in the largest whole unit."""
+    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+    seconds = (now - moment).total_seconds()
+    for length, unit in UNITS:
+        if (count := int(seconds // length)) >= 1:
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def day_and_time(at: str | datetime) -> str:
+    """Such as 2026-11-23 07:15 UTC."""
+    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -1,4 +1,7 @@
-"""Test pictures on which two versions disagree: what a new version won and lost, as pictures. Pure."""
+"""Test pictures on which two versions disagree: what a new version won and lost, as pictures.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class Disagreement:
 
 
 def disagreements(old: Predictor, new: Predictor, dataset: Dataset) -> list[Disagreement]:
-    """Every scored test picture with two different answers: lost ones first, then gained, then the rest."""
+    """List scored test pictures with two different answers: lost, then gained, then the rest."""
     test = split(dataset.targets, dataset.groups).test
     test = test[scored(dataset.images[test])]
     images = dataset.images[test]
@@ -54,5 +57,5 @@ def disagreements(old: Predictor, new: Predictor, dataset: Dataset) -> list[Disa
 
 
 def caption(item: Disagreement) -> str:
-    """Such as: is Hand: Chest CT → Hand."""
+    """Write such as: is Hand: Chest CT → Hand."""
     return f"is {class_name(item.truth)}: {class_name(item.old)} → {class_name(item.new)}"

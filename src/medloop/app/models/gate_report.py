@@ -1,10 +1,10 @@
-"""One version's test report: the verdict, pictures of what it gets right and wrong, and every check. Widgets."""
+"""One version's test report: the verdict, pictures of right and wrong, every check. Widgets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 import streamlit as st
 
@@ -16,6 +16,7 @@ from medloop.app.models.disagreements import MOST, Disagreement, caption, disagr
 from medloop.app.models.gate_words import CheckRow
 from medloop.app.process.backend import Backend
 from medloop.core.corrections.events import Promotion
+from medloop.core.gate.report import GateReport
 from medloop.core.prediction.predictor import Predictor
 from medloop.errors import MedloopError
 
@@ -28,17 +29,17 @@ OUTCOMES: Final[Mapping[str, str]] = {
 
 
 def gate_report(
-    back: Backend, report: Mapping[str, Any], *, champion: str | None, moves: Sequence[Promotion]
+    back: Backend, report: GateReport, *, champion: str | None, moves: Sequence[Promotion]
 ) -> None:
-    """The whole report, what people look at first on top."""
-    (st.success if report["decision"]["passed"] else st.warning)(plain(gate_words.verdict(report)))
-    if standing := gate_words.standing(report, champion=champion, moves=moves):
+    """Show the whole report, what people look at first on top."""
+    (st.success if report.passed else st.warning)(plain(gate_words.verdict(report)))
+    if standing := gate_words.explain_standing(report, champion=champion, moves=moves):
         st.markdown(f":material/info: {standing}")
     rows = gate_words.check_rows(report)
     failed = [row for row in rows if not row.passed]
     if failed:
         _list(failed)
-    if report["scores"]:
+    if report.scores:
         _pictures(report)
         _disagreements(back, report)
     _checks(rows, n_failed=len(failed))
@@ -50,16 +51,17 @@ def _list(rows: Sequence[CheckRow]) -> None:
         st.markdown(f"{mark} {plain(row.sentence)}")
 
 
-def _pictures(report: Mapping[str, Any]) -> None:
+def _pictures(report: GateReport) -> None:
     left, right = st.columns(2)
     with left:
         st.subheader("Truth and answer", anchor=False)
-        cells = models_view.confusion_cells(report["scores"]["challenger"])
+        cells = models_view.confusion_cells(report.scores["challenger"])
         st.vega_lite_chart(
             charts.confusion_matrix(cells), alt="Confusion matrix of the tested version"
         )
         st.caption(
-            "How many test pictures of each class got which answer; what lies off the diagonal is wrong."
+            "How many test pictures of each class got which answer; what lies off the diagonal is "
+            "wrong."
         )
     with right:
         st.subheader("Can the percentages be believed?", anchor=False)
@@ -70,15 +72,15 @@ def _pictures(report: Mapping[str, Any]) -> None:
         st.caption("On the dashed line, of the answers given with 90 %, 90 in 100 are right.")
 
 
-def _disagreements(back: Backend, report: Mapping[str, Any]) -> None:
-    """Of the tested version and the one it was tested against, as pictures."""
+def _disagreements(back: Backend, report: GateReport) -> None:
+    """Show pictures on which the tested version and the one before differ."""
     with st.container(key="disagreements"):
         st.subheader("Where the two versions disagree", anchor=False)
         try:
             found = _compare(
-                report["champion_version"],
-                report["version"],
-                report["base_id"],
+                report.champion_version,
+                report.version,
+                report.base_id,
                 str(back.settings.home),
                 back,
             )
@@ -123,13 +125,14 @@ def _checks(rows: Sequence[CheckRow], *, n_failed: int) -> None:
                 charts.gate_checks(measured), alt="Accuracy lost by each check, and what is allowed"
             )
             st.caption(
-                "Dots: what was lost on these pictures, left of 0: gained. Lines: how much it may be on others like "
+                "Dots: what was lost on these pictures, left of 0: gained. Lines: how much it may "
+                "be on others like "
                 "them. Grey marks: what is allowed."
             )
 
 
 @st.cache_resource(max_entries=2, show_spinner="Asking both versions about the test pictures …")
 def _compare(old: str, new: str, base_id: str, home: str, _back: Backend) -> list[Disagreement]:
-    """Of two versions in the installation in the folder `home`: that is the cache's key."""
+    """Compare two versions; the folder `home` of the installation is in the cache's key."""
     models = [Predictor(_back.context.registry.model_file(version)) for version in (old, new)]
     return disagreements(models[0], models[1], _back.context.datasets.get(base_id))

@@ -1,6 +1,7 @@
-"""What the Models page can do to the loop: roll back, promote by hand, start a training and watch it. No widgets.
+"""Actions of the Models page: roll back, promote by hand, start a training and watch it.
 
-The jobs are imported when they are called: they bring the gate's statistics along, which no other page needs.
+The jobs are imported when they are called: they bring the gate's statistics along, which no other
+page needs.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from urllib.parse import quote
 
 from medloop.app.kit.access import User
 from medloop.app.process.backend import Backend
-from medloop.core.corrections.lineage import previous_champion
+from medloop.core.corrections.lineage import earlier_champions
 from medloop.errors import MedloopError
 from medloop.settings import Settings
 from medloop.stores.airflow import DAG_ID, Airflow, DagRun
@@ -53,7 +54,7 @@ class TaskRow:
 
 
 def way_back(backend: Backend) -> tuple[str, str] | None:
-    """The version that a roll-back takes away and the one it brings back; None where there is no earlier champion.
+    """Find the version that a roll-back takes away and the one it brings back; None without.
 
     Raises:
         MedloopError: The registry or the history cannot be read.
@@ -61,12 +62,12 @@ def way_back(backend: Backend) -> tuple[str, str] | None:
     from medloop.jobs.alias_moves import moves
 
     current = backend.context.registry.version_of(CHAMPION)
-    before = previous_champion(moves(backend.context), current) if current else None
-    return (current, before) if current and before else None
+    before = earlier_champions(moves(backend.context), current)
+    return (current, before[-1]) if current and before else None
 
 
 def roll_back(backend: Backend, *, user: User, reason: str, to: str | None = None) -> str:
-    """Bring an earlier champion back; a sentence that says which.
+    """Bring an earlier champion back; say which in a sentence.
 
     Raises:
         AccessError: The user may not.
@@ -83,7 +84,7 @@ def roll_back(backend: Backend, *, user: User, reason: str, to: str | None = Non
 
 
 def promote_by_hand(backend: Backend, *, user: User, version: str, reason: str) -> str:
-    """Make a version the champion on a person's word, whatever the gate said. Raises as `roll_back` does."""
+    """Make a version the champion on a person's word. Raises as `roll_back` does."""
     user.require("promote")
     _require_reason(reason)
     from medloop.jobs.promote import promote
@@ -94,7 +95,7 @@ def promote_by_hand(backend: Backend, *, user: User, version: str, reason: str) 
 
 
 def start_training(backend: Backend, *, user: User, force: bool) -> str:
-    """Start the DAG; the run's id.
+    """Start the DAG; give the run's id.
 
     Raises:
         AccessError: The user may not.
@@ -111,7 +112,7 @@ def _require_reason(reason: str) -> None:
 
 
 def task_rows(run: DagRun) -> list[TaskRow]:
-    """The tasks in their order, in words."""
+    """List the tasks in their order, in words."""
     states = {name: run.tasks.get(name) for name in TASKS}
     return [
         TaskRow(
@@ -124,13 +125,13 @@ def task_rows(run: DagRun) -> list[TaskRow]:
 
 
 def progress(run: DagRun) -> float:
-    """The share of tasks that are over, 0 to 1; a run that has ended is whole."""
+    """Give the share of tasks that are over, 0 to 1; 1 once the run has ended."""
     rows = task_rows(run)
     return 1.0 if run.finished else sum(row.done for row in rows) / len(rows)
 
 
 def outcome(airflow: Airflow, run: DagRun) -> str:
-    """What came of a finished run, in a sentence."""
+    """Say what came of a finished run."""
     if run.state == "failed":
         failed = [text for name, text in TASKS.items() if run.tasks.get(name) == "failed"]
         return (
@@ -142,7 +143,10 @@ def outcome(airflow: Airflow, run: DagRun) -> str:
     version = airflow.result(run.run_id, "train")
     if run.tasks.get("promote") == "success":
         if airflow.result(run.run_id, "promote", key="replaced") is None:  # it moved nothing
-            return f"Nothing changed: version {version} answers already, and has learned exactly this before."
+            return (
+                f"Nothing changed: version {version} answers already, and has learned exactly this "
+                "before."
+            )
         return f"Version {version} passed its tests and answers now."
     if version:
         return f"Version {version} was tested, but the old one stays: {reason}"
@@ -150,14 +154,14 @@ def outcome(airflow: Airflow, run: DagRun) -> str:
 
 
 def airflow_link(settings: Settings, run_id: str) -> str | None:
-    """The run's page in Airflow."""
+    """Link the run's page in Airflow."""
     if not settings.airflow_url:
         return None
     return f"{settings.airflow_url.rstrip('/')}/dags/{DAG_ID}/runs/{quote(run_id, safe='')}"
 
 
 def mlflow_link(settings: Settings, version: str) -> str | None:
-    """The version's page in MLflow; None where the registry is not reached over HTTP."""
+    """Link the version's page in MLflow; None if the registry is not reached over HTTP."""
     uri = settings.mlflow_tracking_uri or ""
     if not uri.startswith("http"):
         return None

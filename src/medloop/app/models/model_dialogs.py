@@ -18,7 +18,7 @@ REASON = "Reason (stands in the history beside your name)"
 
 
 def levers(back: Backend, rows: Sequence[VersionRow]) -> None:
-    """The buttons, and the training that was started with one of them."""
+    """Show the buttons, and the training that was started with one of them."""
     who = visitor(back)
     with st.container(horizontal=True, key="levers"):
         if st.button(
@@ -47,7 +47,8 @@ def levers(back: Backend, rows: Sequence[VersionRow]) -> None:
 def retrain_dialog(back: Backend) -> None:
     """Start a training."""
     st.markdown(
-        "Airflow collects the new corrections, trains on them and tests the result. This takes some minutes."
+        "Airflow collects the new corrections, trains on them and tests the result. This takes "
+        "some minutes."
     )
     force = st.checkbox("Train even if there is little new", key="retrain-force")
     if st.button("Start", key="retrain-start", type="primary"):
@@ -70,7 +71,8 @@ def roll_back_dialog(back: Backend) -> None:
         return
     now, before = step
     st.markdown(
-        f"**Version {before}** answers again instead of version {now}, in every open page, within seconds."
+        f"**Version {before}** answers again instead of version {now}, in every open page, within "
+        "seconds."
     )
     with st.form("roll-back-form", border=False):
         reason = st.text_input(REASON, key="roll-back-reason")

@@ -1,4 +1,4 @@
-"""Models: versions and their scores, the gate's report, who moved the champion when, and the levers."""
+"""Models: versions, scores, the gate's report, who moved the champion when, and the levers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import streamlit as st
 from medloop.app.kit import charts
 from medloop.app.kit.escape_markdown import plain
 from medloop.app.kit.state import show_failure, visitor
-from medloop.app.kit.when import ago, day_and_time
-from medloop.app.kit.wording import percent
+from medloop.app.kit.wording import ago, day_and_time, percent
 from medloop.app.models import gate_words, model_actions, models_view
 from medloop.app.models.gate_report import gate_report
 from medloop.app.models.model_dialogs import levers
@@ -25,7 +24,7 @@ PLOTTED = 20  # newest versions in the plots
 
 
 def page() -> None:
-    """The whole page."""
+    """Show the whole page."""
     back = backend()
     st.title("Models")
     show_failure()
@@ -60,7 +59,8 @@ def page() -> None:
 
 def _no_model(back: Backend) -> None:
     st.info(
-        "There is no model yet. The first one is trained on the server when medloop is set up, within some minutes: "
+        "There is no model yet. The first one is trained on the server when medloop is set up, "
+        "within some minutes: "
         "come back then. If there is still none, tell whoever runs the server.",
         icon=":material/hourglass_empty:",
     )
@@ -69,11 +69,11 @@ def _no_model(back: Backend) -> None:
 
 
 def _roles(back: Backend, rows: Sequence[VersionRow]) -> None:
-    """Champion, challenger and reference side by side."""
+    """Show champion, challenger and reference side by side."""
     hints = {
         "champion": "The version that answers.",
-        "challenger": "The newest version that was tested against the champion and has not replaced it.",
-        "reference": "A fixed version that every new one must not be worse than.",
+        "challenger": "The newest version that was tested and has not replaced the champion.",
+        "reference": "A fixed version: no new one may be worse.",
     }
     for column, (role, hint) in zip(st.columns(3), hints.items(), strict=True):
         row = next((row for row in rows if role in row.roles), None)
@@ -179,5 +179,5 @@ def _history(back: Backend, rows: Sequence[VersionRow]) -> None:
 
 @st.cache_data(ttl=30, max_entries=4, show_spinner="Reading the history …")
 def _moves(champion: str | None, home: str, _back: Backend) -> list[Promotion]:
-    """Of the installation in the folder `home`, while this version is champion: that is the cache's key."""
+    """Read the history; the champion and the folder `home` are the cache's key."""
     return moves(_back.context)

@@ -1,8 +1,10 @@
-"""Model versions, scores and promotions as rows and sentences. Pure: records in, view models out."""
+"""Model versions, scores and promotions as rows and sentences.
+
+Pure: records in, view models out.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,11 +13,10 @@ from typing import Any, Final
 from medloop.app.kit.wording import class_name
 from medloop.app.models.gate_words import about
 from medloop.core.corrections.events import Promotion
+from medloop.core.gate.decision import CORRECTIONS, PICTURES
+from medloop.core.gate.report import GateReport
 from medloop.stores.registry import ModelVersion
 
-REPORT_FILE: Final = (
-    "gate/report.json"  # of `medloop.jobs.evaluate`, which is too heavy to import for a name
-)
 ALL: Final = "all classes"
 TESTS: Final[Mapping[str, str]] = {"yes": "passed", "no": "failed"}
 VERBS: Final[Mapping[str, str]] = {
@@ -33,7 +34,7 @@ class VersionRow:
     roles: tuple[str, ...]  # champion, challenger, reference
     created_at: datetime
     gate: str  # "yes", "no" or "" where it was never judged
-    corrections: str  # how many it learned from
+    corrections: int  # how many it learned from
     accuracy: float | None  # on the base data set's test pictures
     run_id: str
 
@@ -49,7 +50,7 @@ class VersionRow:
 
 
 def version_row(version: ModelVersion) -> VersionRow:
-    """What the registry's tags say."""
+    """Lay out what the registry's tags say."""
     tags = version.tags
     return VersionRow(
         version=version.version,
@@ -59,26 +60,25 @@ def version_row(version: ModelVersion) -> VersionRow:
             )
         ),
         created_at=version.created_at,
-        gate=tags.get("gate", ""),
-        corrections=tags.get("corrections", "0"),
-        accuracy=_number(tags.get("accuracy")),
+        gate=tags.gate,
+        corrections=tags.corrections,
+        accuracy=tags.accuracy,
         run_id=version.run_id,
     )
 
 
 def score_points(
-    rows: Iterable[VersionRow], reports: Mapping[str, Mapping[str, Any]]
+    rows: Iterable[VersionRow], reports: Mapping[str, GateReport]
 ) -> list[dict[str, Any]]:
-    """Points of the plot over versions, all of them on test pictures: one for all classes, and one a class.
+    """Plot accuracy on test pictures over versions: one point for all classes, one per class.
 
-    A version that was never judged itself is known by class from the report of the one that was judged against it.
+    A version that was never judged itself is known by class from the report of the one that was
+    judged against it.
     """
     by_version: dict[str, Any] = {}
     for report in reports.values():
-        by_version.setdefault(report["champion_version"], report["scores"].get("champion"))
-    by_version |= {
-        version: report["scores"].get("challenger") for version, report in reports.items()
-    }
+        by_version.setdefault(report.champion_version, report.scores.get("champion"))
+    by_version |= {version: report.scores.get("challenger") for version, report in reports.items()}
     points = []
     for row in rows:
         at = {"version": int(row.version), "label": row.label}
@@ -90,33 +90,25 @@ def score_points(
 
 
 def slice_points(
-    rows: Iterable[VersionRow], reports: Mapping[str, Mapping[str, Any]]
+    rows: Iterable[VersionRow], reports: Mapping[str, GateReport]
 ) -> list[dict[str, Any]]:
-    """Points of the plot by slice: one a judged version and slice; classes have a plot of their own."""
-    points = []
-    for row in rows:
-        for check in reports[row.version]["decision"]["checks"] if row.version in reports else ():
-            right, name = check["numbers"].get("right"), check["name"]
-            if right is not None and not name.startswith("class ") and "the reference" not in name:
-                points.append(
-                    {
-                        "version": int(row.version),
-                        "label": row.label,
-                        "what": about(name),
-                        "score": right,
-                    }
-                )
-    return points
-
-
-def parse_report(raw: bytes) -> dict[str, Any]:
-    """A gate report as `medloop.core.gate.report` writes it."""
-    report: dict[str, Any] = json.loads(raw)
-    return report
+    """Plot one point per judged version and slice; classes have a plot of their own."""
+    return [
+        {
+            "version": int(row.version),
+            "label": row.label,
+            "what": about(check),
+            "score": check.numbers["right"],
+        }
+        for row in rows
+        for check in (reports[row.version].decision.checks if row.version in reports else ())
+        if check.kind in {PICTURES, CORRECTIONS} and check.against != "reference"
+        if "right" in check.numbers
+    ]
 
 
 def confusion_cells(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The confusion matrix as cells: truth, answer, how many, and the share of the truth."""
+    """Cut the confusion matrix into cells: truth, answer, count, share of the truth."""
     labels = [class_name(entry["label"]) for entry in scores["classes"]]
     cells = []
     for truth, row in zip(labels, scores["confusion"], strict=True):
@@ -135,11 +127,11 @@ def confusion_cells(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
     return cells
 
 
-def reliability_points(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Confidence against accuracy, for the version that was tested and the one it was tested against."""
+def reliability_points(report: GateReport) -> list[dict[str, Any]]:
+    """Plot confidence against accuracy, for the tested version and the one before."""
     names = {
-        "champion": f"version {report['champion_version']} (before)",
-        "challenger": f"version {report['version']}",
+        "champion": f"version {report.champion_version} (before)",
+        "challenger": f"version {report.version}",
     }
     return [
         {
@@ -149,18 +141,18 @@ def reliability_points(report: Mapping[str, Any]) -> list[dict[str, Any]]:
             "n": part["n"],
         }
         for role, name in names.items()
-        for part in report["scores"].get(role, {}).get("reliability", ())
+        for part in report.scores.get(role, {}).get("reliability", ())
     ]
 
 
 def promotion_sentence(move: Promotion) -> str:
-    """One line of the timeline."""
+    """Tell one move of the timeline."""
     instead = f" instead of version {move.from_version}" if move.from_version else ""
     return f"Version {move.to_version} {VERBS[move.action]}{instead}, by {move.by}: {move.reason}"
 
 
 def promotion_points(moves: Sequence[Promotion]) -> list[dict[str, Any]]:
-    """The champion over time, a step a move."""
+    """Plot the champion over time, a step per move."""
     return [
         {
             "at": move.at,
@@ -171,10 +163,3 @@ def promotion_points(moves: Sequence[Promotion]) -> list[dict[str, Any]]:
         }
         for move in moves
     ]
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return None

@@ -1,4 +1,7 @@
-"""The progress of a training that was started from the page. Widgets; polls Airflow until the run is over."""
+"""The progress of a training that was started from the page.
+
+Widgets; polls Airflow until the run is over.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ POLL_S = 2.0
 
 
 def training_run(back: Backend, run_id: str) -> None:
-    """A box that follows one run."""
+    """Show a box that follows one run."""
     finished = st.session_state.get("run_finished") == run_id
 
     @st.fragment(run_every=None if finished else POLL_S)

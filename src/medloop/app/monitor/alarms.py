@@ -1,4 +1,4 @@
-"""What somebody should look at now: the watch over a promotion, drift, and corrections that do not get through."""
+"""Alarms: the watch over a promotion, drift, and corrections that do not get through."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from medloop.app.kit.when import ago
-from medloop.app.kit.wording import count_of
+from medloop.app.kit.wording import ago, count_of
 from medloop.app.process.backend import Backend
 from medloop.core.monitoring.drift import Drift
 from medloop.errors import MedloopError
@@ -17,7 +16,7 @@ STUCK_AFTER: Final = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What the watch over the newest promotion says; it rolls back by itself when the DAG or a timer runs it."""
+    """What the watch over the newest promotion says; the DAG or a timer rolls back."""
 
     alarm: bool
     sentence: str
@@ -46,7 +45,8 @@ def promotion(backend: Backend) -> Watched:
     if found.alarm:
         return Watched(
             alarm=True,
-            sentence=f"Version {found.champion} does worse than version {found.previous} did: {reasons}",
+            sentence=f"Version {found.champion} does worse than version {found.previous} did: "
+            f"{reasons}",
         )
     return Watched(
         alarm=False,
@@ -55,16 +55,17 @@ def promotion(backend: Backend) -> Watched:
 
 
 def stuck(backend: Backend) -> str:
-    """Corrections that have waited too long on this machine; "" where none has."""
+    """Tell of corrections that have waited too long on this machine; "" if none has."""
     status = backend.context.outbox.status()
     now = backend.context.now()
     if not status.oldest_at or now - datetime.fromisoformat(status.oldest_at) < STUCK_AFTER:
         return ""
-    return f"{count_of(status.pending, 'correction')} not stored yet, the oldest from {ago(status.oldest_at, now)}."
+    oldest = ago(status.oldest_at, now)
+    return f"{count_of(status.pending, 'correction')} not stored yet, the oldest from {oldest}."
 
 
 def drifted(confidence: Drift, distance: Drift) -> list[str]:
-    """Sentences for what surely drifts."""
+    """Tell what surely drifts."""
     said = []
     if confidence.is_alarm:
         said.append(
@@ -72,6 +73,7 @@ def drifted(confidence: Drift, distance: Drift) -> list[str]:
         )
     if distance.is_alarm:
         said.append(
-            "The pictures that come in are unlike those that the model learned from: another scanner, perhaps?"
+            "The pictures that come in are unlike those that the model learned from: another "
+            "scanner, perhaps?"
         )
     return said

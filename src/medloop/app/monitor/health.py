@@ -9,7 +9,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Final
 
-from medloop.app.kit.when import ago
+from medloop.app.kit.wording import ago
 from medloop.app.process.backend import Backend
 from medloop.errors import MedloopError, SettingsError
 from medloop.stores.airflow import Airflow
@@ -32,7 +32,7 @@ class Health:
 
 
 def outbox_health(backend: Backend) -> Health:
-    """What waits on this machine."""
+    """Tell what waits on this machine."""
     try:
         status = backend.context.outbox.status()
     except MedloopError as error:
@@ -56,8 +56,9 @@ def outbox_health(backend: Backend) -> Health:
 class Checkup:
     """Asks the services, all at once, and waits for none of them longer than `within_s`.
 
-    One for all sessions of the process: a question that is still open is not put again, so that a service that hangs
-    holds one thread, however many look. The threads are daemons and keep no process alive.
+    One for all sessions of the process: a question that is still open is not put again, so that a
+    service that hangs holds one thread, however many look. The threads are daemons and keep no
+    process alive.
     """
 
     def __init__(
@@ -70,14 +71,14 @@ class Checkup:
         self._found: dict[str, Health] = {}
 
     def look(self) -> list[Health]:
-        """How each service is, in the order of the questions."""
+        """Ask how each service is, in the order of the questions."""
         asked = {name: self._ask(name) for name in self._questions}
         wait(asked.values(), timeout=self._within_s)
         self._found = {name: self._heard(name, answer) for name, answer in asked.items()}
         return list(self._found.values())
 
     def is_away(self, name: str) -> bool:
-        """Whether the last look found this service away; False before the first one."""
+        """Tell if the last look found this service away; False before the first one."""
         return name in self._found and self._found[name].state == "away"
 
     def _ask(self, name: str) -> Future[Health]:
@@ -98,7 +99,7 @@ class Checkup:
 
 
 def services(backend: Backend) -> Checkup:
-    """S3, MLflow and Airflow."""
+    """Prepare questions to S3, MLflow and Airflow."""
     context = backend.context
     return Checkup(
         {
@@ -112,7 +113,7 @@ def services(backend: Backend) -> Checkup:
 
 
 def model_health(backend: Backend) -> Health:
-    """Which version answers, and whether it may be stale."""
+    """Tell which version answers, and whether it may be stale."""
     try:
         served = backend.champion.current()
     except MedloopError as error:

@@ -1,4 +1,4 @@
-"""Monitor: does everything answer, does the model see what it knows, and what do people's answers say about it."""
+"""Monitor: health of the services, what the model saw, and what people answered."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from medloop.core.corrections.events import Correction
 from medloop.core.monitoring import drift
 from medloop.core.monitoring.intervals import wilson_interval
 from medloop.errors import MedloopError
+from medloop.jobs import left_out
 from medloop.serving import Served
 from medloop.stores.predictions import PredictionLine
 
@@ -37,7 +38,7 @@ MARKS = {
 
 
 def page() -> None:
-    """The whole page."""
+    """Show the whole page."""
     back = backend()
     st.title("Monitor")
     place = st.container(key="alarms")
@@ -47,7 +48,8 @@ def page() -> None:
     _health(back, checkup)
     if checkup.is_away(STORE):
         st.error(
-            "What the model saw and what people answered cannot be read: the store does not answer.",
+            "What the model saw and what people answered cannot be read: the store does not "
+            "answer.",
             icon=":material/cloud_off:",
         )
         found, watched = [], alarms.Watched(alarm=False, sentence="")
@@ -57,12 +59,13 @@ def page() -> None:
         st.subheader("What people answered", anchor=False)
         _answered(back)
         watched = _promotion(str(back.settings.home), back)
+        found += filter(None, [_left_out(str(back.settings.home), back)])
     with place:
         _alarms(back, watched, found)
 
 
 def _alarms(back: Backend, watched: alarms.Watched, found: Sequence[str]) -> None:
-    """Drawn last, since it needs what the rest has found out."""
+    """Show alarms; drawn last, since they need what the rest has found out."""
     said = [
         *([watched.sentence] if watched.alarm else []),
         *filter(None, [alarms.stuck(back)]),
@@ -96,7 +99,7 @@ def _line(item: Health) -> None:
 
 
 def _seen(back: Backend) -> list[str]:
-    """Predictions and drift; gives what is alarming."""
+    """Show predictions and drift; give what is alarming."""
     try:
         lines = _lines(str(back.settings.home), back)
     except MedloopError as error:
@@ -104,7 +107,8 @@ def _seen(back: Backend) -> list[str]:
         return []
     if not lines:
         st.info(
-            "No picture has been classified yet, or not long enough ago: new ones show within two minutes.",
+            "No picture has been classified yet, or not long enough ago: new ones show within two "
+            "minutes.",
             icon=":material/inbox:",
         )
         return []
@@ -131,7 +135,7 @@ def _seen(back: Backend) -> list[str]:
 
 
 def _drift(back: Backend, lines: Sequence[PredictionLine]) -> list[str]:
-    """Of the serving version, against its own answers to test pictures; gives what is alarming."""
+    """Compare the serving version's answers with those to test pictures; give what is alarming."""
     try:
         served = back.champion.current()
         reference = _reference(served.version, served, back)
@@ -175,9 +179,12 @@ def _drift(back: Backend, lines: Sequence[PredictionLine]) -> list[str]:
         unlike = "are less like anything that it knows than 19 of 20 test pictures"
         st.markdown(monitor_view.drift_sentence(unlike, distance))
     st.caption(
-        f"Version {served.version} on the last {count_of(len(days), 'day')} with pictures. Dots: the middle picture of "
-        "a day; lines: 8 of 10 pictures; dashed: the middle test picture, which no training saw. How unlike: compared "
-        "with the most similar labelled picture of the original data, as the model sees it (0: the same). Pictures "
+        f"Version {served.version} on the last {count_of(len(days), 'day')} with pictures. Dots: "
+        "the middle picture of "
+        "a day; lines: 8 of 10 pictures; dashed: the middle test picture, which no training saw. "
+        "How unlike: compared "
+        "with the most similar labelled picture of the original data, as the model sees it (0: the "
+        "same). Pictures "
         "learned from corrections are not among those."
     )
     return alarms.drifted(confidence, distance)
@@ -196,7 +203,7 @@ def _answered(back: Backend) -> None:
 
 
 def _charts(answers: Sequence[Correction]) -> None:
-    agreed = sum(map(monitor_view.agreed, answers))
+    agreed = sum(answer.agrees for answer in answers)
     share = percent(agreed / len(answers))
     st.markdown(
         f"{count_of(len(answers), 'answer')}, {agreed} of them ({share}) confirmed the model."
@@ -217,7 +224,8 @@ def _charts(answers: Sequence[Correction]) -> None:
             chart = charts.intervals(rows, title=f"Share corrected, by {by}")
             st.vega_lite_chart(chart, alt=f"Share of corrected answers by {by}")
     st.caption(
-        "Lines: where the share probably lies, given so many answers (95 % interval). People answer what looks wrong "
+        "Lines: where the share probably lies, given so many answers (95 % interval). People "
+        "answer what looks wrong "
         "more readily than what looks right: the share is no error rate."
     )
 
@@ -232,13 +240,13 @@ def _table(lines: Sequence[PredictionLine]) -> bytes:
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def _checkup(home: str, _back: Backend) -> Checkup:
-    """Of the installation in the folder `home`: that is the cache's key."""
+    """Keep one checkup per installation (folder `home`)."""
     return services(_back)
 
 
 @st.cache_resource(ttl=60, max_entries=1, show_spinner="Reading the predictions …")
 def _lines(home: str, _back: Backend) -> list[PredictionLine]:
-    """The newest, by day. Of the installation in the folder `home`: that is the cache's key."""
+    """Read the newest predictions, by day."""
     log, found = _back.context.predictions, list[PredictionLine]()
     for day in sorted(log.days(), reverse=True)[:DAYS]:
         found += log.read(day)
@@ -249,19 +257,25 @@ def _lines(home: str, _back: Backend) -> list[PredictionLine]:
 
 @st.cache_resource(max_entries=1, show_spinner="Asking the model about the test pictures …")
 def _reference(version: str, _served: Served, _back: Backend) -> drift.DriftBaseline:
-    """Of one model version: that is the cache's key."""
+    """Keep one drift baseline per model version."""
     return _back.recorder.references.of(_served)
 
 
 @st.cache_resource(ttl=60, max_entries=1, show_spinner="Looking at the newest promotion …")
 def _promotion(home: str, _back: Backend) -> alarms.Watched:
-    """Of the installation in the folder `home`: that is the cache's key."""
+    """Judge the newest promotion."""
     return alarms.promotion(_back)
+
+
+@st.cache_resource(ttl=60, max_entries=1, show_spinner=False)
+def _left_out(home: str, _back: Backend) -> str:
+    """Name what nobody learns from, in the installation in the folder `home`: that is the cache's key."""
+    return left_out.describe(_back.context)
 
 
 @st.cache_resource(ttl=30, max_entries=1, show_spinner="Reading the answers …")
 def _answers(home: str, _back: Backend) -> list[Correction]:
-    """Of the installation in the folder `home`: that is the cache's key."""
+    """Read what people answered."""
     from medloop.jobs.review import all_events
 
     return monitor_view.answers(all_events(_back.context))

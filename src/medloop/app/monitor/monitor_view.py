@@ -1,4 +1,7 @@
-"""What the model's and people's answers say over time, as rows for charts. Pure: records in, rows out."""
+"""What the model's and people's answers say over time, as rows for charts.
+
+Pure: records in, rows out.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ By = Literal["class", "version"]
 
 
 def answers(events: Iterable[Correction | Review]) -> list[Correction]:
-    """Corrections and confirmations of predictions; what was said of unpredicted pictures says nothing of the model."""
+    """Pick corrections and confirmations of predictions: others say nothing of the model."""
     return [
         event
         for event in events
@@ -29,15 +32,15 @@ def answers(events: Iterable[Correction | Review]) -> list[Correction]:
 
 
 def answers_per_day(corrections: Iterable[Correction]) -> list[dict[str, Any]]:
-    """How many answers a day, confirmed or corrected."""
-    counts = Counter((c.at[:10], "confirmed" if agreed(c) else "corrected") for c in corrections)
+    """Count answers per day, confirmed or corrected."""
+    counts = Counter((c.at[:10], "confirmed" if c.agrees else "corrected") for c in corrections)
     return [
         {"day": day, "what": what, "count": count} for (day, what), count in sorted(counts.items())
     ]
 
 
 def verdicts_per_day(corrections: Iterable[Correction]) -> list[dict[str, Any]]:
-    """How sure the model was of the pictures that people answered."""
+    """Count per day how sure the model was of the pictures that people answered."""
     counts = Counter((c.at[:10], c.verdict or "not recorded") for c in corrections)
     return [
         {"day": day, "what": what, "count": count} for (day, what), count in sorted(counts.items())
@@ -45,7 +48,7 @@ def verdicts_per_day(corrections: Iterable[Correction]) -> list[dict[str, Any]]:
 
 
 def predictions_per_day(lines: Iterable[PredictionLine]) -> list[dict[str, Any]]:
-    """How many answers of each kind the model gave a day."""
+    """Count how many answers of each kind the model gave per day."""
     counts = Counter((line.at[:10], line.verdict) for line in lines)
     return [
         {"day": day, "what": what, "count": count} for (day, what), count in sorted(counts.items())
@@ -53,7 +56,7 @@ def predictions_per_day(lines: Iterable[PredictionLine]) -> list[dict[str, Any]]
 
 
 def spread_per_day(values: Iterable[tuple[str, float]]) -> list[dict[str, Any]]:
-    """Of (time, value): the middle of each day's values, and where 8 of 10 lie."""
+    """Find the middle of each day's values, and where 8 of 10 lie, from (time, value)."""
     days: dict[str, list[float]] = defaultdict(list)
     for at, value in values:
         days[at[:10]].append(value)
@@ -65,14 +68,15 @@ def spread_per_day(values: Iterable[tuple[str, float]]) -> list[dict[str, Any]]:
 
 
 def drift_sentence(what: str, found: Drift) -> str:
-    """Such as: 12 % of 230 pictures are … (probably between 8 % and 17 %); about 5 % is usual."""
+    """Write such as: 12 % of 230 pictures are … (probably between 8 % and 17 %)."""
     if found.n < LEAST:
         return f"{count_of(found.n, 'picture')} so far: {LEAST} are needed to tell."
     verdict = (
         "That is drift: the pictures have changed." if found.is_alarm else "No drift to be seen."
     )
     return (
-        f"{percent(found.odd / found.n)} of {found.n} pictures {what} (probably between {percent(found.low)} and "
+        f"{percent(found.odd / found.n)} of {found.n} pictures {what} (probably between "
+        f"{percent(found.low)} and "
         f"{percent(found.high)}); about {percent(EXPECTED)} is usual. {verdict}"
     )
 
@@ -80,7 +84,7 @@ def drift_sentence(what: str, found: Drift) -> str:
 def correction_rates(
     corrections: Iterable[Correction], *, by: By, interval: Interval
 ) -> list[dict[str, Any]]:
-    """Share of answers that were corrections, by predicted class or by version, with its interval.
+    """Share corrected answers by predicted class or by version, with intervals.
 
     People answer what looks wrong more readily than what looks right: the share is no error rate.
     """
@@ -93,16 +97,9 @@ def correction_rates(
             else f"version {correction.model_version}"
         )
         totals[name] += 1
-        wrong[name] += not agreed(correction)
+        wrong[name] += not correction.agrees
     rows = []
     for name, n in sorted(totals.items()):
         low, high = interval(wrong[name], n)
         rows.append({"what": name, "share": wrong[name] / n, "low": low, "high": high, "n": n})
     return rows
-
-
-def agreed(correction: Correction) -> bool:
-    """Whether the person agreed with what the page had said: the class, or "unknown" where it is none of them."""
-    if correction.verdict == "unknown":
-        return correction.given_label is None
-    return correction.confirms

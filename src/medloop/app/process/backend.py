@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass
 
 from medloop.app.process.prediction_recorder import Recorder
+from medloop.errors import ModelError
 from medloop.jobs.context import Context
 from medloop.serving import Champion
 from medloop.settings import Settings
@@ -27,8 +28,15 @@ class Backend:
 
     @property
     def settings(self) -> Settings:
-        """The settings that the loop was connected with."""
+        """The settings that the context was connected with."""
         return self.context.settings
+
+    def labels(self) -> tuple[str, ...]:
+        """Give the champion's classes in its order; the base data set's while there is no model."""
+        try:
+            return self.champion.current().predictor.metadata.labels
+        except ModelError:
+            return self.context.datasets.get(self.settings.base_dataset).labels
 
 
 _lock = threading.Lock()

@@ -14,7 +14,6 @@ from medloop.app.kit.pictures import preview_png
 from medloop.app.kit.state import guarded, user, visitor
 from medloop.app.kit.wording import NONE_OF_THESE, class_name
 from medloop.app.process.backend import Backend
-from medloop.app.review.labels import known_labels
 from medloop.errors import MedloopError
 from medloop.jobs.context import Context
 from medloop.jobs.review import Verdict, Waiting, is_own, picture
@@ -86,7 +85,7 @@ def _decisions(back: Backend, items: Sequence[Waiting]) -> None:
         button("Leave them out", "reject", "reject")
     st.caption("Or each of them is:")
     with st.container(horizontal=True):
-        for label in known_labels(back):
+        for label in back.labels():
             button(class_name(label), f"class-{label}", "relabel", label)
         button(NONE_OF_THESE, "none", "relabel")
 

@@ -18,7 +18,6 @@ from medloop.app.kit.state import guarded, show_failure, user, visitor
 from medloop.app.kit.wording import NONE_OF_THESE, class_name, count_of
 from medloop.app.process.backend import Backend, backend
 from medloop.app.review.bulk_review import several
-from medloop.app.review.labels import known_labels
 from medloop.app.review.review_statements import said
 from medloop.errors import MedloopError
 from medloop.jobs.review import Verdict, Waiting, picture, queue
@@ -150,7 +149,7 @@ def _decisions(back: Backend, item: Waiting, why: str) -> None:
         button("Leave it out", "review-reject", "reject", "X")
     st.caption("Or it is:")
     with st.container(horizontal=True, key="review-classes"):
-        for place, label in enumerate(known_labels(back), start=1):
+        for place, label in enumerate(back.labels(), start=1):
             shortcut = str(place) if place <= SHORTCUT_CLASSES else None
             button(class_name(label), f"review-class-{label}", "relabel", shortcut, label=label)
         button(NONE_OF_THESE, "review-none", "relabel", "0")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from medloop.app.kit.when import ago
-from medloop.app.kit.wording import class_name, percent
+from medloop.app.kit.wording import ago, class_name, percent
 from medloop.core.corrections.events import Correction
 
 

@@ -1,22 +1,31 @@
 """Everything a person or the loop says, as append-only events: ids, JSON and S3 keys.
 
-Owns the wire format and the key layout (docs/s3-layout.md). Knows no store and no clock: ids are made from a
-time and random bytes that the caller passes in.
+Owns the wire format, what an event may hold and the key layout (docs/s3-layout.md). Whoever may write to the bucket may
+have written anything: an event is checked here, when it is read and when it is written, and nowhere else. Knows no
+store and no clock: ids are made from a time and random bytes that the caller passes in.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, Self
+from functools import cache
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from medloop.errors import StoreError
 
 SCHEMA_VERSION = 1
+MAX_EVENT_BYTES = 1 << 16  # of a correction or a review; a promotion holds a gate report
 SHA256 = re.compile(r"[0-9a-f]{64}")
+EVENT_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+EVENT_KEY = re.compile(
+    rf"(?:corrections|reviews|promotions)/dt=\d{{4}}-\d\d-\d\d/({EVENT_ID})\.json"
+)
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)  # about the end of what Python's time can say
 
 ReviewAction = Literal["approve", "reject", "relabel", "withdraw", "erase", "flag", "trial"]
@@ -24,7 +33,7 @@ PromotionAction = Literal["bootstrap", "promote", "rollback", "judge", "choose",
 
 
 def event_id(*, now: datetime, random: bytes) -> str:
-    """A UUIDv7 (RFC 9562): sorts by time, unique by 74 random bits.
+    """Make a UUIDv7 (RFC 9562): sorts by time, unique by 74 random bits.
 
     Args:
         now: Time of the event, time zone aware.
@@ -38,71 +47,120 @@ def event_id(*, now: datetime, random: bytes) -> str:
 
 
 def event_time(identifier: str) -> datetime:
-    """The millisecond in which `identifier` was made, in UTC; `LATEST` for ids that claim a time after it."""
+    """Read the millisecond in which `identifier` was made, in UTC, at most `LATEST`."""
     return datetime.fromtimestamp(
         min((UUID(identifier).int >> 80) / 1000, LATEST.timestamp()), tz=UTC
     )
 
 
+def _check_time(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("a time without its zone")
+    return text
+
+
+EventId = Annotated[str, Field(pattern=f"^{EVENT_ID}$")]
+Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT"), AfterValidator(_check_time)]
+ImageHash = Annotated[str, Field(pattern=f"^{SHA256.pattern}$")]
+Label = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$", max_length=200)]
+Name = Annotated[str, Field(max_length=200)]
+Remark = Annotated[str, Field(max_length=10_000)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Signature = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+
+
 @dataclass(frozen=True, slots=True)
 class _Event:
-    id: str  # UUIDv7
-    at: str  # ISO 8601, UTC, of the person's act
+    __pydantic_config__ = ConfigDict(strict=True)  # a number is no text, and a text no number
+
+    id: EventId  # UUIDv7
+    at: Time  # ISO 8601, UTC, of the person's act
 
     def to_json(self) -> bytes:
-        """One JSON object with sorted keys: the same event gives the same bytes."""
+        """Write one JSON object with sorted keys: the same event gives the same bytes.
+
+        Raises:
+            StoreError: Nobody could read that event again; the message says why.
+        """
         body = {"schema": SCHEMA_VERSION, **asdict(self)}
-        return json.dumps(body, sort_keys=True, ensure_ascii=False).encode()
+        if not body.get("signature"):
+            body.pop("signature", None)  # as events were before there were signatures
+        try:
+            raw = canonical(body)
+        except ValueError as error:
+            raise StoreError(f"not a {type(self).__name__}: {error}") from error
+        self.from_json(raw)
+        return raw
 
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
-        """Read what `to_json` wrote; keys added by a newer version are ignored.
+        """Read and check what `to_json` wrote; keys added by a newer version are ignored.
 
         Raises:
             StoreError: The bytes are not such an event.
         """
         try:
-            body = json.loads(raw)
-            known: dict[str, Any] = {f.name: body[f.name] for f in fields(cls) if f.name in body}
-            return cls(**known)
-        except (ValueError, TypeError) as error:
-            raise StoreError(f"not a {cls.__name__}: {error}") from error
+            event: Self = _reader(cls).validate_json(raw)  # type: ignore[arg-type]  # a class is hashable
+        except ValidationError as error:
+            (first, *_) = error.errors(
+                include_url=False, include_input=False, include_context=False
+            )
+            where = ".".join(map(str, first["loc"]))
+            what = f"{where}: {first['msg']}" if where else first["msg"]
+            raise StoreError(f"not a {cls.__name__}: {what}") from error
+        return event
+
+
+@cache
+def _reader(cls: type) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
+
+
+def canonical(body: dict[str, Any]) -> bytes:
+    """Write JSON in the one form that the same content always has."""
+    return json.dumps(body, sort_keys=True, ensure_ascii=False).encode()
 
 
 @dataclass(frozen=True, slots=True)
 class Correction(_Event):
-    """What a person said about one prediction. `given_label` None means "none of these classes"."""
+    """A person's answer to one prediction. `given_label` None means "none of these classes"."""
 
-    image_sha256: str  # of the decoded pixels, see `medloop.core.imaging.decode.content_sha256`
-    given_label: str | None
-    predicted_label: str | None
-    confidence: float | None  # calibrated probability of predicted_label, 0 to 1
-    verdict: str | None  # confident, unsure or unknown
-    model_version: str | None  # registry version that answered
-    who: str  # keyed hash of the person's name, unless the settings say plain
-    source: str = "page"  # page or cli
-    note: str = ""
+    image_sha256: ImageHash  # of the pixels, see `medloop.core.imaging.decode.content_sha256`
+    given_label: Label | None
+    predicted_label: Label | None
+    confidence: Share | None  # calibrated probability of predicted_label
+    verdict: Literal["confident", "unsure", "unknown"] | None
+    model_version: Name | None  # registry version that answered
+    who: Name  # keyed hash of the person's name, unless the settings say plain
+    source: Name = "page"  # page or cli
+    note: Remark = ""
 
     @property
     def confirms(self) -> bool:
-        """Whether the person agreed with the prediction."""
+        """Tell whether the person agreed with the prediction."""
         return self.given_label is not None and self.given_label == self.predicted_label
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the person agreed with what was shown: the class, or that it is unknown."""
+        return self.given_label is None if self.verdict == "unknown" else self.confirms
 
 
 @dataclass(frozen=True, slots=True)
 class Review(_Event):
-    """What somebody decided about one image.
+    """Somebody's decision about one image.
 
-    `approve`, `reject` and `relabel` are a reviewer's; `withdraw` takes back all that this person said before;
-    `erase` is the tombstone of an erased image; `flag` is the screening's, and asks for a reviewer. `trial` is a
-    reviewer's answer to a picture whose class was known (`medloop.jobs.honeypots`), `why` whether it was right.
+    `approve`, `reject` and `relabel` are a reviewer's. `withdraw` takes back all that this person said before. `erase`
+    is the tombstone of an erased image. `flag` is the screening's, and asks for a reviewer. `trial` is a reviewer's
+    answer to a picture whose class was known (`medloop.jobs.honeypots`); `why` says if it was right.
     """
 
-    image_sha256: str
+    image_sha256: ImageHash
     action: ReviewAction
-    label: str | None  # the right class, for relabel; None means "none of these classes"
-    who: str
-    why: str = ""
+    label: Label | None  # the right class, for relabel; None means "none of these classes"
+    who: Name
+    why: Remark = ""
+    signature: Signature = ""  # see `medloop.core.corrections.signatures`
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,26 +171,27 @@ class Promotion(_Event):
     `judge` and `drop` the challenger. Snapshot and gate report are those of `to_version`.
     """
 
-    model: str
+    model: Name
     action: PromotionAction
-    from_version: str | None
-    to_version: str  # "" where the alias was taken away
-    by: str  # a person, or the run that did it
+    from_version: Name | None
+    to_version: Name  # "" where the alias was taken away
+    by: Name  # a person, or the run that did it
     reason: str
-    snapshot_id: str | None = None
+    snapshot_id: Name | None = None
     gate_report: dict[str, Any] | None = None
-    alias: str = "champion"
+    alias: Name = "champion"
     token: int | None = None  # fencing token of the lease under which it was written
+    signature: Signature = ""
 
 
 def image_key(image_sha256: str) -> str:
-    """Where the pixels with this hash lie."""
+    """Name the object that holds the pixels with this hash."""
     if not SHA256.fullmatch(image_sha256):
         raise StoreError(f"not a SHA-256 in hexadecimal: {image_sha256[:80]!r}")
     return f"images/{image_sha256[:2]}/{image_sha256}.png"
 
 
 def event_key(event: Correction | Review | Promotion, *, day: str | None = None) -> str:
-    """Where an event lies. `day` (YYYY-MM-DD) is the day of storing; by default the day of the event."""
+    """Name an event's object under the day of storing (YYYY-MM-DD), by default its own day."""
     folder = {Correction: "corrections", Review: "reviews", Promotion: "promotions"}[type(event)]
     return f"{folder}/dt={day or event.at[:10]}/{event.id}.json"

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from medloop.core import none_of_these
 from medloop.core.corrections.events import Correction, Review
 
 Event = Correction | Review
@@ -140,7 +141,7 @@ def _undecided(
         return ImageState(image_sha256, "withdrawn")
     if len(labels) == 1:
         return _unanimous(image_sha256, last, reasons)
-    named = ", ".join(sorted("none of these" if label is None else label for label in labels))
+    named = ", ".join(sorted(none_of_these.describe(label) for label in labels))
     return ImageState(
         image_sha256,
         "conflict",

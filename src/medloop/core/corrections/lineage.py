@@ -1,4 +1,7 @@
-"""Who was champion before whom, from the ledger of promotions, and who started from whose weights. Pure."""
+"""Who was champion before whom, from the ledger of promotions, and who started from whose weights.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ from medloop.core.corrections.events import Promotion
 
 
 def forebears(parents: Mapping[str, str], version: str) -> tuple[str, ...]:
-    """The versions whose weights `version` started from, the nearest first.
+    """List the versions whose weights `version` started from, the nearest first.
 
-    `parents` names each version's parent, "" for random weights. The last may be one that it lacks, deleted since: what
-    that one started from is not known.
+    `parents` names each version's parent, "" for random weights. The last may be one that it lacks,
+    deleted since: what that one started from is not known.
     """
     found = []
     while parent := parents.get(version, ""):
@@ -21,10 +24,11 @@ def forebears(parents: Mapping[str, str], version: str) -> tuple[str, ...]:
 
 
 def champions(moves: Sequence[Promotion]) -> list[str]:
-    """The line of champions that rollbacks would walk back along, the one in office last.
+    """Line up the champions that rollbacks would walk back along, the one in office last.
 
-    A promotion puts a version on top; a rollback takes those above its target off again, so that rolling back twice
-    goes back two champions and not to and fro. `moves` are the ledger's entries, oldest first.
+    A promotion puts a version on top; a rollback takes those above its target off again, so that
+    rolling back twice goes back two champions and not to and fro. `moves` are the ledger's entries,
+    oldest first.
     """
     line: list[str] = []
     for move in moves:
@@ -43,15 +47,17 @@ def champions(moves: Sequence[Promotion]) -> list[str]:
     return line
 
 
-def previous_champion(moves: Sequence[Promotion], current: str) -> str | None:
-    """The champion that `current` replaced; None where the ledger does not say."""
+def earlier_champions(moves: Sequence[Promotion], current: str | None) -> list[str]:
+    """Line up the champions before `current`; all if the ledger does not know it."""
     line = champions(moves)
-    _cut_above(line, current)
-    return line[-2] if len(line) > 1 and line[-1] == current else None
+    if current in line:
+        _cut_above(line, current)
+        line.pop()
+    return line
 
 
 def rollback_from(moves: Sequence[Promotion], version: str) -> Promotion | None:
-    """The last rollback that took `version` out of the line of champions, itself or with one above it; None without."""
+    """Find the last rollback that took `version`, or one above it, out of office; None without."""
     for i in range(len(moves) - 1, -1, -1):
         if moves[i].action == "rollback":
             before, after = champions(moves[:i]), champions(moves[: i + 1])
@@ -60,8 +66,8 @@ def rollback_from(moves: Sequence[Promotion], version: str) -> Promotion | None:
     return None
 
 
-def _cut_above(line: list[str], version: str) -> None:
-    """Take off what stands above the newest entry of `version`; nothing where there is none."""
+def _cut_above(line: list[str], version: str | None) -> None:
+    """Take off what stands above the newest entry of `version`, if there is one."""
     for i in range(len(line) - 1, -1, -1):
         if line[i] == version:
             del line[i + 1 :]

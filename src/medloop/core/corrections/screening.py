@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 from scipy.stats import fisher_exact
 
+from medloop.core import none_of_these
 from medloop.core.corrections.holdout import TWIN, shapes, shifted_shapes, within
 
 NEIGHBOURS: Final = 5
@@ -52,7 +53,9 @@ def look_alikes(
         for hit in np.argsort(similarities[rows, columns]):  # the closest last
             row, other = start + rows[hit], index_labels[columns[hit]]
             if other != labels[row]:
-                reasons[row] = f"nearly the same picture is known as {named(other)}"
+                reasons[row] = (
+                    f"nearly the same picture is known as {none_of_these.describe(other)}"
+                )
     return reasons
 
 
@@ -80,12 +83,13 @@ def neighbour_disagreement(
             others = [index_labels[column] for column in nearest if similarities[column] >= SIMILAR]
             most = max(
                 set(others),
-                key=lambda label: (others.count(label), named(label)),
+                key=lambda label: (others.count(label), none_of_these.describe(label)),
                 default=labels[row],
             )
             if labels[row] not in others and others.count(most) >= MAJORITY:
                 reasons[row] = (
-                    f"{others.count(most)} of the {NEIGHBOURS} most similar corrections say {named(most)}"
+                    f"{others.count(most)} of the {NEIGHBOURS} most similar corrections say "
+                    f"{none_of_these.describe(most)}"
                 )
     return reasons
 
@@ -245,9 +249,7 @@ def _agreed_otherwise(label: Label, votes: Sequence[Label]) -> str:
         or len(others) <= 2 * (len(votes) - len(others))
     ):
         return ""
-    return (
-        f"other people say {named(others[0])} of {len(others)} of the pictures most like this one"
-    )
+    return f"other people say {none_of_these.describe(others[0])} of {len(others)} of the pictures most like this one"
 
 
 def careless(people: Sequence[str | None], contradicted: Sequence[bool]) -> set[str]:
@@ -272,8 +274,3 @@ def careless(people: Sequence[str | None], contradicted: Sequence[bool]) -> set[
             if len(given) * float(fisher_exact(table, alternative="greater").pvalue) < UNLIKELY:
                 found.add(who)
     return found
-
-
-def named(label: Label) -> str:
-    """A label for people."""
-    return "none of these" if label is None else label

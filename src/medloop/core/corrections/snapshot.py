@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from medloop.core.corrections.correction_policy import Policy, PolicyDecision
-from medloop.core.corrections.events import SHA256, Correction, Review, event_time
+from medloop.core.corrections.events import MAX_EVENT_BYTES, Correction, Review, event_time
 from medloop.core.imaging.preprocess import PREPROCESSING_VERSION
 from medloop.errors import StoreError
 
@@ -35,17 +35,22 @@ class EventRecord:
     folder: str  # corrections or reviews
     raw: bytes
 
+    def read(self) -> Correction | Review:
+        """Read and check the event, or raise `StoreError`."""
+        kind = Correction if self.folder == "corrections" else Review
+        if len(self.raw) > MAX_EVENT_BYTES:
+            raise StoreError(f"longer than {MAX_EVENT_BYTES} bytes")
+        event = kind.from_json(self.raw)
+        if event.id != self.id:
+            raise StoreError("the event bears another id than its key")
+        return event
+
     def parse(self) -> Correction | Review | None:
-        """The event; None if it is not a whole one, which must not stop all others for ever."""
+        """Read the event; None if an older version let something into a snapshot that is none."""
         try:
-            event: Correction | Review = (
-                Correction.from_json(self.raw)
-                if self.folder == "corrections"
-                else Review.from_json(self.raw)
-            )
+            return self.read()
         except StoreError:
             return None
-        return event if event.id == self.id and SHA256.fullmatch(str(event.image_sha256)) else None
 
 
 @dataclass(frozen=True, slots=True)

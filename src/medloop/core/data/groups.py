@@ -7,12 +7,12 @@ in docs/data.md.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
 from medloop.core.data.datasets import BLANK_DISTANCE, CHUNK, background, exact_duplicates
+from medloop.progress import Progress, silent
 
 SIDE: Final = 16  # pixels of a descriptor's side
 COMPONENTS: Final = 96  # principal components of a class, at most
@@ -27,14 +27,14 @@ BLOCK: Final = 1024  # rows of similarities at a time
 
 
 def near_duplicate_groups(
-    images: np.ndarray, *, targets: np.ndarray, progress: Callable[[int, int], None] | None = None
+    images: np.ndarray, *, targets: np.ndarray, progress: Progress = silent
 ) -> np.ndarray:
     """Group images [N, 64, 64]: int64 [N], numbers that come from the group's pixels alone.
 
     Images of one class are linked to their nearest neighbours, the most alike first, if their
     descriptors are alike: backgrounds removed, whitened within the class. What hangs together is a
     group. Exact duplicates share a group always, also across classes. The classes do not influence
-    each other. `progress` gets the classes done and in all.
+    each other.
     """
     digests = np.array([_digest(image) for image in images], dtype=np.int64)
     first = exact_duplicates(images)
@@ -47,8 +47,7 @@ def near_duplicate_groups(
             lowest = np.full(len(members), np.iinfo(np.int64).max)
             np.minimum.at(lowest, roots, digests[members])
             groups[members] = lowest[roots]
-        if progress is not None:
-            progress(done, len(classes))
+        progress(done / len(classes), "finding near-duplicates")
     return np.asarray(groups[first])
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from medloop.core import none_of_these
 from medloop.core.corrections.holdout import copies, twins
 from medloop.core.data.datasets import Dataset, scored
 from medloop.core.data.splits import Split, split
@@ -21,7 +22,6 @@ from medloop.core.data.splits import Split, split
 DATA_RULES: Final = "2"  # changes with the rules of what is left out: other rules, other training
 MIN_OF_NEW_CLASS: Final = 10  # accepted corrections before a label that no model knows is a class
 RARE: Final = 0.25  # of the largest class's images: a class with fewer is drawn more often
-NONE_OF_THESE: Final = -1
 
 Use = Literal[
     "trained",
@@ -69,7 +69,7 @@ class TrainingSet:
 
     def correction_targets(self) -> np.ndarray:
         """Give the targets of the corrections that are trained on; -1 for none of these."""
-        index = {label: i for i, label in enumerate(self.labels)} | {None: NONE_OF_THESE}
+        index = {label: i for i, label in enumerate(self.labels)} | {None: none_of_these.TARGET}
         pairs = zip(self.corrections.labels, self.uses, strict=True)
         return np.array([index[label] for label, use in pairs if use == "trained"], dtype=np.int64)
 

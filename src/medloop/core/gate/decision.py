@@ -1,21 +1,43 @@
-"""What the gate answers: checks with reasons in words, and a decision. Without the statistics that led to it."""
+"""The gate's answer as data: checks with their numbers, and a decision.
+
+`core.gate.words` tells it.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+Against = Literal["champion", "reference", ""]
+
+SERVING_PATH: Final = "serving path"  # kinds of checks
+LABEL_ORDER: Final = "label order"
+GOLDEN: Final = "golden predictions"
+LATENCY: Final = "latency"
+PICTURES: Final = "pictures"  # not worse on one kind of picture
+CLASS: Final = "class"  # not worse on one class of the base test
+CORRECTIONS: Final = "held-out corrections"
+CONFIDENT: Final = "confident share"
+ACCEPTANCE: Final = "acceptance set"
+CALIBRATION: Final = "calibration"
+
+NOT_MEASURED: Final = "not measured"  # findings that numbers don't tell
+NO_REFERENCE: Final = "no reference"
+BELOW_FLOOR: Final = "below its floor"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
     """One rule and how it came out."""
 
-    name: str
+    kind: str  # which rule; a report of another medloop version may hold one that this doesn't know
+    subject: str  # pictures, class or acceptance set that it's about; "" if the kind says it
+    against: Against
     passed: bool
-    reason: str
     numbers: Mapping[str, float] = field(default_factory=dict)
+    finding: str = ""  # why it failed, if the numbers don't say
+    details: tuple[str, ...] = ()  # texts from outside: an error, labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +46,3 @@ class Decision:
 
     passed: bool
     checks: tuple[Check, ...]
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """Why not; where it passed, what spoke for it."""
-        return tuple(check.reason for check in self.checks if check.passed == self.passed)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it: numbers that are not finite become null."""
-        body = asdict(self)
-        for check in body["checks"]:
-            check["numbers"] = {
-                k: v if math.isfinite(v) else None for k, v in check["numbers"].items()
-            }
-        return body

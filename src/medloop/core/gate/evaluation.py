@@ -1,4 +1,7 @@
-"""Runs models on held-out images and sorts their answers into what the gate looks at. onnxruntime and numpy only."""
+"""Runs models on held-out images and sorts their answers into what the gate looks at.
+
+onnxruntime and numpy only.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from medloop.core import none_of_these
 from medloop.core.gate.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from medloop.core.gate.metrics import (
     ClassScore,
@@ -21,14 +25,13 @@ from medloop.core.gate.metrics import (
 )
 from medloop.core.prediction.predictor import Predictor
 
-NONE_OF_THESE: Final = ""  # the true class of an image that belongs to none
 N_CORRUPTED: Final = 2000  # images in the corruption slice
 LATENCY_ROUNDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """One model's answers, an entry an image."""
+    """One model's answers, an entry per image."""
 
     predicted: np.ndarray  # str [N]: the likeliest class
     confidence: np.ndarray  # float [N]
@@ -36,13 +39,15 @@ class Answers:
     confident: np.ndarray  # bool [N]
 
     def right(self, classes: np.ndarray) -> np.ndarray:
-        """Whether the likeliest class is the true one (str [N]): bool [N]."""
+        """Tell where the likeliest class is the true one (str [N]): bool [N]."""
         return np.asarray(self.predicted == classes)
 
     def useful(self, classes: np.ndarray) -> np.ndarray:
-        """Whether a person is told the truth: the class, or "unknown" where it is none of them: bool [N]."""
+        """Tell where a person learns the truth, "unknown" if it is no class: bool [N]."""
         return np.asarray(
-            np.where(classes == NONE_OF_THESE, self.unknown, self.right(classes) & ~self.unknown)
+            np.where(
+                classes == none_of_these.CLASS, self.unknown, self.right(classes) & ~self.unknown
+            )
         )
 
 
@@ -55,9 +60,7 @@ class Scores:
     balanced_accuracy: float
     ece: float
     confident_share: float
-    confident_errors: (
-        float  # share of wrong answers among the confident ones; 0 where there are none
-    )
+    confident_errors: float  # share of wrong answers among the confident ones; 0 without any
     classes: tuple[ClassScore, ...]
     confusion: np.ndarray  # int [C, C], rows are the truth
     reliability: tuple[ReliabilityBin, ...]
@@ -100,9 +103,10 @@ def score(answers: Answers, classes: np.ndarray, labels: Sequence[str]) -> Score
 
 
 def corrupted(images: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Every kind of corruption in turn over the images: (uint8 [M, 64, 64], index of each one's original).
+    """Corrupt the images in every way in turn: (uint8 [M, 64, 64], index of each one's original).
 
-    Kinds and severities take turns; few images come round more than once. The same images give the same pixels.
+    Kinds and severities take turns; few images come round more than once. The same images give the
+    same pixels.
     """
     chosen = np.arange(N_CORRUPTED) % len(images)
     if len(images) > N_CORRUPTED:
@@ -119,7 +123,7 @@ def corrupted(images: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndar
 def latency_ms(
     predictors: Sequence[Predictor], image: np.ndarray, *, rounds: int = LATENCY_ROUNDS
 ) -> list[float]:
-    """Median time of one image in each predictor, taken in turns so that a busy machine is busy for all."""
+    """Measure one image's median time per predictor, in turns: a busy machine is busy for all."""
     times = np.zeros((rounds, len(predictors)))
     for i in range(rounds):
         for j, predictor in enumerate(predictors):
@@ -130,7 +134,7 @@ def latency_ms(
 
 
 def golden_error(predictor: Predictor, images: np.ndarray, probabilities: np.ndarray) -> float:
-    """Largest difference from recorded probabilities [N, C]; infinite where the shape differs."""
+    """Measure the largest difference from recorded probabilities; infinite if shapes differ."""
     found = predictor.predict_arrays(images).probabilities
     if found.shape != probabilities.shape or len(found) == 0:
         return float("inf")

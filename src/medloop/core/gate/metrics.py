@@ -1,4 +1,7 @@
-"""Scores of one model's answers: accuracy by class, confusion, calibration. numpy in, plain values out."""
+"""Scores of one model's answers: accuracy by class, confusion, calibration.
+
+numpy in, plain values out.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ BINS: Final = 15  # of equal width, as in Guo et al. 2017
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """How one class fares. Rates are 0 where nothing was there to count."""
+    """How one class fares. Rates are 0 if nothing was there to count."""
 
     label: str
     n: int  # images of this class
@@ -35,7 +38,7 @@ class ReliabilityBin:
 
 
 def per_class(y_true: np.ndarray, y_pred: np.ndarray, labels: Sequence[str]) -> list[ClassScore]:
-    """Recall, precision and F1 of each class; `y_true` and `y_pred` index `labels` (-1: none of these)."""
+    """Score each class; `y_true` and `y_pred` index `labels` (-1: none of these)."""
     precision, recall, f1, support = precision_recall_fscore_support(
         y_true, y_pred, labels=range(len(labels)), zero_division=0.0
     )
@@ -46,7 +49,7 @@ def per_class(y_true: np.ndarray, y_pred: np.ndarray, labels: Sequence[str]) -> 
 
 
 def balanced_accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> float:
-    """Mean recall over the classes that occur in `y_true`.
+    """Average recall over the classes that occur in `y_true`.
 
     Raises:
         ValueError: There are no images.
@@ -59,14 +62,14 @@ def balanced_accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> float:
 
 
 def confusion(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> np.ndarray:
-    """Counts [C, C]: rows are the truth, columns the answer. -1 ("none of these") is left out."""
+    """Count answers [C, C]: rows are the truth. -1 ("none of these") is left out."""
     return np.asarray(confusion_matrix(y_true, y_pred, labels=range(n_classes)))
 
 
 def reliability(
     confidence: np.ndarray, right: np.ndarray, *, bins: int = BINS
 ) -> list[ReliabilityBin]:
-    """Answers by confidence, in bins of equal width; empty bins are left out."""
+    """Bin answers by confidence, in equal widths; empty bins are left out."""
     index = np.clip((np.nan_to_num(confidence) * bins).astype(int), 0, bins - 1)
     return [
         ReliabilityBin(
@@ -83,7 +86,7 @@ def reliability(
 def expected_calibration_error(
     confidence: np.ndarray, right: np.ndarray, *, bins: int = BINS
 ) -> float:
-    """Mean distance of confidence from accuracy over the bins, weighted by images; NaN without images."""
+    """Average the distance of confidence from accuracy over images; NaN without any."""
     if len(confidence) == 0:
         return float("nan")
     parts = reliability(confidence, right, bins=bins)

@@ -1,4 +1,4 @@
-"""The model card: what a version is, what it learned from, and how it was judged, in Markdown for people."""
+"""The model card in Markdown: what a version is, what it learned from, how it was judged."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from medloop.core.gate.report import GateReport
+from medloop.core.gate.words import sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Origin:
 
 
 def model_card(origin: Origin, report: GateReport | None = None) -> str:
-    """The card; with a report it says how the version was judged."""
+    """Write the card; with a report it says how the version was judged."""
     parts = [_head(origin), _data(origin), _judgement(report), _limits(), _training(origin)]
     return "\n\n".join(parts) + "\n"
 
@@ -39,8 +40,9 @@ def _head(origin: Origin) -> str:
     )
     return (
         f"# {origin.model}\n\nA small convolutional network that says what a medical image shows: "
-        f"{', '.join(_text(label) for label in origin.labels)}, or none of these. It takes one grey image of 64×64 "
-        f"pixels and starts from {start}."
+        f"{', '.join(_text(label) for label in origin.labels)}, or none of these. It takes one "
+        "grey "
+        f"image of 64×64 pixels and starts from {start}."
     )
 
 
@@ -57,12 +59,13 @@ def _judgement(report: GateReport | None) -> str:
     if report is None:
         return "## Evaluation\n\nNot judged yet."
     checks = "\n".join(
-        f"| {'yes' if check.passed else '**no**'} | {_text(check.reason)} |"
+        f"| {'yes' if check.passed else '**no**'} | {_text(sentence(check))} |"
         for check in report.decision.checks
     )
     gate = (
-        f"### The gate said {'yes' if report.passed else 'no'}\n\nAgainst champion version {report.champion_version} "
-        f"and reference version {report.reference_version or 'none'}, on the same images.\n\n"
+        f"### The gate said {'yes' if report.passed else 'no'}\n\n"
+        f"Against champion version {report.champion_version} and reference version "
+        f"{report.reference_version or 'none'}, on the same images.\n\n"
         f"| passed | check |\n|---|---|\n{checks}"
     )
     if "challenger" not in report.scores:
@@ -76,22 +79,23 @@ def _judgement(report: GateReport | None) -> str:
 
 def _scores(scores: Mapping[str, Any]) -> str:
     classes = "\n".join(
-        f"| {_text(entry['label'])} | {entry['n']} | {entry['recall']:.4f} | {entry['precision']:.4f} |"
-        for entry in scores["classes"]
+        f"| {_text(c['label'])} | {c['n']} | {c['recall']:.4f} | {c['precision']:.4f} |"
+        for c in scores["classes"]
     )
     ece = "not a number" if scores["ece"] is None else f"{scores['ece']:.4f}"
     return (
-        f"Base test groups that no model trained on: {scores['n']} images, accuracy {scores['accuracy']:.4f}, expected "
-        f"calibration error {ece}.\n\n"
+        f"Base test groups that no model trained on: {scores['n']} images, accuracy "
+        f"{scores['accuracy']:.4f}, expected calibration error {ece}.\n\n"
         f"| class | images | recall | precision |\n|---|---|---|---|\n{classes}"
     )
 
 
 def _limits() -> str:
     return (
-        "## What it is not for\n\nNo diagnosis and no finding. It sorts images for archives and routers, where a "
-        'person can correct it. On scanners unlike its data it should say "unsure" or "unknown"; how well it does '
-        "there is measured by acceptance sets, which each site adds for itself."
+        "## What it is not for\n\nNo diagnosis and no finding. It sorts images for archives and "
+        "routers, where a person can correct it. On scanners unlike its data it should say "
+        '"unsure" or "unknown"; how well it does there is measured by acceptance sets, which each '
+        "site adds for itself."
     )
 
 
@@ -104,6 +108,6 @@ def _training(origin: Origin) -> str:
 
 
 def _text(value: str) -> str:
-    """Text from outside, so that it can't break a table or smuggle markup in."""
+    """Escape text from outside: it can't break a table or smuggle markup in."""
     escaped = value.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
     return " ".join(escaped.split())

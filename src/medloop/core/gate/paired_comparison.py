@@ -1,8 +1,10 @@
-"""Two models on the same images: is one worse, and by how much at most? Exact, without random draws.
+"""Two models on the same images: is one worse, and by how much at most?
 
-Only images on which the two differ say anything. Images of one examination fall together, so what is drawn is
-groups: the bound is the paired bootstrap over groups in its Poisson form (each group occurs Poisson(1) times),
-whose distribution is computed instead of sampled.
+Exact, without random draws.
+
+Only images on which the two differ say anything. Images of one examination fall together, so what
+is drawn is groups: the bound is the paired bootstrap over groups in its Poisson form (each group
+occurs Poisson(1) times), whose distribution is computed instead of sampled.
 """
 
 from __future__ import annotations
@@ -14,9 +16,7 @@ import numpy as np
 from scipy.stats import binomtest, poisson
 
 LEVEL: Final = 0.95  # one-sided confidence of a bound
-LEAST_DISCORDANCE: Final = (
-    0.002  # even models with next to no errors differ on this share of images
-)
+MIN_DISCORDANCE: Final = 0.002  # even models with next to no errors differ on this share of images
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def compare(new_right: np.ndarray, old_right: np.ndarray, groups: np.ndarray) ->
 
 
 def mcnemar(lost: int, gained: int) -> float:
-    """Exact one-sided McNemar test for "the new model is worse"; 1 where no image differs."""
+    """Test "the new model is worse" (McNemar, exact, one-sided); 1 if no image differs."""
     return (
         float(binomtest(lost, lost + gained, alternative="greater").pvalue)
         if lost + gained
@@ -61,10 +61,10 @@ def mcnemar(lost: int, gained: int) -> float:
 
 
 def loss_bound(loss: np.ndarray, groups: np.ndarray, *, level: float = LEVEL) -> float:
-    """Upper confidence bound of the mean of `loss` (+1 lost, -1 gained, 0 same), over groups; NaN without images.
+    """Bound the mean of `loss` (+1 lost, -1 gained, 0 same) from above; NaN without images.
 
-    One more lost image is added before the resampling, so that no loss in n images still means at most 3 / n.
-    Losing one more image never lowers the bound, and gaining one never raises it.
+    One more lost image is added before the resampling, so that no loss in n images still means at
+    most 3 / n. Losing one more image never lowers the bound, and gaining one never raises it.
     """
     if len(loss) == 0:
         return float("nan")
@@ -75,7 +75,7 @@ def loss_bound(loss: np.ndarray, groups: np.ndarray, *, level: float = LEVEL) ->
 
 
 def _poisson_sum_quantile(values: np.ndarray, counts: np.ndarray, level: float) -> int:
-    """Least q with P(sum of values × Poisson(counts) ≤ q) ≥ level, from the characteristic function."""
+    """Find the least q with P(sum of values × Poisson(counts) ≤ q) ≥ level, by Fourier."""
     spread = 12 * np.sqrt((counts * values**2).sum()) + 40 * np.abs(values).max()
     half = int(np.abs((values * counts).sum()) + spread)
     size = 1 << (2 * half + 1).bit_length()
@@ -89,24 +89,25 @@ def _poisson_sum_quantile(values: np.ndarray, counts: np.ndarray, level: float) 
 
 
 def margin(
-    n: int, error_rate: float, *, most: float, cluster: int = 1, power: float = LEVEL
+    n: int, error_rate: float, *, max_margin: float, cluster: int = 1, power: float = LEVEL
 ) -> float:
-    """The accuracy that may be lost before "not worse" can't be said, as far as n images support it.
+    """Find the accuracy that may be lost before n images no longer support "not worse".
 
-    It is the bound that a model as good as the old one stays within with probability `power`: two models with this
-    rate of errors differ on about that share of images, half of them lost, `cluster` images at a time. Never above
-    `most`, so that with too few images nothing passes.
+    It is the bound that a model as good as the old one stays within with probability `power`: two
+    models with this rate of errors differ on about that share of images, half of them lost,
+    `cluster` images at a time. Never above `max_margin`, so that with too few images nothing
+    passes.
     """
     if n == 0:
-        return most
-    accidents = n * max(LEAST_DISCORDANCE, error_rate) / 2 / cluster
+        return max_margin
+    accidents = n * max(MIN_DISCORDANCE, error_rate) / 2 / cluster
     lost, gained = int(poisson.ppf(power, accidents)), int(accidents)
     values, counts = np.array([-cluster, cluster, 1]), np.array([gained, lost, 1])
-    return min(most, _poisson_sum_quantile(values, counts, LEVEL) / n)
+    return min(max_margin, _poisson_sum_quantile(values, counts, LEVEL) / n)
 
 
 def cluster_size(wrong: np.ndarray, groups: np.ndarray) -> int:
-    """How many errors fall together: the mean over errors of the errors in their group, rounded up; 1 without any."""
+    """Average over errors the errors in their group, rounded up; 1 without any."""
     _, member = np.unique(groups[wrong], return_inverse=True)
     together = np.bincount(member.ravel())
     return int(np.ceil((together**2).sum() / together.sum())) if len(together) else 1

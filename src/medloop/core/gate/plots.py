@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from medloop.core.gate.report import GateReport
+from medloop.core.gate.words import check_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +23,7 @@ DPI: Final = 110
 
 
 def report_plots(report: GateReport) -> dict[str, bytes]:
-    """File name to PNG: confusion matrix, reliability diagram, and what each check allowed and found."""
+    """Draw confusion matrix, reliability diagram and the checks: PNG by file name."""
     return {
         "confusion.png": confusion_plot(report.scores["challenger"]),
         "reliability.png": reliability_plot(report.scores),
@@ -31,7 +32,7 @@ def report_plots(report: GateReport) -> dict[str, bytes]:
 
 
 def confusion_plot(scores: Mapping[str, Any]) -> bytes:
-    """Counts on the base test images; errors stand out, the diagonal stays pale."""
+    """Draw counts on the base test images; errors stand out, the diagonal stays pale."""
     counts = np.asarray(scores["confusion"])
     labels = [entry["label"] for entry in scores["classes"]]
     figure, axes = _figure(1.6 + 0.75 * len(labels), 1.4 + 0.7 * len(labels))
@@ -47,7 +48,7 @@ def confusion_plot(scores: Mapping[str, Any]) -> bytes:
 
 
 def reliability_plot(scores: Mapping[str, Mapping[str, Any]]) -> bytes:
-    """Accuracy over confidence, a line a model; dots grow with the number of answers."""
+    """Draw accuracy over confidence, a line per model; dots grow with the number of answers."""
     figure, axes = _figure(4.6, 4.4)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
     for role, colour in (("champion", GREY), ("challenger", BLUE)):
@@ -70,7 +71,7 @@ def reliability_plot(scores: Mapping[str, Mapping[str, Any]]) -> bytes:
 
 
 def gate_plot(report: GateReport) -> bytes:
-    """Each comparison: accuracy lost as observed, its upper bound, and the margin that n supports."""
+    """Draw each comparison: accuracy lost as observed, its upper bound, and the margin."""
     rows = [check for check in report.decision.checks if "bound" in check.numbers]
     figure, axes = _figure(7.4, 1.2 + 0.36 * len(rows))
     for y, check in enumerate(reversed(rows)):
@@ -82,9 +83,8 @@ def gate_plot(report: GateReport) -> bytes:
         axes.plot([observed], [y], marker="o", color=colour)
         axes.plot([margin], [y], marker="|", markersize=14, color=ORANGE)
     axes.axvline(0, color=GREY, linewidth=1)
-    axes.set_yticks(
-        range(len(rows)), [f"{check.name} (n {check.numbers['n']:.0f})" for check in reversed(rows)]
-    )
+    names = [f"{check_name(check)} (n {check.numbers['n']:.0f})" for check in reversed(rows)]
+    axes.set_yticks(range(len(rows)), names)
     axes.set(
         xlabel="accuracy lost, points: dot observed, line to its 95 % bound, orange the margin"
     )

@@ -1,4 +1,4 @@
-"""The gate report: what was compared, the decision, and the scores, as JSON and as plots.
+"""The gate report: what was compared, the decision, and the scores, as JSON.
 
 Knows neither where it is stored nor how it was measured.
 """
@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from medloop.core.gate import words
 from medloop.core.gate.decision import Check, Decision
+from medloop.core.gate.old_report import read_old_check
 from medloop.errors import StoreError
 
 if TYPE_CHECKING:
@@ -32,71 +34,49 @@ class GateReport:
     base_id: str
     at: str  # ISO 8601, UTC
     decision: Decision
-    scores: Mapping[
-        str, Mapping[str, Any]
-    ]  # by role: challenger, champion, reference; {} where it does not load
+    # By role: challenger, champion, reference; {} if the challenger's file doesn't load.
+    scores: Mapping[str, Mapping[str, Any]]
 
     @property
     def passed(self) -> bool:
         """Whether the gate said yes."""
         return self.decision.passed
 
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """Why not; where it said yes, what spoke for it."""
-        return self.decision.reasons
-
-    @property
-    def summary(self) -> str:
-        """The verdict in one sentence, for a ledger or a notice."""
-        if not self.passed:
-            return f"the gate said no: {'; '.join(self.reasons)}"
-        new, old = (self.scores[role]["accuracy"] for role in ("challenger", "champion"))
-        corrections = [
-            check.reason for check in self.decision.checks if check.name == "held-out corrections"
-        ]
-        return "; ".join(
-            [
-                f"the gate said yes: base test {100 * new:.2f} % right, before {100 * old:.2f} %",
-                *corrections,
-            ]
-        )
-
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """Lay the report out as JSON holds it, with its words for people; nothing reads those."""
         body = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        decision = {**self.decision.to_dict(), "reasons": list(self.reasons)}
+        decision = {
+            "passed": self.passed,
+            "checks": [_check_dict(check) for check in self.decision.checks],
+            "reasons": list(words.reasons(self)),
+        }
         return {"schema": SCHEMA_VERSION, **body, "decision": decision}
 
     def to_json(self) -> bytes:
-        """Readable JSON with sorted keys."""
+        """Write readable JSON with sorted keys."""
         return json.dumps(
             self.to_dict(), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False
         ).encode()
 
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
-        """Read what `to_json` wrote.
+        """Read what `to_json` wrote, this one or that of a version without `kind`.
 
         Raises:
             StoreError: The bytes are not such a report.
         """
         try:
             body = json.loads(raw)
-            checks = tuple(_check(item) for item in body["decision"]["checks"])
             known = {name: body[name] for name in cls.__dataclass_fields__}
-            return cls(
-                **{
-                    **known,
-                    "decision": Decision(passed=bool(body["decision"]["passed"]), checks=checks),
-                }
-            )
+            checks = tuple(map(_read_check, known["decision"]["checks"]))
+            decision = Decision(bool(known["decision"]["passed"]), checks)
+            return cls(**{**known, "decision": decision})
         except (ValueError, TypeError, KeyError) as error:
             raise StoreError(f"not a gate report: {type(error).__name__} {error}") from error
 
 
 def scores_dict(scores: Scores) -> dict[str, Any]:
-    """Scores as JSON holds them: numbers that are not finite become null."""
+    """Lay scores out as JSON holds them: numbers that are not finite become null."""
     body = {**asdict(scores), "confusion": scores.confusion.tolist()}
     return {name: _finite(value) for name, value in body.items()}
 
@@ -110,7 +90,7 @@ def _finite(value: Any) -> Any:
 
 
 def flat_metrics(role: str, scores: Mapping[str, Any]) -> dict[str, float]:
-    """Scores as MLflow's metrics, such as `challenger/accuracy` and `challenger/recall/Hand`."""
+    """Name scores as MLflow's metrics, such as `challenger/accuracy`, `challenger/recall/Hand`."""
     plain = {
         f"{role}/{name}": value for name, value in scores.items() if isinstance(value, int | float)
     }
@@ -121,17 +101,28 @@ def flat_metrics(role: str, scores: Mapping[str, Any]) -> dict[str, float]:
 
 
 def metric_name(label: str) -> str:
-    """A label as MLflow takes it in a metric's name."""
+    """Spell a label as MLflow takes it in a metric's name."""
     return "".join(
         letter if letter.isascii() and (letter.isalnum() or letter in "_-. ") else "_"
         for letter in label
     )
 
 
-def _check(item: Mapping[str, Any]) -> Check:
-    numbers = {
-        name: math.nan if value is None else float(value) for name, value in item["numbers"].items()
-    }
+def _check_dict(check: Check) -> dict[str, Any]:
+    told = {"name": words.check_name(check), "reason": words.sentence(check)}
+    return {**_finite(asdict(check)), **told}
+
+
+def _read_check(item: Mapping[str, Any]) -> Check:
+    numbers = {k: math.nan if v is None else float(v) for k, v in item["numbers"].items()}
+    if "kind" not in item:
+        return read_old_check(str(item["name"]), bool(item["passed"]), str(item["reason"]), numbers)
     return Check(
-        name=item["name"], passed=bool(item["passed"]), reason=item["reason"], numbers=numbers
+        kind=item["kind"],
+        subject=item["subject"],
+        against=item["against"],
+        passed=bool(item["passed"]),
+        numbers=numbers,
+        finding=item.get("finding", ""),
+        details=tuple(item.get("details", ())),
     )

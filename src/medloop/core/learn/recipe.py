@@ -11,8 +11,9 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from medloop.core import none_of_these
 from medloop.core.data.chance import mean_recall
-from medloop.core.data.training_set import NONE_OF_THESE, RARE
+from medloop.core.data.training_set import RARE
 from medloop.core.imaging.preprocess import PREPROCESSING_VERSION
 from medloop.core.learn import calibrate as calibration
 from medloop.core.learn.augment import STEPS, Augmentation, augment
@@ -30,7 +31,7 @@ from medloop.core.learn.network import (
 from medloop.core.learn.quantise import UnitRanges, activation_ranges
 from medloop.core.prediction.model_contract import label_map_sha256
 from medloop.core.prediction.predictor import Predictor
-from medloop.progress import Progress, silent
+from medloop.progress import Progress, part, silent
 
 MAX_CALIBRATED: Final = 3000  # held-out images that temperature and thresholds are fitted on
 MAX_TYPICAL: Final = 1000  # images of each kind that the ranges of activations are read from
@@ -61,7 +62,7 @@ class TrainingData:
         for images, targets, lowest in (
             (self.images, self.targets, 0),
             (self.validation_images, self.validation_targets, 0),
-            (self.correction_images, self.correction_targets, NONE_OF_THESE),
+            (self.correction_images, self.correction_targets, none_of_these.TARGET),
         ):
             if images.dtype != np.uint8 or images.shape[1:] != (INPUT_SIZE, INPUT_SIZE):
                 found = f"{images.dtype} of shape {images.shape}"
@@ -104,7 +105,7 @@ def train(
             _pools(data, config, unknown),
             config,
             device=_device(config.device),
-            progress=lambda share, phrase: progress(0.03 + 0.92 * share, phrase),
+            progress=part(progress, 0.03, 0.95),
         )
         if initial_weights is not None and config.champion_share:
             average(fitted, network, 1 - config.champion_share)
@@ -169,7 +170,7 @@ def _pools(data: TrainingData, config: TrainingConfig, unknown: torch.Tensor) ->
     ]
     if places:
         targets = _int64(data.correction_targets)
-        targets = targets.where(targets != NONE_OF_THESE, none_row)
+        targets = targets.where(targets != none_of_these.TARGET, none_row)
         images = torch.from_numpy(data.correction_images)
         pools.append(Pool.of(images, targets, places, _rarity(targets)))
     return pools

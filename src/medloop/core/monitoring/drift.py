@@ -1,8 +1,10 @@
-"""Are the pictures that come in like those the model was tested on? Pure: answers in, shares with intervals out.
+"""Are the pictures that come in like those the model was tested on?
 
-A version's reference is its own answers to the base data set's test pictures, which no training sees. What lies beyond
-19 of 20 of those (less confidence, or further from every labelled picture) is called odd: without drift about one
-picture in twenty is odd, whatever the version.
+Pure: answers in, shares with intervals out.
+
+A version's reference is its own answers to the base data set's test pictures, which no training
+sees. What lies beyond 19 of 20 of those (less confidence, or further from every labelled picture)
+is called odd: without drift about one picture in twenty is odd, whatever the version.
 """
 
 from __future__ import annotations
@@ -61,18 +63,18 @@ def build_reference(predictor: Predictor, dataset: Dataset) -> DriftBaseline:
 
 
 def distances(embeddings: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Cosine distance of each embedding [N, D] to the nearest of the index [M, D], 0 to 2: float32 [N]."""
+    """Measure cosine distances of embeddings [N, D] to the nearest of [M, D]: float32 [N]."""
     return np.asarray(1 - (unit(embeddings) @ index.T).max(1), dtype=np.float32)
 
 
 def odd_confidence(values: Sequence[float], reference: DriftBaseline) -> Drift:
-    """Answers less sure than 19 of 20 to test pictures."""
+    """Count answers less sure than 19 of 20 to test pictures."""
     limit = float(np.quantile(reference.confidences, EXPECTED))
     return _drift(np.asarray(values) < limit)
 
 
 def odd_distance(values: Sequence[float], reference: DriftBaseline) -> Drift:
-    """Pictures further from every labelled one than 19 of 20 test pictures."""
+    """Count pictures further from every labelled one than 19 of 20 test pictures."""
     limit = float(np.quantile(reference.distances, 1 - EXPECTED))
     return _drift(np.asarray(values) > limit)
 
@@ -83,7 +85,7 @@ def _drift(odd: np.ndarray) -> Drift:
 
 
 def _choice(dataset: Dataset, part: np.ndarray, per_class: int) -> np.ndarray:
-    """Evenly spread places of every class in `part`, without blanks and doubles."""
+    """Choose evenly spread places of every class in `part`, without blanks and doubles."""
     chosen = []
     for target in range(len(dataset.labels)):
         of_class = part[dataset.targets[part] == target]

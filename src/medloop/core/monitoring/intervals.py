@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 
 def wilson_interval(successes: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Two-sided Wilson score interval of a share; (0, 1) without trials."""
+    """Find the two-sided Wilson score interval of a share; (0, 1) without trials."""
     if n == 0:
         return 0.0, 1.0
     z = NormalDist().inv_cdf((1 + level) / 2)

@@ -1,7 +1,10 @@
-"""After a promotion: do people correct the new version more than the old one, or does it know less? Pure.
+"""After a promotion: do people correct the new version more than the old one, or does it know less?
 
-Few answers come in after a promotion, so the test is exact (Fisher's), and it is strict because it is asked again and
-again. An alarm also wants a difference that matters: many answers make a tiny one significant.
+Pure.
+
+Few answers come in after a promotion, so the test is exact (Fisher's), and it is strict because it
+is asked again and again. An alarm also wants a difference that matters: many answers make a tiny
+one significant.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from scipy.stats import fisher_exact
 
 from medloop.core.corrections.events import Correction
 
-LEVEL: Final = 0.002  # one-sided, each look; with hourly looks for a week about one false alarm in twenty promotions
+# One-sided, per look; with hourly looks for a week about one false alarm in twenty promotions.
+LEVEL: Final = 0.002
 LEAST_RISE: Final = 0.05  # of a share
 LEAST_RATIO: Final = 1.5
 
@@ -37,22 +41,15 @@ class Judgement:
     reasons: tuple[str, ...]
 
 
-def agreed(correction: Correction) -> bool:
-    """Whether the person agreed with what was shown: the class, or "unknown" where it is none of them."""
-    if correction.verdict == "unknown":
-        return correction.given_label is None
-    return correction.confirms
-
-
 def count_answers(corrections: Iterable[Correction], version: str) -> tuple[int, int]:
-    """(images answered, of these wrong) for one version; the last answer to an image counts."""
+    """Count images answered and wrong for one version; the last answer to an image counts."""
     last: dict[str, Correction] = {}
     for correction in corrections:
         if correction.model_version == version and correction.predicted_label is not None:
             known = last.get(correction.image_sha256)
             if known is None or correction.id > known.id:
                 last[correction.image_sha256] = correction
-    return len(last), sum(not agreed(correction) for correction in last.values())
+    return len(last), sum(not correction.agrees for correction in last.values())
 
 
 def judge(new: Seen, old: Seen) -> Judgement:
@@ -77,6 +74,7 @@ def _compare(what: str, new: int, new_n: int, old: int, old_n: int) -> tuple[boo
     p = float(fisher_exact([[new, new_n - new], [old, old_n - old]], alternative="greater").pvalue)
     alarm = p < LEVEL and rate - before >= LEAST_RISE and rate >= LEAST_RATIO * before
     return alarm, (
-        f"{what}: {new} of {new_n} images ({100 * rate:.1f} %), before the promotion {old} of {old_n} "
+        f"{what}: {new} of {new_n} images ({100 * rate:.1f} %), before the promotion {old} of "
+        f"{old_n} "
         f"({100 * before:.1f} %), p = {p:.2g}"
     )

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
-import re
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol, TextIO
+
+from medloop.core.printable import harmless, json_line, printable
 
 if TYPE_CHECKING:
     from medloop.core.prediction.predictor import Prediction
 
 DIGITS: Final = 6  # of probabilities and scores: float32 has no more
-FORMULA: Final = ("=", "+", "-", "@")  # a spreadsheet runs a cell that begins so
-# Control characters, also those that turn text around.
-CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 FIELDS: Final = ("path", "status", "label", "confidence", "verdict", "ood_score", "model_version")
 
 
@@ -78,8 +75,7 @@ def _rounded(value: float) -> float | None:
 
 
 def _write_json(answer: AnswerRow, to: TextIO, model_version: str) -> None:
-    record = as_record(answer, model_version)
-    to.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+    to.write(json_line(as_record(answer, model_version)) + "\n")
 
 
 def _csv_writer(
@@ -100,16 +96,6 @@ def _csv_writer(
 
 def _cell(value: Any) -> Any:
     return harmless(printable(value)) if isinstance(value, str) else value
-
-
-def harmless(text: str) -> str:
-    """Put an apostrophe before what a spreadsheet would run as a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text
-
-
-def printable(text: str) -> str:
-    """Escape what would steer a terminal."""
-    return CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def _write_row(answer: AnswerRow, to: TextIO) -> None:

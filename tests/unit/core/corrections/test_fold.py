@@ -78,7 +78,7 @@ def test_a_state_says_who_why_and_by_which_events() -> None:
     )
 
 
-def test_a_flag_stands_against_what_was_said_after_a_rejection_and_an_older_one_does_not() -> None:
+def test_a_flag_stands_only_against_what_was_said_after_a_rejection() -> None:
     events = [said("ada", "Hand"), did("flag", why="old"), did("reject"), said("bob", "CXR")]
     assert fold_image(IMAGE, events).flags == ()
     flagged = [*events, did("flag", why="unlike its neighbours")]
@@ -132,7 +132,7 @@ def test_any_order_of_arrival_and_any_repetition_give_the_same_state(
 
 
 @given(st.lists(ACTS, max_size=30))
-def test_whatever_happened_before_the_newest_flag_of_an_undecided_image_makes_it_wait(acts) -> None:
+def test_the_newest_flag_of_an_undecided_image_makes_it_wait(acts) -> None:
     events: list[Event] = [
         said(who, label) if act == "said" else did(act, label, who=who)
         for act, who, label, _ in acts
@@ -219,9 +219,7 @@ def waiting_of(events: list[Event], policy: Policy = SHARED) -> set[str]:
     }
 
 
-def test_one_person_among_several_has_an_allowance_and_then_as_much_as_all_the_others_together() -> (
-    None
-):
+def test_one_of_several_people_has_an_allowance_then_as_much_as_the_others() -> None:
     few, many = (
         [*gave("bob", range(100, 102))],
         [*gave("bob", range(100, 104)), *gave("cid", range(200, 202))],
@@ -235,9 +233,7 @@ def test_one_person_among_several_has_an_allowance_and_then_as_much_as_all_the_o
     } == {"more than 3 corrections and 50% of what is learned would rest on one person's word"}
 
 
-def test_who_is_alone_has_no_share_and_what_they_gave_then_stays_when_a_second_person_comes() -> (
-    None
-):
+def test_a_person_alone_has_no_share_limit_and_keeps_it_when_others_come() -> None:
     alone = gave("ada", range(50))
     approved = [review(sha256_of(n), "approve") for n in range(5)]
     assert not waiting_of(alone)

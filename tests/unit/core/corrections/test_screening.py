@@ -135,7 +135,7 @@ def test_a_label_that_the_champion_excludes_and_no_similar_picture_bears_is_a_re
     )
 
 
-def test_corrections_of_a_new_scanner_vouch_for_each_other_however_wrong_the_champion_is() -> None:
+def test_corrections_of_a_new_scanner_vouch_for_each_other() -> None:
     assert against("Hand", batch=["Hand"] * 3) == ""
     assert against("Hand", batch=["Hand"] * 12, where=5) == ""
 
@@ -204,7 +204,7 @@ def voted(label: str, *, mine: list[str], others: list[str], where: int = 5) -> 
     )[0]
 
 
-def test_other_peoples_corrections_of_a_scanner_outvote_one_and_nobody_votes_for_himself() -> None:
+def test_others_corrections_of_a_scanner_outvote_one_persons_own() -> None:
     reason = "other people say CXR of 4 of the pictures most like this one"
     assert voted("Hand", mine=[], others=["CXR"] * 4) == reason
     assert voted("Hand", mine=["Hand"] * 6, others=["CXR"] * 4) == reason

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.corrections_world import World
-from tests.events import START, correction, image, review
+from tests.events import START, correction, image, png, review
 
 from medloop.core.corrections import snapshot as core
 from medloop.core.corrections.correction_policy import Policy
@@ -142,7 +142,7 @@ def test_by_default_one_person_among_several_may_not_outweigh_the_others() -> No
     )
 
 
-def test_a_manifest_from_before_the_allowance_is_read_as_it_was_meant_and_keeps_its_id(
+def test_a_manifest_from_before_the_allowance_keeps_its_meaning_and_id(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     raw = b"""{"schema": 1, "snapshot_id": "20edd3edc52a21c8", "base_id": "base0000base0000",
@@ -195,7 +195,9 @@ def test_a_day_that_was_never_seen_is_read_however_old(world: World) -> None:
     world.pass_days(30)
     world.correct(1)
     snapshot(world.context)
-    world.context.corrections.put(correction(content_sha256(image(2))), b"", day="2025-01-01")
+    world.context.corrections.put(
+        correction(content_sha256(image(2))), png(image(2)), day="2025-01-01"
+    )
     assert snapshot(world.context).new_corrections == 1
 
 
@@ -204,7 +206,9 @@ def test_a_full_one_finds_what_the_look_back_misses(world: World) -> None:
     world.pass_days(30)
     world.correct(2)
     snapshot(world.context)
-    world.context.corrections.put(correction(content_sha256(image(3))), b"", day="2026-11-02")
+    world.context.corrections.put(
+        correction(content_sha256(image(3))), png(image(3)), day="2026-11-02"
+    )
     assert snapshot(world.context).new_corrections == 0
     assert snapshot(world.context, full=True).new_corrections == 1
 
@@ -212,7 +216,7 @@ def test_a_full_one_finds_what_the_look_back_misses(world: World) -> None:
 def test_an_event_under_two_days_counts_once(world: World) -> None:
     event = correction(content_sha256(image(1)))
     for day in ("2026-11-02", "2026-11-03"):
-        world.context.corrections.put(event, b"", day=day)
+        world.context.corrections.put(event, png(image(1)), day=day)
     assert snapshot(world.context).corrections == 1
 
 
@@ -255,26 +259,30 @@ def test_a_broken_event_stops_nothing(world: World) -> None:
     world.objects.put(
         good.replace(".json", "x.json"), json.dumps({"id": "other", "schema": 1}).encode()
     )
-    data = world.context.snapshots.load(snapshot(world.context).snapshot_id)
-    assert len(data.images) == 1
-    assert world.context.snapshots.latest().corrections == 2
+    taken = snapshot(world.context)
+    assert len(world.context.snapshots.load(taken.snapshot_id).images) == 1
+    assert taken.corrections == 1
+    assert sorted(taken.left_out) == sorted([good, good.replace(".json", "x.json")])
 
 
 @pytest.mark.parametrize("damage", ["gone", "changed", "broken"])
-def test_an_image_that_is_gone_or_damaged_is_left_out_with_the_reason(
-    world: World, damage: str
-) -> None:
+def test_a_damaged_image_is_named_and_learned_once_it_is_whole(world: World, damage: str) -> None:
     kept, lost = world.correct(1), world.correct(2)
+    whole = world.objects.get(image_key(lost))
     world.objects.delete(image_key(lost))
     if damage != "gone":
-        world.objects.put(
-            image_key(lost),
-            world.objects.get(image_key(kept)) if damage == "changed" else b"no PNG",
-        )
-    data = world.context.snapshots.load(snapshot(world.context).snapshot_id)
-    assert data.image_sha256 == (kept,)
-    reasons = {d.state.image_sha256: (d.verdict, d.reasons) for d in data.decisions}
-    assert reasons[lost] == ("rejected", ("its image is gone from the store: erased, or damaged",))
+        other = world.objects.get(image_key(kept)) if damage == "changed" else b"no PNG"
+        world.objects.put(image_key(lost), other)
+    taken = snapshot(world.context)
+    assert list(taken.left_out.values()) == ["its image is missing or damaged"]
+    assert world.context.snapshots.load(taken.snapshot_id).image_sha256 == (kept,)
+    world.pass_days(30)
+    world.correct(3)
+    assert snapshot(world.context).left_out == taken.left_out, "named as long as it is damaged"
+    world.objects.put(image_key(lost), whole)
+    again = snapshot(world.context)
+    assert (again.new_corrections, again.left_out) == (1, {})
+    assert lost in world.context.snapshots.load(again.snapshot_id).image_sha256
 
 
 def test_content_ids_ignore_what_cannot_be_learned_from(world: World) -> None:
@@ -323,9 +331,11 @@ def test_the_days_that_differ_between_two_clocks_are_looked_at_again(world: Worl
     world.correct(1)
     snapshot(world.context)
     behind = correction(content_sha256(image(2)), at=START - timedelta(days=2))
-    world.context.corrections.put(behind, b"", day="2026-10-31")
+    world.context.corrections.put(behind, png(image(2)), day="2026-10-31")
     snapshot(world.context)
-    world.context.corrections.put(correction(behind.image_sha256, who="bob"), b"", day="2026-10-31")
+    world.context.corrections.put(
+        correction(behind.image_sha256, who="bob"), None, day="2026-10-31"
+    )
     assert snapshot(world.context).new_corrections == 1
 
 
@@ -335,13 +345,13 @@ def test_events_about_an_image_are_those_whose_image_it_is() -> None:
     beside = [
         correction(other),
         correction(other, note=f"like {wanted}"),
-        replace(correction(wanted), id="another"),
+        correction(wanted),
     ]
     records = [
         core.EventRecord(e.id, "corrections" if hasattr(e, "note") else "reviews", e.to_json())
         for e in about + beside
     ]
-    records[-1] = replace(records[-1], id=correction(wanted).id)
+    records[-1] = replace(records[-1], id=correction(wanted).id)  # under another's key
     records.append(
         core.EventRecord(
             correction(wanted).id, "corrections", b'{"image_sha256": "' + wanted.encode()
@@ -408,7 +418,9 @@ def test_a_key_of_a_wrong_clock_hides_nothing_that_comes_later(
     world: World, old_pointer: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.correct(1)
-    world.context.corrections.put(correction(content_sha256(image(2))), b"", day="2031-01-01")
+    world.context.corrections.put(
+        correction(content_sha256(image(2))), png(image(2)), day="2031-01-01"
+    )
     assert snapshot(world.context).corrections == 2
     assert "dt=2031-01-01" in caplog.text
     if old_pointer:
@@ -422,7 +434,9 @@ def test_a_key_of_a_wrong_clock_hides_nothing_that_comes_later(
 def test_a_clock_that_is_a_day_ahead_is_no_news(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world.context.corrections.put(correction(content_sha256(image(2))), b"", day="2026-11-03")
+    world.context.corrections.put(
+        correction(content_sha256(image(2))), png(image(2)), day="2026-11-03"
+    )
     snapshot(world.context)
     assert "dt=" not in caplog.text
 

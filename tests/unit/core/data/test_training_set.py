@@ -134,7 +134,7 @@ def near_copies(images: np.ndarray) -> list[np.ndarray]:
     return [np.minimum(images, 254) + 1, np.stack(encoded)]
 
 
-def test_near_copies_of_acceptance_images_are_neither_trained_on_nor_used_for_calibration():
+def test_near_copies_of_acceptance_images_are_never_fitted_to():
     data = base()
     whole = assemble(data, Corrections.none(), champion_labels=()).split
     gone_train, gone_validation = whole.train[:7], whole.validation[:3]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from medloop.core import none_of_these
 from medloop.core.gate.corruptions import CORRUPTIONS
-from medloop.core.gate.evaluation import NONE_OF_THESE, Answers, corrupted, golden_error, score
+from medloop.core.gate.evaluation import Answers, corrupted, golden_error, score
 
 
 class Fixed:
@@ -27,7 +28,7 @@ def answers(predicted: list[str], unknown: list[bool] | None = None) -> Answers:
 
 def test_an_answer_is_useful_when_a_person_is_told_the_truth():
     given = answers(["CXR", "CXR", "Hand", "Hand"], [False, True, True, False])
-    classes = np.array(["CXR", "CXR", NONE_OF_THESE, NONE_OF_THESE])
+    classes = np.array(["CXR", "CXR", none_of_these.CLASS, none_of_these.CLASS])
     assert given.useful(classes).tolist() == [True, False, True, False]
     assert given.right(classes).tolist() == [True, True, False, False]
 

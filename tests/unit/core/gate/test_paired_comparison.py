@@ -73,12 +73,12 @@ def test_one_more_lost_image_never_lowers_the_bound(data: st.DataObject):
 @given(st.integers(1, 4000), st.floats(0, 0.2))
 def test_an_identical_model_always_stays_within_the_margin(n: int, errors: float):
     identical = loss_bound(np.zeros(n, dtype=np.int64), np.arange(n))
-    assert identical <= margin(n, errors, most=np.inf)
+    assert identical <= margin(n, errors, max_margin=np.inf)
 
 
 def test_more_images_support_a_smaller_margin():
     sizes = [50, 200, 1000, 5000, 20000]
-    margins = [margin(n, 0.01, most=np.inf) for n in sizes]
+    margins = [margin(n, 0.01, max_margin=np.inf) for n in sizes]
     assert margins == sorted(margins, reverse=True)
     assert margins[-1] < 0.003
 
@@ -102,4 +102,4 @@ def test_errors_that_fall_together_widen_the_margin():
     assert cluster_size(wrong, alone) == 1
     assert cluster_size(wrong, together) == 3
     assert cluster_size(np.zeros(100, dtype=bool), together) == 1
-    assert margin(600, 0.01, most=np.inf, cluster=3) > margin(600, 0.01, most=np.inf)
+    assert margin(600, 0.01, max_margin=np.inf, cluster=3) > margin(600, 0.01, max_margin=np.inf)

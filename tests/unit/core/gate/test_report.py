@@ -10,14 +10,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medloop.core.gate.decision import Check, Decision
+from medloop.core.gate.decision import CORRECTIONS, PICTURES, SERVING_PATH, Check, Decision
 from medloop.core.gate.evaluation import Answers, score
 from medloop.core.gate.model_card import Origin, model_card
 from medloop.core.gate.plots import report_plots
 from medloop.core.gate.report import GateReport, flat_metrics, metric_name, scores_dict
+from medloop.core.gate.words import summary
 from medloop.errors import StoreError
 
 LABELS = ("CXR", "Hand", "Knee<script>|")
+REASON = (
+    "worse | really, against the champion: 90.00 % right, before 93.00 %, of 30 images (lost 1, "
+    "gained 0); perhaps 10.00 points lost, 5.00 allowed for this many images"
+)
 
 
 def scores() -> dict:
@@ -30,18 +35,13 @@ def scores() -> dict:
 
 
 def report() -> GateReport:
-    numbers = {"n": 30.0, "lost": 1.0, "gained": 0.0, "bound": 0.1, "margin": 0.05, "p_worse": 0.5}
+    numbers = {"n": 30.0, "lost": 1.0, "gained": 0.0, "bound": 0.1, "margin": 0.05,
+        "right": 0.9, "right_before": 0.93, "p_worse": 0.5,
+    }  # fmt: skip
     checks = (
-        Check("serving path", True, "the model file loads"),
-        Check(
-            "base test against the champion",
-            False,
-            "base test against the champion: worse | really",
-            numbers,
-        ),
-        Check(
-            "corrupted images", True, "corrupted images: fine", {**numbers, "bound": float("nan")}
-        ),
+        Check(SERVING_PATH, "", "", True),
+        Check(PICTURES, "worse | really", "champion", False, numbers),
+        Check(PICTURES, "corrupted images", "champion", True, {**numbers, "bound": float("nan")}),
     )
     return GateReport(
         key="k", version="2", champion_version="1", reference_version=None, snapshot_id="s", base_id="b",
@@ -61,21 +61,17 @@ def origin() -> Origin:
 def test_a_report_reads_back_as_it_was_written():
     raw = report().to_json()
     assert GateReport.from_json(raw).to_json() == raw
-    assert json.loads(raw)["decision"]["reasons"] == [
-        "base test against the champion: worse | really"
-    ]
+    assert json.loads(raw)["decision"]["reasons"] == [REASON]
     assert b"NaN" not in raw
 
 
 def test_the_summary_is_one_sentence_for_the_ledger():
     refused = report()
-    assert refused.summary == "the gate said no: base test against the champion: worse | really"
-    checks = (
-        Check("held-out corrections", True, "held-out corrections: better than the champion"),
-    )
-    passed = replace(refused, decision=Decision(True, checks))
-    assert passed.summary == (
-        "the gate said yes: base test 96.67 % right, before 96.67 %; held-out corrections: better than the champion"
+    assert summary(refused) == f"the gate said no: {REASON}"
+    passed = replace(refused, decision=Decision(True, (Check(CORRECTIONS, "", "", True),)))
+    assert summary(passed) == (
+        "the gate said yes: base test 96.67 % right, before 96.67 %; held-out corrections: none "
+        "are held out yet: judged on the other images alone"
     )
 
 
@@ -117,15 +113,15 @@ def test_the_card_says_where_a_version_comes_from_and_how_it_was_judged():
     assert "the weights of version 1" in card
     assert "| corrections, held out | 1 |" in card
     assert "The gate said no" in card
-    assert "| **no** | base test against the champion: worse \\| really |" in card
+    assert "| **no** | worse \\| really, against the champion: 90.00 % right, before" in card
     assert "<script>" not in card
 
 
 def test_the_card_of_a_version_that_does_not_load_says_why_it_was_refused():
-    checks = (Check("serving path", False, "the model file does not serve: InvalidProtobuf"),)
+    checks = (Check(SERVING_PATH, "", "", False, details=("InvalidProtobuf",)),)
     card = model_card(origin(), replace(report(), decision=Decision(False, checks), scores={}))
     assert "The gate said no" in card
-    assert "| **no** | the model file does not serve: InvalidProtobuf |" in card
+    assert "| **no** | serving path: the model file does not serve: InvalidProtobuf |" in card
     assert "plots/" not in card
 
 

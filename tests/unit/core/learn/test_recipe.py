@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load
 
+from medloop.core import none_of_these
 from medloop.core.learn.network import saved_labels
 from medloop.core.learn.recipe import (
-    NONE_OF_THESE,
     TrainedModel,
     TrainingConfig,
     TrainingData,
@@ -82,7 +82,7 @@ def test_a_warm_start_takes_corrections_none_of_these_and_a_new_class(
 ) -> None:
     data = training_data(n_corrections=12)
     targets = data.correction_targets.copy()
-    targets[:3], targets[3:6] = NONE_OF_THESE, 3
+    targets[:3], targets[3:6] = none_of_these.TARGET, 3
     data = replace(data, labels=("bar", "disc", "ring", "star"), correction_targets=targets)
     warm = train(data, TrainingConfig.smoke(), initial_weights=trained.safetensors)
     assert saved_labels(warm.safetensors) == ("bar", "disc", "ring", "star")
@@ -151,7 +151,9 @@ def test_a_short_training_tells_the_shapes_apart_and_rejects_noise() -> None:
 
 
 def test_twenty_of_one_label_are_not_drowned_by_two_thousand_of_another() -> None:
-    targets = np.concatenate([np.zeros(2000, np.int64), np.full(20, 1), np.full(20, NONE_OF_THESE)])
+    targets = np.concatenate(
+        [np.zeros(2000, np.int64), np.full(20, 1), np.full(20, none_of_these.TARGET)]
+    )
     data = replace(
         training_data(),
         correction_images=np.zeros((2040, 64, 64), np.uint8),

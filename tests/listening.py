@@ -1,17 +1,52 @@
-"""An SMTP server that really listens, and keeps what it is sent."""
+"""Servers of a test's own that really listen and remember: a webhook and a mailbox."""
 
 from __future__ import annotations
 
 import email
 import email.policy
+import json
 import socketserver
 import threading
 from email.message import EmailMessage
-from typing import Self
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any, Self
 
 
-class Mailbox(socketserver.ThreadingTCPServer):
-    """Takes every message; `messages` holds them as parsed, `recipients` whom the envelopes named."""
+class _Listening(socketserver.BaseServer):
+    """Serves from a thread as long as its `with` block."""
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class Webhook(_Listening, HTTPServer):
+    """Answers every POST with `status` and keeps its JSON in `received`."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.received: list[dict[str, Any]] = []
+        super().__init__(("127.0.0.1", 0), _Post)
+        self.url = f"http://127.0.0.1:{self.server_port}/hook-secret"
+
+
+class _Post(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        length = int(self.headers["Content-Length"])
+        self.server.received.append(json.loads(self.rfile.read(length)))
+        self.send_response(self.server.status)
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+class Mailbox(_Listening, socketserver.ThreadingTCPServer):
+    """Takes every message: `messages` as parsed, `recipients` as the envelopes named them."""
 
     daemon_threads = True
 
@@ -20,14 +55,6 @@ class Mailbox(socketserver.ThreadingTCPServer):
         self.recipients: list[str] = []
         super().__init__(("127.0.0.1", 0), _Session)
         self.port = self.server_address[1]
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *args: object) -> None:
-        self.shutdown()
-        self.server_close()
 
 
 class _Session(socketserver.StreamRequestHandler):

@@ -1,0 +1,175 @@
+"""The gate's report in words for operators: terminal, model card, ledger.
+
+The page has words of its own.
+
+Nothing reads these words back: decisions, pages and commands go by `Check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from medloop.core.gate.decision import (
+    ACCEPTANCE,
+    BELOW_FLOOR,
+    CALIBRATION,
+    CLASS,
+    CONFIDENT,
+    CORRECTIONS,
+    GOLDEN,
+    LABEL_ORDER,
+    LATENCY,
+    NO_REFERENCE,
+    NOT_MEASURED,
+    PICTURES,
+    SERVING_PATH,
+    Check,
+)
+
+if TYPE_CHECKING:
+    from medloop.core.gate.report import GateReport
+
+FINDINGS: Final[Mapping[str, str]] = {
+    NOT_MEASURED: "not measured, and no model is let through without",
+    NO_REFERENCE: "there is no reference version to compare with: run `medloop bootstrap`",
+}
+
+
+def check_name(check: Check) -> str:
+    """Name a check in a table or a plot."""
+    name = check.subject if check.kind == PICTURES else f"{check.kind} {check.subject}".rstrip()
+    return f"{name}, against the {check.against}" if check.against else name
+
+
+def found(check: Check) -> str:
+    """Say what a check found, without its name."""
+    if check.finding in FINDINGS:
+        return FINDINGS[check.finding]
+    try:
+        return SENTENCES[check.kind](check)
+    except (KeyError, IndexError):  # the report of another medloop version
+        return "; ".join(check.details) or ("passed" if check.passed else "failed")
+
+
+def sentence(check: Check) -> str:
+    """Say what a check found."""
+    return f"{check_name(check)}: {found(check)}"
+
+
+def reasons(report: GateReport) -> tuple[str, ...]:
+    """Say why not; if it passed, what spoke for it."""
+    checks = report.decision.checks
+    return tuple(sentence(check) for check in checks if check.passed == report.passed)
+
+
+def summary(report: GateReport) -> str:
+    """Say the verdict in one sentence, for a ledger or a notice."""
+    if not report.passed:
+        return f"the gate said no: {'; '.join(reasons(report))}"
+    new, old = (report.scores[role]["accuracy"] for role in ("challenger", "champion"))
+    verdict = f"the gate said yes: base test {percent(new)} right, before {percent(old)}"
+    corrections = [sentence(c) for c in report.decision.checks if c.kind == CORRECTIONS]
+    return "; ".join([verdict, *corrections])
+
+
+def _serving_path(check: Check) -> str:
+    if check.passed:
+        return "the model file loads and keeps the contract"
+    return f"the model file does not serve: {check.details[0]}"
+
+
+def _label_order(check: Check) -> str:
+    if not check.passed:
+        return f"the champion's classes are reordered or gone: {', '.join(check.details)}"
+    new = f", and new: {', '.join(check.details)}" if check.details else ""
+    return f"the champion's classes in the same order{new}"
+
+
+def _golden(check: Check) -> str:
+    error = f"served probabilities are within {check.numbers['error']:.1e} of those at training"
+    return error if check.passed else f"{error}: another file, or another preprocessing"
+
+
+def _latency(check: Check) -> str:
+    new, old = check.numbers["challenger_ms"], check.numbers["champion_ms"]
+    slow = "" if check.passed else ": too slow"
+    return f"one image takes {new:.2f} ms, the champion {old:.2f} ms{slow}"
+
+
+def _not_worse(check: Check) -> str:
+    numbers = check.numbers
+    right = f"{percent(numbers['right'])} right, before {percent(numbers['right_before'])}"
+    counts = f"lost {numbers['lost']:.0f}, gained {numbers['gained']:.0f}"
+    told = (
+        f"{right}, of {numbers['n']:.0f} images ({counts}); {_bound(check)}, "
+        f"{_points(numbers['margin'])} allowed for this many images"
+    )
+    if check.finding == BELOW_FLOOR:
+        told += f"; below its floor of {percent(numbers['floor'])}"
+    return told
+
+
+def _corrections(check: Check) -> str:
+    if not check.numbers:
+        return "none are held out yet: judged on the other images alone"
+    return _not_worse(check)
+
+
+def _confident(check: Check) -> str:
+    numbers = check.numbers
+    now, champion, reference, limit = (
+        percent(numbers[name]) for name in ("confident", "champion", "reference", "limit")
+    )
+    return (
+        f"{now} are answered right and called confident, by the champion {champion}, by the "
+        f"reference {reference}; at least {limit} asked for"
+    )
+
+
+def _acceptance(check: Check) -> str:
+    now, before, floor = (percent(check.numbers[n]) for n in ("accuracy", "champion", "floor"))
+    low = check.passed and check.numbers["accuracy"] < check.numbers["floor"]
+    excuse = " (below it, but no worse than what serves now)" if low else ""
+    return f"{now} right, before {before}, floor {floor}{excuse}"
+
+
+def _calibration(check: Check) -> str:
+    numbers = check.numbers
+    ece, before, reference = (
+        f"{numbers[f'{role}_ece']:.4f}" for role in ("challenger", "champion", "reference")
+    )
+    return (
+        f"expected calibration error {ece} (before {before}, reference {reference}), errors among "
+        f"confident answers {percent(numbers['challenger_confident_errors'])}"
+    )
+
+
+SENTENCES: Final[Mapping[str, Callable[[Check], str]]] = {
+    SERVING_PATH: _serving_path,
+    LABEL_ORDER: _label_order,
+    GOLDEN: _golden,
+    LATENCY: _latency,
+    PICTURES: _not_worse,
+    CLASS: _not_worse,
+    CORRECTIONS: _corrections,
+    CONFIDENT: _confident,
+    ACCEPTANCE: _acceptance,
+    CALIBRATION: _calibration,
+}
+
+
+def _bound(check: Check) -> str:
+    bound = check.numbers["bound"]
+    if bound < 0:
+        return f"at least {_points(-bound)} points gained"
+    return f"{'at most' if check.passed else 'perhaps'} {_points(bound)} points lost"
+
+
+def percent(share: float) -> str:
+    """Write a share with two decimals."""
+    return f"{100 * share:.2f} %"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.2f}"
