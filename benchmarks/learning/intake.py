@@ -1,4 +1,4 @@
-"""What a week's training gets to see when ten people correct: through the real jobs, with the store in memory."""
+"""What a week's training sees of ten people's corrections: the real jobs, the store in memory."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ class OneDataset:
 
 
 def honest(corrections: Arrays, seed: int) -> Given:
-    """Everybody gives the right class."""
+    """Have everybody give the right class."""
     images, targets = corrections
     people = np.random.default_rng([seed, 1]).integers(0, PEOPLE, len(targets))
     return Given(images, targets, people, np.zeros(len(targets), bool))
 
 
 def poisoned(corrections: Arrays, n_classes: int, share: float, seed: int) -> Given:
-    """One of the ten gives `share` of all corrections, each with a wrong class: always the same one for a class."""
+    """Have one of the ten give `share` of all corrections, wrong: the same class for a class."""
     images, targets = corrections
     rng = np.random.default_rng(seed)
     wrong = np.zeros(len(targets), bool)
@@ -103,7 +103,7 @@ def give(world: World, given: Given, labels: Sequence[str]) -> None:
 
 
 def wrong_among(taken: Arrays, given: Given) -> int:
-    """How many of the corrections that were accepted are wrong."""
+    """Count the accepted corrections that are wrong."""
     wrong = {
         (image.tobytes(), int(said))
         for image, said in zip(given.images[given.wrong], given.targets[given.wrong], strict=True)

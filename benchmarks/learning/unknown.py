@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def _dicoms() -> Iterator[tuple[str, str, bytes]]:
-    """Kind, file name and contents; of a film each third frame, grey."""
+    """Give kind, file name and contents; of a film each third frame, grey."""
     samples = Path(pydicom.__file__).parent / "data" / "test_files"
     for kind, names in (("ultrasound", ULTRASOUND), ("other medical", OTHER_MEDICAL)):
         for name in names:
@@ -104,7 +104,7 @@ def _pictures(rng: np.random.Generator) -> Iterator[tuple[str, Image.Image]]:
 def _views(
     picture: Image.Image, rng: np.random.Generator, crops: int = CROPS
 ) -> Iterator[Image.Image]:
-    """The whole picture and random square parts of it."""
+    """Give the whole picture and random square parts of it."""
     picture = picture.convert("RGB")
     yield picture
     for _ in range(crops):
@@ -147,7 +147,7 @@ def _plot(rng: np.random.Generator) -> Image.Image:
 
 
 def _noise(rng: np.random.Generator) -> np.ndarray:
-    """Flat, white, smooth or blocky noise: uint8 [64, 64]."""
+    """Draw flat, white, smooth or blocky noise: uint8 [64, 64]."""
     kind = rng.integers(4)
     level = rng.integers(0, 256)
     if kind == 0:

@@ -65,7 +65,7 @@ class Served:
     notice: str = ""  # why it may not be the newest; "" if all is well
 
     def answer(self, image: DecodedImage | np.ndarray) -> Classified:
-        """Classify a decoded picture, or grey pixels uint8 [H, W] of which nothing else is known."""
+        """Classify a decoded picture, or grey pixels uint8 [H, W] of which no more is known."""
         if isinstance(image, DecodedImage):
             pixels, about = image.pixels, image.about
         else:
@@ -83,7 +83,7 @@ class _Refused:
 
 
 class Champion:
-    """The served model of this process. Safe to share between threads; `start` once, `stop` at the end."""
+    """The served model of this process, safe to share between threads. `start` once, then `stop`."""
 
     def __init__(
         self,
@@ -217,7 +217,10 @@ class Champion:
         notice = f"Version {version} cannot be served ({why.rstrip('.')})"
         self._refused = _Refused(version, notice, self._monotonic() + REFUSED_FOR_S)
         log.warning("version %s is refused: %s", version, why)
-        self._reason = f"The champion, version {version}, cannot be served: {why}. `medloop rollback` goes back."
+        self._reason = (
+            f"The champion, version {version}, cannot be served: {why}. "
+            "`medloop rollback` goes back."
+        )
         self._serve_cached(notice)
 
     def _registry_away(self, error: Exception) -> None:

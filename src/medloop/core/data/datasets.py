@@ -105,14 +105,14 @@ def blank(images: np.ndarray) -> np.ndarray:
 
 
 def background(pixels: np.ndarray) -> np.ndarray:
-    """Find the most frequent grey of each row of `pixels` [N, P], the darkest of equals: int64 [N]."""
+    """Find the commonest grey of each row of `pixels` [N, P], the darkest of equals: int64 [N]."""
     rows = np.arange(len(pixels), dtype=np.int64)[:, None] * 256
     counts = np.bincount((rows + pixels).ravel(), minlength=len(pixels) * 256)
     return np.asarray(counts.reshape(len(pixels), 256).argmax(axis=1), dtype=np.int64)
 
 
 def exact_duplicates(images: np.ndarray) -> np.ndarray:
-    """Give for each image the index of the first one with the same pixels, or its own: int64 [N]."""
+    """Give per image the index of the first one with the same pixels, or its own: int64 [N]."""
     seen: dict[bytes, int] = {}
     contents = (np.ascontiguousarray(image).data for image in images)
     digests = (hashlib.blake2b(content, digest_size=16).digest() for content in contents)

@@ -25,12 +25,12 @@ class Split:
 def split(targets: np.ndarray, groups: np.ndarray, *, seed: int = 0) -> Split:
     """Split about 80, 10 and 10 % of each class's images, no group in two parts.
 
-    Each class is split by itself: its groups in the order of a hash of their ids. Each goes to test,
-    then to validation, if that brings the part nearer to its tenth and the group is not most of it.
-    A part that stays empty gets the smallest group that is left, so three groups are enough for one
-    in each part. Of two, the larger is for training and the other for test; a single one is for
-    training. Another class's images change nothing, unless a group spans classes: then it goes whole
-    where the first of its classes puts it.
+    Each class is split by itself: its groups in the order of a hash of their ids. Each goes to
+    test, then to validation, if that brings the part nearer to its tenth and the group is not most
+    of it. A part that stays empty gets the smallest group that is left, so three groups are enough
+    for one in each part. Of two, the larger is for training and the other for test; a single one is
+    for training. Another class's images change nothing, unless a group spans classes: then it goes
+    whole where the first of its classes puts it.
     """
     parts: dict[int, int] = {}
     for target in np.unique(targets):

@@ -1,8 +1,8 @@
 """Random views of a batch: they keep what an image shows and break how the data set shows it.
 
 Every change takes and gives float32 [N, 64, 64] in 0…255, on the processor, and draws from the
-generator it is handed. Most act on a random part of the batch, so that a batch costs little and some
-images stay as they are.
+generator it is handed. Most act on a random part of the batch, so that a batch costs little and
+some images stay as they are.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _taps(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def remap(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Apply a random smooth curve, monotone or not: another contrast agent, sequence or colour map."""
+    """Apply a random smooth curve, monotone or not: another contrast agent or sequence."""
     return _through(_interpolated(uniform((len(x), 6), generator) * 255), x)
 
 

@@ -59,7 +59,7 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
 def min_confidence(
     confidence: np.ndarray, correct: np.ndarray, allowed: float = CONFIDENT_ERRORS
 ) -> float:
-    """Find the lowest threshold with at most `allowed` errors at or above it; 1.0 if there is none."""
+    """Find the lowest threshold with at most `allowed` errors from it on; 1.0 if there is none."""
     order = np.argsort(-confidence, kind="stable")
     errors = np.cumsum(~correct[order]) / np.arange(1, len(order) + 1)
     fine = np.flatnonzero(errors <= allowed)
@@ -108,7 +108,8 @@ def misleading(shifted: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
     In this data the label belongs to the examination: AbdomenCT has chest slices, told apart by
     their grey alone. A view without that grey cannot show the label, so such an image says nothing
-    about errors on other sources. The limit keeps a model that is simply wrong from excusing itself.
+    about errors on other sources. The limit keeps a model that is simply wrong from excusing
+    itself.
     """
     against = (shifted[:, :, :-1].argmax(2) != targets).mean(0)
     margin = softmax(shifted[:, :, :-1]).mean(0)[np.arange(len(targets)), targets]

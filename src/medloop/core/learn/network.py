@@ -1,6 +1,7 @@
 """The network: a small residual CNN over a 64×64 grey image, up to a global average.
 
-Owns layers, standardisation and weight (de)serialisation. Training is in `fit`, the served file in `export`.
+Owns layers, standardisation and weight (de)serialisation. Training is in `fit`, the served file in
+`export`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def two_views(images: Tensor) -> Tensor:
 
 
 class ConvUnit(nn.Module):
-    """Convolution, batch normalisation, ReLU; with `residual` the input is added before the ReLU."""
+    """Convolution, batch normalisation, ReLU; if `residual`, the input is added before the ReLU."""
 
     def __init__(
         self, n_in: int, n_out: int, kernel: int, *, stride: int = 1, residual: bool = False

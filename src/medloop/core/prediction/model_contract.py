@@ -20,8 +20,8 @@ TOLERANCE: Final = 1e-3  # of a sum of probabilities, and between an image alone
 def load_checked(onnx: bytes, *, threads: int | None = None) -> Predictor:
     """Load a file that keeps the contract.
 
-    Probed with a blank, a white, a noisy and two odd images: outputs of the promised shapes, finite,
-    probabilities that sum to 1, and the same answer alone as in a batch.
+    Probed with a blank, a white, a noisy and two odd images: outputs of the promised shapes,
+    finite, probabilities that sum to 1, and the same answer alone as in a batch.
 
     Raises:
         ModelError: It breaks the contract; the message says where.

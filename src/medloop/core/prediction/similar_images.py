@@ -84,8 +84,8 @@ def neighbours(
 def nearest(embedding: np.ndarray, index: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Find the rows of `index` [N, D] most like `embedding` [D], exactly: enough for 100,000 rows.
 
-    Gives indices int64 [k] and cosine similarities float32 [k], the most similar first, ties by row.
-    Fewer than k rows give as many as there are. A zero vector is like nothing (0).
+    Gives indices int64 [k] and cosine similarities float32 [k], the most similar first, ties by
+    row. Fewer than k rows give as many as there are. A zero vector is like nothing (0).
     """
     if index.ndim != 2 or embedding.shape != (index.shape[1],):
         raise ValueError(
