@@ -1,9 +1,11 @@
-"""Images of none of the classes, from what is installed: `python -m benchmarks.learning.unknown FOLDER`.
+"""Images of none of the classes, from what is installed.
 
-One subfolder a kind. scikit-image's and scikit-learn's sample pictures with random crops of them, pages of rendered
-text, matplotlib plots, this project's screenshots, the pictures inside installed packages, blank and noise images,
-in colour where they are, and pydicom's samples of ultrasound and of other medical pictures.
-None of it is trained on: training makes its own unknown images by procedure.
+    python -m benchmarks.learning.unknown FOLDER
+
+One subfolder per kind: scikit-image's and scikit-learn's sample pictures with random crops of them,
+pages of rendered text, matplotlib plots, this project's screenshots, the pictures inside installed
+packages, blank and noise images, in colour where they are, and pydicom's samples of ultrasound and
+of other medical pictures. None of it is trained on: training draws its own unknown images.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ from PIL import Image, ImageDraw, ImageFont
 from medloop.core.imaging.decode import decode, encode_png
 
 KINDS: Final = {
-    "photographs": ["astronaut", "camera", "chelsea", "coffee", "rocket", "horse", "moon", "coins", "clock_motion",
-                    "hubble_deep_field", "motorcycle_left"],
+    "photographs": ["astronaut", "camera", "chelsea", "coffee", "rocket", "horse", "moon", "coins",
+                    "clock_motion", "hubble_deep_field", "motorcycle_left"],
     "histology": ["ihc", "cell"],
     "fundus": ["retina", "microaneurysms"],
     "textures": ["brick", "grass", "gravel"],
