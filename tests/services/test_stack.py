@@ -49,7 +49,7 @@ def small(tmp_path: Path, mlflow_server: MLflowServer) -> Iterator[LocalStack]:
 
 def _frontend(stack: LocalStack) -> dict[str, str]:
     """The environment that the page's process really has."""
-    pid = stack.pid_of("medloop.app.process.serve")
+    pid = stack.pid_of("app/server.py")
     raw = Path(f"/proc/{pid}/environ").read_bytes().decode()
     return dict(item.split("=", 1) for item in raw.split("\0") if "=" in item)
 

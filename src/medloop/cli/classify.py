@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from medloop.jobs.context import Context
     from medloop.serving import Champion, Served
     from medloop.settings import Settings
-    from medloop.stores.datasets import DatasetStore
     from medloop.stores.inputs import Input
     from medloop.stores.outbox import Receipt
 
@@ -58,11 +57,12 @@ def predict(
     `medloop predict archive.zip --format csv --output answers.csv`,
     `find . -name '*.png' | medloop predict -`
     """
-    from medloop.settings import load_settings
+    from medloop.wiring import connect, open_champion
 
-    settings = load_settings()
+    context = connect()
+    settings = context.settings
     try:
-        served = _champion(settings).current()
+        served = open_champion(context).current()
         if served.notice:
             warn(served.notice)
         inputs = _inputs(settings, paths)  # first: a path that names nothing leaves no file
@@ -70,15 +70,6 @@ def predict(
             _predict_all(served, inputs, form, to, limits=_limits(settings))
     except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _champion(settings: Settings, *, ask: bool = True) -> Champion:
-    """The served model; unless `ask` the one cached on this machine."""
-    from medloop.serving import Champion
-    from medloop.stores.registry import Registry
-
-    registry = Registry(settings) if ask else None
-    return Champion(registry, settings.home / "models", poll_s=settings.poll_s)
 
 
 def _inputs(settings: Settings, paths: list[str]) -> Iterator[Input]:
@@ -234,16 +225,22 @@ def _served_here(context: Context, label: str) -> Served | None:
 
     A server is asked only about a label that nothing on this machine knows.
     """
+    from dataclasses import replace
+
     from medloop.errors import MedloopError, NotFoundError
+    from medloop.serving import Champion
     from medloop.stores.datasets import DatasetStore
+    from medloop.wiring import open_champion
 
     settings = context.settings
+    here = replace(context, datasets=DatasetStore(settings.home))
+    cached = Champion(None, settings.home / "models", poll_s=settings.poll_s)
     try:
-        served, labels = _served(settings, DatasetStore(settings.home), ask=False)
+        served, labels = _served(here, cached)
     except NotFoundError:  # neither a model nor the base data set is on this machine
         served, labels = None, ()
     if label not in (*labels, none_of_these.WORD):
-        served, labels = _served(settings, context.datasets, ask=True)
+        served, labels = _served(context, open_champion(context))
     if label not in (*labels, none_of_these.WORD):
         known = ", ".join(labels)
         raise MedloopError(
@@ -252,15 +249,14 @@ def _served_here(context: Context, label: str) -> Served | None:
     return served
 
 
-def _served(
-    settings: Settings, datasets: DatasetStore, *, ask: bool
-) -> tuple[Served | None, Sequence[str]]:
+def _served(context: Context, champion: Champion) -> tuple[Served | None, Sequence[str]]:
+    """Return the model and the classes; without a model, those of the base data set."""
     from medloop.serving import NoModelError
 
     try:
-        served = _champion(settings, ask=ask).current()
+        served = champion.current()
     except NoModelError:
-        return None, datasets.get(settings.base_dataset).labels
+        return None, context.datasets.get(context.settings.base_dataset).labels
     return served, served.predictor.metadata.labels
 
 

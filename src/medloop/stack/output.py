@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
@@ -80,13 +81,17 @@ class StackOutput:
         """A line of medloop's own."""
         self._console.print(Text(text, style="bold"))
 
-    def summary(self, addresses: Iterable[Address], *, detached: bool) -> None:
-        """Where everything is, once it is ready."""
+    def summary(self, addresses: Iterable[Address], *, detached: bool, passwords: Path) -> None:
+        """Say where everything is once it is ready; passwords on a terminal only, never in a log."""
+        shown = self._console.is_terminal and not detached
         self._console.print()
         for address in addresses:
             line = Text(f"  {address.name:<8} ")
             line.append(address.url, style="bold underline" if address.name == "page" else "")
-            line.append(f"   {address.login}" if address.login else "", style="dim")
+            login = f"   {address.login}" if address.login else ""
+            if address.password:
+                login += f" / {address.password}" if shown else f"; password in {passwords}"
+            line.append(login, style="dim")
             self._console.print(line)
         command = _command()
         how = (

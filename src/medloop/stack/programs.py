@@ -325,9 +325,7 @@ def app(
         "secrets.files": login_file,  # its only one: nothing in a home folder may add a login, or another one
     }
     command = (
-        sys.executable,
-        "-m",
-        "medloop.app.process.serve",
+        executable("streamlit"),
         "run",
         str(PACKAGE / "app" / "server.py"),
         *(f"--{name}={value}" for name, value in options.items()),

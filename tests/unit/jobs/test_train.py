@@ -159,8 +159,9 @@ def test_a_first_model_at_chance_is_told_in_words_and_is_never_confident(world: 
     tags = context.registry.get("1").tags
     assert "differ by colour alone" in warned[0]
     assert "no better than chance" in warned[1]
-    assert tags["warning"] == " ".join(warned)
-    assert float(tags["balanced_accuracy"]) < 0.6
+    assert tags.warning == " ".join(warned)
+    assert tags.balanced_accuracy is not None
+    assert tags.balanced_accuracy < 0.6
     predictor = Predictor(context.registry.model_file("1"))
     assert "confident" not in predictor.verdicts(predictor.predict_arrays(images))
 

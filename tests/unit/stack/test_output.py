@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from tests.app.registry import MemoryRegistry
 from tests.corrections_world import World
 from tests.events import correction, image, png, sha256_of
 
-from medloop.stack.output import print_status
+from medloop.stack.output import StackOutput, print_status
+from medloop.stack.plan import Address
 from medloop.stack.state_folder import StateFolder
 from medloop.stores.objects import ObjectStore
 
@@ -28,3 +30,20 @@ def test_it_says_why_corrections_wait(
         "1 waiting to be stored since 2026-11-02T09:00:00.000+00:00: S3 does not answer"
         in capsys.readouterr().out
     )
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("file", "detached", "shown"),
+    [(Terminal(), False, True), (Terminal(), True, False), (io.StringIO(), False, False)],
+)
+def test_passwords_are_shown_on_a_terminal_and_in_no_log(file, detached, shown) -> None:
+    addresses = [Address("MLflow", "http://127.0.0.1:5000", "admin", "s3cret")]
+    kept = Path("/state/credentials.json")
+    StackOutput(file).summary(addresses, detached=detached, passwords=kept)
+    assert ("admin / s3cret" in file.getvalue()) is shown
+    assert (f"admin; password in {kept}" in file.getvalue()) is not shown

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from medloop.app.kit.workbench import Source
+from medloop.core.printable import printable
 from medloop.errors import DecodeError
 from medloop.stores.archives import ZIP_STARTS, ArchiveEntry, is_hidden, open_archive
 
@@ -55,7 +56,7 @@ def unpack(uploads: Iterable[Upload], *, known: Unpacked | None = None, max_byte
             continue
         data = upload.getvalue()
         if not (upload.name.lower().endswith(".zip") or data.startswith(ZIP_STARTS)):
-            result.sources.append(Source(upload.file_id, upload.name, data))
+            result.sources.append(Source(upload.file_id, printable(upload.name), data))
             continue
         try:
             members = _members(data, max_bytes=max_bytes)
@@ -63,7 +64,8 @@ def unpack(uploads: Iterable[Upload], *, known: Unpacked | None = None, max_byte
             result.problems.append(f"{upload.name}: {error}")
         else:
             result.sources += [
-                Source(f"{upload.file_id}/{n}", m.name, m.read) for n, m in enumerate(members)
+                Source(f"{upload.file_id}/{n}", printable(m.name), m.read)
+                for n, m in enumerate(members)
             ]
     return result
 

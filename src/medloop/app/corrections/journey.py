@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Final, Literal
 
+from medloop.app.kit.escape_markdown import plain_html
 from medloop.app.kit.wording import class_name, percent
 from medloop.core.corrections.correction_policy import PolicyDecision
 from medloop.core.corrections.events import Correction, Review
@@ -165,7 +165,7 @@ def was(correction: Correction) -> str:
 def timeline(way: Sequence[Station]) -> str:
     """An ordered list; the state of each station is told by its mark and, for screen readers, in words."""
     items = "".join(
-        f'<li class="{step.state}">{escape(step.text)}<span class="ml-sr"> ({SAYS[step.state]})</span></li>'
+        f'<li class="{step.state}">{plain_html(step.text)}<span class="ml-sr"> ({SAYS[step.state]})</span></li>'
         for step in way
     )
     return f'<ol class="ml-way">{items}</ol>'

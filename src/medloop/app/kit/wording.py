@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
 from medloop.core import none_of_these
 from medloop.core.prediction.predictor import Doubt, Prediction, Verdict
+from medloop.core.printable import printable
 
 Color = Literal["green", "orange", "violet"]
 
@@ -43,7 +44,13 @@ def class_name(label: str | None) -> str:
     """A class label as people write it: "AbdomenCT" becomes "Abdomen CT"; None is "none of these"."""
     if label is None:
         return NONE_OF_THESE
-    return SPELLED_OUT.get(label, WORD_STARTS.sub(" ", label).strip())
+    return SPELLED_OUT.get(label, printable(WORD_STARTS.sub(" ", label).strip()))
+
+
+def name_classes(text: str, labels: Iterable[str]) -> str:
+    """Write the labels within a sentence as people say them."""
+    known = "|".join(map(re.escape, labels))
+    return re.sub(rf"\b({known})\b", lambda found: class_name(found[0]), text) if known else text
 
 
 def percent(share: float, *, places: int = 0) -> str:
