@@ -247,7 +247,7 @@ def _store() -> DatasetStore:
 
 def _tell(imported: Imported) -> None:
     """Print the id on stdout and everything else, for a person, on stderr."""
-    from medloop.core.data.data_summary import summarise
+    from medloop.core.data.data_summary import summarise, warnings
 
     dataset = imported.dataset
     _show_classes(summarise(dataset), title=f"Data set {dataset.id}", err=True)
@@ -259,6 +259,8 @@ def _tell(imported: Imported) -> None:
             say(f"  … and {len(imported.skipped) - SKIPPED_SHOWN:,} more", err=True)
     if imported.coloured:
         warn(f"{imported.coloured:,} images are in colour: their brightness alone is learned.")
+    for sentence in warnings(dataset):
+        warn(sentence)
     setting = f"MEDLOOP_BASE_DATASET={dataset.id}"
     say(f"Groups {imported.groups_from}. To train on it: {setting}", err=True)
     say(dataset.id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -82,7 +82,8 @@ class Address:
 
     name: str
     url: str
-    login: str = ""  # user / password, where there is one to type
+    login: str = ""  # the user to sign in as, or what else there is to know
+    password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -256,14 +257,14 @@ class Planner:
             identities=self._s3_identities,
             buckets=[BUCKET, MLFLOW_BUCKET],
             ports=self.ports,
-            keys=programs.SeaweedKeys(
-                certificate=self._s3_certificate,
-                write=keys.seaweed_write_key,
-                read=keys.seaweed_read_key,
-                filer_write=keys.seaweed_filer_write_key,
-                filer_read=keys.seaweed_filer_read_key,
-                sse=keys.seaweed_sse_key,
-            ),
+            certificate=self._s3_certificate,
+            secrets={
+                "WEED_JWT_SIGNING_KEY": keys.seaweed_write_key,
+                "WEED_JWT_SIGNING_READ_KEY": keys.seaweed_read_key,
+                "WEED_JWT_FILER_SIGNING_KEY": keys.seaweed_filer_write_key,
+                "WEED_JWT_FILER_SIGNING_READ_KEY": keys.seaweed_filer_read_key,
+                "WEED_S3_SSE_KEY": keys.seaweed_sse_key,
+            },
         )
 
     def _mlflow(self) -> Program:
@@ -431,7 +432,8 @@ class Planner:
                 Address(
                     "MLflow",
                     self.url("mlflow"),
-                    f"{MLFLOW_ADMIN} / {credentials.mlflow_admin_password}",
+                    MLFLOW_ADMIN,
+                    credentials.mlflow_admin_password,
                 )
             )
         else:
@@ -441,7 +443,8 @@ class Planner:
                 Address(
                     "Airflow",
                     self.url("airflow"),
-                    f"{AIRFLOW_ADMIN} / {credentials.airflow_password}",
+                    AIRFLOW_ADMIN,
+                    credentials.airflow_password,
                 )
             )
         elif settings.airflow_url:

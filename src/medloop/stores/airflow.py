@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
+from medloop.core.printable import markdown
 from medloop.errors import NotFoundError, SettingsError, StoreError, StoreUnavailableError
 from medloop.settings import Settings
 
@@ -93,7 +94,7 @@ class Airflow:
             raise StoreError(
                 f"The DAG {DAG_ID} is paused in {self.url}, so a run would never start: unpause it there"
             )
-        body = {"logical_date": None, "conf": dict(conf or {}), "note": note or None}
+        body = {"logical_date": None, "conf": dict(conf or {}), "note": markdown(note) or None}
         return str(self._call("POST", f"/api/v2/dags/{DAG_ID}/dagRuns", body)["dag_run_id"])
 
     def set_paused(self, paused: bool, *, dag_id: str = DAG_ID) -> None:
@@ -117,9 +118,11 @@ class Airflow:
             NotFoundError: There is no such run.
         """
         path = f"/api/v2/dags/{DAG_ID}/dagRuns/{quote(run_id, safe='')}"
-        state = str(self._call("GET", path)["state"])
+        state = self._call("GET", path).get("state")
+        if state is None:  # an id such as ".." leads to something else
+            raise NotFoundError(f"Airflow has no run {run_id!r}")
         tasks = self._call("GET", f"{path}/taskInstances")["task_instances"]
-        return DagRun(run_id, state, {task["task_id"]: task["state"] for task in tasks})
+        return DagRun(run_id, str(state), {task["task_id"]: task["state"] for task in tasks})
 
     def result(self, run_id: str, task_id: str, *, key: str = "return_value") -> str | None:
         """What a task handed on under `key` (an id, or the `reason`); None where it did not."""
@@ -163,7 +166,10 @@ class Airflow:
 
     def _read(self, answer: httpx.Response, path: str) -> dict[str, Any]:
         if answer.is_success:
-            body: dict[str, Any] = answer.json()
+            try:
+                body: dict[str, Any] = answer.json()
+            except ValueError as error:
+                raise StoreError(f"What answers at {self.url}{path} is no Airflow") from error
             return body
         if answer.status_code in {401, 403}:
             raise StoreError(

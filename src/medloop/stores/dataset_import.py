@@ -23,7 +23,7 @@ from medloop.core.data.class_folders import (
     read_groups,
     visible_paths,
 )
-from medloop.core.data.datasets import Dataset, plain_jpeg, thumbnails
+from medloop.core.data.datasets import Dataset, thumbnails
 from medloop.core.data.groups import near_duplicate_groups
 from medloop.core.imaging.decode import decode_pixels
 from medloop.core.imaging.preprocess import SIZE, preprocess
@@ -179,11 +179,7 @@ def _decode_batch(files: Files, paths: list[str]) -> list[tuple[np.ndarray, bool
 def _decode_one(files: Files, path: str) -> tuple[np.ndarray, bool] | str:
     """The image, preprocessed, and whether it is in colour; or why there is none."""
     try:
-        data = files.read(path)
-        pixels = plain_jpeg(data)
-        if pixels is not None:
-            return preprocess(pixels), False
-        pixels, info = decode_pixels(data)
+        pixels, info = decode_pixels(files.read(path))
         return preprocess(pixels), info.in_colour
     except MedloopError as error:
         return str(error)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from medloop.app.kit.workbench import Source
+from medloop.core.printable import printable
 from medloop.errors import DecodeError
 from medloop.stores.archives import ArchiveEntry, is_hidden, is_zip, open_archive
 
@@ -37,7 +38,7 @@ class Unpacked:
 
 
 def unpack(uploads: Iterable[Upload], *, known: Unpacked | None = None, max_bytes: int) -> Unpacked:
-    """Every file of the uploads, zips opened. What systems leave in a folder beside a person's files is left out.
+    """List the uploads' files, zips opened, without what systems leave beside a person's files.
 
     Args:
         uploads: As the browser gave them.
@@ -56,7 +57,7 @@ def unpack(uploads: Iterable[Upload], *, known: Unpacked | None = None, max_byte
             continue
         data = upload.getvalue()
         if not (upload.name.lower().endswith(".zip") or is_zip(io.BytesIO(data))):
-            result.sources.append(Source(upload.file_id, upload.name, data))
+            result.sources.append(Source(upload.file_id, printable(upload.name), data))
             continue
         try:
             members = _members(data, max_bytes=max_bytes)
@@ -64,7 +65,8 @@ def unpack(uploads: Iterable[Upload], *, known: Unpacked | None = None, max_byte
             result.problems.append(f"{upload.name}: {error}")
         else:
             result.sources += [
-                Source(f"{upload.file_id}/{n}", m.name, m.read) for n, m in enumerate(members)
+                Source(f"{upload.file_id}/{n}", printable(m.name), m.read)
+                for n, m in enumerate(members)
             ]
     return result
 
