@@ -25,3 +25,13 @@ HOSTILE = (
     "===",
     "[^1] [ ] [x] ^sup^",
 )
+INVISIBLE = (  # or worse: what turns text around, breaks a line or steers a terminal
+    "\u202egnp.dnaH",
+    "Hand\u2066\u200b",
+    "Hand\n# heading\n- item",
+    "Hand\r\n![x](https://example.invalid/x.png)",
+    "\x1b[31mHand\x07",
+    "Hand\x00",
+    "=HYPERLINK(1)",
+    "x" * 3_000,
+)

@@ -61,7 +61,7 @@ def up(
     with _stopped_on_signals():
         plan = stack.launch(daemon=detach)
         _bring_up(stack, plan, output)
-    output.summary(plan.addresses, detached=detach, passwords=plan.folder.credentials)
+    output.summary(plan.addresses, detached=detach, passwords=stack.folder.credentials)
     if not detach:
         _stay(stack, plan, output)
 
