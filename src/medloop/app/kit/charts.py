@@ -169,7 +169,7 @@ def per_day(rows: Rows, *, title: str, share: bool = False) -> Chart:
     shown = [kind for kind in KINDS if any(row["what"] == kind for row in rows)]
     colors = alt.Scale(domain=shown, range=[KINDS[kind] for kind in shown])
     chosen = _legend("what")
-    return (
+    bars: Chart = (
         _chart(rows)
         .mark_bar(clip=True, width=alt.ExprRef(DAY_WIDTH))
         .encode(
@@ -189,6 +189,7 @@ def per_day(rows: Rows, *, title: str, share: bool = False) -> Chart:
         )
         .add_params(chosen, _zoom())
     )
+    return bars
 
 
 def spread(rows: Rows, *, title: str, reference: float, percent: bool = False) -> Chart:
@@ -255,7 +256,7 @@ def intervals(rows: Rows, *, title: str) -> Chart:
 
 
 def _data(rows: Rows) -> alt.Data:
-    return alt.Data(values=list(rows))
+    return alt.Data(values=list(rows))  # type: ignore[no-untyped-call]
 
 
 def _chart(rows: Rows) -> alt.Chart:
