@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 from tests.app.apptest import texts
-from tests.app.hostile_names import HOSTILE, INVISIBLE
 from tests.app.models import picture
+from tests.hostile_names import HOSTILE, NASTY
 
 from medloop.app.kit.escape_markdown import plain
 from medloop.core.imaging.decode import encode_png
 from medloop.errors import MedloopError
 from medloop.stack.programs import PACKAGE
 
-NAMES = (*HOSTILE, *INVISIBLE)
-UNSEEN = "\u202e\u2066\u200b\x1b\x07\x00"  # turn text around, hide it, or steer a terminal
+NAMES = (*NASTY, "x" * 3_000, "Hand\x00")
+UNSEEN = "\u202e\u2066\u200f\u061c\ufeff\x1b\x07\x00\x9b\u2028"  # turn text around, hide it, or steer a terminal
 
 
 def words(app: AppTest) -> str:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import httpx
 
-from medloop.errors import NotFoundError, ServiceError, StoreUnavailableError
+from medloop.errors import NotFoundError, ServiceError, StoreError, StoreUnavailableError
 from medloop.settings import load_settings
 from medloop.stack.exit_log import describe_exit
 from medloop.stack.log_tail import last_lines
@@ -18,6 +18,7 @@ from medloop.stack.programs import Program
 from medloop.stack.state_folder import StateFolder
 from medloop.stack.supervisor import Supervisor
 from medloop.stores.airflow import DAG_ID, WATCH_DAG_ID, Airflow
+from medloop.stores.objects import ObjectStore
 from medloop.wiring import connect
 
 READY_WITHIN_S = 300  # for each component, counted from its start; a cold disk is slow
@@ -68,13 +69,23 @@ class BringUp:
             raise self._failure(program, "ends again and again")
         if time.monotonic() - self._started[program.name] > READY_WITHIN_S:
             raise self._failure(program, f"is not ready after {READY_WITHIN_S} s")
-        return state.is_up and (not program.health_url or self._answers(program.health_url))
+        if not state.is_up or (program.health_url and not self._answers(program.health_url)):
+            return False
+        return program.name != "seaweedfs" or self._has_bucket()
 
     def _answers(self, url: str) -> bool:
         try:
             return self._http.get(url).status_code == httpx.codes.OK
         except httpx.HTTPError:
             return False
+
+    def _has_bucket(self) -> bool:
+        """Tell if the bucket can be listed: SeaweedFS calls itself healthy before it has made it."""
+        try:
+            ObjectStore.from_settings(load_settings(home=self._folder.home)).folders("snapshots")
+        except StoreError:
+            return False
+        return True
 
     def _finish(self, program: Program) -> Event:
         status = self._watch.states()[program.name].exit_status

@@ -257,14 +257,14 @@ class Planner:
             identities=self._s3_identities,
             buckets=[BUCKET, MLFLOW_BUCKET],
             ports=self.ports,
-            keys=programs.SeaweedKeys(
-                certificate=self._s3_certificate,
-                write=keys.seaweed_write_key,
-                read=keys.seaweed_read_key,
-                filer_write=keys.seaweed_filer_write_key,
-                filer_read=keys.seaweed_filer_read_key,
-                sse=keys.seaweed_sse_key,
-            ),
+            certificate=self._s3_certificate,
+            secrets={
+                "WEED_JWT_SIGNING_KEY": keys.seaweed_write_key,
+                "WEED_JWT_SIGNING_READ_KEY": keys.seaweed_read_key,
+                "WEED_JWT_FILER_SIGNING_KEY": keys.seaweed_filer_write_key,
+                "WEED_JWT_FILER_SIGNING_READ_KEY": keys.seaweed_filer_read_key,
+                "WEED_S3_SSE_KEY": keys.seaweed_sse_key,
+            },
         )
 
     def _mlflow(self) -> Program:

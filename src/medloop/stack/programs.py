@@ -46,23 +46,6 @@ class Program:
     once: bool = False  # runs to its end, which is when it is ready
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class SeaweedKeys:
-    """Secrets of SeaweedFS.
-
-    The certificate closes every port but S3's: each wants it from whoever calls. Without it the
-    master's HTTP and all of gRPC obey anybody, with or without signing keys: those four protect the
-    data of filer and volumes alone, as a second lock.
-    """
-
-    certificate: Path  # PEM, certificate and key
-    write: str
-    read: str
-    filer_write: str
-    filer_read: str
-    sse: str  # 64 hexadecimal digits
-
-
 def executable(name: str) -> str:
     """A program of this environment, by path: the caller's PATH need not hold it."""
     return str(Path(sys.executable).parent / name)
@@ -79,9 +62,21 @@ def seaweedfs(
     identities: Path,
     buckets: Sequence[str],
     ports: Mapping[str, int],
-    keys: SeaweedKeys,
+    certificate: Path,
+    secrets: Mapping[str, str],
 ) -> Program:
-    """SeaweedFS with its S3 API; `identities` is the JSON file of access keys and their rights."""
+    """SeaweedFS with its S3 API.
+
+    Args:
+        folder: Where the objects lie.
+        identities: The JSON file of S3's access keys and their rights.
+        buckets: Created where they are not there yet.
+        ports: By the names of `seaweed_port_names`.
+        certificate: PEM, certificate and key. Every port but S3's wants it from whoever calls:
+            without it the master's HTTP and all of gRPC obey anybody.
+        secrets: Environment variables: four signing keys, which are a second lock on the data of
+            filer and volumes, and the key of S3's own encryption.
+    """
     options = {
         "dir": folder,
         "ip": LOOPBACK,
@@ -97,14 +92,7 @@ def seaweedfs(
         **{f"{name}.port": ports[name] for name in SEAWEED_SERVERS},
         **{f"{name}.port.grpc": ports[f"{name}_grpc"] for name in SEAWEED_SERVERS},
     }
-    environment = {
-        **_seaweed_tls(keys.certificate),
-        "WEED_JWT_SIGNING_KEY": keys.write,
-        "WEED_JWT_SIGNING_READ_KEY": keys.read,
-        "WEED_JWT_FILER_SIGNING_KEY": keys.filer_write,
-        "WEED_JWT_FILER_SIGNING_READ_KEY": keys.filer_read,
-        "WEED_S3_SSE_KEY": keys.sse,
-    }
+    environment = {**_seaweed_tls(certificate), **secrets}
     command = (executable("weed"), "mini", *(f"-{name}={value}" for name, value in options.items()))
     return Program(
         "seaweedfs", command, environment, health_url=f"http://{LOOPBACK}:{ports['s3']}/healthz"

@@ -63,7 +63,7 @@ def _row(back: Backend, said: Said, pixels: np.ndarray | None, known: StoreFacts
     decision = (known.decisions or {}).get(correction.image_sha256)
     in_snapshot = known.in_snapshot(correction)
     prediction = (
-        known.served.predictor.predict([pixels])[0] if known.served and pixels is not None else None
+        known.served.answer(pixels).prediction if known.served and pixels is not None else None
     )
     way = steps(
         said,

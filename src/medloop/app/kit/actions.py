@@ -9,11 +9,12 @@ from typing import Final
 from medloop.app.kit.access import User
 from medloop.app.kit.workbench import GivenAnswer, Source, UploadedPicture, Workbench
 from medloop.app.process.backend import Backend
+from medloop.core.corrections.correction_policy import Waiting
 from medloop.core.imaging.decode import Limits, decode
 from medloop.errors import ReviewError
 from medloop.jobs.correct import correct
 from medloop.jobs.correct import withdraw as withdraw_job
-from medloop.jobs.review import Verdict, Waiting
+from medloop.jobs.review import Verdict
 from medloop.jobs.review import review as review_job
 from medloop.serving import Served
 

@@ -16,7 +16,6 @@ from medloop.app.kit.wording import need
 from medloop.core.imaging.burnt_in import Region
 from medloop.core.imaging.decode import DecodedImage, Limits, decode
 from medloop.core.imaging.picture import About
-from medloop.core.imaging.preprocess import preprocess
 from medloop.core.prediction.predictor import Prediction
 from medloop.errors import DecodeError
 from medloop.serving import Served
@@ -313,8 +312,7 @@ class Workbench:
 
 def _picture(source: Source, image: DecodedImage, served: Served) -> UploadedPicture:
     height, width = image.pixels.shape
-    small = preprocess(image.pixels, served.predictor.metadata.input_size)
-    (prediction,) = served.predictor.predict([small], about=[image.about])
+    answered = served.answer(image)
     return UploadedPicture(
         source=source,
         sha256=image.sha256,
@@ -331,8 +329,8 @@ def _picture(source: Source, image: DecodedImage, served: Served) -> UploadedPic
         needs_clearance=image.needs_clearance,
         text_regions=image.text_regions,
         in_colour=image.in_colour,
-        small=small,
+        small=answered.small,
         thumbnail=thumbnail_url(image.pixels),
-        prediction=prediction,
-        version=served.version,
+        prediction=answered.prediction,
+        version=answered.version,
     )

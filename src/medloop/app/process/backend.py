@@ -15,7 +15,7 @@ from medloop.errors import ModelError
 from medloop.jobs.context import Context
 from medloop.serving import Champion
 from medloop.settings import Settings
-from medloop.wiring import connect
+from medloop.wiring import connect, open_champion
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,7 @@ def backend() -> Backend:
     with _lock:
         if not _opened:
             context = connect()
-            champion = Champion(
-                context.registry, context.settings.home / "models", poll_s=context.settings.poll_s
-            )
+            champion = open_champion(context)
             champion.start()
             context.sender.start()
             recorder = Recorder(context)

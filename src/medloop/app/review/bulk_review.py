@@ -14,9 +14,10 @@ from medloop.app.kit.pictures import preview_png
 from medloop.app.kit.state import guarded, user, visitor
 from medloop.app.kit.wording import NONE_OF_THESE, class_name, name_classes
 from medloop.app.process.backend import Backend
+from medloop.core.corrections.correction_policy import Waiting
 from medloop.errors import MedloopError
 from medloop.jobs.context import Context
-from medloop.jobs.review import Verdict, Waiting, is_own, picture
+from medloop.jobs.review import Verdict, is_own, picture
 
 MAX_PICTURES: Final = 24  # pictures at once
 SIDE: Final = 128  # pixels of a picture

@@ -19,9 +19,9 @@ from medloop.app.kit.wording import NONE_OF_THESE, class_name, count_of, name_cl
 from medloop.app.process.backend import Backend, backend
 from medloop.app.review.bulk_review import decide_several
 from medloop.app.review.review_statements import list_statements
-from medloop.core.imaging.preprocess import preprocess
+from medloop.core.corrections.correction_policy import Waiting
 from medloop.errors import MedloopError
-from medloop.jobs.review import Verdict, Waiting, picture, queue
+from medloop.jobs.review import Verdict, picture, queue
 
 SHORTCUT_CLASSES = 9
 
@@ -103,9 +103,8 @@ def _picture(back: Backend, item: Waiting) -> np.ndarray | None:
 def _alike(back: Backend, pixels: np.ndarray) -> None:
     try:
         served = back.champion.current()
-        small = preprocess(pixels, served.predictor.metadata.input_size)
-        (prediction,) = served.predictor.predict([small])
-        most_alike(back, served, small=small, embedding=prediction.embedding)
+        seen = served.answer(pixels)
+        most_alike(back, served, small=seen.small, embedding=seen.prediction.embedding)
     except MedloopError as error:
         st.caption(plain(f"Pictures like this one cannot be shown. {error}"))
 
