@@ -1,4 +1,4 @@
-"""Slices (DICOM, TIFF stacks), windows and technical tags (DICOM) of the picture being looked at. Widgets."""
+"""Slices (DICOM, TIFF stacks), windows and technical tags (DICOM) of the current picture."""
 
 from __future__ import annotations
 

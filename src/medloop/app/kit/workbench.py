@@ -1,6 +1,6 @@
-"""One browser session's pictures and answers. Lives in memory, goes with the session; knows no widget.
+"""One browser session's pictures and answers, in memory. Knows no widget.
 
-Nothing here is shared between sessions and nothing is written to disk: file names stay in this object.
+Nothing here is shared between sessions or written to disk: file names stay in this object.
 """
 
 from __future__ import annotations
