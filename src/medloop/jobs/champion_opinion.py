@@ -12,8 +12,8 @@ from medloop.core.corrections.screening import contradicted, outvoted
 from medloop.core.data.datasets import Dataset
 from medloop.core.data.splits import split
 from medloop.core.prediction.model_contract import load_checked
-from medloop.core.prediction.neighbours import unit
 from medloop.core.prediction.predictor import Predictor
+from medloop.core.prediction.similar_images import unit
 from medloop.jobs.context import Context
 from medloop.stores.registry import CHAMPION
 
