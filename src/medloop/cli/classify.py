@@ -6,13 +6,13 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TextIO
 
 import typer
 
-from medloop.cli.terminal import say, warn
+from medloop.cli.terminal import counter, say, warn
 from medloop.core import none_of_these
 from medloop.core.prediction.answer_formats import Format
 
@@ -92,7 +92,7 @@ def _predict_all(
 
     labels = served.predictor.metadata.labels
     write, written = writer(form, to, labels=labels, model_version=served.version), 0
-    with _progress(quiet=to is sys.stdout and sys.stdout.isatty()) as advance:
+    with counter(quiet=to is sys.stdout and sys.stdout.isatty()) as advance:
         flushed_at = time.monotonic()
         for answer in classify(served.predictor, inputs, limits=limits):
             write(answer)
@@ -129,21 +129,6 @@ def _open_output(path: Path | None) -> Iterator[TextIO]:
         yield file
 
 
-@contextlib.contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[], None]]:
-    """Count on stderr, if that is a terminal and the answers do not scroll by on it."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.completed:.0f} images"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda: bar.advance(task)
-
-
 def correct(
     path: Annotated[Path, typer.Argument(help="Image or DICOM file.")],
     label: Annotated[
@@ -177,9 +162,7 @@ def correct(
     image = _decoded(path, context.settings, frame)
     _confirm(image, yes=yes)
     served = _served_here(context, label)
-    prediction = None
-    if served is not None:
-        (prediction,) = served.predictor.predict([image.pixels], about=[image.about])
+    prediction = served.answer(image).prediction if served else None
     receipt = record(
         context,
         image=image,

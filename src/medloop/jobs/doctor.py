@@ -19,7 +19,7 @@ import httpx
 from medloop.core.prediction.predictor import Predictor
 from medloop.errors import AlreadyExistsError, MedloopError
 from medloop.jobs.stored_corrections import take_census
-from medloop.settings import Settings
+from medloop.settings import Settings, unknown_settings
 from medloop.stores.airflow import Airflow
 from medloop.stores.objects import ObjectStore
 from medloop.stores.outbox import OUTBOX_FILE, Outbox
@@ -61,7 +61,10 @@ def examine(load: Callable[[], Settings], *besides: Check) -> Iterator[Finding]:
             "correct it in the environment, in .env or in config.py",
         )
         return
-    yield Finding("settings", "ok", f"read; the state folder is {settings.home.absolute()}")
+    says = f"read; the state folder is {settings.home.absolute()}"
+    if unknown := unknown_settings():
+        says += f"; there is no setting {', '.join(unknown)}"
+    yield Finding("settings", "warning" if unknown else "ok", says)
     checks: tuple[Check, ...] = (
         (
             "S3",
@@ -164,14 +167,23 @@ def _outbox(settings: Settings) -> Finding:
 
 
 def _mlflow(settings: Settings) -> Finding:
-    champion = Registry(settings).version_of(CHAMPION)
+    registry = Registry(settings)
+    champion = registry.version_of(CHAMPION)
     address = f"{settings.mlflow_tracking_uri} as {settings.mlflow_username or 'nobody'}"
     if champion is None:
         says = f"{address}: answers, but {settings.model_name} has no champion"
-        return Finding("MLflow", "failed", says, "`medloop up` trains the first model")
+        return Finding("MLflow", "failed", says, _way_to_a_champion(registry))
     return Finding(
         "MLflow", "ok", f"{address}: {settings.model_name} version {champion} is champion"
     )
+
+
+def _way_to_a_champion(registry: Registry) -> str:
+    """Say what gives a registry without champion one."""
+    versions = registry.versions()
+    if not versions:
+        return "`medloop up` trains the first model"
+    return f"`medloop promote {versions[-1].version}`, or the version that `alias` names"
 
 
 def _airflow(settings: Settings) -> Finding:
@@ -213,7 +225,7 @@ def _model(settings: Settings) -> Finding:
     registry = Registry(settings)
     champion = registry.version_of(CHAMPION)
     if champion is None:
-        return Finding("model", "failed", "there is none yet", "`medloop up` trains the first one")
+        return Finding("model", "failed", "there is no champion", _way_to_a_champion(registry))
     onnx = registry.model_file(champion)
     labels = Predictor(onnx).metadata.labels
     return Finding(

@@ -323,11 +323,13 @@ def _keep(context: Context, challenger: ModelVersion, found: GateReport) -> None
         )
     context.objects.ensure(f"{place}.json", raw, content_type="application/json")
     context.registry.attach(challenger.run_id, {**files, REPORT_FILE: raw})
+    scores = found.scores["challenger"] if found.scores else {}
     verdict = VersionTags(
         gate="yes" if found.passed else "no",
         gate_reasons=reasons(found),
         gate_champion=found.champion_version,
-        accuracy=found.scores["challenger"]["accuracy"] if found.scores else None,
+        accuracy=scores.get("accuracy"),
+        balanced_accuracy=scores.get("balanced_accuracy"),
     )
     context.registry.set_tags(challenger.version, verdict)
     aliased = context.registry.version_of(CHALLENGER)

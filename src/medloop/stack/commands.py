@@ -200,12 +200,13 @@ def doctor() -> None:
     from medloop.jobs.doctor import examine
     from medloop.jobs.left_out import FIX, examine_events
     from medloop.settings import load_settings
+    from medloop.stack.drift_checks import CHAMPION, SETTINGS
     from medloop.stack.exposure import RIGHTS
     from medloop.stack.output import print_checks
     from medloop.wiring import connect
 
     events = ("events", FIX, lambda settings: examine_events(connect(settings)))
-    if not print_checks(examine(load_settings, events, RIGHTS)):
+    if not print_checks(examine(load_settings, events, CHAMPION, SETTINGS, RIGHTS)):
         raise typer.Exit(1)
 
 

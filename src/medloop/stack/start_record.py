@@ -15,6 +15,7 @@ class StartRecord:
 
     ports: dict[str, int] = field(default_factory=dict)
     addresses: tuple[Address, ...] = ()
+    settings: dict[str, str] | None = None  # by variable; None in records of older versions
 
     def write(self, folder: StateFolder) -> None:
         """Keep it in the state folder; the addresses carry passwords."""
@@ -25,8 +26,7 @@ def read_record(folder: StateFolder) -> StartRecord:
     """The last start; an empty one where there was none."""
     try:
         body = json.loads(folder.record.read_text("utf-8"))
-        return StartRecord(
-            dict(body["ports"]), tuple(Address(**entry) for entry in body["addresses"])
-        )
+        addresses = tuple(Address(**entry) for entry in body["addresses"])
+        return StartRecord(dict(body["ports"]), addresses, body.get("settings"))
     except (OSError, ValueError, KeyError, TypeError):
         return StartRecord()
