@@ -163,9 +163,7 @@ def correct(
     image = _decoded(path, context.settings, frame)
     _confirm(image, yes=yes)
     served = _served_here(context, label)
-    prediction = None
-    if served is not None:
-        (prediction,) = served.predictor.predict([image.pixels], about=[image.about])
+    prediction = served.answer(image).prediction if served else None
     receipt = record(
         context,
         image=image,

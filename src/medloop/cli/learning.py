@@ -9,7 +9,7 @@ import typer
 
 from medloop.cli import acceptance_sets, versions
 from medloop.cli.corrections import send_first
-from medloop.cli.terminal import AsJson, mark, progress_bar, say, show_table
+from medloop.cli.terminal import AsJson, mark, progress_bar, say, show_table, warn
 
 if TYPE_CHECKING:
     from medloop.core.gate.report import GateReport
@@ -44,8 +44,11 @@ def bootstrap(engine: Engine = None) -> None:
     from medloop.jobs.bootstrap import bootstrap as job
     from medloop.wiring import connect
 
+    warned: list[str] = []
     with progress_bar() as report:
-        version = job(connect(), report, engine=engine)
+        version = job(connect(), report, engine=engine, warn=warned.append)
+    for sentence in warned:
+        warn(sentence)
     say(
         f"Version {version} is the champion and the reference."
         if version

@@ -15,8 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
+import numpy as np
+
+from medloop.core.imaging.decode import DecodedImage
+from medloop.core.imaging.picture import About
+from medloop.core.imaging.preprocess import preprocess
 from medloop.core.prediction.model_contract import load_checked
-from medloop.core.prediction.predictor import Predictor
+from medloop.core.prediction.predictor import Prediction, Predictor
 from medloop.errors import MedloopError, ModelError, NotFoundError, StoreUnavailableError
 from medloop.stores.model_cache import CachedModel, ModelCache
 
@@ -42,6 +47,15 @@ class ModelSource(Protocol):
         """The version's ONNX file."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Classified:
+    """One picture as the model saw it, and what the model says."""
+
+    small: np.ndarray  # uint8 [64, 64], the model's input: another version needs no decoding again
+    prediction: Prediction
+    version: str
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """The model that answers right now. Hold it for one request, and ask `Champion.current` again for the next."""
@@ -49,6 +63,16 @@ class Served:
     predictor: Predictor
     version: str
     notice: str = ""  # why it may not be the newest; "" where all is well
+
+    def answer(self, image: DecodedImage | np.ndarray) -> Classified:
+        """Classify a decoded picture, or grey pixels uint8 [H, W] of which no more is known."""
+        if isinstance(image, DecodedImage):
+            pixels, about = image.pixels, image.about
+        else:
+            pixels, about = image, About()
+        small = preprocess(pixels, self.predictor.metadata.input_size)
+        (prediction,) = self.predictor.predict([small], about=[about])
+        return Classified(small, prediction, self.version)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ _opened: list[Backend] = []  # none or one
 
 
 def backend() -> Backend:
-    """The process's backend; the first caller opens it and starts its threads."""
+    """Give the process's backend; the first caller opens it and starts its threads."""
     with _lock:
         if not _opened:
             context = connect()
@@ -59,6 +59,6 @@ def backend() -> Backend:
 
 
 def install(replacement: Backend | None) -> None:
-    """Use this backend from now on (a host with stores of its own, a test); None opens a new one at the next use."""
+    """Use this backend from now on; None opens a new one at the next use."""
     with _lock:
         _opened[:] = [] if replacement is None else [replacement]
