@@ -7,7 +7,6 @@ from typing import Final
 from medloop.jobs.doctor import Check, Finding
 from medloop.settings import Settings, load_named_settings
 from medloop.stack.state_folder import StateFolder
-from medloop.stack.status import changed_settings
 
 RESTART: Final = "`medloop down`, then `medloop up`: what runs goes by the settings of its start"
 
@@ -25,7 +24,12 @@ def check_champion(settings: Settings) -> Finding:
 
 def check_settings(settings: Settings) -> Finding:
     """Compare the running stack's settings with today's."""
-    changed = changed_settings(StateFolder(settings.home.absolute()), load_named_settings())
+    folder = StateFolder(settings.home.absolute())
+    if not folder.record.exists():
+        return Finding("restart", "ok", "no local stack has been started here")
+    from medloop.stack.status import changed_settings  # a machine that only trains lacks supervisor
+
+    changed = changed_settings(folder, load_named_settings())
     if changed:
         return Finding("restart", "warning", "; ".join(changed), RESTART)
     return Finding("restart", "ok", "what runs here was started with these settings")
