@@ -18,6 +18,8 @@ import httpx
 
 from medloop.core.prediction.predictor import Predictor
 from medloop.errors import AlreadyExistsError, MedloopError
+from medloop.jobs.alias_moves import explain_champion
+from medloop.jobs.context import Context
 from medloop.jobs.stored_corrections import take_census
 from medloop.settings import Settings
 from medloop.stores.airflow import Airflow
@@ -174,6 +176,13 @@ def _mlflow(settings: Settings) -> Finding:
     )
 
 
+def examine_champion(context: Context) -> Finding:
+    """Check that the champion is the one that the ledger names."""
+    if wrong := explain_champion(context):
+        return Finding("champion", "failed", wrong)
+    return Finding("champion", "ok", "as the ledger says")
+
+
 def _airflow(settings: Settings) -> Finding:
     if not settings.airflow_url:
         return Finding(
@@ -198,15 +207,12 @@ def _airflow(settings: Settings) -> Finding:
         return Finding(
             "Airflow", "failed", says, "wait half a minute after a start, then see `medloop logs`"
         )
-    dag = Airflow(settings).dag()
-    if dag.paused:
-        return Finding(
-            "Airflow",
-            "warning",
-            f"{url}: the DAG is paused",
-            "unpause medloop_weekly_retrain there",
-        )
-    return Finding("Airflow", "ok", f"{url}: healthy; next run {dag.next_run_at or 'not planned'}")
+    airflow = Airflow(settings)
+    if idle := airflow.idle_dags():
+        fix = "unpause it there; one that is gone comes back with `medloop up`, or see its import errors"
+        return Finding("Airflow", "warning", idle, fix)
+    next_run_at = airflow.dag().next_run_at or "not planned"
+    return Finding("Airflow", "ok", f"{url}: healthy; next run {next_run_at}")
 
 
 def _model(settings: Settings) -> Finding:

@@ -12,9 +12,9 @@ from medloop.errors import NotFoundError, ServiceError, StoreError, StoreUnavail
 from medloop.settings import load_settings
 from medloop.stack.exit_log import describe_exit
 from medloop.stack.log_tail import last_lines
-from medloop.stack.plan import MLFLOW_ADMIN, MLFLOW_FRONTEND, StackPlan
+from medloop.stack.plan import StackPlan
 from medloop.stack.process_events import Event, Watch
-from medloop.stack.programs import Program
+from medloop.stack.programs import MLFLOW_ADMIN, MLFLOW_FRONTEND, Program
 from medloop.stack.state_folder import StateFolder
 from medloop.stack.supervisor import Supervisor
 from medloop.stores.airflow import DAG_ID, WATCH_DAG_ID, Airflow

@@ -197,7 +197,7 @@ def doctor() -> None:
 
     Example: `medloop doctor`
     """
-    from medloop.jobs.doctor import examine
+    from medloop.jobs.doctor import examine, examine_champion
     from medloop.jobs.left_out import FIX, examine_events
     from medloop.settings import load_settings
     from medloop.stack.exposure import RIGHTS
@@ -205,7 +205,8 @@ def doctor() -> None:
     from medloop.wiring import connect
 
     events = ("events", FIX, lambda settings: examine_events(connect(settings)))
-    if not print_checks(examine(load_settings, events, RIGHTS)):
+    champion = ("champion", "see S3 and MLflow", lambda s: examine_champion(connect(s)))
+    if not print_checks(examine(load_settings, events, champion, RIGHTS)):
         raise typer.Exit(1)
 
 

@@ -29,12 +29,11 @@ from medloop.settings import (
 from medloop.stack import programs, rights
 from medloop.stack.credentials import Credentials
 from medloop.stack.ports import LOOPBACK
-from medloop.stack.programs import Program
+from medloop.stack.programs import MLFLOW_ADMIN, MLFLOW_FRONTEND, Program
 from medloop.stack.state_folder import StateFolder
 
 EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104
 BUCKET, MLFLOW_BUCKET = "medloop", "mlflow"
-MLFLOW_ADMIN, MLFLOW_FRONTEND = "admin", "frontend"
 AIRFLOW_ADMIN, AIRFLOW_FRONTEND = "admin", "frontend"
 MAIL_CONNECTION = (
     "AIRFLOW_CONN_SMTP_DEFAULT"  # the one connection that `medloop up` takes over from its caller
@@ -199,14 +198,13 @@ class Planner:
 
     def _s3_rights(self) -> str:
         """Each identity with no more than it needs. SeaweedFS' own actions cannot tell writing from deleting."""
-        policies: tuple[rights.Identity, ...] = ("frontend", "trainer")
+        policies = {
+            "frontend": rights.policy("frontend", bucket=BUCKET),
+            "trainer": rights.policy("trainer", bucket=BUCKET),
+            "mlflow": rights.mlflow_policy(bucket=BUCKET, own_bucket=MLFLOW_BUCKET),
+        }
         allowed: dict[str, dict[str, list[str]]] = {
             "operator": {"actions": ["Admin", "Read", "Write", "List", "Tagging"]},
-            "mlflow": {
-                "actions": [
-                    f"{action}:{MLFLOW_BUCKET}" for action in ("Read", "Write", "List", "Tagging")
-                ]
-            },
             **{name: {"policyNames": [name]} for name in policies},
         }
         identities = []
@@ -215,8 +213,7 @@ class Planner:
             keys = [{"accessKey": access_key, "secretKey": secret_key}]
             identities.append({"name": name, "credentials": keys, **may})
         documents = [
-            {"name": name, "content": json.dumps(rights.policy(name, bucket=BUCKET))}
-            for name in policies
+            {"name": name, "content": json.dumps(document)} for name, document in policies.items()
         ]
         return json.dumps({"identities": identities, "policies": documents}, indent=1)
 
@@ -268,17 +265,20 @@ class Planner:
         )
 
     def _mlflow(self) -> Program:
-        """Artifacts lie on the local S3; beside the database if S3 is the user's, who gave no bucket for them."""
-        artifacts, environment = f"{self.folder.mlflow}/artifacts", {}
+        """Plan MLflow, which reads the ledger of champions before it lets the page move one.
+
+        Artifacts lie on the local S3, but beside the database if S3 is the user's: no bucket is
+        theirs there.
+        """
+        artifacts = f"{self.folder.mlflow}/artifacts"
+        environment = {
+            **named_environment(self.settings, only={"model_name"}),
+            **self._signing("review_key"),
+            **self._s3("mlflow"),
+        }
         if self.local.s3:
             artifacts = f"s3://{MLFLOW_BUCKET}/artifacts"
-            access_key, secret_key = self.credentials.s3("mlflow")
-            environment = {
-                "MLFLOW_S3_ENDPOINT_URL": self.url("s3"),
-                "AWS_ACCESS_KEY_ID": access_key,
-                "AWS_SECRET_ACCESS_KEY": secret_key,
-                "AWS_DEFAULT_REGION": "us-east-1",
-            }
+            environment["MLFLOW_S3_ENDPOINT_URL"] = self.url("s3")
         return programs.mlflow(
             folder=self.folder.mlflow,
             port=self.ports["mlflow"],

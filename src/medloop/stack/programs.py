@@ -14,6 +14,8 @@ from typing import Final
 
 from medloop.stack.ports import LOOPBACK
 
+MLFLOW_ADMIN: Final = "admin"
+MLFLOW_FRONTEND: Final = "frontend"
 PACKAGE: Final = Path(__file__).resolve().parents[1]
 QUIET: Final = {  # nothing phones home
     "DO_NOT_TRACK": "1",
@@ -158,14 +160,14 @@ def mlflow(
 
 
 def mlflow_auth_config(folder: Path, *, username: str, password: str) -> str:
-    """MLflow's basic-auth file. Everybody who is known may read; only the admin may write."""
+    """MLflow's basic-auth file. Those it knows may read; only the admin may write."""
     return (
         "[mlflow]\n"
         "default_permission = READ\n"
         f"database_uri = sqlite:///{folder}/auth.db\n"
         f"admin_username = {username}\n"
         f"admin_password = {password}\n"
-        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+        "authorization_function = medloop.stack.mlflow_users:authenticate\n"
         "auth_cache_ttl_seconds = 60\n"  # without it every call costs 0.4 s of password hashing
     )
 
@@ -190,6 +192,7 @@ def airflow_environment(
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": "2",
         "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "CORE__AUTH_MANAGER": "medloop.stack.airflow_users.UsersTrigger",
         "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
             f"{user}:{role}" for user, role in roles.items()
         ),

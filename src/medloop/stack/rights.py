@@ -57,6 +57,18 @@ def policy(identity: Identity, *, bucket: str) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": statements}
 
 
+def mlflow_policy(*, bucket: str, own_bucket: str) -> dict[str, Any]:
+    """Write the policy of the local MLflow: all of its own bucket, and the ledger to read."""
+    own = [f"arn:aws:s3:::{own_bucket}", f"arn:aws:s3:::{own_bucket}/*"]
+    ledger = _objects(bucket, ("promotions/*", "snapshots/unsigned.json"))
+    statements = [
+        _allow("Artifacts", "s3:*", own),
+        _allow("Look", "s3:ListBucket", f"arn:aws:s3:::{bucket}"),
+        _allow("Read", "s3:GetObject", ledger),
+    ]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
 def _objects(bucket: str, keys: tuple[str, ...]) -> list[str]:
     return [f"arn:aws:s3:::{bucket}/{key}" for key in keys]
 
