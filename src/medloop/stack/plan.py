@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -93,28 +93,16 @@ class StackPlan:
     addresses: tuple[Address, ...]
 
 
+@dataclass(frozen=True, slots=True)
 class Planner:
     """Makes the plan for one state folder. Of its environment it reads AWS variables and mail."""
 
-    def __init__(
-        self,
-        settings: NamedSettings,
-        folder: StateFolder,
-        credentials: Credentials,
-        *,
-        local: Locals,
-        ports: Mapping[str, int],
-    ) -> None:
-        self.settings = settings
-        self.folder = folder
-        self.credentials = credentials
-        self.local = local
-        self.ports = ports
-        self._login_file = folder.config / "login.toml"
-        self._s3_identities = folder.config / "s3.json"
-        self._s3_certificate = folder.config / "seaweedfs.pem"
-        self._mlflow_auth = folder.config / "mlflow-auth.ini"
-        self._airflow_passwords = folder.config / "airflow-passwords.json"
+    settings: NamedSettings
+    folder: StateFolder
+    credentials: Credentials
+    _: KW_ONLY
+    local: Locals
+    ports: Mapping[str, int]
 
     def plan(self, *, with_training: bool = True, with_migration: bool = True) -> StackPlan:
         """Decide everything.
@@ -127,10 +115,10 @@ class Planner:
         if self.local.s3:
             from medloop.stack.certificate import make_certificate  # of the extra `services`
 
-            files[self._s3_identities] = self._s3_rights()
-            files[self._s3_certificate] = make_certificate()
+            files[self.folder.s3_identities] = self._s3_rights()
+            files[self.folder.s3_certificate] = make_certificate()
         if self.local.mlflow:
-            files[self._mlflow_auth] = programs.mlflow_auth_config(
+            files[self.folder.mlflow_auth] = programs.mlflow_auth_config(
                 self.folder.mlflow,
                 username=MLFLOW_ADMIN,
                 password=self.credentials.mlflow_admin_password,
@@ -140,8 +128,8 @@ class Planner:
                 AIRFLOW_ADMIN: self.credentials.airflow_password,
                 AIRFLOW_FRONTEND: self.credentials.airflow_frontend_password,
             }
-            files[self._airflow_passwords] = json.dumps(logins)
-        files[self._login_file] = login.secrets_toml() if (login := self._login()) else ""
+            files[self.folder.airflow_passwords] = json.dumps(logins)
+        files[self.folder.login_file] = login.secrets_toml() if (login := self._login()) else ""
         found = self._programs(with_training=with_training, with_migration=with_migration)
         return StackPlan(
             programs=tuple(found),
@@ -218,7 +206,7 @@ class Planner:
                     **self._tracking(MLFLOW_FRONTEND),
                     **self._airflow_login(),
                 },
-                login_file=self._login_file,
+                login_file=self.folder.login_file,
                 known_as=self._names_of_the_page(),
             )
         )
@@ -235,10 +223,10 @@ class Planner:
         keys = self.credentials
         return programs.seaweedfs(
             folder=self.folder.seaweedfs,
-            identities=self._s3_identities,
+            identities=self.folder.s3_identities,
             buckets=[BUCKET, MLFLOW_BUCKET],
             ports=self.ports,
-            certificate=self._s3_certificate,
+            certificate=self.folder.s3_certificate,
             secrets={
                 "WEED_JWT_SIGNING_KEY": keys.seaweed_write_key,
                 "WEED_JWT_SIGNING_READ_KEY": keys.seaweed_read_key,
@@ -267,7 +255,7 @@ class Planner:
             folder=self.folder.mlflow,
             port=self.ports["mlflow"],
             artifacts=artifacts,
-            auth_config=self._mlflow_auth,
+            auth_config=self.folder.mlflow_auth,
             session_key=self.credentials.mlflow_session_key,
             environment=environment,
             after=("seaweedfs",) if self.local.s3 else (),
@@ -279,7 +267,7 @@ class Planner:
             port=self.ports["airflow"],
             roles=AIRFLOW_ROLES,
             secrets=programs.AirflowSecrets(
-                passwords_file=self._airflow_passwords,
+                passwords_file=self.folder.airflow_passwords,
                 jwt_secret=self.credentials.airflow_jwt_secret,
                 fernet_key=self.credentials.airflow_fernet_key,
             ),
@@ -305,24 +293,13 @@ class Planner:
         return {variable_name(name): own[name] for name in names if name in own}
 
     def _connections(self) -> dict[str, str]:
-        """Build Airflow's connections to S3 and MLflow, if they have keys, and to mail, if given."""
+        """Build Airflow's connections to S3 and MLflow, if they have keys, and to mail if given."""
         s3, tracking = self._s3("trainer"), self._tracking(MLFLOW_ADMIN)
         found = {name: os.environ[name] for name in {MAIL_CONNECTION} & os.environ.keys()}
         if "AWS_ACCESS_KEY_ID" in s3 and "AWS_SECRET_ACCESS_KEY" in s3:
-            found["AIRFLOW_CONN_AWS_DEFAULT"] = programs.aws_connection(
-                endpoint_url=s3.get("AWS_ENDPOINT_URL_S3"),
-                access_key=s3["AWS_ACCESS_KEY_ID"],
-                secret_key=s3["AWS_SECRET_ACCESS_KEY"],
-                session_token=s3.get("AWS_SESSION_TOKEN", ""),
-                region=s3["AWS_REGION"],
-                bucket=s3["MEDLOOP_S3_BUCKET"],
-            )
+            found["AIRFLOW_CONN_AWS_DEFAULT"] = programs.aws_connection(s3)
         if "MLFLOW_TRACKING_PASSWORD" in tracking:
-            found["AIRFLOW_CONN_MLFLOW_DEFAULT"] = programs.mlflow_connection(
-                uri=tracking["MLFLOW_TRACKING_URI"],
-                username=tracking.get("MLFLOW_TRACKING_USERNAME", ""),
-                password=tracking["MLFLOW_TRACKING_PASSWORD"],
-            )
+            found["AIRFLOW_CONN_MLFLOW_DEFAULT"] = programs.mlflow_connection(tracking)
         return found
 
     def _airflow_login(self) -> dict[str, str]:

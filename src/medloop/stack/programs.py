@@ -230,29 +230,23 @@ def airflow(
     ]
 
 
-def aws_connection(
-    *,
-    endpoint_url: str | None,
-    access_key: str,
-    secret_key: str,
-    session_token: str,
-    region: str,
-    bucket: str,
-) -> str:
-    """Write Airflow's `aws_default`, as the value of AIRFLOW_CONN_AWS_DEFAULT."""
-    extra = {"region_name": region, "service_config": {"s3": {"bucket_name": bucket}}}
-    if endpoint_url:
-        extra["endpoint_url"] = endpoint_url
-    if session_token:
-        extra["aws_session_token"] = session_token
-    return json.dumps(
-        {"conn_type": "aws", "login": access_key, "password": secret_key, "extra": extra}
-    )
+def aws_connection(s3: Mapping[str, str]) -> str:
+    """Write Airflow's `aws_default` for the S3 of an environment, as AIRFLOW_CONN_AWS_DEFAULT."""
+    service = {"s3": {"bucket_name": s3["MEDLOOP_S3_BUCKET"]}}
+    extra = {"region_name": s3["AWS_REGION"], "service_config": service}
+    if "AWS_ENDPOINT_URL_S3" in s3:
+        extra["endpoint_url"] = s3["AWS_ENDPOINT_URL_S3"]
+    if "AWS_SESSION_TOKEN" in s3:
+        extra["aws_session_token"] = s3["AWS_SESSION_TOKEN"]
+    keys = {"login": s3["AWS_ACCESS_KEY_ID"], "password": s3["AWS_SECRET_ACCESS_KEY"]}
+    return json.dumps({"conn_type": "aws", **keys, "extra": extra})
 
 
-def mlflow_connection(*, uri: str, username: str, password: str) -> str:
-    """Write Airflow's `mlflow_default`, as the value of AIRFLOW_CONN_MLFLOW_DEFAULT."""
-    return json.dumps({"conn_type": "http", "host": uri, "login": username, "password": password})
+def mlflow_connection(tracking: Mapping[str, str]) -> str:
+    """Write Airflow's `mlflow_default` for an environment, as AIRFLOW_CONN_MLFLOW_DEFAULT."""
+    uri, password = tracking["MLFLOW_TRACKING_URI"], tracking["MLFLOW_TRACKING_PASSWORD"]
+    login = {"login": tracking.get("MLFLOW_TRACKING_USERNAME", ""), "password": password}
+    return json.dumps({"conn_type": "http", "host": uri, **login})
 
 
 def first_model(*, after: tuple[str, ...], environment: Mapping[str, str]) -> Program:

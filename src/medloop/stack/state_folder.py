@@ -23,6 +23,11 @@ class StateFolder:
         self.record = home / "stack.json"  # of the last `up`
         self.lock = home / "up.lock"  # held while somebody starts the stack or runs it in front
         self.config = home / "config"  # generated, with the components' environments
+        self.login_file = self.config / "login.toml"
+        self.s3_identities = self.config / "s3.json"
+        self.s3_certificate = self.config / "seaweedfs.pem"
+        self.mlflow_auth = self.config / "mlflow-auth.ini"
+        self.airflow_passwords = self.config / "airflow-passwords.json"
         self.logs = home / "logs"
         self.supervisor_log = self.logs / "supervisord.log"
         self.seaweedfs = home / "seaweedfs"

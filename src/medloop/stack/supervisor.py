@@ -143,7 +143,7 @@ def guard_command(*, grace_s: float) -> list[str]:
 
 
 def environment_file(folder: StateFolder, program: Program) -> Path:
-    """Place a component's environment out of sight of `ps` and of supervisord's settings."""
+    """Place a component's environment where `ps` and supervisord's settings do not show it."""
     return folder.config / f"{program.name}.env.json"
 
 
