@@ -7,7 +7,7 @@ import hmac
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from medloop.core.corrections.signatures import SigningKeys
 from medloop.errors import SettingsError
@@ -25,6 +25,9 @@ from medloop.stores.registry import Registry
 from medloop.stores.sender import Sender
 from medloop.stores.signatures import Signatures
 from medloop.stores.snapshots import SnapshotStore
+
+if TYPE_CHECKING:
+    from medloop.serving import Champion
 
 TRAINING_LEASE_KEY: Final = "leases/training.json"
 PROMOTION_LEASE_KEY: Final = "leases/promotion.json"
@@ -55,6 +58,25 @@ def connect(settings: Settings | None = None) -> Context:
         now=utc_now,
         random=os.urandom,
         identify=identifier(settings),
+    )
+
+
+def open_champion(context: Context) -> Champion:
+    """Prepare to serve the champion; the alias is followed to versions that the ledger names."""
+    from medloop.serving import Champion
+
+    def named() -> list[str]:
+        from medloop.core.corrections.lineage import champions
+        from medloop.jobs.alias_moves import moves
+
+        return champions(moves(context))
+
+    settings = context.settings
+    return Champion(
+        context.registry,
+        settings.home / "models",
+        poll_s=settings.poll_s,
+        named=named,
     )
 
 

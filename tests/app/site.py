@@ -68,7 +68,7 @@ class Site:
         """A person answers a picture; its hash, once it is stored."""
         image = decode(encode_png(picture(level, seed=seed)))
         served = self.backend.champion.current()
-        (prediction,) = served.predictor.predict([image.pixels])
+        prediction = served.answer(image).prediction
         receipt = correct(
             self.context,
             image=image,

@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Page, expect
 from tests.app.apptest import texts
 from tests.app.browser import app_over_memory, chromium, open_page
-from tests.app.hostile_names import HOSTILE
 from tests.app.models import picture
+from tests.hostile_names import HOSTILE
 
 from medloop.app.kit.escape_markdown import JOINER, plain
 from medloop.core.imaging.decode import encode_png

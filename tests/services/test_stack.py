@@ -9,6 +9,7 @@ import socket
 import stat
 from base64 import b64encode
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import boto3
@@ -17,10 +18,11 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from pydantic import SecretStr
-from tests.events import correction, image, png, sha256_of
+from tests.events import correction, image, png, review, sha256_of
 from tests.servers import MLflowServer, SeaweedFS, answers, wait_until
 from tests.stack import LocalStack, is_loopback
 
+from medloop.core.corrections.events import event_key
 from medloop.errors import StoreError
 from medloop.jobs.alias_moves import move_alias
 from medloop.settings import Settings
@@ -314,13 +316,31 @@ def test_all_services_idle_take_less_than_two_gibibytes(stack: LocalStack) -> No
     assert 300 < int(together.split()[1]) < 2048
 
 
+def test_a_forged_erasure_with_the_pages_s3_key_is_named_and_not_obeyed(stack: LocalStack) -> None:
+    page = _frontend(stack)
+    assert "MEDLOOP_REVIEW_KEY" in page
+    assert "MEDLOOP_ERASURE_KEY" not in page
+    forged = review("0" * 64, "erase", at=datetime.now(UTC))
+    _s3(page).put_object(Bucket="medloop", Key=event_key(forged), Body=forged.to_json())
+    taken = stack.run("snapshot", "--json")
+    assert taken.returncode == 0, taken.stderr
+    why = json.loads(taken.stdout)["left_out"][event_key(forged)]
+    assert "not signed" in why
+    assert (
+        _s3(stack.operator()).list_objects_v2(Bucket="medloop", Prefix="images/00/")["KeyCount"]
+        == 0
+    )
+    for command in ("status", "doctor"):
+        assert "left out" in stack.run(command).stdout
+
+
 def test_doctor_finds_what_is_missing_and_nothing_else(stack: LocalStack) -> None:
     result = stack.run("doctor")
     assert result.returncode == 1
     marks = {line.split()[1]: line[0] for line in result.stdout.splitlines() if line[0] in "✓!✗"}
     well = ("settings", "S3", "corrections", "outbox", "Airflow", "disk", "clock", "rights")
     expected = dict.fromkeys(well, "✓")
-    assert marks == {**expected, "MLflow": "✗", "model": "✗"}
+    assert marks == {**expected, "MLflow": "✗", "model": "✗", "events": "!"}
     assert "`medloop up` trains the first" in result.stdout
 
 

@@ -244,7 +244,7 @@ def _store() -> DatasetStore:
 
 def _tell(imported: Imported) -> None:
     """Print the id on stdout and everything else, for a person, on stderr."""
-    from medloop.core.data.data_summary import summarise
+    from medloop.core.data.data_summary import summarise, warnings
 
     dataset = imported.dataset
     _show_classes(summarise(dataset), title=f"Data set {dataset.id}", err=True)
@@ -252,6 +252,8 @@ def _tell(imported: Imported) -> None:
         warn(f"{len(imported.skipped):,} unreadable files were skipped:")
         for name, why in imported.skipped[:SKIPPED_SHOWN]:
             say(f"  {name}: {why}", err=True)
+    for sentence in warnings(dataset):
+        warn(sentence)
     setting = f"MEDLOOP_BASE_DATASET={dataset.id}"
     say(f"Groups {imported.groups_from}. To train on it: {setting}", err=True)
     say(dataset.id)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook, Variable
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from medloop.core.spelling import with_closest
 from medloop.errors import SettingsError
 from medloop.settings import Settings, load_settings
 
@@ -119,5 +120,6 @@ def _variable() -> dict[str, Any]:
     if not isinstance(values, dict):
         raise SettingsError(f"{said}, and is a {type(values).__name__}")
     if unknown := sorted(values.keys() - Settings.model_fields.keys()):
-        raise SettingsError(f"{said}; no setting is called {', '.join(unknown)}")
+        named = ", ".join(with_closest(name, Settings.model_fields) for name in unknown)
+        raise SettingsError(f"{said}; no setting is called {named}")
     return values

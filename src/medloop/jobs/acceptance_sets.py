@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +14,7 @@ from medloop.core import none_of_these
 from medloop.core.data.class_folders import class_of, image_paths
 from medloop.core.imaging.decode import decode
 from medloop.core.imaging.preprocess import preprocess
+from medloop.core.spelling import with_closest
 from medloop.errors import DatasetError, DecodeError, NotFoundError
 from medloop.jobs.context import Context
 from medloop.jobs.training_overlap import learned
@@ -175,22 +175,14 @@ def _check_folders(
     )
     if not wrong:
         return
-    named = ", ".join(_with_closest(folder, labels) for folder in wrong[:NAMED])
+    named = ", ".join(
+        with_closest(folder, (none_of_these.WORD, *labels)) for folder in wrong[:NAMED]
+    )
     more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
     raise DatasetError(
         f"{path.name!r} has class folders that are no label of the model: {named}{more}. Its "
         f"labels are {', '.join(labels)}; `{none_of_these.WORD}` is for images of no class. Rename "
         "the folders, or name each class that the model is yet to learn with --new-class"
-    )
-
-
-def _with_closest(folder: str, labels: Sequence[str]) -> str:
-    by_small = {label.lower(): label for label in (none_of_these.WORD, *labels)}
-    closest = get_close_matches(folder.lower(), by_small, n=1)
-    return (
-        f"{folder[:80]!r} (did you mean {by_small[closest[0]]!r}?)"
-        if closest
-        else f"{folder[:80]!r}"
     )
 
 

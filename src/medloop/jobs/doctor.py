@@ -18,10 +18,8 @@ import httpx
 
 from medloop.core.prediction.predictor import Predictor
 from medloop.errors import AlreadyExistsError, MedloopError
-from medloop.jobs.alias_moves import explain_champion
-from medloop.jobs.context import Context
 from medloop.jobs.stored_corrections import take_census
-from medloop.settings import Settings
+from medloop.settings import Settings, unknown_settings
 from medloop.stores.airflow import Airflow
 from medloop.stores.objects import ObjectStore
 from medloop.stores.outbox import OUTBOX_FILE, Outbox
@@ -59,7 +57,10 @@ def examine(load: Callable[[], Settings], *besides: Check) -> Iterator[Finding]:
         fix = "correct it in the environment, in .env or in config.py"
         yield Finding("settings", "failed", str(error), fix)
         return
-    yield Finding("settings", "ok", f"read; the state folder is {settings.home.absolute()}")
+    says = f"read; the state folder is {settings.home.absolute()}"
+    if unknown := unknown_settings():
+        says += f"; there is no setting {', '.join(unknown)}"
+    yield Finding("settings", "warning" if unknown else "ok", says)
     checks: tuple[Check, ...] = (
         ("S3", f"check AWS_ENDPOINT_URL_S3, the AWS keys and MEDLOOP_S3_BUCKET, {START}", _s3),
         ("corrections", f"see S3; {RESTORE}", _corrections),
@@ -134,20 +135,22 @@ def _outbox(settings: Settings) -> Finding:
 
 
 def _mlflow(settings: Settings) -> Finding:
-    champion = Registry(settings).version_of(CHAMPION)
+    registry = Registry(settings)
+    champion = registry.version_of(CHAMPION)
     address = f"{settings.mlflow_tracking_uri} as {settings.mlflow_username or 'nobody'}"
     if champion is None:
         says = f"{address}: answers, but {settings.model_name} has no champion"
-        return Finding("MLflow", "failed", says, "`medloop up` trains the first model")
+        return Finding("MLflow", "failed", says, _way_to_a_champion(registry))
     says = f"{address}: {settings.model_name} version {champion} is champion"
     return Finding("MLflow", "ok", says)
 
 
-def examine_champion(context: Context) -> Finding:
-    """Check that the champion is the one that the ledger names."""
-    if wrong := explain_champion(context):
-        return Finding("champion", "failed", wrong)
-    return Finding("champion", "ok", "as the ledger says")
+def _way_to_a_champion(registry: Registry) -> str:
+    """Say what gives a registry without champion one."""
+    versions = registry.versions()
+    if not versions:
+        return "`medloop up` trains the first model"
+    return f"`medloop promote {versions[-1].version}`, or the version that `alias` names"
 
 
 def _airflow(settings: Settings) -> Finding:
@@ -174,7 +177,7 @@ def _model(settings: Settings) -> Finding:
     registry = Registry(settings)
     champion = registry.version_of(CHAMPION)
     if champion is None:
-        return Finding("model", "failed", "there is none yet", "`medloop up` trains the first one")
+        return Finding("model", "failed", "there is no champion", _way_to_a_champion(registry))
     onnx = registry.model_file(champion)
     labels = Predictor(onnx).metadata.labels
     says = f"version {champion} loads: {len(onnx) / 2**20:.1f} MiB, {', '.join(labels)}"

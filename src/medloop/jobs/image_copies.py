@@ -1,4 +1,4 @@
-"""Where else a picture lies: acceptance sets and imported data sets, which people brought and only people change."""
+"""Finds a picture in acceptance sets and imported data sets, which only people change."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ from medloop.stores.datasets import bundled_sample
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SoughtImage:
-    """What is looked for."""
+    """The image that is looked for."""
 
     sha256: str
-    pixels: (
-        np.ndarray | None
-    )  # as models see it, uint8 [64, 64]; None: only a picture of just this size is found
+    # As models see it, uint8 [64, 64]; None: only a picture of just this size is found.
+    pixels: np.ndarray | None
 
     def is_in(self, images: np.ndarray) -> bool:
-        """Whether it is, pixel for pixel, among uint8 [N, 64, 64] `images`."""
+        """Tell whether it is, pixel for pixel, among uint8 [N, 64, 64] `images`."""
         if self.pixels is not None:
             return bool((images == self.pixels).all(axis=(1, 2)).any())
         return any(content_sha256(image) == self.sha256 for image in images)
 
 
 def acceptance_sets_with(context: Context, picture: SoughtImage) -> list[tuple[str, str]]:
-    """Name and id of the acceptance sets that hold it, also of those that no longer count."""
+    """Find the acceptance sets that hold it, by name and id, also those that no longer count."""
     stored = context.acceptance_sets.stored()
     return [
         (name, set_id)
@@ -38,7 +37,7 @@ def acceptance_sets_with(context: Context, picture: SoughtImage) -> list[tuple[s
 
 
 def datasets_with(context: Context, picture: SoughtImage) -> list[str]:
-    """Ids of the imported data sets, on this machine or published, that hold it."""
+    """Find the imported data sets, on this machine or published, that hold it."""
     ids = sorted(
         {*context.datasets.ids(), *context.datasets.published_ids()} - {bundled_sample().id}
     )

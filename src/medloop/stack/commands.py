@@ -62,7 +62,7 @@ def up(
     with _stopped_on_signals():
         plan = stack.launch(daemon=detach)
         _bring_up(stack, plan, output)
-    output.summary(plan.addresses, detached=detach, passwords=plan.folder.credentials)
+    output.summary(plan.addresses, detached=detach, passwords=stack.folder.credentials)
     if not detach:
         _stay(stack, plan, output)
 
@@ -191,16 +191,16 @@ def doctor() -> None:
 
     Example: `medloop doctor`
     """
-    from medloop.jobs.doctor import examine, examine_champion
+    from medloop.jobs.doctor import examine
     from medloop.jobs.left_out import FIX, examine_events
     from medloop.settings import load_settings
+    from medloop.stack.drift_checks import CHAMPION, SETTINGS
     from medloop.stack.exposure import RIGHTS
     from medloop.stack.output import print_checks
     from medloop.wiring import connect
 
     events = ("events", FIX, lambda settings: examine_events(connect(settings)))
-    champion = ("champion", "see S3 and MLflow", lambda s: examine_champion(connect(s)))
-    if not print_checks(examine(load_settings, events, champion, RIGHTS)):
+    if not print_checks(examine(load_settings, events, CHAMPION, SETTINGS, RIGHTS)):
         raise typer.Exit(1)
 
 

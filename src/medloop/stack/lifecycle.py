@@ -28,6 +28,7 @@ from medloop.stack.process_events import Event, Watch
 from medloop.stack.programs import SEAWEED_ROOM, Program, seaweed_sockets
 from medloop.stack.start_record import StartRecord, read_record
 from medloop.stack.state_folder import StateFolder, write_private
+from medloop.stack.status import describe_settings
 from medloop.stack.supervisor import Supervisor, environment_file
 
 MIN_FREE_BYTES = 1 << 30
@@ -135,7 +136,8 @@ class LocalStack:
         planner = Planner(self.settings, self.folder, credentials, local=self.local, ports=assigned)
         with_migration = not self._is_migrated()
         plan = planner.plan(with_training=self.with_training, with_migration=with_migration)
-        StartRecord(assigned, plan.addresses).write(self.folder)
+        named = describe_settings(self.settings)
+        StartRecord(assigned, plan.addresses, named).write(self.folder)
         return plan
 
     def _is_migrated(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -15,8 +16,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from medloop.core.printable import printable
 from medloop.errors import MedloopError
-from medloop.settings import load_settings
+from medloop.settings import load_named_settings, load_settings
 from medloop.stack.plan import Address
 from medloop.stack.process_events import Event
 from medloop.stack.programs import executable
@@ -34,6 +36,7 @@ COLOURS = (
 )
 MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "bold red")}
 PREFIX_WIDTH = 21
+ANSI = re.compile(r"\x1b\[[0-9;]*m")  # colours in the components' own logs
 STEP = 0.1  # of progress, between two lines where there is no terminal for a bar
 
 
@@ -69,7 +72,7 @@ class StackOutput:
             return
         styles = {"log": "", "ready": "green", "trouble": "bold red"}
         line = self._prefix(event.component)
-        line.append(event.text, style=styles[event.kind])
+        line.append(printable(ANSI.sub("", event.text)), style=styles[event.kind])
         self._console.print(line)
 
     def say(self, text: str) -> None:
@@ -140,23 +143,33 @@ def print_status(folder: StateFolder, components: Iterable[ComponentStatus]) -> 
         console.print(f"together {_mebibytes(total_bytes)}\n")
     for address in read_record(folder).addresses:
         console.print(f"{address.name:<9} {address.url}", soft_wrap=True)
-    for name, value in _serving():
-        console.print(f"{name:<9} {value}", soft_wrap=True, markup=False)
+    for name, value in (*_serving(), *_restart(folder)):
+        console.print(f"{name:<9} {printable(value)}", soft_wrap=True, markup=False)
 
 
 def _serving() -> Iterator[tuple[str, str]]:
+    from medloop.jobs.alias_moves import explain_champion
     from medloop.jobs.left_out import describe
     from medloop.wiring import connect
 
     context = connect(load_settings())
     try:
         version = context.registry.version_of("champion")
-        yield "champion", f"version {version}" if version else "none yet"
+        yield "champion", f"version {version}" if version else "none"
+        if wrong := explain_champion(context):
+            yield "alias", wrong
     except MedloopError as error:
         yield "champion", f"unknown: {error}"
     yield "outbox", _outbox(context.outbox.status())
     if found := describe(context):
         yield "events", found
+
+
+def _restart(folder: StateFolder) -> Iterator[tuple[str, str]]:
+    from medloop.stack.status import changed_settings
+
+    for changed in changed_settings(folder, load_named_settings()):
+        yield "restart", f"{changed}: `medloop down`, then `medloop up`"
 
 
 def _outbox(status: OutboxStatus) -> str:
@@ -173,10 +186,10 @@ def print_checks(checks: Iterable[Finding]) -> bool:
     for check in checks:
         mark, style = MARKS[check.outcome]
         line = Text(f"{mark} {check.name:<9} ", style=style)
-        line.append(check.says, style="")
+        line.append(printable(check.says), style="")
         console.print(line)
         if check.fix:
-            console.print(f"  {'':<9} → {check.fix}", markup=False)
+            console.print(f"  {'':<9} → {printable(check.fix)}", markup=False)
         well &= check.outcome != "failed"
     return well
 

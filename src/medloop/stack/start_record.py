@@ -15,6 +15,7 @@ class StartRecord:
 
     ports: dict[str, int] = field(default_factory=dict)
     addresses: tuple[Address, ...] = ()
+    settings: dict[str, str] | None = None  # by variable; None in records of older versions
 
     def write(self, folder: StateFolder) -> None:
         """Keep it in the state folder; the addresses carry passwords."""
@@ -26,6 +27,6 @@ def read_record(folder: StateFolder) -> StartRecord:
     try:
         body = json.loads(folder.record.read_text("utf-8"))
         addresses = tuple(Address(**entry) for entry in body["addresses"])
-        return StartRecord(dict(body["ports"]), addresses)
+        return StartRecord(dict(body["ports"]), addresses, body.get("settings"))
     except (OSError, ValueError, KeyError, TypeError):
         return StartRecord()

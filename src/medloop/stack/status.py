@@ -1,16 +1,24 @@
-"""The state of a stack: processes, uptime, memory, restarts."""
+"""The state of a stack: processes, uptime, memory, restarts, changed settings."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import SecretStr
+
+from medloop.settings import NamedSettings, variable_name
 from medloop.stack.exit_log import read_ends
 from medloop.stack.process_guard import descendants
+from medloop.stack.start_record import read_record
 from medloop.stack.state_folder import StateFolder
 from medloop.stack.supervisor import Supervisor
+
+# Settings of the start alone, which a command line may give for once, and of each caller.
+NOT_COMPARED = {"home", "user", "app_port", "s3_port", "mlflow_port", "airflow_port"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,30 @@ def component_statuses(folder: StateFolder) -> list[ComponentStatus]:
                 restarts=restarts[state.name],
             )
         )
+    return found
+
+
+def changed_settings(folder: StateFolder, settings: NamedSettings) -> list[str]:
+    """Say which settings a running stack was started with that are others now."""
+    before, now = read_record(folder).settings, describe_settings(settings)
+    if before is None or not Supervisor(folder).is_running():
+        return []
+    return [
+        f"started with {name}={before.get(name, '')}, now {name}={now.get(name, '')}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+
+
+def describe_settings(settings: NamedSettings) -> dict[str, str]:
+    """Spell out, by variable, what was named for the components; secrets as a digest."""
+    found = {}
+    for name in settings.model_fields_set - NOT_COMPARED:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            digest = hashlib.sha256(value.get_secret_value().encode()).hexdigest()
+            value = f"(secret {digest[:8]})"
+        found[variable_name(name)] = str(value)
     return found
 
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
+from medloop.core.printable import markdown
 from medloop.errors import NotFoundError, SettingsError, StoreError, StoreUnavailableError
 from medloop.settings import Settings
 
@@ -104,7 +105,7 @@ class Airflow:
             raise StoreError(
                 f"The DAG {DAG_ID} is paused in {self.url}, so a run would never start: unpause it there"
             )
-        body = {"logical_date": None, "conf": dict(conf or {}), "note": note or None}
+        body = {"logical_date": None, "conf": dict(conf or {}), "note": markdown(note) or None}
         return str(self._call("POST", f"/api/v2/dags/{DAG_ID}/dagRuns", body)["dag_run_id"])
 
     def set_paused(self, paused: bool, *, dag_id: str = DAG_ID) -> None:

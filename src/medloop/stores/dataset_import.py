@@ -18,7 +18,7 @@ from medloop.core.data.class_folders import (
     image_paths,
     read_groups,
 )
-from medloop.core.data.datasets import Dataset, plain_jpeg, thumbnails
+from medloop.core.data.datasets import Dataset, thumbnails
 from medloop.core.data.groups import near_duplicate_groups
 from medloop.core.imaging.decode import decode
 from medloop.core.imaging.preprocess import SIZE, preprocess
@@ -126,9 +126,7 @@ def _decode_batch(files: Files, paths: list[str]) -> list[np.ndarray | str]:
 def _decode_one(files: Files, path: str) -> np.ndarray | str:
     """The image, preprocessed, or why there is none."""
     try:
-        data = files.read(path)
-        pixels = plain_jpeg(data)
-        return preprocess(decode(data).pixels if pixels is None else pixels)
+        return preprocess(decode(files.read(path), find_text=False).pixels)
     except MedloopError as error:
         return str(error)
     except OSError as error:

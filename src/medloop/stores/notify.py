@@ -9,6 +9,7 @@ from typing import Literal
 import httpx
 from pydantic import SecretStr
 
+from medloop.core.printable import printable
 from medloop.errors import StoreError, StoreUnavailableError
 
 TIMEOUT_S = 10
@@ -26,7 +27,12 @@ class Notice:
 
     def body(self) -> dict[str, str]:
         """The JSON that a webhook gets; `text` is what Slack, Mattermost, Teams and Zulip read."""
-        return {"text": self.text, "event": self.event, "source": "medloop", **self.details}
+        return {
+            "text": printable(self.text),
+            "event": self.event,
+            "source": "medloop",
+            **self.details,
+        }
 
 
 def post_webhook(url: SecretStr, notice: Notice) -> None:

@@ -8,6 +8,7 @@ stay, as the person's history.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import sqlite3
 import threading
@@ -47,6 +48,7 @@ CREATE TABLE IF NOT EXISTS images (image_sha256 TEXT PRIMARY KEY, png BLOB NOT N
 CREATE TABLE IF NOT EXISTS trouble (only INTEGER PRIMARY KEY CHECK (only = 1), reason TEXT NOT NULL);
 """
 
+log = logging.getLogger(__name__)
 State = Literal["pending", "stored"]
 
 
@@ -188,7 +190,11 @@ class Outbox:
             image_sha256,
             limit,
         )
-        return [OutboxEntry(_parse(folder, body), _state(stored)) for folder, body, stored in rows]
+        return [
+            OutboxEntry(event, _state(stored))
+            for folder, body, stored in rows
+            if (event := _parse(folder, body))
+        ]
 
     def pending(self, limit: int) -> list[Pending]:
         """List what to send next: tried least, then oldest; a bad event holds up no other."""
@@ -198,14 +204,15 @@ class Outbox:
             limit,
         )
         return [
-            Pending(seq=seq, event=_parse(folder, body), png=png, day=day)
+            Pending(seq=seq, event=event, png=png, day=day)
             for seq, folder, body, png, day in rows
+            if (event := _parse(folder, body))
         ]
 
     def unsent(self) -> list[Correction | Review]:
         """List every event that is not in S3 yet, oldest first."""
         query = "SELECT folder, body FROM events WHERE NOT stored ORDER BY seq"
-        return [_parse(folder, body) for folder, body in self._rows(query)]
+        return [event for row in self._rows(query) if (event := _parse(*row))]
 
     def move_to_day(self, seqs: Sequence[int], day: str) -> None:
         """Note, before trying, that these will be stored under `day`."""
@@ -311,8 +318,13 @@ def _state(stored: int) -> State:
     return "stored" if stored else "pending"
 
 
-def _parse(folder: str, body: bytes) -> Correction | Review:
-    return Correction.from_json(body) if folder == "corrections" else Review.from_json(body)
+def _parse(folder: str, body: bytes) -> Correction | Review | None:
+    """Read an event; one that an older version took and nobody could read stops no other."""
+    try:
+        return Correction.from_json(body) if folder == "corrections" else Review.from_json(body)
+    except StoreError as error:
+        log.warning("outbox: an event stays here: %s", error)
+        return None
 
 
 def _remedy(error: Exception) -> str:

@@ -120,7 +120,7 @@ class _Mailbox:
 
 @contextmanager
 def _cluster(workers: int) -> Iterator[None]:
-    """Join the cluster of RAY_ADDRESS, or start one on this machine; leave and stop it afterwards."""
+    """Join the cluster of RAY_ADDRESS, or start one here; leave and stop it afterwards."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
     import ray

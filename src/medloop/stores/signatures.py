@@ -1,8 +1,9 @@
 """Since when one bucket asks for signatures, and which unsigned events it obeys all the same.
 
-The first process with the key of erasures writes down, once, every review and promotion that lies in the bucket
-unsigned, by key and hash: those of versions that did not sign. The list lies under `snapshots/`, where the page may not
-write. An unsigned event that is not on it came later, and is not obeyed.
+The first process with the key of erasures writes down, once, every review and promotion that lies
+in the bucket unsigned, by key and hash: those of versions that did not sign. The list lies under
+`snapshots/`, where the page may not write. An unsigned event that is not on it came later, and is
+not obeyed.
 """
 
 from __future__ import annotations
@@ -34,20 +35,22 @@ class Signatures:
         """Sign an event; it stays as it is where nobody asks for signatures.
 
         Raises:
-            StoreError: The bucket asks for signatures, and this process has no key: nobody would obey it.
+            StoreError: The bucket asks for signatures, and this process has no key: nobody would
+                obey it.
         """
         if self._keys.key_for(event) is None and self.unsigned() is not None:
             name = "MEDLOOP_ERASURE_KEY" if event.action == "erase" else "MEDLOOP_REVIEW_KEY"
             raise StoreError(
-                f"an unsigned `{event.action}` would not be obeyed in {self._objects.name}: set {name} to "
-                "the key that the trainings there have"
+                f"an unsigned `{event.action}` would not be obeyed in {self._objects.name}: set "
+                f"{name} to the key that the trainings there have"
             )
         return self._keys.sign(event)
 
     def accepts(self, event: Review | Promotion, *, key: str, raw: bytes) -> bool:
         """Check that an event is signed, or lay in the bucket before signatures were asked for.
 
-        A process that lacks the event's key, as the page lacks that of erasures, believes any signature.
+        A process that lacks the event's key, as the page lacks that of erasures, believes any
+        signature.
         """
         if self._keys.verify(event, raw):
             return True
@@ -60,8 +63,8 @@ class Signatures:
         """Refuse to go on where signatures are asked for and this process has not all keys."""
         if not (self._keys.erasure and self._keys.review) and self.unsigned() is not None:
             raise StoreError(
-                f"reviews and erasures in {self._objects.name} are signed: set MEDLOOP_REVIEW_KEY and "
-                "MEDLOOP_ERASURE_KEY, or forged ones would be obeyed"
+                f"reviews and erasures in {self._objects.name} are signed: set MEDLOOP_REVIEW_KEY "
+                "and MEDLOOP_ERASURE_KEY, or forged ones would be obeyed"
             )
 
     def begin(self) -> dict[str, str] | None:

@@ -34,7 +34,7 @@ CT_WINDOWS: Final[
 def dicom_controls(
     back: Backend, bench: Workbench, picture: UploadedPicture, served: Served
 ) -> None:
-    """What only such files have; nothing for an ordinary picture."""
+    """Show what only such files have; draw nothing for an ordinary picture."""
     _slice_and_window(back, bench, picture, served)
     if not picture.technical:
         return
@@ -87,13 +87,13 @@ def _name(
 
 
 def windows(technical: Mapping[str, str]) -> dict[str, Window | None]:
-    """The window presets to offer: those of CT for a CT, else only what the file says."""
+    """List the window presets: those of CT for a CT, else only what the file says."""
     presets: dict[str, Window | None] = {AS_STORED: None}
     return presets | (dict(CT_WINDOWS) if technical.get("Modality") == "CT" else {})
 
 
 def disagreements(technical: Mapping[str, str], label: str | None) -> list[str]:
-    """Sentences for tags that contradict the class `label`; none where the model knows no class (None)."""
+    """Name the tags that contradict the class; None is no class, and nothing contradicts it."""
     if label is None:
         return []
     return [

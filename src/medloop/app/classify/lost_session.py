@@ -39,7 +39,7 @@ def watch(pictures: int) -> None:
 
 
 def restarted() -> bool:
-    """Whether pictures were lost that way, and none have come since."""
+    """Tell whether pictures were lost that way, and none have come since."""
     return bool(st.session_state.get(RESTARTED))
 
 

@@ -37,7 +37,7 @@ class Unpacked:
 
 
 def unpack(uploads: Iterable[Upload], *, known: Unpacked | None = None, max_bytes: int) -> Unpacked:
-    """Every file of the uploads, zips opened. What systems leave in a folder beside a person's files is left out.
+    """List the uploads' files, zips opened, without what systems leave beside a person's files.
 
     Args:
         uploads: As the browser gave them.

@@ -51,16 +51,12 @@ class LearningOutcome:
     """What the serving model knows of a correction."""
 
     version: str
-    use: (
-        str | None
-    )  # what its training did with it, see `medloop.core.data.training_set.Use`; None: it did not have it
-    prediction: (
-        Prediction | None
-    )  # the serving model's answer; None where the image could not be read
+    use: str | None  # see `medloop.core.data.training_set.Use`; None: its training did not have it
+    prediction: Prediction | None  # its answer; None: the image could not be read
 
 
 def last_said(entries: Sequence[OutboxEntry]) -> list[Said]:
-    """One entry an image, newest first, from a person's history (newest first)."""
+    """Keep one entry per image of a person's history; both have the newest first."""
     found: dict[str, Said] = {}
     withdrawn: set[str] = set()
     for entry in entries:
@@ -82,7 +78,7 @@ def steps(
     learned: LearningOutcome | None,
     asked: bool = True,
 ) -> list[Station]:
-    """The way of one correction.
+    """Tell the way of one correction.
 
     Args:
         said: The correction and whether it is stored.
@@ -116,14 +112,14 @@ def steps(
 
 
 def label_of(correction: Correction, decision: PolicyDecision | None) -> str | None:
-    """The label that is learned from: the reviewer's where there is one, else the person's own."""
+    """Choose the label that is learned from: the reviewer's if there is one, else the person's."""
     if decision and decision.state.status == "approved":
         return decision.state.label
     return correction.given_label
 
 
 def may_withdraw(said: Said, *, in_snapshot: bool | None) -> bool:
-    """Whether to offer to take it back: not once a snapshot holds it, nor while that is not known (None).
+    """Tell whether it can be taken back: a snapshot does not hold it, and that is known.
 
     What waits for the store is in no snapshot.
     """
@@ -153,8 +149,8 @@ def _now(label: str | None, learned: LearningOutcome) -> list[Station]:
     ]
 
 
-def was(correction: Correction) -> str:
-    """What the model had said, in words."""
+def describe_prediction(correction: Correction) -> str:
+    """Say what the model had answered."""
     if correction.predicted_label is None:
         return "No model had answered."
     sure = f", {percent(correction.confidence)}" if correction.confidence is not None else ""
@@ -163,7 +159,7 @@ def was(correction: Correction) -> str:
 
 
 def timeline(way: Sequence[Station]) -> str:
-    """An ordered list; the state of each station is told by its mark and, for screen readers, in words."""
+    """Draw an ordered list; marks tell the states, and words do for screen readers."""
     items = "".join(
         f'<li class="{step.state}">{plain_html(step.text)}<span class="ml-sr"> ({SAYS[step.state]})</span></li>'
         for step in way

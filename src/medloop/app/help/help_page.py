@@ -27,7 +27,7 @@ _draw_loop = st.components.v2.component(
 
 
 def page() -> None:
-    """The whole page."""
+    """Draw the page."""
     texts, who = files("medloop.app"), visitor(backend())
     st.title("How medloop learns")
     _draw_loop(key="loop-picture")

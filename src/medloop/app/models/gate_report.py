@@ -126,8 +126,7 @@ def _checks(rows: Sequence[CheckRow], *, n_failed: int) -> None:
             )
             st.caption(
                 "Dots: what was lost on these pictures, left of 0: gained. Lines: how much it may "
-                "be on others like "
-                "them. Grey marks: what is allowed."
+                "be on others like them. Grey marks: a loss that must be excluded."
             )
 
 

@@ -13,12 +13,13 @@ from medloop.app.kit.wording import ago, day_and_time, percent
 from medloop.app.models import gate_words, model_actions, models_view
 from medloop.app.models.gate_report import gate_report
 from medloop.app.models.model_dialogs import levers
-from medloop.app.models.models_view import REPORT_FILE, VersionRow
+from medloop.app.models.models_view import VersionRow
 from medloop.app.process.backend import Backend, backend
 from medloop.core.corrections.events import Promotion
 from medloop.core.gate.report import GateReport
 from medloop.errors import MedloopError, NotFoundError
 from medloop.jobs.alias_moves import moves
+from medloop.stores.registry import REPORT_FILE
 
 PLOTTED = 20  # newest versions in the plots
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from medloop.app.kit.wording import class_name
 from medloop.app.models.gate_words import about
 from medloop.core.corrections.events import Promotion
-from medloop.core.gate.decision import CORRECTIONS, PICTURES
+from medloop.core.gate.decision import Kind
 from medloop.core.gate.report import GateReport
 from medloop.stores.registry import ModelVersion
 
@@ -102,7 +102,7 @@ def slice_points(
         }
         for row in rows
         for check in (reports[row.version].decision.checks if row.version in reports else ())
-        if check.kind in {PICTURES, CORRECTIONS} and check.against != "reference"
+        if check.kind in {Kind.PICTURES, Kind.CORRECTIONS} and check.against != "reference"
         if "right" in check.numbers
     ]
 

@@ -126,7 +126,7 @@ def _seen(back: Backend) -> list[str]:
             on_click="ignore",
             help="Every prediction behind these charts",
         )
-    rows = monitor_view.predictions_per_day(lines)
+    rows = monitor_view.count_per_day((line.at, line.verdict) for line in lines)
     left, right = st.columns(2)
     left.altair_chart(charts.per_day(rows, title="Pictures"), alt="Pictures a day by verdict")
     share = charts.per_day(rows, title="Share of verdicts", share=True)
@@ -210,12 +210,14 @@ def _charts(answers: Sequence[Correction]) -> None:
     )
     left, right = st.columns(2)
     with left:
-        rows = monitor_view.answers_per_day(answers)
+        rows = monitor_view.count_per_day(
+            (c.at, "confirmed" if c.agrees else "corrected") for c in answers
+        )
         st.altair_chart(
             charts.per_day(rows, title="Answers"), alt="Confirmed and corrected answers a day"
         )
     with right:
-        rows = monitor_view.verdicts_per_day(answers)
+        rows = monitor_view.count_per_day((c.at, c.verdict or "not recorded") for c in answers)
         chart = charts.per_day(rows, title="Share of verdicts", share=True)
         st.altair_chart(chart, alt="Verdicts of the answered pictures a day")
     for by, column in (("class", left), ("version", right)):

@@ -31,7 +31,7 @@ _begun = threading.Lock()  # held from the first `begin` on
 
 
 def begin() -> None:
-    """Do it from now on; once a process, and only where there is a server: tests run the page without."""
+    """Keep house from now on, once per process, and only on a server: tests run pages without."""
     if (
         runtime.exists()
         and isinstance(runtime.get_instance(), runtime.Runtime)
@@ -57,7 +57,7 @@ def _keep_house() -> None:
 
 
 def forget() -> int:
-    """Have Streamlit drop the sessions whose time is over; returns how many."""
+    """Have Streamlit drop the sessions whose time is over; return how many."""
     server: Any = runtime.get_instance()
     kept = server._session_mgr._session_storage._cache
     return asyncio.run_coroutine_threadsafe(
@@ -66,7 +66,7 @@ def forget() -> int:
 
 
 async def _expire(kept: Any) -> int:
-    """On the server's own thread: the table is not made for several."""
+    """Empty ended sessions, on the server's own thread: the table is not made for several."""
     ended = [stored.session for _, stored in kept.expire()]
     for session in ended:
         session.shutdown()
@@ -77,7 +77,7 @@ async def _expire(kept: Any) -> int:
 
 
 def tidy() -> None:
-    """Collect garbage everywhere, take what is left out of later searches, and return freed memory to the system."""
+    """Collect garbage, take the rest out of later searches, give freed memory to the system."""
     gc.unfreeze()  # of the sessions that were there last time, some may have ended
     gc.collect()
     gc.freeze()

@@ -45,7 +45,7 @@ class References:
         self._known: dict[str, drift.DriftBaseline] = {}
 
     def of(self, served: Served) -> drift.DriftBaseline:
-        """Takes a second or so for a new version.
+        """Give the baseline of a version; a new one takes a second or so.
 
         Raises:
             MedloopError: The base data set cannot be read.

@@ -17,17 +17,17 @@ from medloop.app.kit.pictures import preview_png
 from medloop.app.kit.state import guarded, show_failure, user, visitor
 from medloop.app.kit.wording import NONE_OF_THESE, class_name, count_of
 from medloop.app.process.backend import Backend, backend
-from medloop.app.review.bulk_review import several
-from medloop.app.review.review_statements import said
-from medloop.core.imaging.preprocess import preprocess
+from medloop.app.review.bulk_review import decide_several
+from medloop.app.review.review_statements import list_statements
+from medloop.core.corrections.correction_policy import Waiting
 from medloop.errors import MedloopError
-from medloop.jobs.review import Verdict, Waiting, picture, queue
+from medloop.jobs.review import Verdict, picture, queue
 
 SHORTCUT_CLASSES = 9
 
 
 def page() -> None:
-    """The whole page."""
+    """Draw the page."""
     back = backend()
     st.title("Review")
     who = visitor(back)
@@ -58,7 +58,7 @@ def _desk(back: Backend) -> None:
     place = min(st.session_state.get("review-place", 0), len(waiting) - 1)
     guard_keys()
     _item(back, waiting, place)
-    several(back, waiting)
+    decide_several(back, waiting)
 
 
 def _item(back: Backend, waiting: Sequence[Waiting], place: int) -> None:
@@ -103,15 +103,14 @@ def _picture(back: Backend, item: Waiting) -> np.ndarray | None:
 def _alike(back: Backend, pixels: np.ndarray) -> None:
     try:
         served = back.champion.current()
-        small = preprocess(pixels, served.predictor.metadata.input_size)
-        (prediction,) = served.predictor.predict([small])
-        most_alike(back, served, small=small, embedding=prediction.embedding)
+        seen = served.answer(pixels)
+        most_alike(back, served, small=seen.small, embedding=seen.prediction.embedding)
     except MedloopError as error:
         st.caption(plain(f"Pictures like this one cannot be shown. {error}"))
 
 
 def _answers(back: Backend, item: Waiting) -> None:
-    """What people and the model said, side by side."""
+    """Show what people and the model said, side by side."""
     counts = Counter(class_name(label) for _, label in item.decision.state.answers)
     for column, (name, votes) in zip(
         st.columns(max(len(counts), 1)), counts.most_common(), strict=False
@@ -119,7 +118,9 @@ def _answers(back: Backend, item: Waiting) -> None:
         column.metric(plain(name), count_of(votes, "vote") if votes else "", border=True)
     st.html(
         facts(
-            said(item.corrections, now=back.context.now(), names=back.settings.identity == "plain")
+            list_statements(
+                item.corrections, now=back.context.now(), names=back.settings.identity == "plain"
+            )
         )
     )
 

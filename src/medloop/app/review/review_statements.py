@@ -9,8 +9,10 @@ from medloop.app.kit.wording import ago, class_name, percent
 from medloop.core.corrections.events import Correction
 
 
-def said(corrections: Sequence[Correction], *, now: datetime, names: bool) -> list[tuple[str, str]]:
-    """Who said it and what, with their remark, oldest first; then the model that answered last.
+def list_statements(
+    corrections: Sequence[Correction], *, now: datetime, names: bool
+) -> list[tuple[str, str]]:
+    """List who said what, with remarks, oldest first; then the model that answered last.
 
     Args:
         corrections: About one picture, oldest first, at least one.

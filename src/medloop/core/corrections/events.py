@@ -1,8 +1,9 @@
 """Everything a person or the loop says, as append-only events: ids, JSON and S3 keys.
 
-Owns the wire format, what an event may hold and the key layout (docs/s3-layout.md). Whoever may write to the bucket may
-have written anything: an event is checked here, when it is read and when it is written, and nowhere else. Knows no
-store and no clock: ids are made from a time and random bytes that the caller passes in.
+Owns the wire format, what an event may hold and the key layout (docs/s3-layout.md). Whoever may
+write to the bucket may have written anything: an event is checked here, when it is read and when it
+is written, and nowhere else. Knows no store and no clock: ids are made from a time and random bytes
+that the caller passes in.
 """
 
 from __future__ import annotations
@@ -150,9 +151,10 @@ class Correction(_Event):
 class Review(_Event):
     """Somebody's decision about one image.
 
-    `approve`, `reject` and `relabel` are a reviewer's. `withdraw` takes back all that this person said before. `erase`
-    is the tombstone of an erased image. `flag` is the screening's, and asks for a reviewer. `trial` is a reviewer's
-    answer to a picture whose class was known (`medloop.jobs.honeypots`); `why` says if it was right.
+    `approve`, `reject` and `relabel` are a reviewer's. `withdraw` takes back all that this person
+    said before. `erase` is the tombstone of an erased image. `flag` is the screening's, and asks
+    for a reviewer. `trial` is a reviewer's answer to a picture whose class was known
+    (`medloop.jobs.honeypots`); `why` says if it was right.
     """
 
     image_sha256: ImageHash
@@ -167,8 +169,9 @@ class Review(_Event):
 class Promotion(_Event):
     """One move of an alias: of the champion, unless `alias` says otherwise.
 
-    `bootstrap`, `promote` and `rollback` move the champion, `bootstrap` and `choose` (a person's) the reference,
-    `judge` and `drop` the challenger. Snapshot and gate report are those of `to_version`.
+    `bootstrap`, `promote` and `rollback` move the champion, `bootstrap` and `choose` (a person's)
+    the reference, `judge` and `drop` the challenger. Snapshot and gate report are those of
+    `to_version`.
     """
 
     model: Name

@@ -25,7 +25,8 @@ from medloop.core.gate.metrics import (
 )
 from medloop.core.prediction.predictor import Predictor
 
-N_CORRUPTED: Final = 2000  # images in the corruption slice
+# Images in the corruption slice: most errors that the gate sees are made here, and they are cheap.
+N_CORRUPTED: Final = 6000
 LATENCY_ROUNDS: Final = 60
 
 
@@ -37,6 +38,7 @@ class Answers:
     confidence: np.ndarray  # float [N]
     unknown: np.ndarray  # bool [N]: said to be none of the classes
     confident: np.ndarray  # bool [N]
+    ood_score: np.ndarray  # float [N]
 
     def right(self, classes: np.ndarray) -> np.ndarray:
         """Tell where the likeliest class is the true one (str [N]): bool [N]."""
@@ -75,6 +77,7 @@ def answer(predictor: Predictor, images: np.ndarray) -> Answers:
         confidence=raw.probabilities.max(1).astype(np.float64),
         unknown=verdicts == "unknown",
         confident=verdicts == "confident",
+        ood_score=raw.ood_score.astype(np.float64),
     )
 
 
@@ -100,6 +103,11 @@ def score(answers: Answers, classes: np.ndarray, labels: Sequence[str]) -> Score
         confusion=confusion(y_true, y_pred, len(labels)),
         reliability=tuple(reliability(answers.confidence, right)),
     )
+
+
+def highest_kept(ood_scores: np.ndarray, n: int) -> float:
+    """Find the score of the nth least odd image: above it, a threshold there calls unknown."""
+    return float(np.sort(ood_scores)[n - 1]) if n else -np.inf
 
 
 def corrupted(images: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,8 @@
 """Procedurally drawn "unknown" images: what people upload that is none of the classes.
 
-Each maker draws one grey image of a kind (photograph-like, document, screenshot, plot, noise, blank,
-other organs and instruments as shapes). They teach the "none of these" row. Nothing here is a
-photograph, so no data set is needed.
+Each maker draws one grey image of a kind (photograph-like, document, screenshot, plot, noise,
+blank, other organs and instruments as shapes). They teach the "none of these" row. Nothing here is
+a photograph, so no data set is needed.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from tests.unit.core.learn.test_export import METADATA
 
 from medloop.core.imaging.picture import About
 from medloop.core.learn.network import Network
-from medloop.core.prediction.neighbours import nearest
 from medloop.core.prediction.predictor import ModelMetadata, Predictor
+from medloop.core.prediction.similar_images import nearest
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_a_file_without_the_metadata_is_refused() -> None:
 
 
 def test_predicting_never_imports_torch() -> None:
-    code = "import sys, medloop.core.prediction.predictor, medloop.core.prediction.neighbours, medloop.core.gate.corruptions; sys.exit('torch' in sys.modules)"
+    code = "import sys, medloop.core.prediction.predictor, medloop.core.prediction.similar_images, medloop.core.gate.corruptions; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
