@@ -149,7 +149,7 @@ def _register(stack: LocalStack, name: str) -> None:
     assert _mlflow(operator, "POST", "model-versions/create", **version).status_code == 200
 
 
-def test_the_page_moves_the_champion_as_the_ledger_says_and_writes_nothing_else_in_mlflow(
+def test_the_page_moves_the_champion_only_as_the_ledger_says(
     stack: LocalStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page, model = _frontend(stack), "medical-mnist"
