@@ -18,7 +18,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from medloop.core.imaging.decode import DecodedImage
-from medloop.core.imaging.picture import About
+from medloop.core.imaging.picture import ImageInfo
 from medloop.core.imaging.preprocess import preprocess
 from medloop.core.prediction.model_contract import load_checked
 from medloop.core.prediction.predictor import Prediction, Predictor
@@ -67,9 +67,9 @@ class Served:
     def answer(self, image: DecodedImage | np.ndarray) -> Classified:
         """Classify a decoded picture, or grey pixels uint8 [H, W] of which no more is known."""
         if isinstance(image, DecodedImage):
-            pixels, about = image.pixels, image.about
+            pixels, about = image.pixels, image.info
         else:
-            pixels, about = image, About()
+            pixels, about = image, ImageInfo()
         small = preprocess(pixels, self.predictor.metadata.input_size)
         (prediction,) = self.predictor.predict([small], about=[about])
         return Classified(small, prediction, self.version)

@@ -5,6 +5,7 @@ What a session holds of a zip is the upload itself: each member is unpacked when
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -12,7 +13,7 @@ from typing import Final, Protocol
 from medloop.app.kit.workbench import Source
 from medloop.core.printable import printable
 from medloop.errors import DecodeError
-from medloop.stores.archives import ZIP_STARTS, ArchiveEntry, is_hidden, open_archive
+from medloop.stores.archives import ArchiveEntry, is_hidden, is_zip, open_archive
 
 MAX_MEMBERS: Final = 1_000  # pictures from one zip
 MAX_ENTRIES: Final = 10 * MAX_MEMBERS  # of it, hidden files and folders included
@@ -55,7 +56,7 @@ def unpack(uploads: Iterable[Upload], *, known: Unpacked | None = None, max_byte
             result.sources += earlier[upload.file_id]
             continue
         data = upload.getvalue()
-        if not (upload.name.lower().endswith(".zip") or data.startswith(ZIP_STARTS)):
+        if not (upload.name.lower().endswith(".zip") or is_zip(io.BytesIO(data))):
             result.sources.append(Source(upload.file_id, printable(upload.name), data))
             continue
         try:
