@@ -39,8 +39,8 @@ def page() -> None:
     back, bench = backend(), workbench()
     st.title("What does this picture show?")
     sources = _uploads(back, bench)
-    # A place of its own for what comes and goes: else all below moves, and for a while the old stays
-    # beside the new.
+    # A placeholder for what comes and goes: else all below it moves, and for a while old and new
+    # stand side by side.
     busy = st.container(key="busy")
     try:
         served = back.champion.current()
@@ -155,13 +155,13 @@ def _empty(back: Backend, bench: Workbench) -> None:
     """Say what happens to pictures before there is one, and offer some to try."""
     if lost_session.restarted():
         st.warning(
-            "The server was restarted, so the pictures on this page are gone, even if they are still "
-            "listed above. Please add them again. Your answers are kept: see My corrections.",
+            "The server was restarted, so the pictures on this page are gone, even if they are "
+            "still listed above. Please add them again. Your answers are kept: see My corrections.",
             icon=":material/restart_alt:",
         )
     st.caption(
-        "A picture is stored only if you confirm or correct its answer. Of all others only the model's "
-        "answer is counted, without the picture, its name or yours."
+        "A picture is stored only if you confirm or correct its answer. Of all others only the "
+        "model's answer is counted, without the picture, its name or yours."
     )
     if st.button("Try it with example pictures", key="examples", icon=":material/imagesmode:"):
         with st.container(key="fetching"), st.spinner("Fetching example pictures …"):
@@ -277,7 +277,7 @@ def _clearance(bench: Workbench, picture: UploadedPicture) -> None:
 
 
 def _buttons(back: Backend, bench: Workbench, picture: UploadedPicture) -> None:
-    """Offer each answer for one click or key; the picture's id in it keeps late clicks off the next."""
+    """Offer a button and key per answer; the picture's id in it keeps late clicks off the next."""
     id_, given = picture.source.id, bench.answers.get(picture.sha256)
     unknown = picture.prediction.verdict == "unknown"
 

@@ -13,25 +13,29 @@ from medloop.app.kit.workbench import Workbench
 KEY: Final = "gallery"
 
 CSS: Final = """
-ul { list-style: none; margin: 0; padding: 3px; display: flex; flex-wrap: wrap; gap: 6px; max-height: 15.5rem;
-  overflow-y: auto; }
-button { position: relative; width: 76px; padding: 0; border: 2px solid var(--st-border-color); border-radius: 8px;
-  background: var(--st-secondary-background-color); color: var(--st-text-color); cursor: pointer; overflow: hidden;
-  font: inherit; }
-button[aria-current="true"] { border-color: var(--st-primary-color); box-shadow: 0 0 0 1px var(--st-primary-color); }
+ul { list-style: none; margin: 0; padding: 3px; display: flex; flex-wrap: wrap; gap: 6px;
+  max-height: 15.5rem; overflow-y: auto; }
+button { position: relative; width: 76px; padding: 0; border: 2px solid var(--st-border-color);
+  border-radius: 8px; background: var(--st-secondary-background-color); color: var(--st-text-color);
+  cursor: pointer; overflow: hidden; font: inherit; }
+button[aria-current="true"] { border-color: var(--st-primary-color);
+  box-shadow: 0 0 0 1px var(--st-primary-color); }
 button:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: 1px; }
 img { display: block; width: 72px; height: 72px; object-fit: contain; background: #000; }
-.mark { position: absolute; top: 3px; right: 3px; min-width: 20px; height: 20px; border-radius: 10px; font-size: 13px;
-  line-height: 20px; font-weight: 700; text-align: center; background: #10171a; color: #fff; padding: 0 3px;
-  box-sizing: border-box; box-shadow: 0 0 0 1.5px #fff; }
-.unknown { background: #7a3fb8; } .unsure { background: #a34a00; } .answered { background: #0a6b4a; }
-.label { display: block; font-size: 11px; line-height: 1.25; padding: 2px 3px; white-space: nowrap; overflow: hidden;
-  text-overflow: ellipsis; }
+.mark { position: absolute; top: 3px; right: 3px; min-width: 20px; height: 20px; padding: 0 3px;
+  border-radius: 10px; font-size: 13px; line-height: 20px; font-weight: 700; text-align: center;
+  background: #10171a; color: #fff; box-sizing: border-box; box-shadow: 0 0 0 1.5px #fff; }
+.unknown { background: #7a3fb8; }
+.unsure { background: #a34a00; }
+.answered { background: #0a6b4a; }
+.label { display: block; font-size: 11px; line-height: 1.25; padding: 2px 3px; white-space: nowrap;
+  overflow: hidden; text-overflow: ellipsis; }
 """
 
 JS: Final = """
 export default function ({ parentElement, data, setTriggerValue }) {
-  const list = parentElement.querySelector("ul") ?? parentElement.appendChild(document.createElement("ul"));
+  const list = parentElement.querySelector("ul") ??
+    parentElement.appendChild(document.createElement("ul"));
   list.setAttribute("aria-label", "Pictures, the ones that need you first");
   const items = data?.items ?? [];
   while (list.children.length > items.length) list.lastChild.remove();
@@ -39,7 +43,8 @@ export default function ({ parentElement, data, setTriggerValue }) {
     let row = list.children[place];
     if (!row) {
       row = document.createElement("li");
-      row.innerHTML = '<button type="button"><img alt=""><span class="mark" aria-hidden="true"></span>' +
+      row.innerHTML = '<button type="button"><img alt="">' +
+        '<span class="mark" aria-hidden="true"></span>' +
         '<span class="label" aria-hidden="true"></span></button>';
       list.appendChild(row);
     }
@@ -102,6 +107,7 @@ def _entry(bench: Workbench, id_: str) -> dict[str, Any]:
         else MARKS[picture.prediction.verdict],
         "state": "answered" if answer else picture.prediction.verdict,
         "label": shown,
-        "description": f"{picture.source.name}: {said}, {advice(picture.prediction).word.lower()}, {state}",
+        "description": f"{picture.source.name}: {said}, "
+        f"{advice(picture.prediction).word.lower()}, {state}",
         "current": id_ == bench.current_id,
     }

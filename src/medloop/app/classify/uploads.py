@@ -32,7 +32,7 @@ class Upload(Protocol):
 
 @dataclass(slots=True)
 class Unpacked:
-    """What a set of uploads holds."""
+    """The pictures and the problems found in a set of uploads."""
 
     sources: list[Source] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)  # sentences
@@ -72,8 +72,8 @@ def unpack(uploads: Iterable[Upload], *, known: Unpacked | None = None, max_byte
     if (over := len(result.sources) - MAX_PICTURES) > 0:
         del result.sources[MAX_PICTURES:]
         result.problems.append(
-            f"This page takes {MAX_PICTURES:,} pictures at a time; {over:,} were left out. For more, "
-            "use the command medloop predict."
+            f"This page takes {MAX_PICTURES:,} pictures at a time; {over:,} were left out. "
+            "For more, use the command medloop predict."
         )
     return result
 
@@ -84,10 +84,12 @@ def _members(data: bytes, *, max_bytes: int) -> list[ArchiveEntry]:
         raise DecodeError("This zip archive is empty.")
     if len(members) > MAX_MEMBERS:
         raise DecodeError(
-            f"This archive holds {len(members):,} files, and {MAX_MEMBERS:,} is the limit. Please split it."
+            f"This archive holds {len(members):,} files, and {MAX_MEMBERS:,} is the limit. "
+            "Please split it."
         )
     if sum(member.size_bytes for member in members) > MAX_UNPACKED_BYTES:
         raise DecodeError(
-            f"Unpacked, this archive is larger than {MAX_UNPACKED_BYTES // 2**20} MB. Please split it."
+            f"Unpacked, this archive is larger than {MAX_UNPACKED_BYTES // 2**20} MB. "
+            "Please split it."
         )
     return members

@@ -1,4 +1,4 @@
-"""What is known of a person's corrections, asked of each store by itself: one that is away hides no other."""
+"""Facts about a person's corrections. Each store is asked by itself: a failure hides no other."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Snapshot:
 
 @dataclass(slots=True, eq=False)
 class StoreFacts:
-    """What the stores say."""
+    """The stores' facts about a person's corrections."""
 
     served: Served | None = None
     decisions: Mapping[str, PolicyDecision] | None = None  # by image hash; None: not known
@@ -54,7 +54,7 @@ class StoreFacts:
     def learned(
         self, correction: Correction, label: str | None, prediction: Prediction | None
     ) -> LearningOutcome | None:
-        """Tell what the serving version learned of a picture under the decided label; None: no model."""
+        """Tell what the serving version learned of a picture under its label; None: no model."""
         if self.served is None:
             return None
         use = self.uses.get((correction.image_sha256, label))
@@ -137,7 +137,7 @@ def read_event_ids(context: Context, snapshot_id: str) -> frozenset[str]:
 
 
 def read_uses_of(context: Context, version: str) -> dict[tuple[str, str | None], str]:
-    """Read what a version's training did with corrections, by image hash and label; {} if unrecorded."""
+    """Read a training's use of corrections, by image hash and label; {} if unrecorded."""
     from medloop.jobs.training_record import read_uses  # brings the gate's statistics along
 
     try:

@@ -1,4 +1,4 @@
-"""What became of each correction, as steps that a person can follow. Pure."""
+"""The steps of each correction from its entry to the model, as a person reads them. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ StepState = Literal["done", "now", "ahead", "stopped"]
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """One station of a correction's way."""
+    """A step on a correction's way to the model."""
 
     text: str
     state: StepState
@@ -48,7 +48,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class LearningOutcome:
-    """What the serving model knows of a correction."""
+    """The serving model's use of a correction and its answer now."""
 
     version: str
     use: str | None  # see `medloop.core.data.training_set.Use`; None: its training did not have it

@@ -66,7 +66,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What makes somebody an admin, a reviewer or a corrector, and for how long a login holds."""
+    """The conditions for each role, and how long a login lasts."""
 
     claim: str  # of the identity token
     members: Mapping[Role, frozenset[str]]  # e-mail addresses and values of the claim, lower case
@@ -97,7 +97,7 @@ def local_user(name: str) -> User:
 def person(claims: Mapping[str, Any], rules: Rules, *, now: datetime) -> User:
     """Tell whom an identity token names.
 
-    An e-mail address counts only if the provider vouches for it: else anybody could claim another's.
+    An e-mail address counts only if the provider vouches for it: else anybody could claim it.
 
     Raises:
         SignInError: Nobody is signed in, or too long ago.
@@ -119,7 +119,7 @@ def person(claims: Mapping[str, Any], rules: Rules, *, now: datetime) -> User:
 
 
 def _values(claims: Mapping[str, Any], name: str) -> set[str]:
-    """Read the claim's values in lower case; a dot in its name goes inside unless it has that name."""
+    """Read a claim's values in lower case; a dot leads into a nested claim, if no name has it."""
     value: Any = claims
     for part in [name] if name in claims else name.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None

@@ -1,4 +1,4 @@
-"""What people do on Classify, My corrections and Review. Each action asks for its role; no widgets."""
+"""Actions of Classify, My corrections and Review. Each requires its role; no widgets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def limits(backend: Backend) -> Limits:
 def classify(
     backend: Backend, bench: Workbench, fresh: Sequence[Source], served: Served
 ) -> Iterator[int]:
-    """Classify files in small batches, yield how many are left, and stop once it is time to draw."""
+    """Classify files in small batches, yield the number left, and stop when it is time to draw."""
     until = time.monotonic() + SHOWN_EVERY_S
     for start in range(0, len(fresh), BATCH):
         batch = fresh[start : start + BATCH]

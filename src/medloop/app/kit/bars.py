@@ -1,4 +1,4 @@
-"""Confidence bars and short fact tables as HTML, one element instead of twenty widgets. Looks: style.css."""
+"""Confidence bars and fact tables as HTML, one element for twenty widgets. Styles: style.css."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from medloop.app.kit.wording import class_name, percent
 def bars(ranked: Sequence[tuple[str, float]]) -> str:
     """Draw probabilities as labelled bars, in their order; numbers are text, bars decoration."""
     rows = "".join(
-        f'<div class="ml-row{" top" if place == 0 else ""}"><dt>{plain_html(class_name(label))}</dt>'
-        f'<dd class="ml-track" aria-hidden="true"><span style="width:{min(max(p, 0), 1) * 100:.1f}%"></span></dd>'
+        f'<div class="ml-row{" top" if place == 0 else ""}">'
+        f'<dt>{plain_html(class_name(label))}</dt><dd class="ml-track" aria-hidden="true">'
+        f'<span style="width:{min(max(p, 0), 1) * 100:.1f}%"></span></dd>'
         f"<dd>{percent(p)}</dd></div>"
         for place, (label, p) in enumerate(ranked)
     )

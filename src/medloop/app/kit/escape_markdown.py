@@ -15,7 +15,7 @@ from medloop.core.printable import printable
 JOINER: Final = "\u2060"  # takes no room and breaks no line
 MARKUP: Final = re.compile(r"[\\`*_{}\[\]<>~$|!&#]")
 BLOCK: Final = re.compile(r"^(?=[-+=]|\d+[.)])")  # starts a list or a rule
-# Streamlit looks for these once Markdown is done with escapes: escaping alone leaves a link or icon.
+# Streamlit looks for these after Markdown has resolved escapes: escaping leaves a link or icon.
 LATE: Final = re.compile(r"(?<=:)(?=\S)|(?<=www)(?=\.)|(?<=@)|(?<=[-<>~])(?=[-=>])", re.IGNORECASE)
 
 

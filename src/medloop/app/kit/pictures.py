@@ -16,7 +16,7 @@ PREVIEW_SIDE: Final = 768  # pixels; enough to judge
 THUMBNAIL_SIDE: Final = 88
 FRAME_COLOR: Final = (255, 214, 10)  # seen on black and on grey
 FRAME_GAP: Final = 3  # pixels of the preview, so that the frame hides no letter
-# Anchors of a heat scale that grows in brightness throughout, so that it reads without colour vision too.
+# Anchors of a heat scale whose brightness rises throughout: readable without colour vision.
 HEAT: Final = np.array(
     [[0, 0, 40], [70, 10, 110], [170, 45, 100], [235, 110, 50], [252, 190, 60], [255, 250, 200]],
     float,
@@ -24,7 +24,7 @@ HEAT: Final = np.array(
 
 
 def preview_png(pixels: np.ndarray, *, side: int = PREVIEW_SIDE) -> bytes:
-    """Write grey uint8 [H, W] as PNG of at most `side` pixels a side; smaller ones keep their size."""
+    """Write grey uint8 [H, W] as a PNG; shrink it if a side is longer than `side` pixels."""
     image = Image.fromarray(pixels)
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     return _png(image)

@@ -1,4 +1,4 @@
-"""What a browser session holds: its workbench, its user, and what its last click could not do."""
+"""A browser session's state: its workbench, its user and the failure of its last click."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def user(backend: Backend) -> User:
 
 
 def visitor(backend: Backend) -> User:
-    """Tell who is at this page, to draw it; once nobody is signed in, draw all of it anew instead."""
+    """Tell who is at this page; if nobody is signed in any more, draw the page anew."""
     try:
         return user(backend)
     except SignInError:

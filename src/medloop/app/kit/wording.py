@@ -29,7 +29,7 @@ WORD_STARTS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """One verdict as a person reads it."""
+    """A verdict in a person's words."""
 
     word: str  # one word for a badge
     icon: str  # Streamlit material icon; the verdict is never told by colour alone
@@ -91,8 +91,8 @@ def advice(prediction: Prediction) -> Advice:
         ":material/question_mark:",
         "violet",
         "None of the known classes?",
-        f"It is unlike what the model has learned, and {name} would be a guess. Please say what it is, "
-        "or none of these.",
+        f"It is unlike what the model has learned, and {name} would be a guess. "
+        "Please say what it is, or none of these.",
     )
 
 
@@ -102,7 +102,8 @@ def familiarity(prediction: Prediction) -> str:
     if prediction.verdict == "unknown":
         return (
             "The picture has little in common with those that the model learned from. The "
-            f"percentages only compare the classes: {name} is the closest, and still not believable."
+            f"percentages only compare the classes: {name} is the closest, and still not "
+            "believable."
         )
     if prediction.doubt:
         return (
@@ -121,8 +122,8 @@ def familiarity(prediction: Prediction) -> str:
 def unfamiliarity(*, ood_score: float, limit: float) -> str:
     """Explain the number behind `familiarity`, for those who want it."""
     return (
-        f"Unfamiliarity {ood_score:.2f}. The lower, the more it is like what the model learned from. "
-        f"From {limit:.2f} on the model says unknown, whatever the percentages are."
+        f"Unfamiliarity {ood_score:.2f}. The lower, the more it is like what the model learned "
+        f"from. From {limit:.2f} on the model says unknown, whatever the percentages are."
     )
 
 

@@ -1,4 +1,4 @@
-"""One browser session's pictures and answers, in memory. Knows no widget.
+"""The pictures and answers of a browser session, in memory. Knows no widget.
 
 Nothing here is shared between sessions or written to disk: file names stay in this object.
 """
@@ -60,7 +60,7 @@ class UploadedPicture:
 
     @property
     def shown_frame(self) -> int | None:
-        """What `decode` is asked for to see this again."""
+        """Give the frame number with which `decode` shows this picture again."""
         return None if self.info.resliced else self.info.frame
 
 
@@ -74,7 +74,7 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class GivenAnswer:
-    """What the person said about a picture, and whether it is stored."""
+    """A person's answer about a picture, and its storage state."""
 
     sha256: str
     source_id: str  # the file that was looked at; another slice or window of it has another hash
@@ -185,7 +185,7 @@ class Workbench:
         self.pictures[id_] = replace(shown, window=window, volume=before.volume or shown.volume)
 
     def preview(self, picture: UploadedPicture, *, limits: Limits) -> bytes:
-        """Make the picture as PNG at the size one judges it at, from its file, when it is looked at.
+        """Make a PNG of the picture from its file, at the size for judging it, when it is viewed.
 
         Fifty of them kept would be most of a session's memory.
         """
@@ -235,19 +235,19 @@ class Workbench:
         )
 
     def withdraw(self, sha256: str) -> None:
-        """Forget an answer that was taken back, and look at its file; the one before is `last` again."""
+        """Forget a withdrawn answer and select its file; the answer before is `last` again."""
         answer = self.answers.pop(sha256, None)
         self.last = max(self.answers.values(), key=lambda answer: answer.at, default=None)
         if answer and (files := self._files_of(answer)):
             self.current_id = files[0]
 
     def _files_of(self, answer: GivenAnswer) -> list[str]:
-        """List the file in which it was seen, if it is still there, then those that show the same."""
+        """List the answered file, if it is still there, then those that show the same picture."""
         same = [id_ for id_ in self.order if self.pictures[id_].sha256 == answer.sha256]
         return [id_ for id_ in (answer.source_id, *same) if id_ in self.pictures]
 
     def is_double_click(self, picture: UploadedPicture, label: str | None, *, at: float) -> bool:
-        """Tell whether a click is the tail of one that answered another picture with this button."""
+        """Tell whether a click belongs to one that answered another picture with this button."""
         if self.last is None or picture.sha256 in self.answers:
             return False
         return self.last.label == label and at - self.last.at < DOUBLE_CLICK_S

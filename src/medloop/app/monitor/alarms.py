@@ -16,7 +16,7 @@ STUCK_AFTER: Final = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What the watch over the newest promotion says; the DAG or a timer rolls back."""
+    """The verdict of the watch over the newest promotion; the DAG or a timer rolls back."""
 
     alarm: bool
     sentence: str

@@ -1,4 +1,4 @@
-"""Whether the outbox and the services behind the page answer, a line each."""
+"""The health of the outbox and of the services behind the page, one line each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WITHIN_S: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """One part of the system."""
+    """The state of one part of the system."""
 
     name: str
     state: str  # "well", "away" or "not set"

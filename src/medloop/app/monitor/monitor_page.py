@@ -271,7 +271,7 @@ def _promotion(home: str, _back: Backend) -> alarms.Watched:
 
 @st.cache_resource(ttl=60, max_entries=1, show_spinner=False)
 def _left_out(home: str, _back: Backend) -> str:
-    """Name what nobody learns from, in the installation in the folder `home`: that is the cache's key."""
+    """Describe the events left out, in the installation in the folder `home`, the cache's key."""
     return left_out.describe(_back.context)
 
 

@@ -1,4 +1,4 @@
-"""What the model's and people's answers say over time, as rows for charts.
+"""Statistics of the model's and people's answers over time, as rows for charts.
 
 Pure: records in, rows out.
 """

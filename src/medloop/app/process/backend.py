@@ -1,7 +1,7 @@
 """The process's one connection to the outside, shared by all sessions: the stores and the champion.
 
-Opened by the first session that asks; pages never connect on their own. Not a Streamlit cache: the sender's and the
-champion's threads live as long as the process, whatever a page clears.
+Opened by the first session that asks; pages never connect on their own. Not a Streamlit cache: the
+threads of the sender and the champion live as long as the process, whatever a page clears.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from medloop.wiring import connect, open_champion
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """What every page works on."""
+    """The stores, the model and the recorder that all pages share."""
 
     context: Context
     champion: Champion

@@ -78,8 +78,8 @@ class Uploads:
         for used, bound_mb, who in bounds:
             if used + int(size) > bound_mb * 2**20:
                 sentence = (
-                    f"A file was refused. {who} {used / 2**20:.0f} MB of uploads, and {bound_mb} MB "
-                    "is the limit. Remove files that you no longer need, then add it again."
+                    f"A file was refused. {who} {used / 2**20:.0f} MB of uploads, and {bound_mb} "
+                    "MB is the limit. Remove files that you no longer need, then add it again."
                 )
                 self._full[session_id] = sentence, time.monotonic()
                 return 413

@@ -1,4 +1,4 @@
-"""What the page's process does by itself: clear memory without holding up clicks.
+"""Memory clean-up of the page's process, without delaying clicks.
 
 After each run of the page, that is after each click, Streamlit collects garbage through all of
 memory, which is mostly modules. That takes 0.1 s in which no other session moves, and nine tenths

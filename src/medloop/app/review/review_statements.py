@@ -1,4 +1,4 @@
-"""What people and the model said about one picture, line by line. Pure: the clock is passed in."""
+"""Statements of people and the model about a picture. Pure: the clock is passed in."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def list_statements(
     Args:
         corrections: About one picture, oldest first, at least one.
         now: The time.
-        names: True if people are stored by name; else each gets a number, in order of first answers.
+        names: True if people are stored by name; else each gets a number, by first answer.
     """
     people = list(dict.fromkeys(correction.who for correction in corrections))
     known_as = {
