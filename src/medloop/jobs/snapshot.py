@@ -66,7 +66,7 @@ class SnapshotResult:
 
 @dataclass(slots=True)
 class Gathered:
-    """What lies in the store beyond a snapshot."""
+    """The events in the store beyond a snapshot."""
 
     latest: Manifest | None
     previous: Manifest | None  # the latest snapshot, to go on from; None to begin anew
@@ -84,11 +84,11 @@ class Gathered:
         """List the chunks to go on from."""
         return self.previous.chunks if self.previous else ()
 
-    def known(self) -> set[str]:
+    def collect_ids(self) -> set[str]:
         """Collect the ids of all events that were read."""
         return {record.id for records in (self.new, *self.regions.values()) for record in records}
 
-    def seen(self) -> dict[Folder, list[str]]:
+    def list_closed_days(self) -> dict[Folder, list[str]]:
         """List the days that need not be looked at again, by folder."""
         open_days = {tuple(key.split("/")[:2]) for key in self.left_out}
         return {
@@ -130,7 +130,7 @@ def snapshot(
     manifest = Manifest.build(base_id=_base_id(context), policy=policy, chunks=chunks)
     is_new = context.snapshots.write(manifest, anew=gathered.previous is None)
     context.snapshots.point_to(
-        manifest, days=gathered.seen(), day=gathered.day, anew=gathered.previous is None
+        manifest, days=gathered.list_closed_days(), day=gathered.day, anew=gathered.previous is None
     )
     progress(1.0, f"snapshot {manifest.snapshot_id}")
     before = known.corrections if known else 0
@@ -190,7 +190,9 @@ def take_in(snapshots: SnapshotStore, gathered: Gathered, events: Iterable[Revie
     """Add reviews that were stored since, such as the flags of a screening of what was gathered."""
     records = {event.id: EventRecord(event.id, "reviews", event.to_json()) for event in events}
     _read_regions(snapshots, gathered, records)
-    gathered.new += [records[event_id] for event_id in sorted(records.keys() - gathered.known())]
+    gathered.new += [
+        records[event_id] for event_id in sorted(records.keys() - gathered.collect_ids())
+    ]
 
 
 def _list(
@@ -240,7 +242,7 @@ def _read_new(context: Context, gathered: Gathered, listed: Sequence[ObjectInfo]
 
     What was none before is not read again by this process, unless it was written since.
     """
-    known, remembered = gathered.known(), context.corrections.no_events
+    known, remembered = gathered.collect_ids(), context.corrections.no_events
     new = [info for info in listed if event_id_of(info.key) not in known]
     found: dict[str, EventRecord] = {}
     for start in range(0, len(new), BATCH):
