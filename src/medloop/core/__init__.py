@@ -1,1 +1,1 @@
-"""The pure centre: bytes, arrays, seeds and times in, values out. No network, disk, clock or environment."""
+"""Pure functions of bytes, arrays, seeds and times. No network, disk, clock or environment."""

@@ -16,7 +16,7 @@ Verdict = Literal["accepted", "pending", "rejected"]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What waits for a reviewer. Part of a snapshot's identity: another policy, another snapshot.
+    """Rules that send images to a reviewer. Part of a snapshot's identity.
 
     The defaults are those of manifests that do not name a field yet, not those of the settings.
     """
@@ -29,7 +29,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class PolicyDecision:
-    """One image: learned from, waiting or left out, and why."""
+    """The state of an image (learned from, waiting or left out) and the reasons."""
 
     state: ImageState
     verdict: Verdict
@@ -38,7 +38,7 @@ class PolicyDecision:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One image that waits for a reviewer, with what people and the model said of it."""
+    """An image that waits for a reviewer, with the answers of people and the model."""
 
     decision: PolicyDecision
     corrections: tuple[Correction, ...]  # oldest first

@@ -143,7 +143,7 @@ class Correction(_Event):
 
     @property
     def agrees(self) -> bool:
-        """Whether the person agreed with what was shown: the class, or that it is unknown."""
+        """Tell whether the person agreed with the verdict shown: the class, or unknown."""
         return self.given_label is None if self.verdict == "unknown" else self.confirms
 
 
@@ -167,7 +167,7 @@ class Review(_Event):
 
 @dataclass(frozen=True, slots=True)
 class Promotion(_Event):
-    """One move of an alias: of the champion, unless `alias` says otherwise.
+    """A move of an alias, by default of the champion's.
 
     `bootstrap`, `promote` and `rollback` move the champion, `bootstrap` and `choose` (a person's)
     the reference, `judge` and `drop` the challenger. Snapshot and gate report are those of

@@ -17,7 +17,7 @@ LEAST_JUDGED: Final = 10  # answers before anybody is distrusted: the first one 
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """One person. Their share of right answers is `at_least` this, with 97.5 % confidence."""
+    """A person's record. The share of right answers is `at_least` this, with 97.5 % confidence."""
 
     who: str
     answers: int  # that count today

@@ -1,4 +1,4 @@
-"""What makes a correction look wrong. Each finding is a reason in words, for a reviewer.
+"""Searches for corrections that look wrong. Each finding is a reason in words, for a reviewer.
 
 A model that disagrees is no such reason: most corrections of use are ones that the model
 contradicts. So corrections are compared with labelled pictures that look the same, and with what

@@ -30,7 +30,7 @@ NAMED: Final = re.compile(rb"[0-9a-f]{64}")  # what may be the hash of an image
 
 @dataclass(frozen=True, slots=True, order=True)
 class EventRecord:
-    """One event as it was stored. Sorts by id."""
+    """An event as it was stored. Sorts by id."""
 
     id: str
     folder: str  # corrections or reviews
@@ -68,7 +68,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a snapshot consists of. Its presence in the store says that the snapshot is complete."""
+    """The contents of a snapshot. If it is in the store, the snapshot is complete."""
 
     snapshot_id: str
     base_id: str  # the data set that the corrections go with
@@ -138,7 +138,7 @@ def _named_fields(policy: Policy) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SnapshotData:
-    """What training reads: one row for each accepted image, in the order of the image hashes."""
+    """Training input: one row per accepted image, in the order of the image hashes."""
 
     snapshot_id: str
     base_id: str

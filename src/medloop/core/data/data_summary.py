@@ -1,4 +1,4 @@
-"""What a person wants to know about a data set before training on it: counts, doubts, one look."""
+"""Summary of a data set for a person about to train on it: counts, warnings, a picture."""
 
 from __future__ import annotations
 

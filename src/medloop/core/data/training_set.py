@@ -1,4 +1,4 @@
-"""What a training learns from and what it must never see: base data and corrections together.
+"""The training data, base data and corrections together, and the images kept out of it.
 
 Owns the order of the labels across weeks. Fetches nothing and trains nothing.
 """

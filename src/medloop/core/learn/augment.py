@@ -25,7 +25,7 @@ Change = Callable[[Tensor, torch.Generator], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """One kind of change and the share of a batch that gets it."""
+    """A kind of change and the share of a batch that gets it."""
 
     change: Change
     share: float

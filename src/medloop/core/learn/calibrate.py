@@ -25,7 +25,7 @@ TEMPERATURES: Final = np.exp(np.linspace(np.log(0.25), np.log(8), 141))
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What turns logits into verdicts."""
+    """The temperature and thresholds that turn logits into verdicts."""
 
     temperature: float
     confident_threshold: float

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """How to learn. Fixed steps, never a clock: the same seed must give the same weights."""
+    """Settings of a training. Fixed steps, no clock: the same seed must give the same weights."""
 
     seed: int = 0
     steps: int = 1400  # optimiser steps

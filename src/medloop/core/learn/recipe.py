@@ -43,7 +43,7 @@ SOURCE_VIEWS: Final = tuple(Augmentation(step.change, step.share / 2) for step i
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """What to learn from. Images are preprocessed uint8 [., 64, 64]; targets index `labels`."""
+    """Input of a training. Images are preprocessed uint8 [., 64, 64]; targets index `labels`."""
 
     labels: tuple[str, ...]
     images: np.ndarray

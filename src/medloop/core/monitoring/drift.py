@@ -29,7 +29,7 @@ LEAST: Final = 50  # pictures; of fewer no drift is told
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DriftBaseline:
-    """What one model version makes of the base data set."""
+    """A model version's embeddings and answers for the base data set."""
 
     index: np.ndarray  # float32 [N, D]: embeddings of labelled pictures, of length 1
     confidences: np.ndarray  # float32 [M], of test pictures
@@ -38,7 +38,7 @@ class DriftBaseline:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How many pictures are odd in one respect."""
+    """The number of pictures that are odd in one respect, with the bounds of their share."""
 
     odd: int
     n: int
@@ -47,7 +47,7 @@ class Drift:
 
     @property
     def is_alarm(self) -> bool:
-        """Whether surely more than twice as many are odd as without drift."""
+        """Tell whether the share is surely more than twice that without drift."""
         return self.n >= LEAST and self.low > 2 * EXPECTED
 
 

@@ -1,4 +1,4 @@
-"""How far a share can be believed. Standard library only: pages show it, too."""
+"""Confidence intervals of shares. Standard library only, since pages show them too."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ LEAST_RATIO: Final = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was seen of one version."""
+    """The counts of a version's answers and predictions."""
 
     answers: int  # images on which somebody agreed or disagreed
     wrong: int  # of these, disagreed
@@ -35,7 +35,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Whether to go back, and what was compared."""
+    """The decision to roll back or not, and the comparisons behind it."""
 
     alarm: bool
     reasons: tuple[str, ...]

@@ -18,7 +18,7 @@ FIELDS: Final = ("path", "status", "label", "confidence", "verdict", "ood_score"
 
 
 class AnswerRow(Protocol):
-    """What came of one input; see `medloop.serving.Answer`."""
+    """The outcome for one input; see `medloop.serving.Answer`."""
 
     @property
     def path(self) -> str: ...
@@ -29,7 +29,7 @@ class AnswerRow(Protocol):
 
 
 class Format(StrEnum):
-    """How answers are printed."""
+    """A format in which answers are printed."""
 
     TABLE = "table"
     JSONL = "jsonl"

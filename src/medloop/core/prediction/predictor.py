@@ -22,7 +22,7 @@ OUTPUTS: Final = ("probabilities", "embedding", "ood_score", "cam")
 
 @dataclass(frozen=True, slots=True)
 class ModelMetadata:
-    """What the model file says about itself."""
+    """The metadata in a model file."""
 
     labels: tuple[str, ...]
     label_map_sha256: str
@@ -54,7 +54,7 @@ class ModelMetadata:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One image's answer."""
+    """The model's answer to an image."""
 
     label: str
     confidence: float  # calibrated probability of `label`

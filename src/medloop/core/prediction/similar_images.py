@@ -30,7 +30,7 @@ class LabelledImages:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbour:
-    """One labelled image and how alike it is."""
+    """A labelled image and its similarity."""
 
     pixels: np.ndarray  # uint8 [64, 64]
     label: str
