@@ -1,4 +1,4 @@
-"""What can go wrong, as far as a caller treats it differently.
+"""The errors that a caller may want to tell apart.
 
 A message says what failed, with which value, and what to do; it is shown to users as it stands, so
 it never holds a secret, a file name of an upload, or patient data.

@@ -180,7 +180,7 @@ class Settings(BaseSettings):
 
 
 class NamedSettings(Settings):
-    """What the user set, without what the local stack wrote: the stack starts by this."""
+    """The user's own settings, without those written by the local stack: it starts with these."""
 
     sees_local_stack: ClassVar[bool] = False
 
@@ -248,7 +248,7 @@ def read_config_py(source: str) -> dict[str, Any]:
 
 
 class _LocalStackSource(DotEnvSettingsSource):
-    """What `medloop up` wrote for the person at this machine.
+    """The settings that `medloop up` wrote for the person at this machine.
 
     A system is taken whole or not at all, since its keys are of no use to another: a bucket or an
     S3 endpoint of the user's turns off all S3 values of the local stack. Without either they win

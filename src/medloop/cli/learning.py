@@ -216,13 +216,15 @@ def reproduce(
         typer.echo(json.dumps(asdict(result)))
     elif result.same:
         say(
-            f"Version {version} is reproduced: weights {result.found_sha256} in {result.seconds:.0f} s."
+            f"Version {version} is reproduced: weights {result.found_sha256} "
+            f"in {result.seconds:.0f} s."
         )
     else:
         note = f" {result.note[:1].upper()}{result.note[1:]}." if result.note else ""
         say(
-            f"Version {version} differs: recorded {result.recorded_sha256}, found {result.found_sha256}.{note} On "
-            "another kind of processor, small differences are to be expected."
+            f"Version {version} differs: recorded {result.recorded_sha256}, found "
+            f"{result.found_sha256}.{note} On another kind of processor, small differences are to "
+            "be expected."
         )
     if not result.same:
         raise typer.Exit(1)
@@ -239,6 +241,6 @@ def _print_report(report: GateReport) -> None:
         )
     show_table(("", "Check", "What was found"), rows)
     say(
-        f"The gate says {'yes' if report.passed else 'no'}: version {report.version} against champion "
-        f"{report.champion_version} and reference {report.reference_version or 'none'}."
+        f"The gate says {'yes' if report.passed else 'no'}: version {report.version} against "
+        f"champion {report.champion_version} and reference {report.reference_version or 'none'}."
     )

@@ -225,7 +225,8 @@ def watch(
             say(f"- {reason}")
         if result.rolled_back:
             say(
-                f"ALARM: version {result.previous} is the champion again, version {result.champion} was worse."
+                f"ALARM: version {result.previous} is the champion again, "
+                f"version {result.champion} was worse."
             )
         elif result.alarm:
             say(f"ALARM: version {result.champion} is worse than version {result.previous} was.")
@@ -241,7 +242,8 @@ def _tell(result: PromoteResult, as_json: bool) -> None:
         return
     if result.promoted:
         say(
-            f"Version {result.to_version} is the champion, before it version {result.from_version or 'none'}."
+            f"Version {result.to_version} is the champion, "
+            f"before it version {result.from_version or 'none'}."
         )
     else:
         say(f"Version {result.to_version or 'none'} stays the champion:")

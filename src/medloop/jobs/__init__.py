@@ -1,1 +1,1 @@
-"""One file a step of the loop: gather, decide (core), apply. Each step is safe to run twice."""
+"""Steps of the loop, one per file: gather, decide (core), apply. Each is safe to run twice."""

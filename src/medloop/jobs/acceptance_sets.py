@@ -29,7 +29,7 @@ NAMED: Final = 5  # wrong folders in a message
 
 @dataclass(frozen=True, slots=True)
 class AcceptanceResult:
-    """What was declared."""
+    """A declared acceptance set."""
 
     name: str
     set_id: str | None
@@ -43,7 +43,7 @@ class AcceptanceResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Images:
-    """What a person brought."""
+    """The images of a new acceptance set."""
 
     images: np.ndarray  # uint8 [N, 64, 64]
     classes: np.ndarray  # str [N]

@@ -1,4 +1,4 @@
-"""What a version learned from, correction by correction, with who said so and when.
+"""The corrections that a version learned from, with their authors and times.
 
 Also through the versions whose weights it started from: what those were trained on has left its
 mark.
@@ -20,7 +20,7 @@ from medloop.stores.registry import ModelVersion
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """One corrected image as a training knew it."""
+    """A corrected image as a training knew it."""
 
     image_sha256: str
     label: str | None  # None: none of the classes

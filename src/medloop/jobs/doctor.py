@@ -35,7 +35,7 @@ MAX_SKEW_S = 60  # S3 refuses what is 15 minutes off; ids of events carry the ti
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding."""
+    """The result of a check."""
 
     name: str
     outcome: Literal["ok", "warning", "failed"]

@@ -31,7 +31,7 @@ class LearnedBy:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was erased, and who remembers it."""
+    """The places an image was erased from, and those that still hold it."""
 
     image_sha256: str
     was_stored: bool  # whether the image object was there

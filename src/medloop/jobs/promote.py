@@ -27,7 +27,7 @@ class PromotionError(MedloopError):
 
 @dataclass(frozen=True, slots=True)
 class PromoteResult:
-    """Where the champion alias was and is."""
+    """The versions that the champion alias named before and names now."""
 
     promoted: bool
     from_version: str | None

@@ -26,7 +26,7 @@ WATCHER: Final = "medloop watch"
 
 @dataclass(frozen=True, slots=True)
 class WatchResult:
-    """What the watch found."""
+    """The findings of the watch."""
 
     watching: bool  # whether there is a promotion young enough to be watched
     champion: str | None

@@ -20,7 +20,7 @@ SAMPLE: Final = 20  # corrections that are read with their images
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """What lies in the store, and what should lie there but does not."""
+    """The number of stored events, and those missing from the store."""
 
     corrections: int
     reviews: int

@@ -1,4 +1,4 @@
-"""One training: fetch what it learns from, train from the champion's weights, register the version.
+"""Training: gather the data, train from the champion's weights, register the version.
 
 Run twice on the same data from the same champion, it finds the version that is there and says so.
 Moves no alias.
@@ -30,7 +30,7 @@ FULL_SIZE: Final = 20_000  # base images from which on a first training takes th
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """What came of a training."""
+    """The version that a training made or found."""
 
     version: str
     run_id: str

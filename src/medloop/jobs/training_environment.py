@@ -1,4 +1,4 @@
-"""What a training's arithmetic depends on beside its recipe: packages, processor, GPU."""
+"""The packages, processor and GPU on which a training's arithmetic depends."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ KeptOut = tuple[tuple[str, str], ...]  # acceptance sets: name and id
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingOverlap:
-    """What is known of some pictures."""
+    """Which of some pictures a version was trained on."""
 
     seen: np.ndarray  # bool [N]: a version was trained on it, or on a near copy
     unchecked: tuple[str, ...] = ()  # what they could not be compared with, in words
@@ -31,7 +31,7 @@ class TrainingOverlap:
 
 @dataclass(frozen=True, slots=True)
 class _Trainings:
-    """What all trainings had."""
+    """The data that all trainings used."""
 
     base: frozenset[tuple[str, KeptOut]]  # base data sets, with the sets that were kept out of them
     corrected: frozenset[str]  # hashes of the corrected images that were trained on

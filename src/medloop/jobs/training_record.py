@@ -1,4 +1,4 @@
-"""What a run records of its training: recipe, uses of corrections, golden answers, report."""
+"""A run's record of its training: recipe, uses of corrections, golden answers, report."""
 
 from __future__ import annotations
 

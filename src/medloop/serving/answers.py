@@ -25,7 +25,7 @@ BATCHES_AHEAD: Final = 2  # per thread: read ahead of the consumer, and no furth
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of one input: a prediction, or a sentence why there is none."""
+    """The prediction for an input, or a sentence why there is none."""
 
     path: str
     prediction: Prediction | None

@@ -39,7 +39,7 @@ class NoModelError(ModelError):
 
 
 class ModelSource(Protocol):
-    """What the champion needs of a registry."""
+    """The part of a registry that the champion needs."""
 
     def version_of(self, alias: str) -> str | None:
         """The version that the alias points at."""
@@ -50,7 +50,7 @@ class ModelSource(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Classified:
-    """One picture as the model saw it, and what the model says."""
+    """A picture as the model saw it, and the model's answer."""
 
     small: np.ndarray  # uint8 [64, 64], the model's input: another version needs no decoding again
     prediction: Prediction
@@ -84,7 +84,7 @@ class _Refused:
 
 
 class Champion:
-    """The served model of this process, safe to share between threads. `start` once, then `stop`."""
+    """The served model of this process. Safe to share between threads. Call `start`, then `stop`."""
 
     def __init__(
         self,
@@ -184,8 +184,8 @@ class Champion:
         if version is None:
             self._lost = True
             self._reason = (
-                "There is no model yet: the registry has no champion. `medloop up` trains the first "
-                "one; `medloop promote VERSION` makes a version champion."
+                "There is no model yet: the registry has no champion. `medloop up` trains the "
+                "first one; `medloop promote VERSION` makes a version champion."
             )
             self._serve_cached("The registry has no champion (`medloop doctor` says what to do)")
         elif self._served is not None and self._served.version == version and not self._lost:

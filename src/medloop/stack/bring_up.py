@@ -27,7 +27,7 @@ TRIES = 3  # a component that ends so often while starting will not start
 
 
 class BringUp:
-    """One start of a stack. Components whose needs are met start at once, beside each other."""
+    """Starts components in dependency order, in parallel where possible."""
 
     def __init__(self, folder: StateFolder, plan: StackPlan, supervisor: Supervisor) -> None:
         self._folder = folder

@@ -27,7 +27,7 @@ def _fernet_key() -> str:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """One field per secret; what a newer medloop adds is generated when the file is next read."""
+    """The stack's secrets. What a newer medloop adds is generated when the file is next read."""
 
     s3_operator_access_key: str = field(default_factory=_access_key)
     s3_operator_secret_key: str = field(default_factory=_secret)

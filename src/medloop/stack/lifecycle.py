@@ -1,4 +1,4 @@
-"""One local stack on this machine: its start, its watch and its stop."""
+"""The life of a local stack on this machine: its start, its watch and its stop."""
 
 from __future__ import annotations
 

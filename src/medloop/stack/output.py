@@ -1,4 +1,4 @@
-"""What the service commands print: prefixed log lines, the progress bar, addresses, tables."""
+"""Output of the service commands: prefixed log lines, progress bar, addresses, tables."""
 
 from __future__ import annotations
 

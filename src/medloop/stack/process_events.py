@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing to tell the user."""
+    """An event to tell the user about."""
 
     kind: Literal["log", "ready", "trouble", "progress"]
     component: str

@@ -37,7 +37,7 @@ STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Guard:
-    """One command and all that descends from it."""
+    """A command and all its descendants."""
 
     def __init__(self, command: list[str], *, grace_s: float, outlive_parent: bool) -> None:
         self.command = command

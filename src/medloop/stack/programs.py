@@ -33,7 +33,7 @@ SEAWEED_HTTPS: Final = ("MASTER", "VOLUME", "FILER", "ADMIN", "CLIENT")
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One component as a command."""
+    """A component of the stack as a command."""
 
     name: str
     command: tuple[str, ...]
@@ -161,7 +161,7 @@ def mlflow_auth_config(folder: Path, *, username: str, password: str) -> str:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AirflowSecrets:
-    """What Airflow's own parts share."""
+    """The secrets that Airflow's own parts share."""
 
     passwords_file: Path  # JSON object: user → password
     jwt_secret: str
@@ -257,7 +257,7 @@ def first_model(*, after: tuple[str, ...], environment: Mapping[str, str]) -> Pr
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Login:
-    """How the page lets people sign in."""
+    """The settings of people's sign-in at the page."""
 
     issuer: str
     client_id: str

@@ -11,7 +11,7 @@ from medloop.stack.state_folder import StateFolder, write_private
 
 @dataclass(frozen=True, slots=True)
 class StartRecord:
-    """One start."""
+    """The ports, addresses and settings of a start."""
 
     ports: dict[str, int] = field(default_factory=dict)
     addresses: tuple[Address, ...] = ()

@@ -23,7 +23,7 @@ NOT_COMPARED = {"home", "user", "app_port", "s3_port", "mlflow_port", "airflow_p
 
 @dataclass(frozen=True, slots=True)
 class ComponentStatus:
-    """One line of `medloop status`."""
+    """A line of `medloop status`."""
 
     name: str
     state: str  # supervisord's word, in lower case

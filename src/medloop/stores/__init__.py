@@ -1,1 +1,1 @@
-"""The outside world, one system a file. Stores translate their library's errors and hold no policy."""
+"""External systems, one per file. Stores translate their library's errors; they hold no policy."""

@@ -29,7 +29,7 @@ class DagState:
 
 @dataclass(frozen=True, slots=True)
 class DagRun:
-    """One run of the DAG."""
+    """A run of the DAG."""
 
     run_id: str
     state: str  # queued, running, success or failed

@@ -36,7 +36,7 @@ DATASET_ID: Final = re.compile(r"[0-9a-f]{16}")
 
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:
-    """What is known about a stored data set without opening it."""
+    """The facts about a stored data set that need no opening of it."""
 
     id: str
     labels: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""One large file over HTTP: resumes, retries, and appears only when it is whole and right."""
+"""Download of a large file: resumes, retries, and shows the file only once it is checked."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Ledger:
         return self.read()[0]
 
     def read(self) -> tuple[list[Promotion], dict[str, str]]:
-        """Read all moves, oldest first, and why other objects among them are passed over, by key."""
+        """Read all moves, oldest first, and, by key, why other objects are passed over."""
         listed = [info.key for info in self._objects.list("promotions")]
         keys = [key for key in listed if EVENT_KEY.fullmatch(key)]
         left_out = dict.fromkeys(set(listed) - set(keys), "no key of an event")

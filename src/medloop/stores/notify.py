@@ -17,7 +17,7 @@ TIMEOUT_S = 10
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One thing that people should hear of."""
+    """An event that people should hear of."""
 
     event: Literal["failed", "promoted", "rolled back"]
     text: str  # one sentence; what chat services show

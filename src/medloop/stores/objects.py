@@ -38,7 +38,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """What a listing tells about one object."""
+    """The facts about an object in a listing."""
 
     key: str
     size_bytes: int
@@ -47,7 +47,7 @@ class ObjectInfo:
 
 
 class ObjectStore:
-    """One bucket. Safe to share between threads; opens no connection before the first call.
+    """A bucket. Safe to share between threads; opens no connection before the first call.
 
     Every method raises `StoreUnavailableError` where the store does not answer or asks to come back
     later, and `StoreError` where it refuses; the message says why and what to do.

@@ -53,7 +53,7 @@ State = Literal["pending", "stored"]
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the person can be told: `pending` is on this machine's disk, `stored` in S3."""
+    """The state of a new event: `pending` is on this machine's disk, `stored` in S3."""
 
     event_id: str
     state: State
@@ -62,7 +62,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class OutboxStatus:
-    """How many events wait, since when, and why the last try failed."""
+    """The number of waiting events, the oldest one's time and the last error."""
 
     pending: int
     oldest_at: str | None  # ISO 8601
@@ -71,7 +71,7 @@ class OutboxStatus:
 
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
-    """One line of a person's history."""
+    """A line of a person's history."""
 
     event: Correction | Review
     state: State
@@ -79,7 +79,7 @@ class OutboxEntry:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """One event that is to be sent."""
+    """An event that is to be sent."""
 
     seq: int
     event: Correction | Review

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PredictionLine:
-    """One prediction."""
+    """A prediction as a line of a file."""
 
     at: str  # ISO 8601, UTC
     image_sha256: str

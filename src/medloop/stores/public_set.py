@@ -36,7 +36,7 @@ TIMEOUT_S: Final = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a download must hold."""
+    """The expected contents of a download."""
 
     counts: Mapping[str, int]  # images by class
     blobs: Mapping[str, bytes]  # git's hash of some of them, by name

@@ -1,4 +1,4 @@
-"""One training spread over the machines of a Ray cluster. The one file that imports ray.
+"""A training spread over the machines of a Ray cluster. The only file that imports ray.
 
 Every worker trains on its share of each batch, with its own draws, and before each step of the
 optimiser the workers average their gradients. Without RAY_ADDRESS a cluster of this machine alone

@@ -33,7 +33,7 @@ REPORT_FILE: Final = "gate/report.json"
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """One version of the registered model."""
+    """A version of the registered model."""
 
     version: str
     run_id: str

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SendReport:
-    """What one pass over the outbox did."""
+    """The result of a pass over the outbox."""
 
     sent: int
     failed: int

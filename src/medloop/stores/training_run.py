@@ -1,6 +1,6 @@
-"""One training as an MLflow run: parameters, metrics, data, files and the ONNX model.
+"""A training as an MLflow run: parameters, metrics, data, files and the ONNX model.
 
-The one file that imports mlflow, inside functions: it takes seconds, and only trainings need it.
+The only file that imports mlflow, inside functions: it takes seconds; only trainings need it.
 Sets MLflow's environment variables in this process.
 """
 
@@ -66,7 +66,7 @@ class TrainingRun:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """Where a training was logged."""
+    """The run and the model under which a training was logged."""
 
     run_id: str
     model_id: str

@@ -1,4 +1,4 @@
-"""What the registry's tags say of a version, typed: from and to MLflow's strings."""
+"""A version's tags in the registry, typed: from and to MLflow's strings."""
 
 from __future__ import annotations
 
