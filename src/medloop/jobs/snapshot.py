@@ -84,8 +84,8 @@ class Gathered:
         """List the chunks to go on from."""
         return self.previous.chunks if self.previous else ()
 
-    def collect_ids(self) -> set[str]:
-        """Collect the ids of all events that were read."""
+    def list_ids(self) -> set[str]:
+        """List the ids of all events that were read."""
         return {record.id for records in (self.new, *self.regions.values()) for record in records}
 
     def list_closed_days(self) -> dict[Folder, list[str]]:
@@ -190,9 +190,7 @@ def take_in(snapshots: SnapshotStore, gathered: Gathered, events: Iterable[Revie
     """Add reviews that were stored since, such as the flags of a screening of what was gathered."""
     records = {event.id: EventRecord(event.id, "reviews", event.to_json()) for event in events}
     _read_regions(snapshots, gathered, records)
-    gathered.new += [
-        records[event_id] for event_id in sorted(records.keys() - gathered.collect_ids())
-    ]
+    gathered.new += [records[event_id] for event_id in sorted(records.keys() - gathered.list_ids())]
 
 
 def _list(
@@ -242,7 +240,7 @@ def _read_new(context: Context, gathered: Gathered, listed: Sequence[ObjectInfo]
 
     What was none before is not read again by this process, unless it was written since.
     """
-    known, remembered = gathered.collect_ids(), context.corrections.no_events
+    known, remembered = gathered.list_ids(), context.corrections.no_events
     new = [info for info in listed if event_id_of(info.key) not in known]
     found: dict[str, EventRecord] = {}
     for start in range(0, len(new), BATCH):

@@ -84,7 +84,7 @@ class _Refused:
 
 
 class Champion:
-    """The served model of this process. Safe to share between threads. Call `start`, then `stop`."""
+    """The process's served model, safe to share between threads. `start` it once, then `stop`."""
 
     def __init__(
         self,

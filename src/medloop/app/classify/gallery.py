@@ -25,8 +25,7 @@ img { display: block; width: 72px; height: 72px; object-fit: contain; background
 .mark { position: absolute; top: 3px; right: 3px; min-width: 20px; height: 20px; padding: 0 3px;
   border-radius: 10px; font-size: 13px; line-height: 20px; font-weight: 700; text-align: center;
   background: #10171a; color: #fff; box-sizing: border-box; box-shadow: 0 0 0 1.5px #fff; }
-.unknown { background: #7a3fb8; }
-.unsure { background: #a34a00; }
+.unknown { background: #7a3fb8; } .unsure { background: #a34a00; }
 .answered { background: #0a6b4a; }
 .label { display: block; font-size: 11px; line-height: 1.25; padding: 2px 3px; white-space: nowrap;
   overflow: hidden; text-overflow: ellipsis; }
