@@ -60,14 +60,6 @@ class Airflow:
         self._password = settings.airflow_password
         self._http = httpx.Client(base_url=self.url, timeout=TIMEOUT_S)
 
-    def ping(self) -> None:
-        """Check the address, the login and that the DAG has been parsed.
-
-        Raises:
-            StoreError: See `dag`.
-        """
-        self.dag()
-
     def dag(self) -> DagState:
         """Read the DAG's state.
 

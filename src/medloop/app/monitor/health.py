@@ -107,7 +107,7 @@ def services(backend: Backend) -> Checkup:
                 PROMOTION_LEASE_KEY
             ),  # a key that the page's policy covers
             "Model registry (MLflow)": lambda: context.registry.version_of(CHAMPION),
-            "Training (Airflow)": lambda: Airflow(backend.settings).ping(),
+            "Training (Airflow)": lambda: Airflow(backend.settings).dag(),
         }
     )
 
