@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -11,10 +12,11 @@ from medloop.core.corrections.correction_policy import decide
 from medloop.core.corrections.events import Review
 from medloop.core.corrections.fold import fold
 from medloop.core.corrections.lineage import forebears
+from medloop.core.imaging.decode import content_sha256
 from medloop.errors import MedloopError
 from medloop.jobs.context import Context
-from medloop.jobs.image_copies import SoughtImage, acceptance_sets_with, datasets_with
 from medloop.jobs.snapshot import read_pixels
+from medloop.stores.datasets import bundled_sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +82,33 @@ def erase(
     was_stored = context.corrections.erase_image(image_sha256)
     context.outbox.forget_image(image_sha256)
     shards = tuple(context.snapshots.erase_images({image_sha256}))
-    picture = SoughtImage(image_sha256, pixels)
-    datasets = tuple(datasets_with(context, picture))
+    shows_it = partial(_shows, image_sha256, pixels)
+    datasets = tuple(
+        dataset_id
+        for dataset_id in sorted({*context.datasets.ids(), *context.datasets.published_ids()})
+        if dataset_id != bundled_sample().id
+        and any(map(shows_it, context.datasets.images(dataset_id)))
+    )
     return Erased(
         image_sha256=image_sha256,
         was_stored=was_stored,
         shards=shards,
-        acceptance_sets=tuple(acceptance_sets_with(context, picture)),
+        acceptance_sets=tuple(
+            (name, set_id)
+            for name, set_id in context.acceptance_sets.stored()
+            if shows_it(context.acceptance_sets.content(name, set_id).images)
+        ),
         datasets=datasets,
         searched=pixels is not None,
         learned=_learned(context, image_sha256, datasets),
     )
+
+
+def _shows(image_sha256: str, pixels: np.ndarray | None, images: np.ndarray) -> bool:
+    """Tell whether the image is among uint8 [N, 64, 64] `images`; without pixels by its hash."""
+    if pixels is not None:
+        return bool((images == pixels).all(axis=(1, 2)).any())
+    return any(content_sha256(image) == image_sha256 for image in images)
 
 
 def _learned(context: Context, image_sha256: str, datasets: Collection[str]) -> LearnedBy:

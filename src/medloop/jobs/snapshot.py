@@ -236,20 +236,28 @@ def _read_regions(snapshots: SnapshotStore, gathered: Gathered, event_ids: Itera
 
 
 def _read_new(context: Context, gathered: Gathered, listed: Sequence[ObjectInfo]) -> None:
-    """Read the events that no snapshot holds, and leave out what is none."""
-    known = gathered.known()
-    keys = [info.key for info in listed if event_id_of(info.key) not in known]
+    """Read the events that no snapshot holds, and leave out what is none.
+
+    What was none before is not read again by this process, unless it was written since.
+    """
+    known, remembered = gathered.known(), context.corrections.no_events
+    new = [info for info in listed if event_id_of(info.key) not in known]
     found: dict[str, EventRecord] = {}
-    for start in range(0, len(keys), BATCH):
-        some = keys[start : start + BATCH]
-        for key, raw in zip(some, context.corrections.read(some), strict=True):
+    for start in range(0, len(new), BATCH):
+        some = [
+            info for info in new[start : start + BATCH] if (info.key, info.e_tag) not in remembered
+        ]
+        for info, raw in zip(some, context.corrections.read([i.key for i in some]), strict=True):
+            key = info.key
             record = EventRecord(event_id_of(key), key.partition("/")[0], raw)
             if why := _why_left_out(context, record, key):
-                gathered.left_out[key] = why
+                remembered[key, info.e_tag] = why
             elif found.setdefault(record.id, record) is record:
                 gathered.keys[record.id] = key
             elif found[record.id] != record:
                 gathered.left_out[key] = "another event has this id"
+    names = ((info.key, info.e_tag) for info in new)
+    gathered.left_out |= {name[0]: remembered[name] for name in names if name in remembered}
     gathered.new = sorted(found.values())
 
 

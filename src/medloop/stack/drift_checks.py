@@ -1,4 +1,4 @@
-"""Checks of `medloop doctor` for what drifted apart: alias and ledger, running stack and settings."""
+"""Checks of `medloop doctor` for what drifted apart: alias from ledger, stack from settings."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ def check_champion(settings: Settings) -> Finding:
     from medloop.jobs.alias_moves import explain_champion
     from medloop.wiring import connect
 
-    wrong = explain_champion(connect(settings))
-    if wrong:
+    if wrong := explain_champion(connect(settings)):
         return Finding("alias", "failed", wrong, "see above")
     return Finding("alias", "ok", "the champion is the one that the ledger names")
 

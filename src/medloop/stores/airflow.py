@@ -60,15 +60,34 @@ class Airflow:
         self._password = settings.airflow_password
         self._http = httpx.Client(base_url=self.url, timeout=TIMEOUT_S)
 
-    def dag(self) -> DagState:
-        """Read the DAG's state.
+    def ping(self) -> None:
+        """Check the address, the login and that both DAGs are at work.
+
+        Raises:
+            StoreError: One is paused or gone, or see `dag`.
+        """
+        if idle := self.idle_dags():
+            raise StoreError(idle)
+
+    def idle_dags(self) -> str:
+        """Say which DAGs are paused or gone, and so do nothing; "" if both are at work."""
+        found = []
+        for dag_id in (DAG_ID, WATCH_DAG_ID):
+            try:
+                found += [f"{dag_id} is paused"] if self.dag(dag_id).paused else []
+            except NotFoundError:
+                found.append(f"{dag_id} is gone")
+        return f"{self.url}: {', and '.join(found)}" if found else ""
+
+    def dag(self, dag_id: str = DAG_ID) -> DagState:
+        """Read a DAG's state.
 
         Raises:
             NotFoundError: Airflow has not parsed the DAG, or this user may not see it.
             StoreUnavailableError: Airflow does not answer.
             StoreError: The login fails.
         """
-        found = self._call("GET", f"/api/v2/dags/{DAG_ID}")
+        found = self._call("GET", f"/api/v2/dags/{dag_id}")
         return DagState(
             paused=bool(found["is_paused"]), next_run_at=found.get("next_dagrun_run_after")
         )

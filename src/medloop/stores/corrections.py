@@ -22,6 +22,7 @@ class CorrectionStore:
     def __init__(self, objects: ObjectStore, signatures: Signatures | None = None) -> None:
         self._objects = objects
         self._signatures = signatures
+        self.no_events: dict[tuple[str, str | None], str] = {}  # why, by key and e-tag
 
     def put(self, correction: Correction, png: bytes | None, *, day: str) -> bool:
         """Store the image, then the event, so that its image is always there; True if it was new.

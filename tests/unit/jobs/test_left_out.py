@@ -240,3 +240,23 @@ def test_a_forged_move_of_an_alias_is_not_believed(world: World, tmp_path: Path)
     page = World(old.objects, tmp_path / "page", keys=PAGE)
     page.context.ledger.append(promotion("4"))
     assert [move.to_version for move in page.context.ledger.entries()] == ["1", "2", "4"]
+
+
+def test_a_flood_is_read_once_per_process(tmp_path: Path) -> None:
+    """A page draws the review queue again and again."""
+    read: list[str] = []
+
+    class Counting(ObjectStore):
+        def find(self, key: str) -> bytes | None:
+            read.append(key)
+            return super().find(key)
+
+    world = World(Counting.in_memory(), tmp_path)
+    bad = event_key(correction(content_sha256(image(1))))
+    world.objects.put(bad, b"[")
+    for _ in range(3):
+        assert bad in gather(world.context).left_out
+    assert read.count(bad) == 1
+    world.objects.put(bad, b"[]")
+    assert bad in gather(world.context).left_out
+    assert read.count(bad) == 2
