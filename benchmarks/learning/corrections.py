@@ -30,8 +30,8 @@ class Halves:
 def halves(external: External, per_class: int, seed: int) -> Halves:
     """Take up to `per_class` corrections per class from half of its examinations, the rest as test.
 
-    An examination is one volume. A class that comes from a single volume is cut in the middle of its
-    slices, which share a patient: its share of the result flatters, and the report says so.
+    An examination is one volume. A class that comes from a single volume is cut in the middle of
+    its slices, which share a patient: its share of the result flatters, and the report says so.
     """
     rng = np.random.default_rng(seed)
     first, second = [], []

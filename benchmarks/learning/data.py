@@ -18,7 +18,7 @@ from medloop.core.data.datasets import scored
 from medloop.core.data.splits import split
 from medloop.core.gate.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from medloop.core.imaging.decode import decode
-from medloop.core.imaging.picture import About
+from medloop.core.imaging.picture import ImageInfo
 from medloop.core.imaging.preprocess import preprocess
 from medloop.core.learn.config import TrainingConfig
 from medloop.core.learn.recipe import TrainedModel, TrainingData, train
@@ -160,7 +160,7 @@ class Unknown:
     """Images of none of the classes, as the decoder gives them."""
 
     images: np.ndarray  # uint8 [N, 64, 64]
-    about: list[About]  # what their files say beside the grey pixels
+    about: list[ImageInfo]  # what their files say beside the grey pixels
 
 
 def load_unknown(folder: Path) -> dict[str, Unknown]:
@@ -171,5 +171,5 @@ def load_unknown(folder: Path) -> dict[str, Unknown]:
             decode(f.read_bytes(), find_text=False) for f in sorted(kind.iterdir()) if f.is_file()
         ]
         images = np.stack([preprocess(image.pixels) for image in decoded])
-        kinds[kind.name] = Unknown(images, [image.about for image in decoded])
+        kinds[kind.name] = Unknown(images, [image.info for image in decoded])
     return kinds

@@ -34,7 +34,7 @@ PROMOTION_LEASE_KEY: Final = "leases/promotion.json"
 
 
 def connect(settings: Settings | None = None) -> Context:
-    """The loop over real stores. Nothing is opened or asked before its first use."""
+    """Connect the jobs to real stores. Nothing is opened or asked before its first use."""
     settings = settings or load_settings()
     objects = ObjectStore.from_settings(settings)
     signatures = Signatures(objects, signing_keys(settings))
@@ -90,19 +90,20 @@ def signing_keys(settings: Settings) -> SigningKeys:
 
 
 def utc_now() -> datetime:
-    """The clock."""
+    """Read the clock."""
     return datetime.now(UTC)
 
 
 def identifier(settings: Settings) -> Callable[[str], str]:
-    """A person's name to what is stored of it: a keyed hash of 16 hexadecimal digits, or the name, as set."""
+    """Make the function from a person's name to what is stored: a keyed hash, or the name."""
 
     def identify(who: str) -> str:
         if settings.identity == "plain":
             return who
         if settings.identity_key is None:
             raise SettingsError(
-                "MEDLOOP_IDENTITY_KEY is not set: identities are stored as a keyed hash. Set it to a long random "
+                "MEDLOOP_IDENTITY_KEY is not set: identities are stored as a keyed hash. Set it to "
+                "a long random "
                 "text that every front end shares, or set MEDLOOP_IDENTITY=plain"
             )
         key = settings.identity_key.get_secret_value().encode()

@@ -119,7 +119,7 @@ def test_an_action_is_refused_below_its_role_and_changes_nothing(scene, name, ro
     user, before = User("ada", role, local=False), scene.state()
     if ROLES.index(role) < ROLES.index(MIN_ROLE[least]):
         with pytest.raises(
-            AccessError, match=f"ada is a {role}; this needs the role {MIN_ROLE[least]}"
+            AccessError, match=f"ada is a {role}, and this needs the role {MIN_ROLE[least]}"
         ):
             act(scene, user)
         assert scene.state() == before

@@ -83,7 +83,7 @@ def test_nothing_ticked_is_told(site, run_page):
     site.say(120, "CXR", who="eve")
     app = opened(run_page)
     button(app, "several-reject").click().run()
-    assert app.error[0].value == "Tick at least one picture first."
+    assert app.error[0].value == "Please tick at least one picture first."
     assert decisions(site) == {}
 
 

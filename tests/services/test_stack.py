@@ -23,9 +23,13 @@ from tests.servers import MLflowServer, SeaweedFS, answers, wait_until
 from tests.stack import LocalStack, is_loopback
 
 from medloop.core.corrections.events import event_key
+from medloop.errors import StoreError
+from medloop.jobs.alias_moves import move_alias
 from medloop.settings import Settings
-from medloop.stores.airflow import Airflow
+from medloop.stores.airflow import DAG_ID, WATCH_DAG_ID, Airflow
 from medloop.stores.outbox import OUTBOX_FILE, Outbox
+from medloop.stores.registry import CHAMPION
+from medloop.wiring import connect
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(420)]
 
@@ -145,61 +149,107 @@ def _register(stack: LocalStack, name: str) -> None:
     assert _mlflow(operator, "POST", "model-versions/create", **version).status_code == 200
 
 
-def test_the_page_moves_its_models_aliases_and_writes_nothing_else_in_mlflow(
-    stack: LocalStack,
+def test_the_page_moves_the_champion_only_as_the_ledger_says(
+    stack: LocalStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page, own, other = _frontend(stack), "medical-mnist", "of-the-operator"
-    for name in (own, other):
-        _register(stack, name)
-        assert _mlflow(page, "GET", "registered-models/get", name=name).status_code == 200
-        moved = _mlflow(
-            page, "POST", "registered-models/alias", name=name, alias="tried", version="1"
-        )
-        assert moved.status_code == (200 if name == own else 403)
-        for method, path in (
-            ("DELETE", "model-versions/delete"),
-            ("DELETE", "registered-models/delete"),
-        ):
-            assert _mlflow(page, method, path, name=name, version="1").status_code == 403, path
+    page, model = _frontend(stack), "medical-mnist"
+    _register(stack, model)
     experiment = _mlflow(
-        page, "GET", "experiments/get-by-name", experiment_name=f"of {own}"
-    ).json()["experiment"]
-    for path in ("experiments/delete", "runs/create"):
-        assert (
-            _mlflow(page, "POST", path, experiment_id=experiment["experiment_id"]).status_code
-            == 403
-        ), path
-    for name in (own, other):
-        _mlflow(stack.operator(), "DELETE", "registered-models/delete", name=name)
+        page, "GET", "experiments/get-by-name", experiment_name=f"of {model}"
+    ).json()["experiment"]["experiment_id"]
+    tag = {"name": model, "version": "1", "value": "yes"}
+    champion = {"name": model, "alias": "champion", "version": "1"}
+    refused: list[tuple[str, str, dict[str, str]]] = [
+        ("POST", "registered-models/alias", champion),  # the ledger does not know of it
+        ("POST", "registered-models/alias", {**champion, "alias": "reference"}),
+        ("DELETE", "registered-models/alias", champion),
+        ("POST", "registered-models/create", {"name": "of the page"}),
+        ("POST", "model-versions/create", {"name": model, "source": "s3://mlflow/artifacts/x"}),
+        ("POST", "model-versions/set-tag", {**tag, "key": "gate"}),
+        ("POST", "model-versions/set-tag", {**tag, "key": "champion_fence"}),
+        ("DELETE", "model-versions/delete", {"name": model, "version": "1"}),
+        ("DELETE", "registered-models/delete", {"name": model}),
+        ("POST", "experiments/create", {"name": "of the page"}),
+        ("POST", "experiments/delete", {"experiment_id": experiment}),
+        ("POST", "runs/create", {"experiment_id": experiment}),
+    ]
+    for method, path, body in refused:
+        assert _mlflow(page, method, path, **body).status_code == 403, (method, path, body)
+    for name, value in page.items():
+        monkeypatch.setenv(name, value)
+    context = connect()
+    with context.promotion_lease.hold("a test's move") as held:
+        move_alias(
+            context, held, alias=CHAMPION, action="promote", from_version=None,
+            to=context.registry.get("1"), by="ada", reason="for a test",
+        )  # fmt: skip
+    assert context.registry.version_of(CHAMPION) == "1"
+    for method, path, body in (
+        ("POST", "registered-models/alias", {**champion, "version": "2"}),
+        *refused[1:6],
+    ):
+        assert _mlflow(page, method, path, **body).status_code == 403, (method, path, body)
+    _mlflow(stack.operator(), "DELETE", "registered-models/delete", name=model)
+    store = _s3(stack.operator())
+    for item in store.list_objects_v2(Bucket="medloop", Prefix="promotions/")["Contents"]:
+        store.delete_object(Bucket="medloop", Key=item["Key"])
 
 
-def test_the_page_starts_a_training_and_may_not_touch_airflows_secrets(stack: LocalStack) -> None:
-    environment = _frontend(stack)
-    settings = Settings(
-        airflow_url=environment["MEDLOOP_AIRFLOW_URL"],
-        airflow_username=environment["MEDLOOP_AIRFLOW_USERNAME"],
-        airflow_password=SecretStr(environment["MEDLOOP_AIRFLOW_PASSWORD"]),
+def _airflow_of(environment: dict[str, str]) -> Airflow:
+    return Airflow(
+        Settings(
+            airflow_url=environment["MEDLOOP_AIRFLOW_URL"],
+            airflow_username=environment["MEDLOOP_AIRFLOW_USERNAME"],
+            airflow_password=SecretStr(environment["MEDLOOP_AIRFLOW_PASSWORD"]),
+        )
     )
-    airflow = Airflow(settings)
+
+
+def test_the_page_starts_a_training_and_does_nothing_else_in_airflow(stack: LocalStack) -> None:
+    environment = _frontend(stack)
+    airflow = _airflow_of(environment)
     run_id = airflow.trigger({"force": False}, note="started by a test")
     wait_until(
         lambda: airflow.run(run_id).finished, what="the run should end", timeout_s=180, every_s=1
     )
     login = {
-        "username": settings.airflow_username,
+        "username": environment["MEDLOOP_AIRFLOW_USERNAME"],
         "password": environment["MEDLOOP_AIRFLOW_PASSWORD"],
     }
-    token = httpx.post(f"{settings.airflow_url}/auth/token", json=login, timeout=60).json()[
-        "access_token"
-    ]
-    header = {"Authorization": f"Bearer {token}"}
-    for path in ("connections", "variables"):
-        assert (
-            httpx.get(
-                f"{settings.airflow_url}/api/v2/{path}", headers=header, timeout=60
-            ).status_code
-            == 403
-        ), path
+    token = httpx.post(f"{airflow.url}/auth/token", json=login, timeout=60).json()["access_token"]
+    for dag_id in (DAG_ID, WATCH_DAG_ID):
+        with pytest.raises(StoreError, match="403"):
+            airflow.set_paused(True, dag_id=dag_id)
+    page = httpx.Client(
+        base_url=f"{airflow.url}/api/v2/",
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=60,
+    )
+    run = f"dags/{DAG_ID}/dagRuns/{run_id}"
+    for method, path, body in (
+        ("GET", "connections", None),
+        ("GET", "variables", None),
+        ("DELETE", f"dags/{WATCH_DAG_ID}", None),
+        ("DELETE", run, None),
+        ("PATCH", run, {"state": "failed"}),
+        ("POST", f"{run}/clear", {"dry_run": False}),
+        ("POST", f"dags/{DAG_ID}/clearTaskInstances", {"dag_run_id": run_id, "dry_run": False}),
+        ("PATCH", "dags?dag_id_pattern=%25", {"is_paused": True}),
+    ):
+        answer = page.request(method, path, json=body)
+        assert answer.status_code == 403, (method, path, answer.text)
+
+
+def test_doctor_and_the_page_say_that_the_watch_is_paused_or_gone(stack: LocalStack) -> None:
+    operator = _airflow_of(stack.operator())
+    operator.set_paused(True, dag_id=WATCH_DAG_ID)
+    try:
+        assert f"{WATCH_DAG_ID} is paused" in stack.run("doctor").stdout
+        with pytest.raises(StoreError, match=f"{WATCH_DAG_ID} is paused"):
+            _airflow_of(_frontend(stack)).ping()  # what Monitor shows
+    finally:
+        operator.set_paused(False, dag_id=WATCH_DAG_ID)
+    operator.ping()
 
 
 def test_the_page_is_given_neither_the_operators_nor_airflows_secrets(stack: LocalStack) -> None:

@@ -150,7 +150,8 @@ def correct(
 
     Only the pixels are kept: no file name, no EXIF, no DICOM tag. The correction is on this
     machine's disk before any server is asked. The command prints **stored** once it is in S3;
-    otherwise the running stack, or the next `medloop` process, sends it. A repetition changes nothing.
+    otherwise the running stack, or the next `medloop` process, sends it. A repetition changes
+    nothing.
 
     Examples: `medloop correct scan.dcm --label ChestCT`,
     `medloop correct cat.jpg --label none --no-wait`

@@ -6,6 +6,7 @@ The same comparison is not made twice. Moves the alias `challenger` only.
 from __future__ import annotations
 
 import math
+import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
@@ -286,7 +287,7 @@ def _infrastructure(
     training_set: TrainingSet,
 ) -> Infrastructure:
     new, old = predictors["challenger"], predictors["champion"]
-    ours, theirs = latency_ms([new, old], training_set.base.images[0])
+    ours, theirs = latency_ms([new, old], training_set.base.images[0], clock=time.perf_counter)
     return Infrastructure(
         load_error="",
         champion_labels=old.metadata.labels,

@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from medloop.core.imaging.decode import Limits, decode
-from medloop.core.imaging.picture import About
+from medloop.core.imaging.decode import Limits, decode_pixels
+from medloop.core.imaging.picture import ImageInfo
 from medloop.core.imaging.preprocess import preprocess
 from medloop.core.prediction.predictor import Prediction, Predictor
 from medloop.errors import MedloopError
@@ -80,14 +80,14 @@ def _answer_batch(predictor: Predictor, batch: Sequence[Input], limits: Limits) 
     ]
 
 
-def _read(item: Input, limits: Limits, size: int) -> tuple[np.ndarray, About] | str:
+def _read(item: Input, limits: Limits, size: int) -> tuple[np.ndarray, ImageInfo] | str:
     """Give the model's input and what the file says beside it, or why there is none."""
     try:
         data = item.read()
         if not isinstance(data, bytes):
-            return preprocess(data, size), About()
-        image = decode(data, limits=limits, find_text=False)
-        return preprocess(image.pixels, size), image.about
+            return preprocess(data, size), ImageInfo()
+        pixels, info = decode_pixels(data, limits=limits)
+        return preprocess(pixels, size), info
     except (MedloopError, ValueError) as error:  # ValueError: an array that is no grey image
         return str(error)
     except OSError as error:

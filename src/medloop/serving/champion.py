@@ -1,7 +1,8 @@
-"""The champion, once a process: which version answers, and how it is replaced while people use it.
+"""The champion, once per process: which version answers, and how it is replaced in use.
 
-A thread looks at the registry's alias every few seconds. A new version is loaded beside the old one, checked, and
-only then swapped in; whatever goes wrong, the old one goes on serving, with a notice that says why.
+A thread looks at the registry's alias every few seconds. A new version is loaded beside the old
+one, checked, and only then swapped in. Whatever goes wrong, the old one goes on serving, with a
+notice that says why.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from medloop.core.imaging.decode import DecodedImage
-from medloop.core.imaging.picture import About
+from medloop.core.imaging.picture import ImageInfo
 from medloop.core.imaging.preprocess import preprocess
 from medloop.core.prediction.model_contract import load_checked
 from medloop.core.prediction.predictor import Prediction, Predictor
@@ -58,7 +59,7 @@ class Classified:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The model that answers right now. Hold it for one request, and ask `Champion.current` again for the next."""
+    """The model that answers right now. Hold it for one request, then ask `Champion.current`."""
 
     predictor: Predictor
     version: str
@@ -67,9 +68,9 @@ class Served:
     def answer(self, image: DecodedImage | np.ndarray) -> Classified:
         """Classify a decoded picture, or grey pixels uint8 [H, W] of which no more is known."""
         if isinstance(image, DecodedImage):
-            pixels, about = image.pixels, image.about
+            pixels, about = image.pixels, image.info
         else:
-            pixels, about = image, About()
+            pixels, about = image, ImageInfo()
         small = preprocess(pixels, self.predictor.metadata.input_size)
         (prediction,) = self.predictor.predict([small], about=[about])
         return Classified(small, prediction, self.version)
@@ -83,7 +84,7 @@ class _Refused:
 
 
 class Champion:
-    """The served model of this process. Safe to share between threads; `start` once, `stop` at the end."""
+    """The served model of this process, safe to share between threads. `start` once, then `stop`."""
 
     def __init__(
         self,
@@ -229,29 +230,28 @@ class Champion:
 
     def _swap(self, served: Served) -> None:
         before, self._served = self._served, served
-        log.info(
-            "version %s serves, after %s", served.version, before.version if before else "none"
-        )
+        old = before.version if before else "none"
+        log.info("version %s serves, after %s", served.version, old)
 
     def _refuse(self, version: str, why: str, *, for_s: float = REFUSED_FOR_S) -> None:
         self._refused = _Refused(version, why, self._monotonic() + for_s)
         log.warning("version %s is refused: %s", version, why)
-        self._reason = f"The champion, version {version}, cannot be served: {why}. `medloop rollback` goes back."
+        self._reason = (
+            f"The champion, version {version}, cannot be served: {why}. "
+            "`medloop rollback` goes back."
+        )
         self._serve_cached(_cannot(version, why))
 
     def _registry_away(self, error: Exception) -> None:
         if self._away_since is None:
             self._away_since = self._now()
             log.warning("the model registry does not answer: %s", error)
-        what = (
-            "has not answered"
-            if isinstance(error, StoreUnavailableError)
-            else f"has failed ({_sentence(error)})"
-        )
+        away = isinstance(error, StoreUnavailableError)
+        what = "has not answered" if away else f"has failed ({_sentence(error)})"
         since = self._away_since.astimezone().strftime("%Y-%m-%d %H:%M")
         self._reason = (
-            f"There is no model to serve: the registry {what} since {since}, and none is cached on this machine. "
-            "`medloop doctor` says what is wrong."
+            f"There is no model to serve: the registry {what} since {since}, and none is cached "
+            "on this machine. `medloop doctor` says what is wrong."
         )
         self._serve_cached(f"The model registry {what} since {since}")
 
@@ -262,15 +262,11 @@ class Champion:
 
     def _serve_cached(self, why: str) -> None:
         """Serve the last good model if none is loaded, and say why in either case."""
-        if self._served is None:
-            cached = self._cache.read()
-            if cached is not None:
-                try:
-                    predictor = load_checked(cached.onnx, threads=THREADS)
-                except ModelError as error:
-                    log.warning("the cached version %s is refused: %s", cached.version, error)
-                else:
-                    self._swap(Served(predictor, cached.version))
+        if self._served is None and (cached := self._cache.read()) is not None:
+            try:
+                self._swap(Served(load_checked(cached.onnx, threads=THREADS), cached.version))
+            except ModelError as error:
+                log.warning("the cached version %s is refused: %s", cached.version, error)
         self._notice(why)
 
     def _notice(self, why: str) -> None:

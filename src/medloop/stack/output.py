@@ -31,22 +31,17 @@ if TYPE_CHECKING:
     from medloop.stores.outbox import OutboxStatus
 
 COLOURS = (
-    "cyan",
-    "magenta",
-    "blue",
-    "yellow",
-    "bright_cyan",
-    "bright_magenta",
-    "bright_blue",
-    "green",
+    *("cyan", "magenta", "blue", "yellow"),
+    *("bright_cyan", "bright_magenta", "bright_blue", "green"),
 )
+MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "bold red")}
 PREFIX_WIDTH = 21
 ANSI = re.compile(r"\x1b\[[0-9;]*m")  # colours in the components' own logs
 STEP = 0.1  # of progress, between two lines where there is no terminal for a bar
 
 
 class StackOutput:
-    """Events as lines; a bar for the first training on a terminal, a line now and then elsewhere."""
+    """Events as lines; the first training is a bar on a terminal, and few lines elsewhere."""
 
     def __init__(self, file: TextIO | None = None) -> None:
         self._console = Console(file=file or sys.stderr, highlight=False, soft_wrap=True)
@@ -56,7 +51,7 @@ class StackOutput:
 
     @contextlib.contextmanager
     def progress(self) -> Iterator[None]:
-        """Within it, progress events move a bar."""
+        """Show progress events as a bar while it is open."""
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -71,7 +66,7 @@ class StackOutput:
         self._bar = None
 
     def show(self, event: Event) -> None:
-        """One event, as one line or a step of the bar."""
+        """Show an event as one line or a step of the bar."""
         if event.kind == "progress":
             self._advance(event)
             return
@@ -81,11 +76,11 @@ class StackOutput:
         self._console.print(line)
 
     def say(self, text: str) -> None:
-        """A line of medloop's own."""
+        """Print a line of medloop's own."""
         self._console.print(Text(text, style="bold"))
 
     def summary(self, addresses: Iterable[Address], *, detached: bool, passwords: Path) -> None:
-        """Say where everything is once it is ready; passwords on a terminal only, never in a log."""
+        """Say where everything is; passwords on a terminal only, never in a log."""
         shown = self._console.is_terminal and not detached
         self._console.print()
         for address in addresses:
@@ -121,13 +116,13 @@ class StackOutput:
 
 
 def _command() -> str:
-    """What to type for `medloop`: its path, where a shell would not find it."""
+    """Find what to type for `medloop`: its path, where a shell would not find it."""
     script = executable("medloop")
     return "medloop" if shutil.which("medloop") == script else os.path.relpath(script)
 
 
 def print_status(folder: StateFolder, components: Iterable[ComponentStatus]) -> None:
-    """The table of `medloop status`, then addresses and what serves."""
+    """Print the table of `medloop status`, then addresses and what serves."""
     console = Console(highlight=False)
     table = Table(
         "component", "state", "process", "up for", "memory", "restarts", box=None, pad_edge=False
@@ -178,22 +173,18 @@ def _restart(folder: StateFolder) -> Iterator[tuple[str, str]]:
 
 
 def _outbox(status: OutboxStatus) -> str:
-    """How many corrections wait, since when, and why."""
     if not status.pending:
         return "empty: every correction is stored"
-    return f"{status.pending} waiting to be stored since {status.oldest_at}: {status.last_error or 'not tried yet'}"
+    why = status.last_error or "not tried yet"
+    return f"{status.pending} waiting to be stored since {status.oldest_at}: {why}"
 
 
 def print_checks(checks: Iterable[Finding]) -> bool:
-    """A line a check as it is made; whether none failed."""
+    """Print a line per check as it is made; tell if none failed."""
     console = Console(highlight=False, soft_wrap=True)
     well = True
     for check in checks:
-        mark, style = {
-            "ok": ("✓", "green"),
-            "warning": ("!", "yellow"),
-            "failed": ("✗", "bold red"),
-        }[check.outcome]
+        mark, style = MARKS[check.outcome]
         line = Text(f"{mark} {check.name:<9} ", style=style)
         line.append(printable(check.says), style="")
         console.print(line)

@@ -1,4 +1,4 @@
-"""What the last `medloop up` started, and where: read by the commands that come after it."""
+"""The record of the last `medloop up`, for the commands that come after it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class StartRecord:
 
 
 def read_record(folder: StateFolder) -> StartRecord:
-    """The last start; an empty one where there was none."""
+    """Read the last start; an empty one where there was none."""
     try:
         body = json.loads(folder.record.read_text("utf-8"))
         addresses = tuple(Address(**entry) for entry in body["addresses"])

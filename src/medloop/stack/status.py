@@ -1,4 +1,4 @@
-"""How a stack is doing: states, processes, uptime, memory, restarts, changed settings."""
+"""The state of a stack: processes, uptime, memory, restarts, changed settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from medloop.settings import NamedSettings, variable_name
-from medloop.stack.exit_log import ends
+from medloop.stack.exit_log import read_ends
 from medloop.stack.process_guard import descendants
 from medloop.stack.start_record import read_record
 from medloop.stack.state_folder import StateFolder
@@ -29,41 +29,36 @@ class ComponentStatus:
     state: str  # supervisord's word, in lower case
     pid: int
     uptime_s: float
-    memory_bytes: (
-        int | None
-    )  # proportional set size of the whole process tree; None where the system does not say
+    memory_bytes: int | None  # PSS of the process tree; None where the system does not say
     restarts: int
 
     @property
     def is_well(self) -> bool:
-        """Whether nothing has to be done about it."""
+        """Tell if nothing has to be done about it."""
         return self.state in {"running", "starting"}
 
 
 def component_statuses(folder: StateFolder) -> list[ComponentStatus]:
-    """The components that are meant to run; what runs once (a migration, the first training) is left out.
+    """List the components that are meant to run; what runs once is left out.
 
     Raises:
         ServiceError: Nothing runs.
     """
-    restarts = Counter(name for name, _ in ends(folder.supervisor_log))
+    restarts = Counter(name for name, _ in read_ends(folder.supervisor_log))
     now = datetime.now(UTC)
     found = []
     for state in Supervisor(folder).states():
         if state.state == "EXITED":
             continue
-        uptime_s = (
-            (now - state.started_at).total_seconds() if state.started_at and state.is_up else 0.0
-        )
-        memory_bytes = _memory_bytes(state.pid) if state.is_up else None
+        since = state.started_at if state.started_at and state.is_up else now
         found.append(
             ComponentStatus(
-                state.name,
-                state.state.lower(),
-                state.pid,
-                uptime_s,
-                memory_bytes,
-                restarts[state.name],
+                name=state.name,
+                state=state.state.lower(),
+                pid=state.pid,
+                uptime_s=(now - since).total_seconds(),
+                memory_bytes=_memory_bytes(state.pid) if state.is_up else None,
+                restarts=restarts[state.name],
             )
         )
     return found
@@ -94,7 +89,7 @@ def describe_settings(settings: NamedSettings) -> dict[str, str]:
 
 
 def _memory_bytes(pid: int) -> int | None:
-    """Shared pages count in parts, so that the sum over components is what they cost together."""
+    """Count shared pages in parts, so that the sum is what the components cost together."""
     sizes = [_pss_bytes(member) for member in (pid, *descendants([pid]))]
     known = [size for size in sizes if size is not None]
     return sum(known) if known else None

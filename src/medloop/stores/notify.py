@@ -1,4 +1,4 @@
-"""Telling people, over a webhook. E-mail goes through Airflow's SMTP connection (`medloop.dags.notify`)."""
+"""Notices over a webhook. E-mail goes through Airflow's connection (`medloop.dags.notify`)."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ class Notice:
 
     event: Literal["failed", "promoted", "rolled back"]
     text: str  # one sentence; what chat services show
-    details: Mapping[str, str] = field(
-        default_factory=dict
-    )  # ids and addresses; never image content or names
+    # Ids and addresses; never image content or names.
+    details: Mapping[str, str] = field(default_factory=dict)
 
     def body(self) -> dict[str, str]:
-        """The JSON that a webhook gets; `text` is what Slack, Mattermost, Teams and Zulip read."""
+        """Build the JSON that a webhook gets; chat services read `text`."""
         return {
             "text": printable(self.text),
             "event": self.event,
@@ -54,5 +53,6 @@ def post_webhook(url: SecretStr, notice: Notice) -> None:
         )
     if not answer.is_success:
         raise StoreError(
-            f"The webhook in MEDLOOP_NOTIFY_WEBHOOK refuses the message ({answer.status_code}): is its address right?"
+            f"The webhook in MEDLOOP_NOTIFY_WEBHOOK refuses the message ({answer.status_code}): is "
+            f"its address right?"
         )

@@ -25,8 +25,8 @@ from medloop.errors import NotFoundError, StoreError
 
 OUTBOX_FILE: Final = "outbox.db"  # in the state folder
 BUSY_S: Final = 30.0  # how long a writer waits for the others
-# The same answer within this time is a double click. A later one is a new event: the person may have
-# given another answer meanwhile on another machine, of which this file knows nothing.
+# The same answer within this time is a double click. A later one is a new event: the person may
+# have given another answer meanwhile on another machine, of which this file knows nothing.
 SAME_CLICK_S: Final = 5.0
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (
@@ -41,11 +41,10 @@ CREATE TABLE IF NOT EXISTS events (
     day TEXT NOT NULL,              -- the day under which it is, or was last tried to be, stored
     attempts INTEGER NOT NULL DEFAULT 0,
     stored INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX IF NOT EXISTS events_by_person ON events (who, image_sha256, seq);
-CREATE INDEX IF NOT EXISTS events_pending ON events (attempts, seq) WHERE NOT stored;
-CREATE TABLE IF NOT EXISTS images (image_sha256 TEXT PRIMARY KEY, png BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS trouble (only INTEGER PRIMARY KEY CHECK (only = 1), reason TEXT NOT NULL);
+); CREATE INDEX IF NOT EXISTS events_by_person ON events (who, image_sha256, seq); CREATE INDEX IF
+NOT EXISTS events_pending ON events (attempts, seq) WHERE NOT stored; CREATE TABLE IF NOT EXISTS
+images (image_sha256 TEXT PRIMARY KEY, png BLOB NOT NULL) WITHOUT ROWID; CREATE TABLE IF NOT EXISTS
+trouble (only INTEGER PRIMARY KEY CHECK (only = 1), reason TEXT NOT NULL);
 """
 
 log = logging.getLogger(__name__)
@@ -98,7 +97,7 @@ class Outbox:
 
     @property
     def lock_path(self) -> Path:
-        """The file whose lock makes one process at a time send."""
+        """Name the file whose lock lets one process at a time send."""
         return self._path.with_suffix(".lock")
 
     def add(self, correction: Correction, png: bytes) -> Receipt:

@@ -46,7 +46,8 @@ def train(
     from ray.train.torch import TorchTrainer
 
     with _cluster(workers), tempfile.TemporaryDirectory(prefix="medloop-ray-") as folder:
-        mailbox = ray.remote(num_cpus=0)(_Mailbox).remote()
+        actor: Any = ray.remote(num_cpus=0)(_Mailbox)
+        mailbox = actor.remote()
         given = {"initial_weights": initial_weights, "snapshot_id": snapshot_id}
         job = {"data": ray.put(data), "config": config, "given": given, "mailbox": mailbox}
         resources: Any = ray.cluster_resources()  # type: ignore[no-untyped-call]

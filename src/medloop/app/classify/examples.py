@@ -1,4 +1,4 @@
-"""Example pictures for people who have none at hand: one of each class, two altered, one that is no class at all."""
+"""Example pictures to try: one per class, two altered ones, one that shows no class at all."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def examples(dataset: Dataset) -> list[Source]:
 def _written_page() -> np.ndarray:
     """Draw black lines of words on white, uint8 [256, 256]: no class, and far from all of them.
 
-    Among the drawings that were tried (grey bars and rings, stripes, noise, a star of wedges) the sample's models took
-    some for a class; this one scored 5 to 10 above their limits of about 1.
+    The sample's models took some drawings for a class (grey bars and rings, stripes, noise, a star
+    of wedges). This one scored 5 to 10 above their limits of about 1.
     """
     image, words = Image.new("L", (PAGE_SIDE, PAGE_SIDE), 255), np.random.default_rng(7)
     draw = ImageDraw.Draw(image)

@@ -1,4 +1,4 @@
-"""The strip of thumbnails: one small component, because a hundred pictures as widgets would be a thousand elements."""
+"""The strip of thumbnails: one component, since a hundred widgets would be a thousand elements."""
 
 from __future__ import annotations
 

@@ -83,7 +83,8 @@ def _row(back: Backend, said: Said, pixels: np.ndarray | None, known: StoreFacts
             )
         with right:
             st.markdown(
-                f"**{plain(class_name(correction.given_label))}** · {ago(correction.at, back.context.now())}"
+                f"**{plain(class_name(correction.given_label))}** · "
+                f"{ago(correction.at, back.context.now())}"
             )
             st.caption(plain(describe_prediction(correction)))
             st.html(timeline(way))

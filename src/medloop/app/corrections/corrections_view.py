@@ -1,14 +1,15 @@
-"""What is known of a person's corrections: asked of each store by itself, so that one that is away hides no other."""
+"""What is known of a person's corrections, asked of each store by itself: one that is away hides no other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import streamlit as st
 
 from medloop.app.corrections.journey import LearningOutcome
+from medloop.app.kit.wording import name_classes
 from medloop.app.process.backend import Backend
 from medloop.core.corrections.correction_policy import PolicyDecision, decide
 from medloop.core.corrections.events import Correction
@@ -85,7 +86,8 @@ def ask_stores(back: Backend) -> StoreFacts:
         return held
 
     found.served = ask(back.champion.current)
-    found.decisions = ask(lambda: decide_today(back.context))
+    labels = found.served.predictor.metadata.labels if found.served else ()
+    found.decisions = ask(lambda: decide_today(back.context, labels))
     found.snapshot = ask(latest)
     if served := found.served:
         found.uses = ask(lambda: _uses(served.version, str(back.settings.home), back)) or {}
@@ -102,7 +104,7 @@ def _uses(version: str, home: str, _back: Backend) -> dict[tuple[str, str | None
     return read_uses_of(_back.context, version)
 
 
-def decide_today(context: Context) -> Mapping[str, PolicyDecision]:
+def decide_today(context: Context, labels: Sequence[str] = ()) -> Mapping[str, PolicyDecision]:
     """Decide about each image as the review queue and the next snapshot would today, by hash.
 
     Raises:
@@ -110,7 +112,9 @@ def decide_today(context: Context) -> Mapping[str, PolicyDecision]:
     """
     states = fold(all_events(context))
     decisions = {
-        decision.state.image_sha256: decision
+        decision.state.image_sha256: replace(
+            decision, reasons=tuple(name_classes(reason, labels) for reason in decision.reasons)
+        )
         for decision in decide(states.values(), policy_of(context.settings))
     }
     erased = {

@@ -1,4 +1,4 @@
-"""What became of each correction, as steps a person can follow. Pure: events and facts in, steps out."""
+"""What became of each correction, as steps that a person can follow. Pure."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from medloop.stores.outbox import OutboxEntry, State
 
 USES: Final[Mapping[str, str]] = {
     "trained": "Version {version} learned from it",
-    "held out": "Kept for testing: version {version} was judged by it",
-    "twin of a held-out one": "Not learned from: nearly the same as one that is kept for testing",
+    "held out": "Kept for testing: version {version} was tested on it",
+    "twin of a held-out one": "Not learned from: nearly the same as one kept for testing",
     "in the base test": "Not learned from: it, or nearly the same one, is among the test pictures",
     "class too new": "Waits until there are enough pictures of this class",
 }
@@ -82,7 +82,7 @@ def steps(
 
     Args:
         said: The correction and whether it is stored.
-        decision: What all that was said of the image amounts to today; None where nothing is known of it.
+        decision: What all answers to the image amount to today; None if nothing is known.
         snapshot: Id of the latest snapshot, if the correction is in it.
         learned: The serving model's view.
         asked: Whether the store could be asked for `decision` and `snapshot`.
@@ -155,13 +155,15 @@ def describe_prediction(correction: Correction) -> str:
         return "No model had answered."
     sure = f", {percent(correction.confidence)}" if correction.confidence is not None else ""
     agreed = "You agreed with" if correction.confirms else "Instead of"
-    return f"{agreed} version {correction.model_version}: {class_name(correction.predicted_label)}{sure}."
+    label = class_name(correction.predicted_label)
+    return f"{agreed} version {correction.model_version}: {label}{sure}."
 
 
 def timeline(way: Sequence[Station]) -> str:
     """Draw an ordered list; marks tell the states, and words do for screen readers."""
     items = "".join(
-        f'<li class="{step.state}">{plain_html(step.text)}<span class="ml-sr"> ({SAYS[step.state]})</span></li>'
+        f'<li class="{step.state}">{plain_html(step.text)}'
+        f'<span class="ml-sr"> ({SAYS[step.state]})</span></li>'
         for step in way
     )
     return f'<ol class="ml-way">{items}</ol>'

@@ -1,7 +1,7 @@
-"""Who may do what: every action of the pages passes through here, on the server, whatever a page shows.
+"""Who may do what. Every action asks here, on the server, whatever a page shows.
 
-Without a login there is one local user with every right; the app listens on loopback alone. With one, the provider says
-who somebody is, and the settings say which role that means.
+Without a login there is one local user with every right, and the app listens on loopback only. With
+a login the provider says who somebody is, and the settings say which role that means.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class User:
         if not self.may(action):
             who = self.shown_as or self.name
             raise AccessError(
-                f"{who} is a {self.role}; this needs the role {MIN_ROLE[action]}: ask an administrator"
+                f"{who} is a {self.role}, and this needs the role {MIN_ROLE[action]}. "
+                "Ask an administrator for it."
             )
 
 
@@ -96,7 +97,7 @@ def local_user(name: str) -> User:
 def person(claims: Mapping[str, Any], rules: Rules, *, now: datetime) -> User:
     """Tell whom an identity token names.
 
-    An e-mail address counts only where the provider vouches for it: elsewhere anybody could claim an administrator's.
+    An e-mail address counts only if the provider vouches for it: else anybody could claim another's.
 
     Raises:
         SignInError: Nobody is signed in, or too long ago.

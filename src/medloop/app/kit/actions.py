@@ -1,4 +1,4 @@
-"""What people do on Classify, My corrections and Review. Each action asks for its role here; no widgets."""
+"""What people do on Classify, My corrections and Review. Each action asks for its role; no widgets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ STORED_WITHIN_S: Final = 0.25  # how long a click waits, so that "stored" usuall
 BATCH: Final = 16  # pictures between two movements of the progress bar
 CLEARANCE: Final = "No name or date of a patient is in this picture"
 UNCLEARED: Final = (
-    f"Nothing is saved: this picture may name a patient. Look at it, and tick “{CLEARANCE}” if so."
+    f"Nothing is saved: this picture may name a patient. Please look, and tick “{CLEARANCE}” "
+    "if that is true."
 )
 SHOWN_EVERY_S: Final = 0.7  # of classifying before the page draws what there is, which takes time
 
@@ -62,7 +63,8 @@ def note(
 def answer(backend: Backend, bench: Workbench, *, id_: str, label: str | None, user: User) -> None:
     """Hand one answer to the outbox.
 
-    The same answer again, the tail of a double click, and a button of a picture that is no longer shown change nothing.
+    The same answer again, the tail of a double click, and a button of a picture that is no longer
+    shown change nothing.
 
     Raises:
         AccessError: The user may not correct.
@@ -127,12 +129,13 @@ def decide(
 
     Raises:
         AccessError: The user may not review.
-        ReviewError: There is none, a conflict cannot be approved, or somebody else has to decide; nothing was decided.
+        ReviewError: Nothing was decided: there is no picture, it is a conflict that cannot be
+            approved, or somebody else has to decide.
         StoreError: Nothing could be saved.
     """
     user.require("review")
     if not items:
-        raise ReviewError("Tick at least one picture first.")
+        raise ReviewError("Please tick at least one picture first.")
     review_job(backend.context, items=items, verdict=verdict, who=user.name, label=label, why=why)
 
 

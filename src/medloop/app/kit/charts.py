@@ -14,6 +14,7 @@ from typing import Any, Final
 import altair as alt
 
 Rows = Sequence[dict[str, Any]]
+Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 
 ACCENT: Final = "#15909b"  # readable on light and dark
 ALARM: Final = "#c8501a"
@@ -24,8 +25,8 @@ KINDS: Final[Mapping[str, str]] = {
 }  # fmt: skip
 PERCENT: Final = alt.Axis(labelExpr="format(datum.value * 100, '.4~g') + ' %'")
 BELOW: Final = alt.Legend(orient="bottom")
-DASHED: Final = {"strokeDash": [4, 4], "color": GREY}
-DOT: Final = {"filled": True, "opacity": 1, "size": 70}
+DASHED: Final[dict[str, Any]] = {"strokeDash": [4, 4], "color": GREY}
+DOT: Final[dict[str, Any]] = {"filled": True, "opacity": 1, "size": 70}
 DAY_MS: Final = 86_400_000
 MIN_DAYS: Final = 7  # that the axis of days has room for, so that a single day's bar is no wall
 DAY_WIDTH: Final = (  # pixels, also while zoomed
@@ -33,10 +34,10 @@ DAY_WIDTH: Final = (  # pixels, also while zoomed
 )
 
 
-def scores_over_versions(rows: Rows) -> alt.Chart:
+def scores_over_versions(rows: Rows) -> Chart:
     """Draw a line per class and one for all, over versions."""
     chosen = _legend("what")
-    return (
+    lines: Chart = (
         _chart(rows)
         .transform_calculate(**_percent_texts(2, "score"))
         .mark_line(point=True)
@@ -56,11 +57,12 @@ def scores_over_versions(rows: Rows) -> alt.Chart:
         )
         .add_params(chosen)
     )
+    return lines
 
 
-def champion_over_time(rows: Rows) -> alt.Chart:
+def champion_over_time(rows: Rows) -> Chart:
     """Draw which version served when."""
-    return (
+    lines: Chart = (
         _chart(rows)
         .mark_line(interpolate="step-after", point=True, color=ACCENT)
         .encode(
@@ -78,9 +80,10 @@ def champion_over_time(rows: Rows) -> alt.Chart:
         )
         .add_params(_zoom())
     )
+    return lines
 
 
-def confusion_matrix(cells: Rows) -> alt.LayerChart:
+def confusion_matrix(cells: Rows) -> Chart:
     """Draw counts; errors stand out, what is right stays pale. A click marks a row of the truth."""
     truth = alt.selection_point(name="truth", fields=["truth"])
     base = alt.Chart().encode(
@@ -112,10 +115,10 @@ def confusion_matrix(cells: Rows) -> alt.LayerChart:
     )
 
 
-def reliability(rows: Rows) -> alt.LayerChart:
+def reliability(rows: Rows) -> Chart:
     """Draw how often answers of one confidence are right; on the diagonal it can be believed."""
     whole, chosen = alt.Scale(domain=[0, 1]), _legend("model")
-    axes = {
+    axes: dict[str, Any] = {
         "x": alt.X("confidence:Q", title="Confidence", axis=PERCENT, scale=whole),
         "y": alt.Y("accuracy:Q", title="Share right", axis=PERCENT, scale=whole),
     }
@@ -139,7 +142,7 @@ def reliability(rows: Rows) -> alt.LayerChart:
     return alt.layer(ideal, found, data=_data(rows))
 
 
-def gate_checks(rows: Rows) -> alt.LayerChart:
+def gate_checks(rows: Rows) -> Chart:
     """Draw accuracy lost per check: a dot is observed, a line its bound, a tick what is allowed."""
     numbers = {"observed": "Lost, points", "bound": "At most lost", "margin": "Allowed"}
     results = alt.Scale(domain=["passed", "failed"], range=[ACCENT, ALARM])
@@ -161,12 +164,12 @@ def gate_checks(rows: Rows) -> alt.LayerChart:
     ).properties(height=alt.Step(22))
 
 
-def per_day(rows: Rows, *, title: str, share: bool = False) -> alt.Chart:
+def per_day(rows: Rows, *, title: str, share: bool = False) -> Chart:
     """Draw stacked bars per day; `share` makes each bar whole."""
     shown = [kind for kind in KINDS if any(row["what"] == kind for row in rows)]
     colors = alt.Scale(domain=shown, range=[KINDS[kind] for kind in shown])
     chosen = _legend("what")
-    return (
+    bars: Chart = (
         _chart(rows)
         .mark_bar(clip=True, width=alt.ExprRef(DAY_WIDTH))
         .encode(
@@ -186,9 +189,10 @@ def per_day(rows: Rows, *, title: str, share: bool = False) -> alt.Chart:
         )
         .add_params(chosen, _zoom())
     )
+    return bars
 
 
-def spread(rows: Rows, *, title: str, reference: float, percent: bool = False) -> alt.LayerChart:
+def spread(rows: Rows, *, title: str, reference: float, percent: bool = False) -> Chart:
     """Draw each day's middle value, where 8 of 10 lie, and the middle of the reference, dashed."""
 
     def tip(field: str, name: str) -> alt.Tooltip:
@@ -197,7 +201,7 @@ def spread(rows: Rows, *, title: str, reference: float, percent: bool = False) -
         return alt.Tooltip(f"{field}:Q", title=name, format=".3f")
 
     names = {"high": "9 of 10 are below", "middle": "Middle", "low": "1 of 10 is below"}
-    axis = {"axis": PERCENT} if percent else {}
+    axis: dict[str, Any] = {"axis": PERCENT} if percent else {}
     base = alt.Chart().encode(
         x=_days(rows),
         tooltip=[
@@ -228,7 +232,7 @@ def spread(rows: Rows, *, title: str, reference: float, percent: bool = False) -
     ).transform_calculate(**_percent_texts(1, *names))
 
 
-def intervals(rows: Rows, *, title: str) -> alt.LayerChart:
+def intervals(rows: Rows, *, title: str) -> Chart:
     """Draw shares with their intervals."""
     base = alt.Chart().encode(
         y=alt.Y("what:N", title=None),
@@ -237,7 +241,7 @@ def intervals(rows: Rows, *, title: str) -> alt.LayerChart:
             alt.Tooltip("n:Q", title="Answers"),
         ],
     )
-    whole = {"title": title, "axis": PERCENT, "scale": alt.Scale(domain=[0, 1])}
+    whole: dict[str, Any] = {"title": title, "axis": PERCENT, "scale": alt.Scale(domain=[0, 1])}
     return (
         alt.layer(
             base.mark_rule(strokeWidth=3, color=ACCENT).encode(
@@ -252,7 +256,7 @@ def intervals(rows: Rows, *, title: str) -> alt.LayerChart:
 
 
 def _data(rows: Rows) -> alt.Data:
-    return alt.Data(values=list(rows))
+    return alt.Data(values=list(rows))  # type: ignore[no-untyped-call]
 
 
 def _chart(rows: Rows) -> alt.Chart:

@@ -1,4 +1,4 @@
-"""Why the model answered so: heat map, nearest labelled pictures, familiarity. Widgets, drawn on demand."""
+"""Why the model answered so: heat map, familiarity, most similar labelled pictures. Widgets."""
 
 from __future__ import annotations
 

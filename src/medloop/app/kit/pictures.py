@@ -1,4 +1,4 @@
-"""Pictures for the screen: previews, thumbnails and the class activation map. Numpy and Pillow; no widgets."""
+"""Pictures for the screen: previews, thumbnails and the class activation map. No widgets."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def overlay_png(picture: bytes, cam: np.ndarray, *, strength: float) -> bytes:
 
     Args:
         picture: PNG of the picture.
-        cam: float32 [h, w], evidence by place in logits; only evidence for the class (above zero) is drawn.
+        cam: float32 [h, w], evidence by place in logits; only what is above zero is drawn.
         strength: 0 (picture alone) to 1 (heat alone, where there is the most evidence).
     """
     base = Image.open(io.BytesIO(picture)).convert("L")

@@ -1,4 +1,4 @@
-"""What the model's answer means, in words that say what to do next. Pure: predictions in, sentences out."""
+"""The words that pages share: verdicts, class names, numbers and times for people. Pure."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def advice(prediction: Prediction) -> Advice:
             ":material/check_circle:",
             "green",
             name,
-            f"The model is sure ({percent(first[1])}). If that is right, confirm it; if not, say what it is.",
+            f"The model is sure ({percent(first[1])}). Confirm it, or say what it is.",
         )
     if prediction.verdict == "unsure":
         perhaps = f", perhaps {class_name(other[0])} ({percent(other[1])})" if other else UNFAMILIAR
@@ -91,7 +91,8 @@ def advice(prediction: Prediction) -> Advice:
         ":material/question_mark:",
         "violet",
         "None of the known classes?",
-        f"It is unlike what the model has learned; {name} would be a guess. Please say what it is, or none of these.",
+        f"It is unlike what the model has learned, and {name} would be a guess. Please say what it is, "
+        "or none of these.",
     )
 
 
@@ -100,8 +101,8 @@ def familiarity(prediction: Prediction) -> str:
     name = class_name(prediction.label)
     if prediction.verdict == "unknown":
         return (
-            "The picture has little in common with those that the model learned from. The percentages only compare "
-            f"its classes with each other: {name} is the least unlike, and that is no reason to believe it."
+            "The picture has little in common with those that the model learned from. The "
+            f"percentages only compare the classes: {name} is the closest, and still not believable."
         )
     if prediction.doubt:
         return (
@@ -109,16 +110,19 @@ def familiarity(prediction: Prediction) -> str:
         )
     if prediction.verdict == "unsure":
         if other := runner_up(prediction):
-            return f"The model knows such pictures, but both {name} and {class_name(other[0])} fit this one."
-        return f"It looks most like {name}, but it is somewhat unlike the pictures that the model learned from."
-    return f"The picture is of a kind that the model knows well, and {name} stands out among its classes."
+            fits = f"both {name} and {class_name(other[0])} fit this one"
+            return f"The model knows such pictures, but {fits}."
+        return (
+            f"It looks most like {name}, but somewhat unlike the pictures the model learned from."
+        )
+    return f"The model knows such pictures well, and {name} clearly fits best."
 
 
 def unfamiliarity(*, ood_score: float, limit: float) -> str:
     """Explain the number behind `familiarity`, for those who want it."""
     return (
-        f"Unfamiliarity {ood_score:.2f}. From {limit:.2f} on, the model says unknown, whatever the percentages are; "
-        "the lower, the more like what it learned from."
+        f"Unfamiliarity {ood_score:.2f}. The lower, the more it is like what the model learned from. "
+        f"From {limit:.2f} on the model says unknown, whatever the percentages are."
     )
 
 

@@ -1,11 +1,11 @@
-"""One browser session's pictures and answers. Lives in memory, goes with the session; knows no widget.
+"""One browser session's pictures and answers, in memory. Knows no widget.
 
-Nothing here is shared between sessions and nothing is written to disk: file names stay in this object.
+Nothing here is shared between sessions or written to disk: file names stay in this object.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -13,9 +13,8 @@ import numpy as np
 
 from medloop.app.kit.pictures import preview_png, thumbnail_url
 from medloop.app.kit.wording import need
-from medloop.core.imaging.burnt_in import Region
 from medloop.core.imaging.decode import DecodedImage, Limits, decode
-from medloop.core.imaging.picture import About
+from medloop.core.imaging.picture import ImageInfo
 from medloop.core.prediction.predictor import Prediction
 from medloop.errors import DecodeError
 from medloop.serving import Served
@@ -49,33 +48,20 @@ class UploadedPicture:
 
     source: Source
     sha256: str  # of the decoded pixels
-    kind: str
+    info: ImageInfo
     height: int
     width: int
-    frames: int
-    frame: int
-    resliced: bool  # a cut across the frames is shown, of which `frame` is the middle one
-    volume: bool  # such a cut can be shown
+    volume: bool  # a cut across the frames can be shown
     window: Window | None  # None: as the file says
-    technical: Mapping[str, str]
-    warnings: tuple[str, ...]
-    needs_clearance: bool  # it may name a patient
-    text_regions: tuple[Region, ...]
-    in_colour: bool
     small: np.ndarray  # uint8 [64, 64], what a new version answers without decoding again
     thumbnail: str  # data URL
     prediction: Prediction
     version: str  # of the model that answered
 
     @property
-    def about(self) -> About:
-        """What the predictor is told beside the pixels."""
-        return About(self.in_colour, self.technical)
-
-    @property
     def shown_frame(self) -> int | None:
         """What `decode` is asked for to see this again."""
-        return None if self.resliced else self.frame
+        return None if self.info.resliced else self.info.frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +159,7 @@ class Workbench:
         """Answer every picture with another version; return how many answers changed."""
         pictures = list(self.pictures.values())
         predictions = served.predictor.predict(
-            [p.small for p in pictures], about=[p.about for p in pictures]
+            [p.small for p in pictures], about=[p.info for p in pictures]
         )
         changed = 0
         for picture, prediction in zip(pictures, predictions, strict=True):
@@ -281,7 +267,7 @@ class Workbench:
 
     def may_be_stored(self, picture: UploadedPicture) -> bool:
         """Tell whether it names no patient, by what the file or else the person says."""
-        return not picture.needs_clearance or picture.sha256 in self.cleared
+        return not picture.info.needs_clearance or picture.sha256 in self.cleared
 
     def confident_open(self) -> list[UploadedPicture]:
         """List pictures with a confident answer that nobody has answered, each content once.
@@ -316,19 +302,11 @@ def _picture(source: Source, image: DecodedImage, served: Served) -> UploadedPic
     return UploadedPicture(
         source=source,
         sha256=image.sha256,
-        kind=image.kind,
+        info=image.info,
         height=height,
         width=width,
-        frames=image.frames,
-        frame=image.frame,
-        resliced=image.resliced,
         volume=image.resliced,
         window=None,
-        technical=image.technical,
-        warnings=image.warnings,
-        needs_clearance=image.needs_clearance,
-        text_regions=image.text_regions,
-        in_colour=image.in_colour,
         small=answered.small,
         thumbnail=thumbnail_url(image.pixels),
         prediction=answered.prediction,

@@ -113,6 +113,16 @@ def about(check: Check) -> str:
     return known or f"{check.kind} {check.subject}".strip().capitalize()
 
 
+def slice_scores(check: Check) -> dict[str, float]:
+    """Give the challenger's share right by kind of picture; {} if the check is of none."""
+    if check.kind == Kind.THRESHOLD and check.numbers:
+        ends = {"base test kept as known": "known", "unknown images kept out": "unknown"}
+        return {NAMES[Kind.PICTURES, name]: check.numbers[key] for name, key in ends.items()}
+    if check.kind in {Kind.PICTURES, Kind.CORRECTIONS} and "right" in check.numbers:
+        return {about(check): check.numbers["right"]}
+    return {}
+
+
 def _name(check: Check) -> str:
     return about(check) + (" (against the reference)" if check.against == "reference" else "")
 

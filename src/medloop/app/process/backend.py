@@ -1,4 +1,4 @@
-"""The process's one connection to the outside: the loop's stores and the champion, shared by all sessions.
+"""The process's one connection to the outside, shared by all sessions: the stores and the champion.
 
 Opened by the first session that asks; pages never connect on their own. Not a Streamlit cache: the sender's and the
 champion's threads live as long as the process, whatever a page clears.

@@ -1,12 +1,13 @@
-"""What the page's process does by itself: no click searches all of memory, and ended sessions leave nothing behind.
+"""What the page's process does by itself: clear memory without holding up clicks.
 
-After each run of the page, that is after each click, Streamlit collects garbage through all of memory, which is mostly
-modules: 0.1 s of work in which no other session moves, and with twenty sessions at work nine tenths of all. What is
-there for long is therefore taken out of the search.
+After each run of the page, that is after each click, Streamlit collects garbage through all of
+memory, which is mostly modules. That takes 0.1 s in which no other session moves, and nine tenths
+of all work with twenty sessions. What is there for long is therefore taken out of the search.
 
-Streamlit keeps a session for two minutes after its browser has gone, in case it comes back, and after that until the
-next one ends: after the last of an evening, all night, with its pictures. It has no setting for that and no call, so
-this reaches for the table in which it keeps them; tests/app/test_housekeeping.py tells when a new one has moved it.
+Streamlit keeps a session for two minutes after its browser has gone, in case it comes back, and
+after that until the next one ends: after the last of an evening, all night, with its pictures. It
+has no setting for that and no call, so this reaches for the table in which it keeps them.
+tests/app/test_housekeeping.py tells when a new Streamlit has moved it.
 """
 
 from __future__ import annotations

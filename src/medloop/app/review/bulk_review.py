@@ -1,4 +1,4 @@
-"""Several pictures of the review queue decided with one click. Widgets; they cost nothing until they are opened."""
+"""Several pictures of the review queue decided with one click. Costs nothing until opened."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from medloop.app.kit import actions
 from medloop.app.kit.escape_markdown import plain
 from medloop.app.kit.pictures import preview_png
 from medloop.app.kit.state import guarded, user, visitor
-from medloop.app.kit.wording import NONE_OF_THESE, class_name
+from medloop.app.kit.wording import NONE_OF_THESE, class_name, name_classes
 from medloop.app.process.backend import Backend
 from medloop.core.corrections.correction_policy import Waiting
 from medloop.errors import MedloopError
@@ -73,7 +73,7 @@ def _choice(back: Backend, item: Waiting, place: int) -> bool:
             return False
         st.image(png, width=SIDE, alt=f"Picture {place}")
         st.checkbox(plain(f"{place}: {claim(item)}"), key=_key(item))
-        st.caption(plain("; ".join(item.decision.reasons)))
+        st.caption(plain(name_classes("; ".join(item.decision.reasons), back.labels())))
     return True
 
 
@@ -113,5 +113,5 @@ def _key(item: Waiting) -> str:
 
 
 @st.cache_data(max_entries=4 * MAX_PICTURES, ttl=FORGET_S, show_spinner=False)
-def _thumbnail(image_sha256: str, _loop: Context, _item: Waiting) -> bytes:
-    return preview_png(picture(_loop, _item), side=SIDE)
+def _thumbnail(image_sha256: str, _context: Context, _item: Waiting) -> bytes:
+    return preview_png(picture(_context, _item), side=SIDE)

@@ -15,7 +15,7 @@ from medloop.app.kit.explain import most_alike
 from medloop.app.kit.keyboard import guard_keys
 from medloop.app.kit.pictures import preview_png
 from medloop.app.kit.state import guarded, show_failure, user, visitor
-from medloop.app.kit.wording import NONE_OF_THESE, class_name, count_of
+from medloop.app.kit.wording import NONE_OF_THESE, class_name, count_of, name_classes
 from medloop.app.process.backend import Backend, backend
 from medloop.app.review.bulk_review import decide_several
 from medloop.app.review.review_statements import list_statements
@@ -64,12 +64,12 @@ def _desk(back: Backend) -> None:
 def _item(back: Backend, waiting: Sequence[Waiting], place: int) -> None:
     item = waiting[place]
     left, right = st.columns([5, 6], gap="medium")
-    # The buttons first: whoever sees the next picture must not press a button of the one before.
+    # The buttons first: nobody who sees the next picture may press a button of the one before.
     st.session_state["review-shown"] = item.image_sha256
     with right, st.container(key="review-decision"):
         st.subheader("People disagree" if item.conflict else "Is this right?", anchor=False)
         for reason in item.decision.reasons:
-            st.markdown(f":material/flag: {plain(reason)}")
+            st.markdown(f":material/flag: {plain(name_classes(reason, back.labels()))}")
         _answers(back, item)
         why = st.text_input("Remark (optional)", key=f"why-{item.image_sha256}")
         _decisions(back, item, why)

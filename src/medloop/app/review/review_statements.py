@@ -17,7 +17,7 @@ def list_statements(
     Args:
         corrections: About one picture, oldest first, at least one.
         now: The time.
-        names: Whether people are stored by name; else each gets a number, in the order of their first answers.
+        names: True if people are stored by name; else each gets a number, in order of first answers.
     """
     people = list(dict.fromkeys(correction.who for correction in corrections))
     known_as = {

@@ -66,8 +66,8 @@ def curve(x: Tensor, generator: torch.Generator) -> Tensor:
 def rewindow(x: Tensor, generator: torch.Generator) -> Tensor:
     """Cut the grey range to a random part of the levels that the image uses."""
     low, high = x.amin((1, 2), keepdim=True), x.amax((1, 2), keepdim=True)
-    a, b = uniform((2, len(x), 1, 1), generator)
-    bottom, top = low + (high - low) * a * 0.5, high - (high - low) * b * 0.6
+    cut = uniform((2, len(x), 1, 1), generator)
+    bottom, top = low + (high - low) * cut[0] * 0.5, high - (high - low) * cut[1] * 0.6
     return ((x - bottom) * (255 / (top - bottom).clamp(min=8.0))).clamp(0, 255)
 
 

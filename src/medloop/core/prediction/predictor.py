@@ -10,7 +10,7 @@ from typing import Final, Literal
 import numpy as np
 import onnxruntime as ort
 
-from medloop.core.imaging.picture import About
+from medloop.core.imaging.picture import ImageInfo
 from medloop.core.imaging.preprocess import preprocess
 from medloop.core.prediction.tag_conflicts import contradictions
 
@@ -88,11 +88,11 @@ class Predictor:
         self.metadata = ModelMetadata.parse(self._session.get_modelmeta().custom_metadata_map)
 
     def predict(
-        self, images: Sequence[np.ndarray], *, about: Sequence[About] = ()
+        self, images: Sequence[np.ndarray], *, about: Sequence[ImageInfo] = ()
     ) -> list[Prediction]:
         """Classify grey images uint8 [H, W] of any size, in order.
 
-        `about`: for each, what its file says (`DecodedImage.about`). The answer is "unsure" at best
+        `about`: for each, what its file says (`DecodedImage.info`). The answer is "unsure" at best
         about a picture in colour, of which the model has not seen everything, and if a DICOM's tags
         contradict it.
         """
@@ -100,7 +100,7 @@ class Predictor:
             return []
         size = self.metadata.input_size
         raw = self.predict_arrays(np.stack([preprocess(image, size) for image in images]))
-        about = about or [About()] * len(images)
+        about = about or [ImageInfo()] * len(images)
         return [
             _as_sure_as_may_be(self._prediction(raw, i), known)
             for i, known in zip(range(len(images)), about, strict=True)
@@ -141,7 +141,7 @@ class Predictor:
         )
 
 
-def _as_sure_as_may_be(prediction: Prediction, known: About) -> Prediction:
+def _as_sure_as_may_be(prediction: Prediction, known: ImageInfo) -> Prediction:
     if prediction.verdict != "confident":
         return prediction
     if known.in_colour:
