@@ -148,7 +148,7 @@ def environment_file(folder: StateFolder, program: Program) -> Path:
 
 
 def configuration(folder: StateFolder, programs: Iterable[Program]) -> str:
-    """Write supervisord.conf. Nothing starts by itself: `medloop.stack.bring_up` knows the order."""
+    """Write supervisord.conf. Nothing starts by itself: `bring_up` knows the order."""
     programs = list(programs)
     sections: dict[str, Mapping[str, object]] = {
         "supervisord": {
