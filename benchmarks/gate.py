@@ -19,7 +19,6 @@ import numpy as np
 from medloop.core.gate.decision import Decision
 from medloop.core.gate.evaluation import N_CORRUPTED
 from medloop.core.gate.rules import (
-    AT_RATE,
     BASE,
     CORRUPTED,
     KNOWN,
@@ -99,7 +98,6 @@ class Bench:
                 slices=(
                     pair(CORRUPTED, CORRUPTED),
                     pair(UNKNOWN, UNKNOWN),
-                    pair(UNKNOWN, AT_RATE),
                     pair(KNOWN, KNOWN),
                 ),
                 confident=(pair(BASE, BASE), pair(CORRUPTED, CORRUPTED)),

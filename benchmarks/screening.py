@@ -36,7 +36,6 @@ WRONG_SHARE = 0.2
 SEEDS = 3
 CHECKS = {  # a part of the reason that each gives
     "look-alikes": "nearly the same picture",
-    "crowd": "most similar corrections",
     "contradicted": "the champion excludes",
     "outvoted": "other people say",
     "careless": CARELESS,

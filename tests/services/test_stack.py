@@ -339,6 +339,7 @@ def test_doctor_finds_what_is_missing_and_nothing_else(stack: LocalStack) -> Non
     assert result.returncode == 1
     marks = {line.split()[1]: line[0] for line in result.stdout.splitlines() if line[0] in "✓!✗"}
     well = ("settings", "S3", "corrections", "outbox", "Airflow", "disk", "clock", "rights")
+    well += ("alias", "restart")
     expected = dict.fromkeys(well, "✓")
     assert marks == {**expected, "MLflow": "✗", "model": "✗", "events": "!"}
     assert "`medloop up` trains the first" in result.stdout

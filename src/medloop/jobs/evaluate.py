@@ -25,7 +25,6 @@ from medloop.core.gate.evaluation import (
     answer,
     corrupted,
     golden_error,
-    highest_kept,
     latency_ms,
     score,
 )
@@ -33,7 +32,6 @@ from medloop.core.gate.model_card import model_card
 from medloop.core.gate.plots import report_plots
 from medloop.core.gate.report import GateReport, flat_metrics, scores_dict
 from medloop.core.gate.rules import (
-    AT_RATE,
     BASE,
     CORRUPTED,
     KNOWN,
@@ -234,28 +232,15 @@ class _Bench:
         sure: Rights = {role: right[role] & item.confident for role, item in answers.items()}
         return Paired(CORRUPTED, groups=groups, **right), Paired(CORRUPTED, groups=groups, **sure)
 
-    def known_and_unknown(self, known: Mapping[str, Answers]) -> tuple[Paired, Paired, Paired]:
-        """Ask about images of nothing that the model knows; right is to call those unknown.
-
-        Beside the base test images that are kept as known, and the images kept out if each model's
-        threshold were where it keeps as many base test images as the champion does.
-        """
+    def known_and_unknown(self, known: Mapping[str, Answers]) -> tuple[Paired, Paired]:
+        """Ask about images of nothing that the model knows, beside those that are kept as known."""
         from medloop.core.learn.negatives import unknown_images
 
         images = unknown_images(N_UNKNOWN, seed=UNKNOWN_SEED)
-        found, alone = self._ask(images), np.arange(len(images))
         kept: Rights = {role: ~item.unknown for role, item in known.items()}
-        out: Rights = {role: item.unknown for role, item in found.items()}
-        n_kept = int(kept["champion"].sum())
-        at_rate: Rights = {
-            role: item.ood_score > highest_kept(known[role].ood_score, n_kept)
-            for role, item in found.items()
-        }
-        return (
-            Paired(KNOWN, groups=self._groups, **kept),
-            Paired(UNKNOWN, groups=alone, **out),
-            Paired(AT_RATE, groups=alone, **at_rate),
-        )
+        out: Rights = {role: item.unknown for role, item in self._ask(images).items()}
+        alone = np.arange(len(images))
+        return Paired(KNOWN, groups=self._groups, **kept), Paired(UNKNOWN, groups=alone, **out)
 
     def corrections(self) -> Paired | None:
         """Ask about held-out corrections; None while there are none."""

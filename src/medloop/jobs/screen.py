@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,7 +25,7 @@ from medloop.core.corrections.events import Correction, Review, event_id, event_
 from medloop.core.corrections.fold import Event, ImageState, fold
 from medloop.core.corrections.holdout import shapes
 from medloop.core.corrections.reliability import Reliability, distrusted, reliabilities
-from medloop.core.corrections.screening import Label, careless, look_alikes, neighbour_disagreement
+from medloop.core.corrections.screening import Label, careless, look_alikes
 from medloop.core.corrections.snapshot import EventRecord, events_about
 from medloop.jobs.champion_opinion import only_voice, opinions
 from medloop.jobs.context import Context
@@ -115,7 +114,6 @@ def screen(context: Context, gathered: Gathered | None = None) -> Screened:
     )
     found = [
         _look_alikes(context, candidates, known),
-        _crowd(candidates, known),
         *zip(*(said.get(state.image_sha256, ("", "")) for state in candidates.states), strict=True),
         _doubts(candidates, _distrusted(context, gathered)),
     ]
@@ -200,26 +198,6 @@ def _look_alikes(context: Context, candidates: _Labelled, known: _Labelled) -> l
             *(base.labels[target] for target in base.targets),
         ),
     )
-
-
-def _crowd(candidates: _Labelled, known: _Labelled) -> list[str]:
-    """Ask what other people said of similar pictures: a reason or "" for each candidate."""
-    reasons = [""] * len(candidates.states)
-    labels, known_labels = candidates.labels, known.labels
-    by_people: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for row, state in enumerate(candidates.states):
-        by_people[state.who].append(row)
-    for who, rows in by_people.items():
-        others = [row for row, state in enumerate(known.states) if set(who).isdisjoint(state.who)]
-        found = neighbour_disagreement(
-            candidates.looks[rows],
-            [labels[row] for row in rows],
-            index=known.looks[others],
-            index_labels=[known_labels[row] for row in others],
-        )
-        for row, why in zip(rows, found, strict=True):
-            reasons[row] = why
-    return reasons
 
 
 def _doubts(candidates: _Labelled, people: Mapping[str, Reliability]) -> list[str]:

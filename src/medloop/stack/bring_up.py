@@ -93,7 +93,10 @@ class BringUp:
                 raise failure
             return Event("trouble", program.name, str(failure))
         if program.name == "seaweedfs":
-            connect(load_settings(home=self._folder.home)).signatures.begin()
+            try:
+                connect(load_settings(home=self._folder.home)).signatures.begin()
+            except StoreError as error:  # the rest is of use without, to find out why
+                return Event("trouble", program.name, str(error))
         if program.name == "mlflow":
             self._create_frontend_user()
         if program.name == "airflow-migration":

@@ -1,4 +1,4 @@
-"""Checks of `medloop doctor` for differences: alias and ledger, running stack and settings."""
+"""Checks of `medloop doctor` for what drifted apart: alias from ledger, stack from settings."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ RUNNING = {"STARTING", "RUNNING"}
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A component as supervisord sees it."""
+    """One component as supervisord sees it."""
 
     name: str
     state: str  # STOPPED, STARTING, RUNNING, BACKOFF (a restart waits), EXITED, FATAL (given up) …
@@ -148,7 +148,7 @@ def environment_file(folder: StateFolder, program: Program) -> Path:
 
 
 def configuration(folder: StateFolder, programs: Iterable[Program]) -> str:
-    """Write supervisord.conf. Nothing starts by itself: `medloop.stack.bring_up` sets the order."""
+    """Write supervisord.conf. Nothing starts by itself: `bring_up` knows the order."""
     programs = list(programs)
     sections: dict[str, Mapping[str, object]] = {
         "supervisord": {

@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from dataclasses import dataclass
 from typing import Final
 
-from medloop.core.corrections.events import EVENT_KEY, Promotion, Review
+from medloop.core.corrections.events import EVENT_KEY, Promotion, Review, read_checked
 from medloop.core.corrections.signatures import Signed, SigningKeys
 from medloop.errors import StoreError
 from medloop.stores.objects import ObjectStore
@@ -21,6 +22,11 @@ from medloop.stores.objects import ObjectStore
 UNSIGNED_KEY: Final = "snapshots/unsigned.json"
 UNSIGNED: Final = "not signed by a key that may decide"  # why an event is left out
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsigned:
+    events: dict[str, str]  # hash by key
 
 
 class Signatures:
@@ -83,9 +89,12 @@ class Signatures:
         """Read which events are obeyed without a signature; None while the bucket asks for none."""
         if self._unsigned is None and (raw := self._objects.find(UNSIGNED_KEY)) is not None:
             try:
-                self._unsigned = dict(json.loads(raw)["events"])
-            except (ValueError, TypeError, KeyError) as error:
-                raise StoreError(f"{UNSIGNED_KEY} is damaged: restore it ({error})") from error
+                self._unsigned = read_checked(_Unsigned, raw).events
+            except StoreError as error:
+                raise StoreError(
+                    f"{UNSIGNED_KEY} is damaged ({error}): restore it, or delete it if every review "
+                    "that lies in the bucket now may be obeyed"
+                ) from error
         return self._unsigned
 
     def _list_unsigned(self) -> dict[str, str]:

@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 
 from medloop.core.corrections.correction_policy import PolicyDecision, decide
+from medloop.core.corrections.events import read_checked
 from medloop.core.corrections.fold import Event, fold
 from medloop.core.corrections.holdout import is_holdout
 from medloop.core.corrections.snapshot import (
@@ -291,10 +292,8 @@ def _only_with_image(decision: PolicyDecision, there: Collection[str]) -> Policy
 
 def _parse_pointer(raw: bytes) -> Pointer:
     try:
-        body = json.loads(raw)
-        days = {folder: tuple(days) for folder, days in body["days"].items()}
-        return Pointer(body["snapshot_id"], days, body.get("day"))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        return read_checked(Pointer, raw)
+    except StoreError as error:
         raise StoreError(f"{LATEST} is damaged ({error})") from error
 
 

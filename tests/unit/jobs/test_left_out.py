@@ -187,7 +187,7 @@ def test_a_snapshot_with_something_bad_is_repaired_by_a_full_one(
     assert labels(world) == {said: "Hand"}
 
 
-@pytest.mark.parametrize("damage", [b"", b"PAR1", b"{}", None])
+@pytest.mark.parametrize("damage", [b"", b"PAR1", b"{}", b"[" * 5000, None])
 @pytest.mark.parametrize("part", ["events", "images", "manifest", "latest"])
 def test_a_full_snapshot_repairs_whatever_is_damaged(
     world: World, part: str, damage: bytes | None
@@ -260,3 +260,16 @@ def test_a_flood_is_read_once_per_process(tmp_path: Path) -> None:
     world.objects.put(bad, b"[]")
     assert bad in gather(world.context).left_out
     assert read.count(bad) == 2
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b'{"events": 3}', b"[" * 5000])
+def test_a_damaged_list_of_older_reviews_is_said_so(
+    world: World, tmp_path: Path, raw: bytes
+) -> None:
+    said = world.correct(1)
+    world.objects.put("snapshots/unsigned.json", raw)
+    other = World(world.objects, tmp_path / "other", keys=KEYS)
+    with pytest.raises(StoreError, match="restore it, or delete it"):
+        other.context.signatures.begin()
+    world.objects.delete("snapshots/unsigned.json")
+    assert labels(other) == {said: "Hand"}

@@ -18,9 +18,6 @@ NAMES: Final[Mapping[tuple[str, str], str]] = {  # what a check is about, by kin
     (Kind.PICTURES, "unknown images kept out"): "Pictures of something else, to be called unknown",
     (Kind.PICTURES, "base test kept as known"): "Test pictures, not to be called unknown",
     (Kind.PICTURES, "all test images together"): "All kinds of test pictures together",
-    (Kind.PICTURES, "unknown images kept out at the champion's rate"): (
-        "Pictures of something else, if equally few test pictures were called unknown"
-    ),
     (Kind.THRESHOLD, ""): "The limit from which it says unknown",
     (Kind.CORRECTIONS, ""): "Corrections that no version has learned from",
     (Kind.CONFIDENT, "base test"): "Test pictures, right and confident",

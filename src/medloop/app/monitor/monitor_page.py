@@ -31,7 +31,7 @@ DAYS = 30  # that are looked at
 MOST = 50_000  # newest predictions that are looked at
 RECENT = 7  # newest days with predictions that drift is judged by
 MARKS = {
-    "well": (":material/check_circle:", "green"),
+    "OK": (":material/check_circle:", "green"),
     "away": (":material/error:", "red"),
     "not set": (":material/do_not_disturb_on:", "gray"),
 }
@@ -107,8 +107,7 @@ def _seen(back: Backend) -> list[str]:
         return []
     if not lines:
         st.info(
-            "No picture has been classified yet, or not long enough ago: new ones show within two "
-            "minutes.",
+            "No pictures yet. New ones appear within two minutes.",
             icon=":material/inbox:",
         )
         return []

@@ -13,13 +13,14 @@ import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar, cast
 from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from medloop.errors import StoreError
 
+Checked = TypeVar("Checked")
 SCHEMA_VERSION = 1
 MAX_EVENT_BYTES = 1 << 16  # of a correction or a review; a promotion holds a gate report
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -100,16 +101,19 @@ class _Event:
         Raises:
             StoreError: The bytes are not such an event.
         """
-        try:
-            event: Self = _reader(cls).validate_json(raw)  # type: ignore[arg-type]  # a class is hashable
-        except ValidationError as error:
-            (first, *_) = error.errors(
-                include_url=False, include_input=False, include_context=False
-            )
-            where = ".".join(map(str, first["loc"]))
-            what = f"{where}: {first['msg']}" if where else first["msg"]
-            raise StoreError(f"not a {cls.__name__}: {what}") from error
-        return event
+        return read_checked(cls, raw)
+
+
+def read_checked(cls: type[Checked], raw: bytes) -> Checked:
+    """Read JSON as a dataclass with these types, or raise `StoreError`."""
+    try:
+        found: Checked = _reader(cast("Any", cls)).validate_json(raw)
+    except ValidationError as error:
+        (first, *_) = error.errors(include_url=False, include_input=False, include_context=False)
+        where = ".".join(map(str, first["loc"]))
+        what = f"{where}: {first['msg']}" if where else first["msg"]
+        raise StoreError(f"not a {cls.__name__}: {what}") from error
+    return found
 
 
 @cache

@@ -19,9 +19,6 @@ from scipy.stats import fisher_exact
 from medloop.core import none_of_these
 from medloop.core.corrections.holdout import TWIN, shapes, shifted_shapes, within
 
-NEIGHBOURS: Final = 5
-MAJORITY: Final = 4  # of the neighbours, that must agree on another label
-SIMILAR: Final = 0.8  # cosine from which a neighbour counts as one
 WITNESSES: Final = 10  # pictures nearest in the champion's eyes
 AGREED: Final = 7  # of these, that must bear the class that the champion sees
 IMPROBABLE: Final = 0.05  # probability of a label under which the champion excludes it
@@ -57,41 +54,6 @@ def look_alikes(
             if other != labels[row]:
                 reasons[row] = (
                     f"nearly the same picture is known as {none_of_these.describe(other)}"
-                )
-    return reasons
-
-
-def neighbour_disagreement(
-    embeddings: np.ndarray,
-    labels: Sequence[Label],
-    *,
-    index: np.ndarray,
-    index_labels: Sequence[Label],
-) -> list[str]:
-    """Find for each image a reason if most of the nearest corrections agree otherwise; "" if not.
-
-    Args:
-        embeddings: float [N, D] of length 1.
-        labels: What people said, N.
-        index: The same of other corrections that count, best by other people, float [M, D].
-        index_labels: Their labels, M.
-    """
-    reasons = [""] * len(embeddings)
-    if len(index) < NEIGHBOURS:
-        return reasons
-    for start in range(0, len(embeddings), ROWS):
-        for row, similarities in enumerate(embeddings[start : start + ROWS] @ index.T, start=start):
-            nearest = np.argpartition(-similarities, NEIGHBOURS - 1)[:NEIGHBOURS]
-            others = [index_labels[column] for column in nearest if similarities[column] >= SIMILAR]
-            most = max(
-                set(others),
-                key=lambda label: (others.count(label), none_of_these.describe(label)),
-                default=labels[row],
-            )
-            if labels[row] not in others and others.count(most) >= MAJORITY:
-                reasons[row] = (
-                    f"{others.count(most)} of the {NEIGHBOURS} most similar corrections say "
-                    f"{none_of_these.describe(most)}"
                 )
     return reasons
 

@@ -19,7 +19,13 @@ from typing import Any, Final, Self
 import numpy as np
 
 from medloop.core.corrections.correction_policy import Policy, PolicyDecision
-from medloop.core.corrections.events import MAX_EVENT_BYTES, Correction, Review, event_time
+from medloop.core.corrections.events import (
+    MAX_EVENT_BYTES,
+    Correction,
+    Review,
+    event_time,
+    read_checked,
+)
 from medloop.core.imaging.preprocess import PREPROCESSING_VERSION
 from medloop.errors import StoreError
 
@@ -116,17 +122,7 @@ class Manifest:
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
         """Read what `to_json` wrote, or raise `StoreError`."""
-        try:
-            body: dict[str, Any] = json.loads(raw)
-            return cls(
-                snapshot_id=body["snapshot_id"],
-                base_id=body["base_id"],
-                policy=Policy(**body["policy"]),
-                preprocessing_version=body["preprocessing_version"],
-                chunks=tuple(Chunk(**chunk) for chunk in body["chunks"]),
-            )
-        except (ValueError, TypeError, KeyError) as error:
-            raise StoreError(f"not the manifest of a snapshot: {error}") from error
+        return read_checked(cls, raw)
 
 
 def _named_fields(policy: Policy) -> dict[str, Any]:

@@ -37,7 +37,6 @@ class Answers:
     confidence: np.ndarray  # float [N]
     unknown: np.ndarray  # bool [N]: said to be none of the classes
     confident: np.ndarray  # bool [N]
-    ood_score: np.ndarray  # float [N]
 
     def right(self, classes: np.ndarray) -> np.ndarray:
         """Tell where the likeliest class is the true one (str [N]): bool [N]."""
@@ -76,7 +75,6 @@ def answer(predictor: Predictor, images: np.ndarray) -> Answers:
         confidence=raw.probabilities.max(1).astype(np.float64),
         unknown=verdicts == "unknown",
         confident=verdicts == "confident",
-        ood_score=raw.ood_score.astype(np.float64),
     )
 
 
@@ -102,11 +100,6 @@ def score(answers: Answers, classes: np.ndarray, labels: Sequence[str]) -> Score
         confusion=confusion(y_true, y_pred, len(labels)),
         reliability=tuple(reliability(answers.confidence, right)),
     )
-
-
-def highest_kept(ood_scores: np.ndarray, n: int) -> float:
-    """Find the score of the nth least odd image: above it, a threshold there calls unknown."""
-    return float(np.sort(ood_scores)[n - 1]) if n else -np.inf
 
 
 def corrupted(images: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

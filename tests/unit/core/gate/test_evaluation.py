@@ -11,7 +11,6 @@ from medloop.core.gate.evaluation import (
     Answers,
     corrupted,
     golden_error,
-    highest_kept,
     score,
 )
 
@@ -29,7 +28,7 @@ class Fixed:
 def answers(predicted: list[str], unknown: list[bool] | None = None) -> Answers:
     n = len(predicted)
     flags = np.array(unknown or [False] * n)
-    return Answers(np.array(predicted), np.full(n, 0.9), flags, ~flags, np.zeros(n))
+    return Answers(np.array(predicted), np.full(n, 0.9), flags, ~flags)
 
 
 def test_an_answer_is_useful_when_a_person_is_told_the_truth():
@@ -68,10 +67,3 @@ def test_golden_answers_of_another_file_or_another_shape_do_not_pass():
     assert golden_error(Fixed(np.array([0.3, 0.7])), images, recorded) == pytest.approx(0.4)
     assert golden_error(Fixed(np.array([0.3, 0.3, 0.4])), images, recorded) == float("inf")
     assert golden_error(Fixed(np.array([0.7, 0.3])), images[:0], recorded[:0]) == float("inf")
-
-
-def test_a_threshold_at_the_champions_rate_keeps_as_many_images():
-    scores = np.array([0.3, 0.1, 0.9, 0.5])
-    assert (scores > highest_kept(scores, 3)).tolist() == [False, False, True, False]
-    assert not (scores > highest_kept(scores, 4)).any()
-    assert (scores > highest_kept(scores, 0)).all()

@@ -31,7 +31,7 @@ def scores() -> dict:
     predicted = classes.copy()
     predicted[4] = "CXR"
     confidence = np.linspace(0.5, 1.0, 30)
-    answers = Answers(predicted, confidence, np.zeros(30, dtype=bool), confidence > 0.9, confidence)
+    answers = Answers(predicted, confidence, np.zeros(30, dtype=bool), confidence > 0.9)
     return scores_dict(score(answers, classes, LABELS))
 
 
@@ -83,7 +83,7 @@ def test_answers_that_are_no_numbers_make_a_report_and_plots_all_the_same():
     confidence = np.where(np.arange(30) < 3, np.nan, 0.9)
     broken = scores_dict(
         score(
-            Answers(classes, confidence, confidence < 0, confidence > 0.8, confidence),
+            Answers(classes, confidence, confidence < 0, confidence > 0.8),
             classes,
             LABELS,
         )

@@ -13,7 +13,6 @@ from tests.app.reports import report
 
 from medloop.core.gate.decision import Decision
 from medloop.core.gate.rules import (
-    AT_RATE,
     CORRUPTED,
     KNOWN,
     LEVELS,
@@ -28,7 +27,7 @@ from medloop.core.gate.rules import (
 from medloop.core.gate.words import check_name, sentence
 
 LABELS = ("AbdomenCT", "CXR", "ChestCT")
-NAMES = {"corrupted": CORRUPTED, "unknown": UNKNOWN, "known": KNOWN, "at_rate": AT_RATE}
+NAMES = {"corrupted": CORRUPTED, "unknown": UNKNOWN, "known": KNOWN}
 CALIBRATED = CalibrationScores(0.01, 0.01, 0.001, 0.001, 0.01, 0.001)
 
 
@@ -271,7 +270,7 @@ def test_no_model_is_let_through_without_a_slice_that_the_gate_needs(missing: st
 
 
 def test_without_any_slice_there_is_no_yes():
-    assert len(failed(decide(evidence(slices=())))) == 8
+    assert len(failed(decide(evidence(slices=())))) == 6
 
 
 @pytest.mark.parametrize("part", [0, 1])
@@ -396,7 +395,6 @@ def test_a_model_that_is_better_in_all_but_fourteen_images_passes():
     parts = slices(
         corrupted=corrupted_images,
         unknown=unknown,
-        at_rate=replace(unknown, name=AT_RATE),
         known=lose(paired(KNOWN, n, right=1.0), 14),
     )
     assert decide(evidence(base=base, slices=parts)).passed
