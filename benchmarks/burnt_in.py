@@ -2,8 +2,9 @@
 
     python -m benchmarks.burnt_in FOLDER
 
-FOLDER holds pictures without text (any depth; those under 128 pixels a side are left out). A name is drawn into a
-random corner of each, in six sizes and two greys, after small pictures are enlarged to 512 pixels.
+FOLDER holds pictures without text (at any depth; those under 128 pixels a side are left out). A
+name is drawn into a random corner of each, in six sizes and two greys, after small pictures are
+enlarged to 512 pixels.
 """
 
 from __future__ import annotations

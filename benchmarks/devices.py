@@ -1,9 +1,11 @@
-"""Whether a GPU learns the same as the processor: `python -m benchmarks.devices [--devices cuda cpu] [--preset full]`.
+"""Check that a GPU learns the same as the processor.
 
-Trains on the bundled sample, twice on each device with the same seed, and compares weights, scores on the sample's test
-images, and answers between devices; fails where these are beyond the tolerance. Prints a line as each training ends.
-Needs the repository, torch, onnx, onnxruntime, safetensors and Pillow, no service and no network, so that a borrowed
-machine can run it.
+    python -m benchmarks.devices [--devices cuda cpu] [--preset full]
+
+Trains on the bundled sample, twice per device with the same seed. Compares weights, scores on the
+sample's test images, and answers between devices; fails if they differ beyond the tolerance. Prints
+a line as each training ends. Needs the repository, torch, onnx, onnxruntime, safetensors and
+Pillow, but no service and no network.
 """
 
 from __future__ import annotations

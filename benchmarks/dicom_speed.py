@@ -2,9 +2,9 @@
 
     python -m benchmarks.dicom_speed [--n 200] [--model FILE.onnx]
 
-Each file has 512 × 512 pixels of 12 bits. All sides are measured in one run, in turns, as other work on the machine
-comes and goes; the rate of a side is its median. pydicom reads JPEG Lossless and JPEG-LS by a plug-in; where none is
-installed, it is given imagecodecs, the decoder that medloop has.
+Each file has 512 × 512 pixels of 12 bits. All sides are measured in one run, in turns, as other
+work on the machine comes and goes; the rate of a side is its median. pydicom reads JPEG Lossless
+and JPEG-LS by a plug-in; if none is installed, it is given imagecodecs, medloop's decoder.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ ROUNDS = 5
 BAR = 0.4  # of pydicom's rate
 SIDE = 512
 SYNTAXES = {
-    "uncompressed": uid.ExplicitVRLittleEndian, "RLE": uid.RLELossless, "JPEG Lossless": uid.JPEGLosslessSV1,
-    "JPEG-LS": uid.JPEGLSLossless, "JPEG 2000": uid.JPEG2000Lossless,
+    "uncompressed": uid.ExplicitVRLittleEndian, "RLE": uid.RLELossless,
+    "JPEG Lossless": uid.JPEGLosslessSV1, "JPEG-LS": uid.JPEGLSLossless,
+    "JPEG 2000": uid.JPEG2000Lossless,
 }  # fmt: skip
 
 
@@ -92,8 +93,9 @@ def ct(syntax: uid.UID, seed: int) -> bytes:
     stored = (values + 1024).clip(0, 4095).astype(np.uint16)
     stream = None if syntax == uid.ExplicitVRLittleEndian else encoded(stored, syntax)
     return dicom(
-        stored, syntax=syntax, stream=stream, Modality="CT", BitsStored=12, HighBit=11, RescaleSlope=1,
-        RescaleIntercept=-1024, WindowCenter=40, WindowWidth=400, PixelSpacing=[0.7, 0.7],
+        stored, syntax=syntax, stream=stream, Modality="CT", BitsStored=12, HighBit=11,
+        RescaleSlope=1, RescaleIntercept=-1024, WindowCenter=40, WindowWidth=400,
+        PixelSpacing=[0.7, 0.7],
     )  # fmt: skip
 
 

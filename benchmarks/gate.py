@@ -174,7 +174,8 @@ def main() -> None:
     share = passes(before, scratch, 0.5, options.runs)
     print(f"\nFrom nothing on the full data set, 14 more called unknown: {100 * share:.1f} % pass")
     print(
-        "\n| slide of 0.05 points a week | shared | stopped by week 8 | median week |\n|---|---|---|---|"
+        "\n| slide of 0.05 points a week | shared | stopped by week 8 | median week |"
+        "\n|---|---|---|---|"
     )
     for kinds in ((BASE,), (BASE, CORRUPTED, UNKNOWN, KNOWN)):
         for shared in (1.0, 0.9, 0.8):

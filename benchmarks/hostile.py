@@ -3,7 +3,7 @@
     python -m benchmarks.hostile
 
 The files are those of tests/hostile, made by code, and mutants of real ones; the ways in are
-`tests.hostile.entry_points`. One process does it all: what a file leaves behind, the next one meets.
+`tests.hostile.entry_points`. A single process reads all: what a file leaves behind, the next meets.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ def main() -> None:
         )
     ways = [json.loads(line) for line in done.stdout.splitlines()]
     print(
-        f"{n} files through {len(ways)} ways; processor time and time of the clock of the slowest file"
+        f"{n} files through {len(ways)} ways; "
+        "processor time and time of the clock of the slowest file"
     )
     for way in ways:
         (slowest, cpu_s), (_, clock_s) = way["cpu_s"], way["clock_s"]
@@ -39,7 +40,8 @@ def main() -> None:
             print(f"    DEFECT {defect}")
     longest, largest = max(way["cpu_s"][1] for way in ways), max(way["mib"] for way in ways)
     print(
-        f"n {sum(way['n'] for way in ways)}, longest {longest:.2f} s, largest {largest:.0f} MiB above honest files"
+        f"n {sum(way['n'] for way in ways)}, longest {longest:.2f} s, "
+        f"largest {largest:.0f} MiB above honest files"
     )
     broken = any(way["defects"] for way in ways) or longest > MAX_SECONDS or largest > MAX_MIB
     sys.exit(1 if broken else 0)

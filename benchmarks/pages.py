@@ -1,12 +1,14 @@
-"""The page in real browsers: first paint, upload to result, and what many sessions at once cost in memory; as JSON.
+"""The page in real browsers: first paint, upload to result, memory of many sessions; as JSON.
 
     python -m benchmarks.pages [--sessions 20] [--images 50]
 
-Starts the app over stores in memory, with an untrained model of the real shape, which takes the same time, and drives
-it with Debian's Chromium on the same machine. Pictures are the bundled sample's as JPEGs: enlarged to 512 × 512 with
-noise, as a scanner gives them, and 64 × 64 as Medical MNIST has them. All sessions drop their files before any has its
-answers. Memory is the app process's own share (PSS): before, while all are open, and after they have ended. It is
-measured first, since Streamlit keeps what a closed session held for two minutes. Ends within 8 minutes on two cores.
+Starts the app over stores in memory, with an untrained model of the real shape, which takes the
+same time, and drives it with Debian's Chromium on the same machine. Pictures are the bundled
+sample's as JPEGs: enlarged to 512 × 512 with noise, as a scanner gives them, and 64 × 64 as Medical
+MNIST has them. All sessions drop their files before any has its answers. Memory is the app
+process's own share (PSS): before, while all are open, and after they have ended. It is measured
+first, since Streamlit keeps what a closed session held for two minutes. Ends within 8 minutes on
+two cores.
 """
 
 from __future__ import annotations
@@ -150,7 +152,7 @@ def answered(page: Page, count: int) -> None:
 def memory(
     browser: Browser, url: str, files: list[bytes], *, images: int, pid: int
 ) -> dict[str, Any]:
-    """What sessions of `images` pictures each, all at once, cost the app, and what is left when they have ended."""
+    """Measure the app's memory for simultaneous sessions of `images` pictures, and after them."""
     before = steady_bytes(pid)
     with ExitStack() as stack:
         pages = [stack.enter_context(tab(browser, url)) for _ in range(len(files) // images)]

@@ -1,4 +1,4 @@
-"""The entry of `benchmarks.pages`: the real app over stores in memory, with a model of the real shape."""
+"""Entry of `benchmarks.pages`: the real app over stores in memory, its model of the real shape."""
 
 from __future__ import annotations
 

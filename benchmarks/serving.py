@@ -2,9 +2,10 @@
 
     python -m benchmarks.serving [--images ZIP] [--n 2000] [--model FILE.onnx]
 
-Images are the bundled sample's first, as JPEGs of 64 × 64, unless a zip of class folders is given. The model is the
-cached champion of the local stack where there is one, else an untrained one of the same shape, which takes the same
-time. Both sides of a comparison are measured in one run, in turns, as other work on the machine comes and goes.
+Images are the bundled sample's first, as JPEGs of 64 × 64, unless a zip of class folders is given.
+The model is the cached champion of the local stack, or else an untrained one of the same shape,
+which takes the same time. Both sides of a comparison are measured in one run, in turns, as other
+work on the machine comes and goes.
 """
 
 from __future__ import annotations
@@ -44,10 +45,12 @@ def main() -> None:
         arguments.model.read_bytes() if arguments.model else a_model(),
     )
     print(
-        f"{len(files)} JPEGs, median {statistics.median(map(len, files)):.0f} bytes; model {len(onnx) / 2**20:.2f} MiB;"
+        f"{len(files)} JPEGs, median {statistics.median(map(len, files)):.0f} bytes; "
+        f"model {len(onnx) / 2**20:.2f} MiB;"
     )
     print(
-        f"{available_cores()} cores, onnxruntime {onnxruntime.__version__}, {ROUNDS} rounds in turns\n"
+        f"{available_cores()} cores, onnxruntime {onnxruntime.__version__}, "
+        f"{ROUNDS} rounds in turns\n"
     )
     latency(files, onnx)
     throughput(files, onnx)
@@ -125,9 +128,11 @@ def throughput(files: list[bytes], onnx: bytes) -> None:
         cpu.append((time.process_time() - started_cpu) / len(files) * 1e6)
 
     sides = {
-        "through Pillow, all cores a call": (all_cores, 1, True), "direct, all cores a call": (all_cores, 1, False),
-        "direct, one thread": (one, 1, False), "direct, a thread a core": (one, available_cores(), False),
-    }  # fmt: skip
+        "through Pillow, all cores a call": (all_cores, 1, True),
+        "direct, all cores a call": (all_cores, 1, False),
+        "direct, one thread": (one, 1, False),
+        "direct, a thread a core": (one, available_cores(), False),
+    }
     found: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in sides}
     for _ in range(ROUNDS):
         for name, (predictor, threads, pillow) in sides.items():

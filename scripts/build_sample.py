@@ -1,7 +1,9 @@
-"""Choose the bundled sample from Medical MNIST: `python scripts/build_sample.py medical-mnist.zip groups.csv OUT.zip`.
+"""Choose the bundled sample from Medical MNIST.
 
-About 1,000 images of each class, spread evenly over the groups (examinations), blanks and exact duplicates left out.
-The original JPEG bytes are stored as they are. The same input gives the same bytes.
+    python scripts/build_sample.py medical-mnist.zip groups.csv OUT.zip
+
+About 1,000 images per class, spread evenly over the groups (examinations), without blanks and exact
+duplicates. The original JPEG bytes are stored as they are. The same input gives the same bytes.
 """
 
 from __future__ import annotations
@@ -22,9 +24,10 @@ from medloop.core.data.datasets import scored
 PER_CLASS = 1_000
 MOST_BYTES = 9_000_000
 COMMENT = (
-    b"Sample of Medical MNIST. Images: Dr. Bradley J. Erickson, Department of Radiology, Mayo Clinic, CC BY-SA 4.0, "
-    b"https://github.com/apolanco3225/Medical-MNIST-Classification, commit a8942eef, folder resized. "
-    b"Chosen by group, JPEG bytes unchanged, groups.csv added by the medloop developers."
+    b"Sample of Medical MNIST. Images: Dr. Bradley J. Erickson, Department of Radiology, "
+    b"Mayo Clinic, CC BY-SA 4.0, https://github.com/apolanco3225/Medical-MNIST-Classification, "
+    b"commit a8942eef, folder resized. Chosen by group, JPEG bytes unchanged, groups.csv added by "
+    b"the medloop developers."
 )
 
 
@@ -50,7 +53,7 @@ def main(source: Path, groups_csv: Path, out: Path) -> None:
 
 
 def spread(groups: list[list[str]], wanted: int) -> list[str]:
-    """`wanted` names, as equally many from each group as there are, evenly spaced within a group."""
+    """Choose `wanted` names, as equal in number per group as possible, evenly spaced in each."""
     quotas = [0] * len(groups)
     while (missing := wanted - sum(quotas)) > 0:
         open_groups = [i for i, group in enumerate(groups) if quotas[i] < len(group)]

@@ -1,9 +1,9 @@
-"""Fill an installation with what its pictures should show: `python scripts/demo_content.py [--train]`.
+"""Fill an installation for its screenshots: `python scripts/demo_content.py [--train]`.
 
-Ten days of answers, of which the last look like another scanner's; corrections by three people, most of them right;
-a conflict and a suspicious answer for Review. With `--train`, a new version learns from the corrections first, which
-takes minutes. Writes to the store, the outbox and the registry of the settings: for an installation that is thrown
-away afterwards.
+Ten days of answers, of which the last look like another scanner's; corrections by three people,
+most of them right; a conflict and a suspicious answer for Review. With `--train`, a new version
+learns from the corrections first, which takes minutes. Writes to the store, the outbox and the
+registry of the settings: for an installation that is thrown away afterwards.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ def _day(
     distances = drift.distances(np.stack([found.embedding for found in predictions]), index)
     context.predictions.add(
         PredictionLine(
-            context.new_event()[1], image.sha256, found.label, found.confidence, found.verdict, found.ood_score,
-            served.version, "page", float(distance),
+            context.new_event()[1], image.sha256, found.label, found.confidence, found.verdict,
+            found.ood_score, served.version, "page", float(distance),
         )
         for image, found, distance in zip(shown, predictions, distances, strict=True)
     )  # fmt: skip

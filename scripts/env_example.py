@@ -1,4 +1,4 @@
-"""Writes `.env.example` from the settings: each variable, its default and its comment in settings.py.
+"""Write `.env.example` from the settings: each variable, its default and its comment there.
 
 What names a system stands there without its default: even the default's own name would replace the
 local one. `make docs` runs this; a test checks that the file is current.

@@ -1,8 +1,9 @@
 """Take the pictures of README and docs from the running app: `python scripts/screenshots.py [URL]`.
 
-Needs Debian's chromium. Each page in light and dark as docs/screenshots/NAME-SCHEME.png, Classify also as a telephone
-shows it, and with `--sign-in URL` the page in front of an installation with a login. What the pages show is what the
-installation behind the URL holds; `python scripts/demo_content.py --train` fills a fresh one.
+Needs Debian's chromium. Saves each page in light and dark as docs/screenshots/NAME-SCHEME.png,
+Classify also as a telephone shows it, and with `--sign-in URL` the page in front of an installation
+with a login. The pages show the contents of the installation behind the URL;
+`python scripts/demo_content.py --train` fills a fresh one.
 """
 
 from __future__ import annotations

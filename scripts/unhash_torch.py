@@ -1,8 +1,8 @@
 """Rewrite torch's line of a lock to its plain version: each platform's build has a hash of its own.
 
 `make lock` resolves the CPU build, which needs none of CUDA's packages. Set-up takes the build that
-fits the machine, from the index that has it. The version stays pinned; every other package keeps its
-hashes.
+fits the machine, from the index that has it. The version stays pinned; all other packages keep
+their hashes.
 """
 
 from __future__ import annotations

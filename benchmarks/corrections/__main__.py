@@ -3,13 +3,14 @@
     python -m benchmarks.corrections latency            one correction: onto the disk, into S3
     python -m benchmarks.corrections users              50 people at once for 5 minutes
     python -m benchmarks.corrections outage             S3 away for 10 minutes
-    python -m benchmarks.corrections faults             kill -9 of anything in the whole stack, 200 rounds
+    python -m benchmarks.corrections faults             kill -9 of anything in the stack, 200 rounds
     python -m benchmarks.corrections store_faults       the same in short: front end and S3 alone
-    python -m benchmarks.corrections snapshots          1,000 new on 100,000 and on none; the first of 100,000
+    python -m benchmarks.corrections snapshots          1,000 new on 100,000 and on none
     python -m benchmarks.corrections folding            1,000,000 events
-    python -m benchmarks.corrections recipe             the published system's upload and weekly download beside ours
+    python -m benchmarks.corrections recipe             the published system's transfers beside ours
 
-Each takes its sizes as options, such as `users --seconds 10`. Results are printed as JSON and kept in benchmarks/out.
+Each takes its sizes as options, such as `users --seconds 10`. Results are printed as JSON and kept
+in benchmarks/out.
 """
 
 from __future__ import annotations

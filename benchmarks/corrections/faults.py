@@ -1,7 +1,8 @@
-"""Kill -9 at random moments while corrections flow: nothing lost, doubled or mislabelled, and always a champion.
+"""Kill -9 while corrections flow: none is lost, doubled or mislabelled, and a champion remains.
 
-The stack is the one that `medloop up` starts, with a supervisor that brings back what is killed. Two front ends take
-the corrections, so that one of them lives when the other is hit, and a trainer moves the champion.
+The stack is the one that `medloop up` starts, with a supervisor that restarts killed processes. Two
+front ends take the corrections, so that one lives when the other is hit. A trainer moves the
+champion.
 """
 
 from __future__ import annotations
@@ -181,7 +182,7 @@ def faults(
 ) -> dict[str, Any]:
     """Kill -9 of front end, page, S3, MLflow, Airflow's scheduler and training at random moments.
 
-    From one kill to the next it is `least_s` to `most_s`; with more, some trainings come to their end.
+    Kills are `least_s` to `most_s` apart; if they are longer apart, some trainings can finish.
     """
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="medloop-faults-") as folder:
@@ -194,13 +195,14 @@ def faults(
 
 
 def store_faults(*, rounds: int = 20, seed: int = 11) -> dict[str, Any]:
-    """The short form: kill -9 of front end and S3 alone, every 0.5 to 2 s; the champion is a cached one."""
+    """Kill front end and S3 alone, every 0.5 to 2 s; the champion is a cached one."""
     chance = random.Random(seed)
     with store() as server, tempfile.TemporaryDirectory() as folder:
         bucket, home = new_bucket(server), Path(folder) / "home"
         ModelCache(home / "models").write(CachedModel("1", model()))
         environment = {
-            **server.environment, "MEDLOOP_S3_BUCKET": bucket, "MEDLOOP_HOME": str(home), "MEDLOOP_IDENTITY": "plain"
+            **server.environment, "MEDLOOP_S3_BUCKET": bucket, "MEDLOOP_HOME": str(home),
+            "MEDLOOP_IDENTITY": "plain",
         }  # fmt: skip
         front_ends = _front_ends(environment, Path(folder))
         killed = _storm([Store(server, chance), *front_ends], chance, rounds, between_s=(0.5, 2))
@@ -248,9 +250,11 @@ def _whole_stack(
     trained = [line["version"] for line in trainer.lines() if "version" in line]
     return {
         "rounds": rounds, "between_s": between_s, "killed": killed, **_verdict(context, front_ends),
-        "trainings_finished": len(trained),
-        "trainings_failed": Counter(line["wrong"][:60] for line in trainer.lines() if "wrong" in line),
-        "champions": len(moves(context)), "champion_is_the_ledgers": _champion_fits(context), "dag_runs": dict(done),
+        "trainings_finished": len(trained), "trainings_failed": Counter(
+            line["wrong"][:60] for line in trainer.lines() if "wrong" in line
+        ),
+        "champions": len(moves(context)), "champion_is_the_ledgers": _champion_fits(context),
+        "dag_runs": dict(done),
     }  # fmt: skip
 
 
@@ -355,7 +359,7 @@ def _all_run(supervisor: Supervisor) -> bool:
 
 
 def _champion_fits(context: Context) -> bool:
-    """Whether the alias is where the ledger says, or one step behind: a move that a kill cut off."""
+    """Tell whether the alias agrees with the ledger, or is a step behind: a kill cut a move off."""
     last = moves(context)[-1]
     return context.registry.version_of(CHAMPION) in (last.to_version, last.from_version)
 

@@ -1,9 +1,10 @@
-"""A front end as a process to be killed: asks the champion and takes a correction, again and again, as the page does.
+"""A front end to be killed: asks the champion and takes corrections in a loop, as the page does.
 
     python -m benchmarks.corrections.front_end NUMBER SECONDS
 
-Picture NUMBER comes first, SECONDS lie between two on average. Each line on stdout is JSON: an acknowledged correction
-(`event`, `number`, `version`), or what went `wrong`. Stores come from the environment.
+Picture NUMBER comes first, SECONDS lie between two on average. Each line on stdout is JSON: an
+acknowledged correction (`event`, `number`, `version`), or what went `wrong`. Stores come from the
+environment.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ def _serve(context: Context, champion: Champion, number: int) -> dict[str, objec
 
 def _say(context: Context, number: int, prediction: Prediction, version: str) -> str:
     return correct(
-        context, image=picture(number), given_label=label_of(number), prediction=prediction, model_version=version,
-        who=f"person {number % 50}",
+        context, image=picture(number), given_label=label_of(number), prediction=prediction,
+        model_version=version, who=f"person {number % 50}",
     ).event_id  # fmt: skip
 
 

@@ -72,7 +72,7 @@ def users(*, people: int = 50, seconds: float = 300) -> dict[str, Any]:
 
 
 def outage(*, seconds: float = 600, rate: float = 5) -> dict[str, Any]:
-    """S3 killed for so long under so many corrections a second; seconds until all are stored after its return."""
+    """Kill S3 for so long under corrections; time how long storing all takes after its return."""
     with store() as server, tempfile.TemporaryDirectory() as home:
         context = loop_on(server, Path(home))
         context.sender.start()
@@ -91,8 +91,8 @@ def outage(*, seconds: float = 600, rate: float = 5) -> dict[str, Any]:
         stored = stored_ids(context)
         context.sender.stop()
     return {
-        "away_s": seconds, "rate": rate, "reason_shown": reason, "all_stored_after_s": round(took, 1),
-        **_compare(acknowledged, stored),
+        "away_s": seconds, "rate": rate, "reason_shown": reason,
+        "all_stored_after_s": round(took, 1), **_compare(acknowledged, stored),
     }  # fmt: skip
 
 

@@ -27,7 +27,7 @@ DAYS = 100  # over which a large store's corrections are spread
 
 
 def snapshots(*, there: int = 100_000, new: int = 1_000, repeat: int = 5) -> dict[str, Any]:
-    """Snapshot of `new` corrections, also screened, in an empty store and on top of `there`; the first of `there`."""
+    """Time snapshots of `new` corrections, also screened, in an empty store and on `there` more."""
     with store() as server, tempfile.TemporaryDirectory() as home:
         warm = loop_on(server, Path(home))
         warm.datasets.get(None)  # the base data set's id, which a process reads once
@@ -53,7 +53,8 @@ def snapshots(*, there: int = 100_000, new: int = 1_000, repeat: int = 5) -> dic
         load_s = time.perf_counter() - started
     return {
         "there": there, "new": new, "n": repeat,
-        "on_empty_s": _rounded(empty), "on_large_s": _rounded(large), "ratio_of_medians": _ratio(large, empty),
+        "on_empty_s": _rounded(empty), "on_large_s": _rounded(large),
+        "ratio_of_medians": _ratio(large, empty),
         "screened_on_empty_s": _rounded(screened), "screened_on_large_s": _rounded(screened_large),
         "screened_ratio_of_medians": _ratio(screened_large, screened),
         "first_s": round(first_s, 1), "load_s": round(load_s, 1), "accepted": len(loaded.images),
@@ -79,7 +80,7 @@ def _screened(context: Context) -> SnapshotResult:
 
 
 def folding(*, count: int = 1_000_000) -> dict[str, Any]:
-    """Fold so many events in memory: 4 of 5 images are corrected once, the others by several people and reviewed."""
+    """Fold `count` events in memory: 4 of 5 images have one correction, the others several."""
     events = _events(count)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
@@ -117,7 +118,7 @@ def _events(count: int) -> list[Event]:
 
 
 def recipe(*, sizes: tuple[int, ...] = (0, 1_000, 10_000), repeat: int = 20) -> dict[str, Any]:
-    """The published system's upload (list all, count, put) and weekly download, beside ours, by size of the store."""
+    """Time the published system's upload and weekly download beside ours, per size of the store."""
     found: dict[str, Any] = {}
     with store() as server, tempfile.TemporaryDirectory() as home:
         for size in sizes:
@@ -154,7 +155,7 @@ def _compared(server: SeaweedFS, home: Path, size: int, repeat: int) -> dict[str
 
 
 def _their_upload(client: Any, bucket: str, number: int) -> None:
-    """The key is the count of one listing, which ends at 1,000: from then on each upload overwrites the last."""
+    """Put under the count of one listing; that ends at 1,000: later uploads overwrite the last."""
     listed = client.list_objects_v2(Bucket=bucket, Prefix="Hand/").get("KeyCount", 0)
     client.put_object(
         Bucket=bucket, Key=f"Hand/{listed}.png", Body=encode_png(picture(number).pixels)
@@ -188,5 +189,6 @@ def _ratio(larger: list[float], smaller: list[float]) -> float:
 
 def _rounded(seconds: list[float]) -> dict[str, float]:
     return {
-        "median": round(statistics.median(seconds), 2), "min": round(min(seconds), 2), "max": round(max(seconds), 2)
+        "median": round(statistics.median(seconds), 2),
+        "min": round(min(seconds), 2), "max": round(max(seconds), 2),
     }  # fmt: skip

@@ -1,10 +1,10 @@
-"""The whole weekly loop in seconds, as a process to be killed: snapshot, training, gate, promotion, again and again.
+"""The weekly loop in seconds, as a process to be killed: snapshot, training, gate, promotion.
 
     python -m benchmarks.corrections.trainer SEED
 
-The training is the smoke recipe, whose models are bad, so a person overrules the gate; and goes back a version where a
-training failed. What counts here is that the champion moves while everything breaks. Each line on stdout is JSON: the
-new `version`, or what went `wrong`.
+The training is the smoke recipe. Its models are bad, so a person overrules the gate, and rolls back
+if a training failed: what counts is that the champion moves while everything breaks. Each line on
+stdout is JSON: the new `version`, or what went `wrong`.
 """
 
 from __future__ import annotations

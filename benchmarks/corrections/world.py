@@ -1,4 +1,4 @@
-"""A real SeaweedFS in a temporary folder, a loop on it, and stores filled with as many corrections as needed."""
+"""A real SeaweedFS in a temporary folder, a loop on it, and stores filled with corrections."""
 
 from __future__ import annotations
 

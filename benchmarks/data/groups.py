@@ -2,7 +2,7 @@
 
 `python benchmarks/data/groups.py ZIP GROUPS_CSV`
 
-Compares three splits of Medical MNIST: by file, by the groups that medloop computes, and by the given groups.
+Compares three splits of Medical MNIST: by file, by medloop's computed groups, by the given groups.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ def report(
         )
     by_class = np.mean(leaks, axis=0)
     print(
-        f"{name}: 1-NN {np.mean(accuracy):.4f}; nearest of the same given group {by_class.round(3)}",
+        f"{name}: 1-NN {np.mean(accuracy):.4f}; "
+        f"nearest of the same given group {by_class.round(3)}",
         flush=True,
     )
 
@@ -76,7 +77,10 @@ def main(source: Path, groups_csv: Path) -> None:
         mine, theirs = computed[targets == target], given[targets == target]
         precision, recall = agreement(theirs, mine)
         counts = np.unique(mine, return_counts=True)[1]
-        groups = f"{len(np.unique(theirs))} given, {len(counts)} computed, largest {counts.max() / len(mine):.2f}"
+        groups = (
+            f"{len(np.unique(theirs))} given, {len(counts)} computed, "
+            f"largest {counts.max() / len(mine):.2f}"
+        )
         print(f"{label}: {groups}, pairs precision {precision:.3f} recall {recall:.3f}")
     descriptors = shape_maps(dataset.images)
     everything = {

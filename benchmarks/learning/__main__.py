@@ -41,8 +41,8 @@ from medloop.stores.datasets import bundled_sample
 def main() -> None:
     arguments = _arguments()
     base = load_base(arguments.data, arguments.groups)
-    commands = {"train": _train, "bars": _bars, "corrections": _corrections, "speed": _speed, "resnet": _resnet,
-                "ablations": _ablations}  # fmt: skip
+    commands = {"train": _train, "bars": _bars, "corrections": _corrections, "speed": _speed,
+                "resnet": _resnet, "ablations": _ablations}  # fmt: skip
     results = commands[arguments.command](base, arguments)
     results["machine"] = _machine()
     (CACHE / f"{arguments.command}-{arguments.preset}.json").write_text(

@@ -30,7 +30,7 @@ RUNNING = {"STARTING", "RUNNING"}
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One component as supervisord sees it."""
+    """A component as supervisord sees it."""
 
     name: str
     state: str  # STOPPED, STARTING, RUNNING, BACKOFF (a restart waits), EXITED, FATAL (given up) …

@@ -92,8 +92,8 @@ class Signatures:
                 self._unsigned = read_checked(_Unsigned, raw).events
             except StoreError as error:
                 raise StoreError(
-                    f"{UNSIGNED_KEY} is damaged ({error}): restore it, or delete it if every review "
-                    "that lies in the bucket now may be obeyed"
+                    f"{UNSIGNED_KEY} is damaged ({error}): restore it, or delete it if every "
+                    "review that lies in the bucket now may be obeyed"
                 ) from error
         return self._unsigned
 
