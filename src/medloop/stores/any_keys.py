@@ -1,7 +1,6 @@
-"""Lists a bucket with keys that obstore can't spell, such as a newline: it gives up on all.
+"""Listing of buckets with a key that obstore can't spell, such as a newline: it refuses them all.
 
-botocore spells every key, but takes half a second to start. It is asked only where obstore has
-refused.
+botocore spells every key, but takes half a second to start. So it is asked only if obstore refused.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class AnyKeys:
-    """One bucket, to be listed whatever its keys are called."""
+    """A bucket that can be listed whatever its keys are called."""
 
     def __init__(self, settings: Settings, bucket: str) -> None:
         self._settings = settings

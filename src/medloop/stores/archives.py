@@ -1,7 +1,7 @@
-"""Zip archives of strangers: opened within limits, and read an entry at a time.
+"""Untrusted zip archives, opened within limits and read an entry at a time.
 
-Nothing is unpacked to disk, so no name inside can lead anywhere. An archive is bounded by what its table of contents
-claims before an entry is opened, and by what really comes out after.
+Nothing is unpacked to disk, so no name inside can lead anywhere. The table of contents is checked
+before an entry is opened, and the bytes that come out are counted after.
 """
 
 from __future__ import annotations
@@ -19,17 +19,13 @@ from medloop.core.data.class_folders import HIDDEN
 from medloop.core.imaging.file_types import DICOM_PREFIX
 from medloop.errors import DecodeError
 
-ZIP_STARTS: Final = (
-    b"PK\x03\x04",
-    b"PK\x05\x06",
-    b"PK\x07\x08",
-    b"PK00PK",
-)  # the last two of split ones
+# The last two start split archives.
+ZIP_STARTS: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"PK00PK")
 PROGRAM_STARTS: Final = (b"MZ", b"#!", b"\x7fELF")  # of archives that unpack themselves
 ENTRY_START: Final = b"PK\x01\x02"  # in a table of contents
-# Of the other methods LZMA takes as much memory as the archive says, and bzip2 seconds for what packs well.
+# LZMA takes as much memory as the archive says, and bzip2 takes seconds for what packs well.
 METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-MAX_ENTRIES: Final = 100_000  # whose table of contents takes about a second to read
+MAX_ENTRIES: Final = 100_000  # their table of contents takes about a second to read
 MAX_DIRECTORY_BYTES: Final = 64 * 2**20  # of that table
 MAX_RATIO: Final = 200  # unpacked to packed, above a free allowance
 FREE_BYTES: Final = 100 * 2**20
@@ -37,15 +33,15 @@ FREE_BYTES: Final = 100 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class ArchiveEntry:
-    """One file in an archive."""
+    """A file in an archive."""
 
-    name: str  # as the archive has it, which may be anything
-    size_bytes: int  # as it claims; more than this is never read
+    name: str  # from the archive, so it may be anything
+    size_bytes: int  # claimed by the archive; never more is read
     read: Callable[[], bytes]  # raises DecodeError
 
 
 def is_zip(file: BinaryIO) -> bool:
-    """Whether a file is a zip archive, bare or behind a program that unpacks it; not an image with a zip behind it."""
+    """Check for a zip archive, bare or behind a program that unpacks it; not behind an image."""
     head = file.read(132)
     if head.startswith(ZIP_STARTS):
         return True
@@ -57,7 +53,7 @@ def is_zip(file: BinaryIO) -> bool:
 def open_archive(
     source: str | bytes, *, max_bytes: int, max_entries: int = MAX_ENTRIES
 ) -> list[ArchiveEntry]:
-    """The files in a zip, in its own order, without folders and hidden files.
+    """List the files in a zip, in its own order, without folders and hidden files.
 
     Args:
         source: Path of the archive, or its bytes.
@@ -80,7 +76,7 @@ def open_archive(
 
 
 def open_zip(source: str | bytes, *, max_entries: int = MAX_ENTRIES) -> zipfile.ZipFile:
-    """A zip whose table of contents has been read.
+    """Open a zip and read its table of contents.
 
     Raises:
         DecodeError: Damaged, or it has too many entries.
@@ -91,17 +87,17 @@ def open_zip(source: str | bytes, *, max_entries: int = MAX_ENTRIES) -> zipfile.
         archive = zipfile.ZipFile(file)
     except DecodeError:
         raise
-    except Exception:  # what zipfile trips over in a damaged table of contents is of many kinds
+    except Exception:  # zipfile raises many types for damaged tables of contents
         raise DecodeError("This zip archive is damaged.") from None
     file.max_entries = None
     return archive
 
 
 def read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int) -> bytes:
-    """The bytes of a file in a zip, never more than it claims.
+    """Read the bytes of a file in a zip, never more than it claims.
 
     Raises:
-        DecodeError: Damaged, too large, encrypted, or packed in a way that costs too much to unpack.
+        DecodeError: Damaged, too large, encrypted, or too costly to unpack.
     """
     check_size(info.file_size, max_bytes)
     if info.flag_bits & 0x1 or info.compress_type not in METHODS:
@@ -116,10 +112,10 @@ def read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int) 
 
 
 class _Guard(io.BufferedReader):
-    """The file under a ZipFile, which reads a table of contents in one go however large, with a limit to that.
+    """The file under a ZipFile, with a limit to its table of contents, which is read in one go.
 
-    What the end of an archive says of that size could be looked up beforehand; but it may say several things, and a
-    look that differs from zipfile's by a byte lets a bomb through.
+    The end of an archive names that size, but may name several. A look-up that differs from
+    zipfile's by a byte would let a bomb through.
     """
 
     max_entries: int | None = None  # while the table of contents is read
@@ -137,7 +133,7 @@ class _Guard(io.BufferedReader):
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a path lies in what systems leave beside a person's files."""
+    """Check whether a path is hidden or left behind by an operating system."""
     return any(part.startswith(HIDDEN) and not part.startswith("..") for part in name.split("/"))
 
 
@@ -145,7 +141,8 @@ def check_size(size_bytes: int, max_bytes: int) -> None:
     """Raise DecodeError for a file that is too large."""
     if size_bytes > max_bytes:
         raise DecodeError(
-            f"This file has {size_bytes / 2**20:.1f} MB; at most {max_bytes / 2**20:.0f} MB are accepted."
+            f"This file has {size_bytes / 2**20:.1f} MB; "
+            f"at most {max_bytes / 2**20:.0f} MB are accepted."
         )
 
 

@@ -1,4 +1,4 @@
-"""Data sets of others, read into ours: class folders in a zip or a folder, and MedMNIST's `.npz`."""
+"""Import of data sets: class folders in a zip or a folder, and MedMNIST's `.npz`."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ from medloop.progress import Progress, silent
 from medloop.stores.archives import open_zip
 from medloop.stores.dataset_files import Files, check_zip, open_files
 
-BATCH: Final = 256  # files a thread decodes at a time: the smallest step of the progress
-MOST_NPZ_BYTES: Final = 8 * 2**30  # one array of an .npz; it has to fit into memory
+BATCH: Final = 256  # files that a thread decodes at a time: the smallest step of progress
+MOST_NPZ_BYTES: Final = 8 * 2**30  # of an array in an .npz, which has to fit into memory
 NAMED: Final = 20  # arrays of an .npz, in a sentence
 MIN_COPIES: Final = 4
-COPIED: Final = 0.9  # of a class's images: with more of them in other classes, it is no class
+COPIED: Final = 0.9  # share of a class's images in other classes that makes it a copy
 MEDMNIST_PARTS: Final = ("train", "val", "test")
 
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """How to read somebody's data set."""
+    """Options for reading a data set."""
 
     groups: Path | None = None  # CSV: file and group; else groups.csv inside; else computed
     labels: tuple[str, ...] = ()  # names of the classes 0, 1, … of an .npz
-    folder: str | None = None  # that holds the class folders, where there are others beside it
-    leave_out: str = ""  # pattern of paths, as fnmatch has them
+    folder: str | None = None  # parent of the class folders, if there are others beside it
+    leave_out: str = ""  # pattern of paths, as in fnmatch
 
 
 DEFAULTS: Final = ImportOptions()
@@ -55,12 +55,12 @@ DEFAULTS: Final = ImportOptions()
 
 @dataclass(slots=True)
 class Imported:
-    """A data set and what was said about it on the way."""
+    """A data set and notes on its import."""
 
     dataset: Dataset
     groups_from: str  # "given" or "computed"
     skipped: list[tuple[str, str]] = field(default_factory=list)  # files left out, and why
-    coloured: int = 0  # images in colour, of which the model sees the brightness
+    coloured: int = 0  # images in colour; the model sees their brightness alone
 
 
 def read_dataset(
@@ -69,7 +69,7 @@ def read_dataset(
     """Read class folders or an `.npz`.
 
     Raises:
-        DatasetError: Nothing there, no images, too few classes, a hostile archive, or groups that do not fit.
+        DatasetError: No file, no images, too few classes, a hostile archive, or unfitting groups.
     """
     if path.suffix.lower() == ".npz":
         return _read_npz(path, options, progress)
@@ -115,15 +115,16 @@ def _refuse_masks(paths: Sequence[str]) -> None:
     if found:
         mask, image = next(iter(found.items()))
         raise DatasetError(
-            f"{len(found):,} files look like masks of other images, such as {mask!r} of {image!r}. They are no "
-            "class: leave them out with --leave-out, which takes a pattern such as '*mask*'."
+            f"{len(found):,} files look like masks of other images, such as {mask!r} of {image!r}. "
+            "They are no class: leave them out with --leave-out, "
+            "which takes a pattern such as '*mask*'."
         )
 
 
 def _refuse_second_copies(
     images: np.ndarray, name_of: Mapping[str, str], classes: Sequence[str]
 ) -> None:
-    """Class folders whose images are all in others are another copy of the set, and no class."""
+    """Refuse class folders whose images are in others, too: a second copy of the set."""
     hashes = [hashlib.sha256(image).digest() for image in images]
     classes_of: dict[bytes, set[str]] = {}
     for digest, label in zip(hashes, classes, strict=True):
@@ -142,15 +143,16 @@ def _refuse_second_copies(
         path = next(path for path, other in name_of.items() if other == name)
         folder = path[: len(path) - len(name)] + name.partition(f"{copy}/")[0]
         raise DatasetError(
-            f"The folder {copy!r} holds what other class folders hold, too: it looks like a second copy "
-            f"of the set. Leave one of them out, such as with --leave-out {f'{folder}{copy}/*'!r}."
+            f"The folder {copy!r} holds what other class folders hold, too: "
+            "it looks like a second copy of the set. "
+            f"Leave one of them out, such as with --leave-out {f'{folder}{copy}/*'!r}."
         )
 
 
 def _decode_all(
     files: Files, paths: list[str], progress: Progress
 ) -> tuple[np.ndarray, list[str], list[tuple[str, str]], int]:
-    """Images uint8 [N, 64, 64] and the paths that hold them; the other paths and why; how many are in colour."""
+    """Decode uint8 [N, 64, 64]; return also paths read, paths skipped and why, images in colour."""
     images = np.empty((len(paths), SIZE, SIZE), dtype=np.uint8)
     batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
     read: list[str] = []
@@ -177,7 +179,7 @@ def _decode_batch(files: Files, paths: list[str]) -> list[tuple[np.ndarray, bool
 
 
 def _decode_one(files: Files, path: str) -> tuple[np.ndarray, bool] | str:
-    """The image, preprocessed, and whether it is in colour; or why there is none."""
+    """Decode and preprocess an image, and tell if it is in colour; or return the error's text."""
     try:
         pixels, info = decode_pixels(files.read(path))
         return preprocess(pixels), info.in_colour
@@ -202,14 +204,15 @@ def _groups_file(path: Path) -> dict[str, int]:
 
 
 def _read_npz(path: Path, options: ImportOptions, progress: Progress) -> Imported:
-    """MedMNIST's layout: `train_images`, `train_labels`, `val_…`, `test_…`. Its own split is not kept."""
+    """Read MedMNIST's `train_images`, `train_labels`, `val_…`, `test_…`, without their split."""
     arrays, held = _load_npz(path)
     parts = [
         part for part in MEDMNIST_PARTS if f"{part}_images" in arrays and f"{part}_labels" in arrays
     ]
     if not parts:
         raise DatasetError(
-            f"{path.name!r} has no train_images and train_labels; it holds: {', '.join(held) or 'nothing'}."
+            f"{path.name!r} has no train_images and train_labels; "
+            f"it holds: {', '.join(held) or 'nothing'}."
         )
     images = np.concatenate([_grey(arrays[f"{part}_images"]) for part in parts])
     numbers = np.concatenate([_classes(arrays[f"{part}_labels"]) for part in parts])
@@ -228,7 +231,7 @@ def _read_npz(path: Path, options: ImportOptions, progress: Progress) -> Importe
 
 
 def _load_npz(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The arrays that are wanted, and the names of all, as they may be printed."""
+    """Load the wanted arrays; return them and the printable names of all."""
     if not path.is_file():
         raise DatasetError(f"There is no file {str(path)!r}.")
     try:
@@ -240,22 +243,21 @@ def _load_npz(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
             return {name: arrays[name] for name in wanted if name in arrays.files}, held
     except DatasetError:
         raise
-    except (
-        Exception
-    ) as error:  # what zipfile and NumPy trip over in a damaged file is of many kinds
+    except Exception as error:  # zipfile and NumPy raise many types for damaged files
         why = " ".join(str(error).split()) or type(error).__name__
         raise DatasetError(f"{path.name!r} is no readable .npz without pickles ({why}).") from error
 
 
 def _grey(images: np.ndarray) -> np.ndarray:
-    """uint8 [N, H, W] or [N, H, W, 3] to [N, 64, 64]; colours by the weights of ITU-R 601, as PIL has them."""
+    """Turn uint8 [N, H, W] or [N, H, W, 3] into grey [N, 64, 64], by ITU-R 601 as PIL does."""
     if (
         images.dtype != np.uint8
         or images.ndim not in (3, 4)
         or (images.ndim == 4 and images.shape[3] != 3)
     ):
         raise DatasetError(
-            f"Images must be uint8 [N, H, W] or [N, H, W, 3], got {images.dtype} of shape {images.shape}."
+            "Images must be uint8 [N, H, W] or [N, H, W, 3], "
+            f"got {images.dtype} of shape {images.shape}."
         )
     if images.ndim == 4:
         images = ((images @ np.array([19595, 38470, 7471], dtype=np.uint32) + 0x8000) >> 16).astype(
@@ -275,7 +277,7 @@ def _classes(labels: np.ndarray) -> np.ndarray:
 
 
 def _named(numbers: np.ndarray, labels: Sequence[str]) -> list[str]:
-    """Class names of the numbers; without names the numbers themselves, padded so that they sort as numbers."""
+    """Name the classes by `labels`, else by their numbers, padded so that they sort."""
     if not labels:
         width = len(str(numbers.max(initial=0)))
         return [f"class {number:0{width}d}" for number in numbers]

@@ -1,6 +1,6 @@
-"""What a person means by a path: files, folders, globs, zip archives and S3 prefixes, as a stream of inputs.
+"""Inputs to classify, from files, folders, globs, zip archives and S3 prefixes.
 
-Nothing is read before it is its turn. `archives` opens zips.
+Each is read only when it is its turn. `archives` opens zips.
 """
 
 from __future__ import annotations
@@ -27,12 +27,11 @@ S3_SCHEME: Final = "s3://"
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One thing to classify."""
+    """A file or picture to classify."""
 
-    path: str  # as a person would name it: holiday.zip/hand.png, s3://bucket/key
-    read: Callable[
-        [], bytes | np.ndarray
-    ]  # its bytes, or grey pixels; raises MedloopError or OSError
+    path: str  # in full, such as holiday.zip/hand.png or s3://bucket/key
+    # Returns its bytes, or grey pixels; raises MedloopError or OSError.
+    read: Callable[[], bytes | np.ndarray]
 
 
 def iter_inputs(
@@ -41,18 +40,19 @@ def iter_inputs(
     open_s3: Callable[[str], ObjectStore] | None = None,
     limits: Limits = Limits(),  # noqa: B008 -- frozen
 ) -> Iterator[Input]:
-    """The inputs of all paths, in the order of the paths; folders, globs and archives in the order of names.
+    """Iterate over the inputs of all paths in order, sorted by name within folders and globs.
 
-    Folders are searched to any depth; hidden files are left out, links to folders not followed. An archive is
-    opened where it is named, and in a folder or glob where its name ends in .zip; never inside another archive.
+    Folders are searched to any depth. Hidden files are left out, links to folders not followed. An
+    archive is opened if it is named, or if a folder or glob has it with a name in .zip; never
+    inside another archive.
 
     Args:
         paths: Files, folders, globs (`**` too), zip archives, or `s3://bucket/prefix`.
         open_s3: Bucket name to store; None refuses S3 paths.
-        limits: Larger files are not read, but give an input whose `read` says so.
+        limits: Larger files are not read; the `read` of their input says so.
 
     Raises:
-        NotFoundError: A path names nothing. Known before the first input, except for S3.
+        NotFoundError: A path names nothing. Raised before the first input, except for S3.
     """
     found = [(path, _kind(path)) for path in paths]
     return (item for path, kind in found for item in _expand(path, kind, open_s3, limits))
@@ -111,7 +111,7 @@ def _file(path: str, limits: Limits) -> Input:
 
 
 def read_file(path: str, max_bytes: int) -> bytes:
-    """The bytes of a regular file.
+    """Read the bytes of a regular file.
 
     Raises:
         DecodeError: Larger than `max_bytes`, or a pipe or device.
@@ -138,7 +138,7 @@ def _starts_as_zip(path: str) -> bool:
 
 
 def _archive(path: str, limits: Limits) -> Iterator[Input]:
-    """The entries of a zip. An archive that cannot be trusted gives one input, whose `read` says why."""
+    """Yield the entries of a zip. A refused archive yields one input, whose `read` says why."""
     try:
         entries = open_archive(path, max_bytes=limits.max_bytes)
     except DecodeError as error:
@@ -163,7 +163,7 @@ def _objects(
     store, empty = open_s3(bucket), True
     own = store.head(prefix) if prefix and not prefix.endswith("/") else None
     for info in [own] if own and own.size_bytes else store.list(prefix):
-        # Some tools store an empty object for each folder; of its name the store does not tell the last slash.
+        # Some tools store an empty object per folder, and the store hides its last slash.
         if info.size_bytes or "." in info.key.rpartition("/")[2]:
             empty = False
             yield Input(

@@ -1,1 +1,1 @@
-"""From the bytes of an upload to grey pixels: file types, DICOM, raster formats, limits."""
+"""Decoding of uploads to grey pixels: file types, DICOM, raster formats, limits."""

@@ -1,4 +1,4 @@
-"""From pixels with more than 8 bits to grey levels from 0 to 255."""
+"""Conversion of pixels with more than 8 bits to grey levels from 0 to 255."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ CHUNK: Final = 1 << 20  # pixels converted at once: bounds the floats in memory
 
 
 def to_levels(values: np.ndarray) -> np.ndarray:
-    """Grey levels uint8 [H, W] for a 16-bit, 32-bit or float image that does not say its range.
+    """Scale a 16-bit, 32-bit or float image of unknown range to grey levels uint8 [H, W].
 
-    What is no 8-bit image (see `narrowed`) uses a part of its range (12 bits in 16, HU with an offset, floats): the
-    percentiles 0.5 and 99.5 become black and white, so that a few outliers cannot flatten the picture.
+    Unless it is an 8-bit image (see `narrowed`), it uses a part of its range (12 bits in 16, HU
+    with an offset, floats). The percentiles 0.5 and 99.5 then become black and white, so that a
+    few outliers cannot flatten the picture.
     """
     narrow = narrowed(values)
     return scale(values, *robust_range(values)) if narrow is None else narrow
 
 
 def narrowed(values: np.ndarray) -> np.ndarray | None:
-    """The 8-bit image uint8 that integers were widened from, or None.
+    """Restore the 8-bit image uint8 that integers were widened from; None if there is none.
 
     * Signed 8 bits keep their order: -128 is black.
     * Values that fit into 8 bits already are taken as they are.
@@ -40,7 +41,7 @@ def narrowed(values: np.ndarray) -> np.ndarray | None:
 
 
 def robust_range(values: np.ndarray) -> tuple[float, float]:
-    """The percentiles `TAILS` of the finite values; 0 and 1 where there are none."""
+    """Return the percentiles `TAILS` of the finite values; 0 and 1 if there are none."""
     flat = values.reshape(-1)
     sample = flat[:: max(1, flat.size // SAMPLES)].astype(np.float64)
     sample = sample[np.isfinite(sample)]
@@ -51,7 +52,7 @@ def robust_range(values: np.ndarray) -> tuple[float, float]:
 
 
 def scale(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Linear from `low` (0) to `high` (255), clipped; a range without extent gives black. NaN becomes black."""
+    """Map `low` to `high` linearly to 0 to 255, clipped. NaN and an empty range become black."""
     levels = np.zeros(values.shape, np.uint8)
     if not high > low:
         return levels

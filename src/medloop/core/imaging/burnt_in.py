@@ -1,9 +1,10 @@
 """Text burnt into the pixels near the border, where devices write names and dates.
 
-A heuristic that points a person at a place, never a promise that there is none. Letters are strokes of one grey on
-another, close together: an 8 × 8 cell counts when it has strong edges both ways and nearly all its pixels are either
-dark or bright; a region is a run of such cells. By `benchmarks/burnt_in.py`, names drawn into a corner of 100 CT
-slices are found three times in four, and one slice in twenty without any text is pointed out.
+The heuristic points a person at a place; it never promises that there is no text. Letters are
+strokes of one grey on another, close together. So an 8 × 8 cell counts if it has strong edges both
+ways and nearly all its pixels are either dark or bright. A region is a run of such cells. By
+`benchmarks/burnt_in.py`, three in four names drawn into a corner of 100 CT slices are found, and
+one slice in twenty is pointed out without any text.
 """
 
 from __future__ import annotations
@@ -16,9 +17,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 MIN_SIDE: Final = 128  # below, no name is legible
-WORKING_SIDE: Final = (
-    512  # the shorter side is brought near to this, so that letters have a known size
-)
+WORKING_SIDE: Final = 512  # approximate shorter side, so that letters have a known size
 CELL: Final = 8
 BORDER: Final = 0.25  # of height and width, at each side
 EDGE: Final = 40  # grey levels between neighbours
@@ -40,7 +39,7 @@ class Region:
 
 
 def warning(regions: Sequence[Region]) -> tuple[str, ...]:
-    """A sentence for a person, if there seems to be text near the border."""
+    """Warn the user if there seems to be text near the border."""
     if not regions:
         return ()
     places = "one place" if len(regions) == 1 else f"{len(regions)} places"
@@ -48,7 +47,7 @@ def warning(regions: Sequence[Region]) -> tuple[str, ...]:
 
 
 def text_regions(pixels: np.ndarray) -> tuple[Region, ...]:
-    """Where letters may be, from top to bottom; none in pictures below 128 pixels a side. `pixels`: uint8 [H, W]."""
+    """Find likely letters in `pixels` uint8 [H, W], top to bottom; none below 128 pixels a side."""
     if min(pixels.shape) < MIN_SIDE:
         return ()
     factor = max(1, min(pixels.shape) // WORKING_SIDE)
@@ -61,7 +60,7 @@ def text_regions(pixels: np.ndarray) -> tuple[Region, ...]:
 
 
 def _reduced(pixels: np.ndarray, factor: int) -> np.ndarray:
-    """Means of factor × factor blocks, cut to whole cells."""
+    """Average factor × factor blocks, cut to whole cells."""
     height, width = (side // factor // CELL * CELL for side in pixels.shape)
     cut = pixels[: height * factor, : width * factor]
     if factor == 1:
@@ -71,7 +70,7 @@ def _reduced(pixels: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _text_cells(grey: np.ndarray) -> np.ndarray:
-    """Which cells near the border look like letters: bool [H / 8, W / 8].
+    """Mark the cells near the border that look like letters: bool [H / 8, W / 8].
 
     Most cells have too little contrast, so only the others are looked at closely.
     """
@@ -93,7 +92,7 @@ def _text_cells(grey: np.ndarray) -> np.ndarray:
 
 
 def _are_letters(cells: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Whether cells int16 [N, 9, 9], each with the next row and column, look like letters."""
+    """Tell which cells int16 [N, 9, 9], each with the next row and column, look like letters."""
     inner = cells[:, :CELL, :CELL]
     along = np.abs(cells[:, :CELL, 1:] - inner) > EDGE
     down = np.abs(cells[:, 1:, :CELL] - inner) > EDGE
@@ -106,7 +105,7 @@ def _are_letters(cells: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.nda
 
 
 def _runs(cells: np.ndarray) -> list[tuple[int, int, int, int]]:
-    """Boxes (top, left, bottom, right), in cells, of neighbouring cells that are wide and full enough."""
+    """Box neighbouring cells, if wide and full enough: (top, left, bottom, right) in cells."""
     left_over = {(int(y), int(x)) for y, x in np.argwhere(cells)}
     boxes = []
     while left_over:
@@ -114,9 +113,8 @@ def _runs(cells: np.ndarray) -> list[tuple[int, int, int, int]]:
         while todo:
             y, x = todo.pop()
             group.append((y, x))
-            near = {
-                (y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-2, -1, 0, 1, 2)
-            } & left_over  # 2: between words
+            # Up to two columns away: words have gaps between them.
+            near = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-2, -1, 0, 1, 2)} & left_over
             left_over -= near
             todo.extend(near)
         ys, xs = [y for y, _ in group], [x for _, x in group]

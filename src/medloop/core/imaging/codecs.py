@@ -1,4 +1,4 @@
-"""Decoders of compressed DICOM frames; which one reads which transfer syntax.
+"""Decoders of compressed DICOM frames, chosen by transfer syntax.
 
 GDCM is not among them: of single JPEG, JPEG Lossless and JPEG-LS streams with a few bytes changed,
 1 to 2 in 100 ended the whole process (docs/adr/0003). imagecodecs wraps libjpeg-turbo, CharLS and
@@ -38,7 +38,7 @@ JPEG_2000: Final = (
     uid.JPEG2000Lossless, uid.JPEG2000, uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K,
 )  # fmt: skip
 COMPRESSED: Final = (*JPEG, *JPEG_LS, *JPEG_2000, uid.RLELossless)
-RLE_HEADER: Final = struct.Struct("<16I")  # how many segments, where each starts
+RLE_HEADER: Final = struct.Struct("<16I")  # number of segments, start of each
 RLE_PADDING: Final = (0, 1, 2)  # bytes behind a segment, of any value
 
 
@@ -48,7 +48,7 @@ class Stored:
 
     values: np.ndarray  # [H, W], or colours [H, W, 3]; of any integer or float type
     precision: int  # bits of a value that may be other than 0
-    photometric: str  # what the values mean; what a stream says of itself overrules the file
+    photometric: str  # meaning of the values; the stream overrules the file
 
 
 def check_syntax(syntax: uid.UID) -> None:
@@ -62,7 +62,7 @@ def check_syntax(syntax: uid.UID) -> None:
 
 
 def check_stream(stream: bytes, header: Header, limits: Limits) -> StreamHeader | None:
-    """Refuse a compressed frame that does not hold what the DICOM header promises, before it is decoded.
+    """Refuse, before decoding, a compressed frame that contradicts the DICOM header.
 
     Raises:
         DecodeError: Another size, no readable header, or too much work.
@@ -89,9 +89,10 @@ def check_stream(stream: bytes, header: Header, limits: Limits) -> StreamHeader 
 
 
 def effort(stream: bytes, header: Header) -> int:
-    """What a checked frame costs to decode, in units of about 25 ns: a pixel of JPEG-LS, a quarter byte of JPEG 2000.
+    """Estimate the cost of decoding a checked frame, in units of about 25 ns.
 
-    Measured on noise, empty pictures and tiny tiles, the worst of each kind; 4,000 are the calls around it.
+    A unit decodes a pixel of JPEG-LS or a quarter byte of JPEG 2000, measured on the worst of
+    noise, empty pictures and tiny tiles. The calls around a frame cost 4,000 units.
     """
     pixels = header.rows * header.columns
     if header.syntax in JPEG_2000:
@@ -124,7 +125,7 @@ def decode_stream(stream: bytes, header: Header, limits: Limits) -> Stored:
 
 
 def _whole(stream: bytes, found: StreamHeader) -> bytes:
-    """The stream with its end, which some writers forget; CharLS may count what is missing for seconds."""
+    """Add the end that some writers forget, or refuse: CharLS may take seconds without one."""
     whole: bytes | None = stream
     if not has_end(stream):
         whole = None if found.marker == JPEG_LS_FRAME else completed_jpeg(stream)
@@ -136,18 +137,18 @@ def _whole(stream: bytes, found: StreamHeader) -> bytes:
 
 
 def _decode_jpeg(stream: bytes, found: StreamHeader, photometric: str) -> tuple[np.ndarray, str]:
-    """The values as they are coded, and the colour model that the stream names, else `photometric`."""
+    """Decode values as coded; return them and the stream's colour model, else `photometric`."""
     if found.channels != 3 or found.marker in LOSSLESS:
         return imagecodecs.jpeg8_decode(_whole(stream, found)), photometric
     model = found.colour_model or ("RGB" if photometric == "RGB" else "YBR_FULL")
-    whole = _whole(stream, found)  # named the same twice, colours stay as they are
+    whole = _whole(stream, found)  # same name for both: the colours stay as coded
     return imagecodecs.jpeg8_decode(whole, colorspace="YCBCR", outcolorspace="YCBCR"), model
 
 
 def _unpack_rle(stream: bytes, header: Header) -> np.ndarray:
-    """RLE Lossless (PS3.5 G): a PackBits segment for each byte of each sample, the most significant first.
+    """Decode RLE Lossless (PS3.5 G): per byte of each sample a PackBits segment, the highest first.
 
-    pydicom's own decoder takes a step of Python for each run, which is seconds for a hostile frame.
+    pydicom's own decoder takes a step of Python per run, which is seconds for a hostile frame.
     """
     count, *starts = RLE_HEADER.unpack_from(stream)
     sample_bytes = count // header.samples
@@ -164,7 +165,7 @@ def _unpack_rle(stream: bytes, header: Header) -> np.ndarray:
 
 
 def _unpack_bits(segment: bytes, size: int) -> np.ndarray:
-    """Exactly `size` bytes. The padding behind a segment may look like a broken run."""
+    """Decode exactly `size` bytes. The padding behind a segment may look like a broken run."""
     for padding in RLE_PADDING:
         try:
             unpacked = imagecodecs.packbits_decode(segment[: len(segment) - padding], out=size + 1)

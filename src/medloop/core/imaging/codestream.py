@@ -1,4 +1,4 @@
-"""The size that a JPEG, JPEG-LS or JPEG 2000 stream declares, read from its header without decoding it."""
+"""Headers of JPEG, JPEG-LS and JPEG 2000 streams, read without decoding the picture."""
 
 from __future__ import annotations
 
@@ -23,24 +23,22 @@ RGB_IDS: Final = (b"RGB", b"rgb")  # of the channels
 START_OF_SCAN: Final = b"\xff\xda"
 END_OF_IMAGE: Final = b"\xff\xd9"
 J2K_START: Final = b"\xff\x4f\xff\x51"
-MAX_SCANNED_PIXELS: Final = (
-    300_000_000  # pixels × scans of a JPEG: each scan of a progressive one visits them all
-)
-TAILS: Final = (b"\x55" * 64, b"\xaa" * 64)  # as good as any
+MAX_SCANNED_PIXELS: Final = 300_000_000  # pixels × scans of a JPEG; a scan may visit them all
+TAILS: Final = (b"\x55" * 64, b"\xaa" * 64)  # arbitrary continuations of a cut stream
 MAX_TILES: Final = 4_096  # of a JPEG 2000 stream; every tile costs the decoder kilobytes
 
 
 @dataclass(frozen=True, slots=True)
 class StreamHeader:
-    """What a stream says of its picture."""
+    """Size and coding of the picture in a stream."""
 
     width: int
     height: int
     channels: int
-    precision: int  # bits a sample
+    precision: int  # bits per sample
     marker: int = 0  # start-of-frame marker; 0 for JPEG 2000
     exif: bool = False
-    colour_model: str = ""  # "RGB" or "YBR_FULL", of a JPEG that names one
+    colour_model: str = ""  # "RGB" or "YBR_FULL", if a JPEG names one
     tiles: int = 1  # of JPEG 2000
 
 
@@ -70,7 +68,7 @@ def read_jpeg_header(data: bytes) -> StreamHeader | None:
 
 
 def read_j2k_header(data: bytes) -> StreamHeader | None:
-    """Of a JPEG 2000 stream, bare or in a JP2 box; None where there is no readable one.
+    """Read the header of a JPEG 2000 stream, bare or in a JP2 box; None if unreadable.
 
     Raises:
         DecodeError: More tiles than any honest encoder makes.
@@ -97,9 +95,8 @@ def check_jpeg(header: StreamHeader, data: bytes, limits: Limits) -> None:
     Raises:
         DecodeError: Says which of the two.
     """
-    coefficients = (
-        2 * header.channels if header.marker in PROGRESSIVE else 0
-    )  # kept whole until the last scan
+    # A progressive picture's coefficients are kept whole until the last scan.
+    coefficients = 2 * header.channels if header.marker in PROGRESSIVE else 0
     samples = header.channels * (1 if header.precision <= 8 else 2)
     limits.check(width=header.width, height=header.height, sample_bytes=samples + coefficients)
     if header.width * header.height * data.count(START_OF_SCAN) > MAX_SCANNED_PIXELS:
@@ -109,7 +106,7 @@ def check_jpeg(header: StreamHeader, data: bytes, limits: Limits) -> None:
 
 
 def has_end(data: bytes) -> bool:
-    """Whether a JPEG or JPEG-LS ends with its marker; zeros and ones are met as padding behind it."""
+    """Check a JPEG or JPEG-LS for its end marker, which zeros or ones may follow as padding."""
     return END_OF_IMAGE in data.rstrip(b"\0\xff")[-4:]
 
 

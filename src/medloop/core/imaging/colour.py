@@ -1,4 +1,4 @@
-"""Whether a picture is in colour. The model sees luminance alone, so of such a picture it has not seen everything."""
+"""Detection of pictures in colour, of which the model sees the luminance alone."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ WARNING: Final = (
 
 
 def in_colour(image: Image.Image) -> bool:
-    """Whether a good part of the picture has hues of its own, or strong ones.
+    """Check whether a good part of the picture has hues of its own, or strong ones.
 
-    A tint over everything (film, sepia, the white balance of a camera) is none: what is in proportion to luminance
-    counts only where it is strong. Transparent parts count as black.
+    A tint over everything (film, sepia, the white balance of a camera) does not count: hues in
+    proportion to luminance have to be strong. Transparent parts count as black.
     """
     if image.mode in GREY_MODES:
         return False
@@ -38,7 +38,7 @@ def in_colour(image: Image.Image) -> bool:
 
 
 def _small(image: Image.Image) -> Image.Image:
-    """YCbCr of SIDE × SIDE, in little memory whatever the picture's size."""
+    """Shrink a picture of any size to YCbCr of SIDE × SIDE, in little memory."""
     few = min(image.width, SIDE * 8), min(image.height, SIDE * 8)
     if few != image.size:
         image = image.resize(few, Image.Resampling.NEAREST)

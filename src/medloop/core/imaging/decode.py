@@ -1,13 +1,13 @@
-"""From the bytes of an upload to grey pixels, whatever the file calls itself.
+"""Decoding of uploads to grey pixels, whatever the file calls itself.
 
-Owns the public entry, the limits and the result. `kinds` tells formats apart, `raster` reads the ordinary ones
-and `dicom` reads DICOM. Nothing but pixels and a few technical words survives: no file name, EXIF, GPS or
-patient data, not even in an error.
+Owns the public entry, the limits and the result. `file_types` tells formats apart, `raster` reads
+the ordinary ones and `dicom` reads DICOM. Nothing but pixels and a few technical words survives:
+no file name, EXIF, GPS or patient data, not even in an error.
 
-Bounds, with the default `Limits`, measured by tests/hostile: every input ends in a picture or a DecodeError; a
-hostile one takes at most 2 s; memory on top of the file itself stays under 1 GiB, since what a picture would
-take is known from its header and refused before anything is decoded. An honest picture near the limits (64
-megapixels) takes longer where its codec is slow.
+tests/hostile measures these bounds, with the default `Limits`. Every input ends in a picture or a
+DecodeError. A hostile one takes at most 2 s. Memory on top of the file stays under 1 GiB: a picture
+that would take more is refused by its header, before anything is decoded. An honest picture near
+the limits (64 megapixels) takes longer if its codec is slow.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ INFO_FIELDS = tuple(found.name for found in fields(ImageInfo))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodedImage(ImageInfo):
-    """What a person would see."""
+    """The picture as a person would see it."""
 
     pixels: np.ndarray  # uint8 [H, W], grey
     sha256: str  # content_sha256(pixels)
 
     @property
     def info(self) -> ImageInfo:
-        """All but the pixels, which take memory."""
+        """Return all but the pixels, which take memory."""
         return ImageInfo(**{name: getattr(self, name) for name in INFO_FIELDS})
 
 
@@ -56,13 +56,13 @@ def decode(
 
     Args:
         data: The file, told apart by content.
-        limits: What is refused before decoding.
+        limits: Bounds that are checked before decoding.
         frame: As for `decode_pixels`.
         window: As for `decode_pixels`.
         find_text: Look for text near the border and warn of it.
 
     Raises:
-        DecodeError: Not a picture that can be read; one sentence, without file name or patient data.
+        DecodeError: No readable picture; the sentence holds neither file name nor patient data.
     """
     pixels, info = decode_pixels(data, limits=limits, frame=frame, window=window)
     pixels.flags.writeable = False
@@ -85,24 +85,26 @@ def decode_pixels(
     frame: int | None = None,
     window: tuple[float, float] | None = None,
 ) -> tuple[np.ndarray, ImageInfo]:
-    """Decode grey pixels uint8 [H, W], and what the file says of them: all that a predictor needs.
+    """Decode grey pixels uint8 [H, W] and facts about them: all that a predictor needs.
 
-    Colour becomes luminance, transparency is laid over black, EXIF rotation is applied, more than 8 bits become
-    8 as `raster` and `dicom` describe.
+    Colour becomes luminance, transparency is laid over black, EXIF rotation is applied, and more
+    than 8 bits become 8 as `raster` and `dicom` describe.
 
     Args:
         data: The file, told apart by content.
-        limits: What is refused before decoding.
-        frame: Which picture, from 0, of a multi-frame DICOM or a TIFF stack. By default the middle slice of a
-            DICOM file, in the plane of a volume's largest face (docs/images.md), and the first page of a TIFF.
-        window: Centre and width in the values of the modality (HU for CT), instead of the DICOM file's own.
+        limits: Bounds that are checked before decoding.
+        frame: Number, from 0, of a picture in a multi-frame DICOM or a TIFF stack. The default is
+            the middle slice of a DICOM file, in the plane of a volume's largest face
+            (docs/images.md), and the first page of a TIFF.
+        window: Centre and width in modality values (HU for CT), instead of the DICOM file's own.
 
     Raises:
-        DecodeError: Not a picture that can be read; one sentence, without file name or patient data.
+        DecodeError: No readable picture; the sentence holds neither file name nor patient data.
     """
     if len(data) > limits.max_bytes:
         raise DecodeError(
-            f"This file has {len(data) / 2**20:.1f} MB; at most {limits.max_bytes / 2**20:.0f} MB are accepted."
+            f"This file has {len(data) / 2**20:.1f} MB; "
+            f"at most {limits.max_bytes / 2**20:.0f} MB are accepted."
         )
     kind = kind_of(data)
     try:
@@ -125,7 +127,7 @@ def decode_pixels(
 
 
 def content_sha256(pixels: np.ndarray) -> str:
-    """Identity of a picture: SHA-256 over height, width and the grey uint8 pixels in row order."""
+    """Identify a picture by SHA-256 over height, width and the grey uint8 pixels in row order."""
     if pixels.dtype != np.uint8 or pixels.ndim != 2:
         raise ValueError(
             f"expected grey uint8 pixels [H, W], got {pixels.dtype} of shape {pixels.shape}"
@@ -136,7 +138,7 @@ def content_sha256(pixels: np.ndarray) -> str:
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
-    """The pixels as a grey PNG: lossless, without metadata, the same bytes for the same pixels."""
+    """Encode a grey PNG: lossless, without metadata, the same bytes for the same pixels."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=PNG_COMPRESSION)
     return buffer.getvalue()

@@ -1,10 +1,11 @@
-"""DICOM to grey pixels: which frame, which window, and what may be told about the file.
+"""DICOM to grey pixels, with the choice of frame and window.
 
-* Frame: the one that the caller names, as it is stored; else the middle slice, in the plane of a volume's largest
-  face (`geometry`). Pixels that are not square become so.
-* Window: the caller's; else the file's first VOI LUT, else its first window (LINEAR, LINEAR_EXACT or SIGMOID),
-  also from the functional groups of an enhanced file; else by modality: CT in Hounsfield units centre 40 width
-  400 (soft tissue), 8 bits as they are, anything else from the 0.5th to the 99.5th percentile without padding.
+* Frame: the one that the caller names, as it is stored; else the middle slice, in the plane of a
+  volume's largest face (`geometry`). Pixels that are not square become so.
+* Window: the caller's; else the file's first VOI LUT or first window (LINEAR, LINEAR_EXACT or
+  SIGMOID), also from the functional groups of an enhanced file; else by modality. CT in Hounsfield
+  units gets centre 40, width 400 (soft tissue). 8 bits stay as they are. Anything else runs from
+  the 0.5th to the 99.5th percentile without padding.
   A window of the file that leaves one single grey is wrong and counts as none.
 * MONOCHROME1 is inverted; palettes, YBR and RGB become luminance.
 """
@@ -59,7 +60,7 @@ def read(
     """Read one frame of a DICOM file, as a person would see it.
 
     Raises:
-        DecodeError: No picture inside, too large, or compressed in a way that cannot be read. Others mean damage.
+        DecodeError: No picture, too large, or of unreadable compression. Others mean damage.
     """
     quieten_pydicom()
     header = read_header(data, limits)
@@ -77,14 +78,15 @@ def read(
     warnings = warnings_about(header)
     return pixels, ImageInfo(
         in_colour=coloured, frames=header.frames, frame=chosen, technical=technical(header),
-        warnings=warnings + notes + unreadable_numbers(header), needs_clearance=bool(warnings), resliced=resliced,
+        warnings=warnings + notes + unreadable_numbers(header),
+        needs_clearance=bool(warnings), resliced=resliced,
     )  # fmt: skip
 
 
 def _across(
     header: Header, limits: Limits, window: tuple[float, float] | None
 ) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """The middle slice of a volume whose largest face lies across its frames, else None; and a note if one is due."""
+    """Cut a volume's middle slice if its largest face lies across its frames; or note a failure."""
     if header.photometric not in MONOCHROME or header.samples != 1 or header.bits_allocated == 1:
         return None, ()
     stack = geometry.stack_of(header.dataset, header.frames)
@@ -99,7 +101,7 @@ def _across(
         )
     except TooMuchWorkError:
         return None, (f"{ACROSS} to cut it out would take too long, so {AS_STORED}",)
-    except Exception:  # whatever is wrong with one of them, the middle one may be whole
+    except Exception:  # even if some frames are damaged, the middle one may be whole
         return None, (f"{ACROSS} not all of them can be read, so {AS_STORED}",)
     levels = _levels_of_lines(lines, header, stack.order, window)
     cut, size = geometry.upright(levels, axis, stack)
@@ -120,14 +122,15 @@ def _check_size(header: Header, limits: Limits) -> None:
     expected = (header.rows * header.columns * samples * bits * header.frames + 7) // 8
     if len(header.pixels) < expected * (2 if halved else 3) // 3:
         raise DecodeError(
-            f"The picture in this DICOM file is cut off: {header.columns} × {header.rows} pixels were promised."
+            "The picture in this DICOM file is cut off: "
+            f"{header.columns} × {header.rows} pixels were promised."
         )
 
 
 def _levels(
     stored: Stored, header: Header, frame: int, window: tuple[float, float] | None
 ) -> tuple[np.ndarray, bool]:
-    """Grey levels [H, W] of a stored frame, and whether it is in colour."""
+    """Return grey levels [H, W] of a stored frame, and whether it is in colour."""
     if stored.values.ndim == 3:
         image = _colours(stored)
         return np.asarray(
@@ -141,7 +144,7 @@ def _levels(
 
 
 def _colours(stored: Stored) -> Image.Image:
-    """RGB or YCbCr of 8 bits."""
+    """Reduce colours to RGB or YCbCr of 8 bits."""
     model = stored.photometric if stored.photometric in COLOUR_MODELS else "RGB"
     values = stored.values
     if values.shape[2] != 3 or stored.photometric not in (*COLOUR_MODELS, *MONOCHROME):
@@ -158,7 +161,7 @@ def _colours(stored: Stored) -> Image.Image:
 def _levels_of_lines(
     lines: np.ndarray, header: Header, order: np.ndarray, window: tuple[float, float] | None
 ) -> np.ndarray:
-    """Grey levels of a line of each frame, in `order`: each by its frame's rescaling, all by the middle one's VOI."""
+    """Grey one line per frame, in `order`: by the frame's rescaling and the middle frame's VOI."""
     dataset = header.dataset
     modalities = [_modality(list(_sources(dataset, int(frame))), header) for frame in order]
     sources = list(_sources(dataset, int(order[len(order) // 2])))
@@ -188,7 +191,7 @@ def _seen(
 
 
 def _through_palette(stored: np.ndarray, header: Header) -> np.ndarray:
-    """RGB uint8 [H, W, 3] by the file's palette (PS3.3 C.7.6.3.1.5), segmented or not."""
+    """Look up RGB uint8 [H, W, 3] in the file's palette (PS3.3 C.7.6.3.1.5), segmented or not."""
     tables = [_palette(header.dataset, colour) for colour in COLOURS]
     if None in tables:
         raise DecodeError("The palette of this DICOM file is missing or damaged.")
@@ -206,7 +209,7 @@ def _palette(dataset: Dataset, colour: str) -> voi.Lut | None:
 
 
 def _sources(dataset: Dataset, frame: int) -> Iterator[Dataset]:
-    """Where windows and rescaling may stand, the most specific first."""
+    """Yield the data sets that may hold windows and rescaling, the most specific first."""
     for name, at in ((GROUPS[1], frame), (GROUPS[0], 0)):
         found = items(dataset, name)
         if at < len(found):
@@ -256,15 +259,14 @@ def _default_voi(stored: np.ndarray, header: Header, modality: voi.Modality) -> 
     if is_ct and modality.intercept < 0:
         return CT_WINDOW
     shown = _without_padding(stored, header)
-    if (
-        is_ct and modality(shown.min(keepdims=True)).min() < BELOW_ALL_TISSUE
-    ):  # Hounsfield units as stored
+    # Stored values this low are Hounsfield units already.
+    if is_ct and modality(shown.min(keepdims=True)).min() < BELOW_ALL_TISSUE:
         return CT_WINDOW
     return voi.robust_window(shown, modality)
 
 
 def _without_padding(stored: np.ndarray, header: Header) -> np.ndarray:
-    """The values that are no PixelPaddingValue, or none in the range up to PixelPaddingRangeLimit."""
+    """Drop PixelPaddingValue, or the range from it to PixelPaddingRangeLimit."""
     padding = number(header.dataset, "PixelPaddingValue")
     if padding is None:
         return stored

@@ -1,7 +1,8 @@
-"""Stored values out of a DICOM file: one frame, or a line through all of them. Checks each stream before it is decoded.
+"""Stored values of a DICOM file: one frame, or a line through all; each stream is checked first.
 
-A cut through a volume needs every frame. They are decoded one at a time and only a line of each is kept, so memory
-holds one frame; the work is counted beforehand, since a compressed file of 50 MB may hold a minute of it.
+A cut through a volume needs every frame. They are decoded one at a time and only a line of each is
+kept, so memory holds one frame. The work is estimated beforehand, since a compressed file of 50 MB
+may hold a minute of it.
 """
 
 from __future__ import annotations
@@ -17,13 +18,11 @@ from medloop.core.imaging.limits import Limits
 from medloop.errors import DecodeError
 
 MAX_EFFORT: Final = 24_000_000  # see `codecs.effort`: about 0.6 s
-MAX_CUT_PIXELS: Final = (
-    16_000_000  # 2,000 frames with lines of 8,000: more is no volume of a patient
-)
+MAX_CUT_PIXELS: Final = 16_000_000  # 2,000 frames with lines of 8,000; no patient's volume has more
 WHOLE_TYPES: Final = (8, 16, 32, 64)  # bits that NumPy has an integer for
 ITEM: Final = b"\xfe\xff\x00\xe0"  # starts each piece of compressed pixel data
 FRAME_STARTS: Final = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
-PIECES_PER_FRAME: Final = 8  # of the most frames that are read; more pieces are no honest file
+PIECES_PER_FRAME: Final = 8  # times `max_frames`; no honest file has more pieces
 
 
 class TooMuchWorkError(Exception):
@@ -31,7 +30,7 @@ class TooMuchWorkError(Exception):
 
 
 def decode_frame(header: Header, frame: int, limits: Limits) -> Stored:
-    """Decode a frame; integers as PixelRepresentation means them, without overlays or other unused bits.
+    """Decode a frame, signed by PixelRepresentation, without overlays or other unused bits.
 
     Raises:
         DecodeError: The stream is not what the header promises.
@@ -40,7 +39,8 @@ def decode_frame(header: Header, frame: int, limits: Limits) -> Stored:
         streams = _streams(header, limits)
         if frame >= len(streams):
             raise DecodeError(
-                f"The picture in this DICOM file is cut off: it has {len(streams)} frames of {header.frames}."
+                "The picture in this DICOM file is cut off: "
+                f"it has {len(streams)} frames of {header.frames}."
             )
         return _used_bits(decode_stream(streams[frame], header, limits), header)
     return _used_bits(_uncompressed(header, frame), header)
@@ -49,7 +49,7 @@ def decode_frame(header: Header, frame: int, limits: Limits) -> Stored:
 def decode_lines(
     header: Header, limits: Limits, *, row: int | None, column: int | None
 ) -> np.ndarray:
-    """The same row, or the same column, of every frame: stored values [N, columns] or [N, rows].
+    """Decode the same row or column of every frame: stored values [N, columns] or [N, rows].
 
     Raises:
         TooMuchWorkError: It would take too long.
@@ -82,7 +82,7 @@ def _check_effort(streams: list[bytes], header: Header, limits: Limits) -> None:
 
 
 def _streams(header: Header, limits: Limits) -> list[bytes]:
-    """The compressed frames. Offset tables are left alone: they are wrong more often than they help."""
+    """Split pixel data into frames; offset tables are wrong more often than they help."""
     pieces = _pieces(header.pixels, PIECES_PER_FRAME * limits.max_frames)
     if header.frames == 1:
         return [b"".join(pieces)]
@@ -97,7 +97,7 @@ def _streams(header: Header, limits: Limits) -> list[bytes]:
 
 
 def _pieces(data: bytes, max_pieces: int) -> list[bytes]:
-    """What follows the offset table, which is the first item."""
+    """Split pixel data into its items, without the first if it is an offset table."""
     at, pieces = 0, []
     while data[at : at + 4] == ITEM:
         end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")
@@ -105,7 +105,8 @@ def _pieces(data: bytes, max_pieces: int) -> list[bytes]:
         at = end
         if len(pieces) > max_pieces:
             raise DecodeError(
-                f"The picture in this DICOM file comes in more than {max_pieces:,} pieces, too many to be honest."
+                f"The picture in this DICOM file comes in more than {max_pieces:,} pieces, "
+                "too many to be honest."
             )
     without_table = pieces and pieces[0].startswith(FRAME_STARTS)
     return [piece for piece in pieces[0 if without_table else 1 :] if piece]
@@ -117,9 +118,8 @@ def _uncompressed(header: Header, frame: int) -> Stored:
     data = header.pixels
     if header.big_endian and header.in_words and bits not in WHOLE_TYPES[1:]:
         data = np.frombuffer(data, "u2", len(data) // 2).byteswap().tobytes()
-    if (
-        model == "YBR_FULL_422" and len(data) < count * header.frames
-    ):  # two pixels share their colour
+    # Two pixels share their colour, unless the data are long enough for all.
+    if model == "YBR_FULL_422" and len(data) < count * header.frames:
         return Stored(_spread(data, frame, header), bits, model)
     if bits in WHOLE_TYPES:
         dtype = np.dtype(header.float_type or f"u{bits // 8}").newbyteorder(
@@ -141,7 +141,7 @@ def _in_shape(values: np.ndarray, header: Header) -> np.ndarray:
 
 
 def _unpacked(data: bytes, start: int, count: int, bits: int) -> np.ndarray:
-    """Values `start` to `start + count` of a row of bits, the least significant first (PS3.5 8.1.1)."""
+    """Unpack values `start` to `start + count` of a row of bits, lowest bit first (PS3.5 8.1.1)."""
     values = np.empty(count, np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.uint32)
     step = CHUNK // 8 * 8
     for at in range(0, count, step):
@@ -153,7 +153,7 @@ def _unpacked(data: bytes, start: int, count: int, bits: int) -> np.ndarray:
 
 
 def _spread(data: bytes, frame: int, header: Header) -> np.ndarray:
-    """Uncompressed YBR_FULL_422, of bytes Y1 Y2 B R for two pixels each (PS3.3 C.7.6.3.1.2)."""
+    """Expand YBR_FULL_422, bytes Y1 Y2 B R per two pixels (PS3.3 C.7.6.3.1.2)."""
     shape = (header.rows, header.columns // 2, 4)
     pairs = np.frombuffer(data, np.uint8, np.prod(shape), frame * np.prod(shape)).reshape(shape)
     values = np.empty((header.rows, header.columns // 2 * 2, 3), np.uint8)
@@ -163,7 +163,7 @@ def _spread(data: bytes, frame: int, header: Header) -> np.ndarray:
 
 
 def _used_bits(stored: Stored, header: Header) -> Stored:
-    """The BitsStored bits below HighBit; the others are overlays, or nothing (PS3.5 8.1.1)."""
+    """Keep the BitsStored bits below HighBit; others are overlays or nothing (PS3.5 8.1.1)."""
     values = stored.values
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[..., 0]

@@ -1,4 +1,4 @@
-"""A DICOM header, read once: the few tags that medloop needs, and what of them may be told.
+"""A DICOM header, read once: the few tags that medloop needs, and those that may be shown.
 
 Everything here is bounded: a hostile file may hold millions of elements, values of megabytes, or
 unpack to gigabytes. Of the tags only `technical` ones leave, each held to a list or a pattern that
@@ -38,43 +38,44 @@ LARGE: Final = (  # tags whose value may exceed MAX_VALUE_BYTES
     *(f"Segmented{colour}PaletteColorLookupTableData" for colour in COLOURS),
 )  # fmt: skip
 SMALL: Final = (
-    "SOPClassUID", "Modality", "BodyPartExamined", "BurnedInAnnotation", "Rows", "Columns", "SamplesPerPixel",
-    "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "BitsAllocated", "BitsStored", "HighBit",
-    "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept",
-    "WindowCenter", "WindowWidth", "VOILUTFunction", "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing",
+    "SOPClassUID", "Modality", "BodyPartExamined", "BurnedInAnnotation", "Rows", "Columns",
+    "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames",
+    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue",
+    "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth",
+    "VOILUTFunction", "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing",
     "PixelAspectRatio", "SpacingBetweenSlices", "SliceThickness",
     *(f"{colour}PaletteColorLookupTableDescriptor" for colour in COLOURS),
 )  # fmt: skip
-MAX_VALUE_BYTES: Final = (
-    64 * 2**10
-)  # of a small tag: a hostile one takes long to split into numbers
+MAX_VALUE_BYTES: Final = 64 * 2**10  # of a small tag; splitting longer ones takes too long
 MAX_LARGE_BYTES: Final = 2**20
 MAX_ITEMS: Final = 50_000  # of a sequence's value; 2,000 enhanced frames take about 25,000
-ITEMS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # how an item starts, in both byte orders
+ITEMS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # start of an item, in both byte orders
 PIXEL_TAGS: Final = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 END_OF_SEQUENCE: Final = b"\xfe\xff\xdd\xe0"
 MAX_META_ELEMENTS: Final = 50
-LONG_TYPES: Final = (b"OB", b"OW", b"SQ", b"UN", b"UT")  # whose length has four bytes
+LONG_TYPES: Final = (b"OB", b"OW", b"SQ", b"UN", b"UT")  # types with a length of four bytes
 CODE: Final = re.compile(r"[A-Z0-9_ ]{1,16}")  # a DICOM code string
 BINARY: Final = {
-    "US": "u2", "SS": "i2", "UL": "u4", "SL": "i4", "UV": "u8", "SV": "i8", "FL": "f4", "FD": "f8", "OW": "u2",
+    "US": "u2", "SS": "i2", "UL": "u4", "SL": "i4", "UV": "u8", "SV": "i8", "FL": "f4", "FD": "f8",
+    "OW": "u2",
 }  # fmt: skip
-# Lists alone: a code is free text on some scanners, and free text may be a name.
+# Lists, not patterns: a code is free text on some scanners, and free text may be a name.
 MODALITIES: Final = frozenset({
-    "CR", "CT", "DX", "ES", "GM", "IO", "IVUS", "MG", "MR", "NM", "OCT", "OP", "OPT", "OT", "PT", "PX", "RF", "RG",
-    "RTDOSE", "RTIMAGE", "SC", "SEG", "SM", "TG", "US", "XA", "XC",
+    "CR", "CT", "DX", "ES", "GM", "IO", "IVUS", "MG", "MR", "NM", "OCT", "OP", "OPT", "OT", "PT",
+    "PX", "RF", "RG", "RTDOSE", "RTIMAGE", "SC", "SEG", "SM", "TG", "US", "XA", "XC",
 })  # fmt: skip
 PHOTOMETRIC: Final = frozenset({
-    "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT",
-    "YBR_RCT", "XYB",
+    "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422",
+    "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT", "XYB",
 })  # fmt: skip
 BODY_PARTS: Final = frozenset({
-    "ABDOMEN", "ABDOMENPELVIS", "ANKLE", "AORTA", "ARM", "BLADDER", "BRAIN", "BREAST", "CALF", "CAROTID", "CHEST",
-    "CHESTABDOMEN", "CHESTABDPELVIS", "CLAVICLE", "COCCYX", "COLON", "CSPINE", "EAR", "ELBOW", "EXTREMITY", "EYE",
-    "FACE", "FEMUR", "FINGER", "FOOT", "FOREARM", "HAND", "HEAD", "HEADNECK", "HEART", "HIP", "HUMERUS", "JAW",
-    "KIDNEY", "KNEE", "LEG", "LIVER", "LSPINE", "LUNG", "MAXILLA", "NECK", "ORBIT", "PANCREAS", "PELVIS", "PROSTATE",
-    "RIB", "SCAPULA", "SHOULDER", "SINUS", "SKULL", "SPINE", "SSPINE", "STERNUM", "TESTIS", "THIGH", "THORAX",
-    "THUMB", "THYROID", "TOE", "TSPINE", "UTERUS", "WHOLEBODY", "WRIST",
+    "ABDOMEN", "ABDOMENPELVIS", "ANKLE", "AORTA", "ARM", "BLADDER", "BRAIN", "BREAST", "CALF",
+    "CAROTID", "CHEST", "CHESTABDOMEN", "CHESTABDPELVIS", "CLAVICLE", "COCCYX", "COLON", "CSPINE",
+    "EAR", "ELBOW", "EXTREMITY", "EYE", "FACE", "FEMUR", "FINGER", "FOOT", "FOREARM", "HAND",
+    "HEAD", "HEADNECK", "HEART", "HIP", "HUMERUS", "JAW", "KIDNEY", "KNEE", "LEG", "LIVER",
+    "LSPINE", "LUNG", "MAXILLA", "NECK", "ORBIT", "PANCREAS", "PELVIS", "PROSTATE", "RIB",
+    "SCAPULA", "SHOULDER", "SINUS", "SKULL", "SPINE", "SSPINE", "STERNUM", "TESTIS", "THIGH",
+    "THORAX", "THUMB", "THYROID", "TOE", "TSPINE", "UTERUS", "WHOLEBODY", "WRIST",
 })  # fmt: skip
 NESTED: Final = ("LUTDescriptor", "LUTData", "ImagePositionPatient", "ImageOrientationPatient")
 TAGS: Final = {
@@ -83,16 +84,17 @@ TAGS: Final = {
 WANTED: Final[list[BaseTag | int]] = list(TAGS.values())
 GROUP_TAGS: Final = tuple(TAGS[name] for name in GROUPS)
 MAX_BYTES: Final = {
-    **{TAGS[name]: MAX_LARGE_BYTES for name in LARGE}, **{TAGS[name]: MAX_VALUE_BYTES for name in SMALL},
+    **{TAGS[name]: MAX_LARGE_BYTES for name in LARGE},
+    **{TAGS[name]: MAX_VALUE_BYTES for name in SMALL},
 }  # fmt: skip
 COLOUR_MODELS: Final = ("RGB", "YBR")
 
 
 @cache
 def quieten_pydicom() -> None:
-    """What pydicom logs and warns about may quote values of the file, so none of it may reach a log.
+    """Silence pydicom, whose logs and warnings may quote values of the file.
 
-    Not by `warnings.catch_warnings`, which threads would undo for each other.
+    Threads would undo `warnings.catch_warnings` for each other, so it is not used.
     """
     config.settings.reading_validation_mode = config.IGNORE
     logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
@@ -101,18 +103,16 @@ def quieten_pydicom() -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Header:
-    """The tags of a file that say how its pixels are stored, with what others leave out filled in."""
+    """The tags of a file that describe its stored pixels; missing ones are filled in."""
 
-    dataset: (
-        Dataset  # the rest: windows, tables, places; read by `number`, `code`, `table`, `items`
-    )
+    dataset: Dataset  # windows, tables and places, for `number`, `code`, `table` and `items`
     syntax: uid.UID
     big_endian: bool
     modality: str
     photometric: str  # PhotometricInterpretation
     rows: int
     columns: int
-    samples: int  # a pixel
+    samples: int  # per pixel
     frames: int
     by_plane: bool  # uncompressed colours: all red, then all green, then all blue
     bits_allocated: int
@@ -166,7 +166,7 @@ def read_header(data: bytes, limits: Limits) -> Header:
 
 
 def _parsed(data: bytes, limits: Limits) -> tuple[Dataset, uid.UID]:
-    """The few tags that are needed, with values of a sane length, and the transfer syntax."""
+    """Parse the few needed tags, with values of a sane length, and the transfer syntax."""
     syntax, start = _meta(data)
     reader, wanted = MeteredReader(data), WANTED
     if syntax == uid.DeflatedExplicitVRLittleEndian:
@@ -187,7 +187,7 @@ def _parsed(data: bytes, limits: Limits) -> tuple[Dataset, uid.UID]:
 
 
 def _meta(data: bytes) -> tuple[uid.UID, int]:
-    """The transfer syntax that the meta group names, and where it ends; "" for a file without an ordinary one."""
+    """Read the transfer syntax, "" without an ordinary meta group, and the end of that group."""
     syntax, at = "", 132 if data[128:132] == b"DICM" else len(data)
     for _ in range(MAX_META_ELEMENTS):
         if data[at : at + 2] != b"\2\0":
@@ -209,11 +209,12 @@ def _guessed_syntax(dataset: Dataset) -> uid.UID:
 
 
 def _inflate(data: bytes, limits: Limits) -> bytes:
-    """The data set of a deflated file; its size is bounded before it exists."""
+    """Inflate the data set of a deflated file, within a limit."""
     inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, limits.max_bytes + 1)
     if len(inflated) > limits.max_bytes:
         raise DecodeError(
-            f"This DICOM file unpacks to more than {limits.max_bytes / 2**20:.0f} MB; it was not read."
+            f"This DICOM file unpacks to more than {limits.max_bytes / 2**20:.0f} MB; "
+            "it was not read."
         )
     return inflated
 
@@ -225,7 +226,7 @@ def _drop_oversized(dataset: Dataset) -> None:
             continue
         if len(value) > max_bytes or max(value.count(item) for item in ITEMS) > MAX_ITEMS:
             del dataset[tag]
-            if tag in GROUP_TAGS:  # there were some: that no frame has a place is not known
+            if tag in GROUP_TAGS:  # mark that there were some: frames may have had positions
                 dataset.add_new(tag, "SQ", Sequence())
 
 
@@ -241,19 +242,19 @@ def _is_cut_off(data: bytes) -> bool:
 
 
 def what_it_is(dataset: Dataset) -> str:
-    """Name the SOP class in brackets, such as " (CT Image Storage)"; "" for one unknown to the standard."""
+    """Name the SOP class in brackets, such as " (CT Image Storage)"; "" if not in the standard."""
     name = uid.UID(_text(dataset, "SOPClassUID")).name
     return f" ({name})" if name and name in _uid_names() else ""
 
 
 @cache
 def _uid_names() -> frozenset[str]:
-    """The names of DICOM's own UIDs; a file's words that are none of them are not repeated."""
+    """Return the names of DICOM's own UIDs; no other words of a file are repeated."""
     return frozenset(entry[0] for entry in UID_dictionary.values())
 
 
 def items(dataset: Dataset, name: str) -> Sequence:
-    """The items of a sequence; none where it is absent, damaged or something else."""
+    """Return the items of a sequence; none if it is absent, damaged or something else."""
     try:
         found = dataset.get(name)
     except Exception:  # pydicom parses it only now, and has no common base for what it raises
@@ -262,7 +263,7 @@ def items(dataset: Dataset, name: str) -> Sequence:
 
 
 def group(dataset: Dataset, frame: int, name: str) -> Dataset | None:
-    """A functional group of a frame of an enhanced file: its own, else the one that all share."""
+    """Find a functional group of a frame of an enhanced file: its own, else the shared one."""
     for sequence, at in ((GROUPS[1], frame), (GROUPS[0], 0)):
         found = items(dataset, sequence)
         inner = items(found[at], name) if at < len(found) else None
@@ -272,31 +273,31 @@ def group(dataset: Dataset, frame: int, name: str) -> Dataset | None:
 
 
 def numbers(source: Dataset, name: str, count: int) -> tuple[float, ...] | None:
-    """The values of a numeric tag, if there are `count` and all of them are finite numbers."""
+    """Return the values of a numeric tag, if there are `count` and all are finite numbers."""
     found = _values(source, name)
     return tuple(found) if len(found) == count and all(map(math.isfinite, found)) else None
 
 
 def number(source: Dataset, name: str) -> float | None:
-    """The first value of a numeric tag, if it is one and finite."""
+    """Return the first value of a numeric tag, if it is a finite number."""
     found = _values(source, name)
     return found[0] if found and math.isfinite(found[0]) else None
 
 
 def integer(source: Dataset, name: str, default: int) -> int:
-    """`number` as a whole one, or `default`."""
+    """Return `number` as an integer, or `default`."""
     value = number(source, name)
     return default if value is None else int(value)
 
 
 def code(source: Dataset, name: str) -> str:
-    """A code string, or "" where it is absent or is not one."""
+    """Return a code string, or "" if it is absent or malformed."""
     value = _text(source, name).upper()
     return value if CODE.fullmatch(value) else ""
 
 
 def table(source: Dataset, name: str, *, max_bytes: int = MAX_LARGE_BYTES) -> np.ndarray:
-    """The 16-bit words of a tag, in the file's byte order: uint16 [N], N = 0 where it is absent."""
+    """Read the 16-bit words of a tag, in the file's byte order: uint16 [N], N = 0 if absent."""
     element = _element(source, name)
     if element is None or len(element.value) > max_bytes:
         return np.empty(0, np.uint16)
@@ -307,7 +308,7 @@ def table(source: Dataset, name: str, *, max_bytes: int = MAX_LARGE_BYTES) -> np
 
 
 def _element(source: Dataset, name: str) -> Any:
-    """A tag as it lies in the file, or None. pydicom's own conversion is slow and stricter than viewers."""
+    """Get a raw tag or None; pydicom's own conversion is slow and stricter than viewers."""
     element = source.get_item(TAGS[name])
     return element if element is not None and isinstance(element.value, bytes) else None
 
@@ -326,9 +327,9 @@ def _text(source: Dataset, name: str) -> str:
 
 
 def _values(source: Dataset, name: str) -> list[float]:
-    """What a numeric tag holds, NaN for what is no number; some writers have decimal commas.
+    """Parse a numeric tag, NaN for words that are no number; some writers use decimal commas.
 
-    A tag inside a sequence may be as long as the file, and to split it takes gigabytes.
+    A tag inside a sequence may be as long as the file, and splitting it takes gigabytes.
     """
     element = _element(source, name)
     if element is None or len(element.value) > MAX_VALUE_BYTES:
@@ -350,7 +351,7 @@ def _decimal(text: str) -> float:
 
 
 def technical(header: Header) -> dict[str, str]:
-    """What may be shown, logged and stored about the file."""
+    """Collect the tags that may be shown, logged and stored."""
     dataset = header.dataset
     texts = {
         "Modality": header.modality if header.modality in MODALITIES else "",
@@ -370,7 +371,7 @@ def technical(header: Header) -> dict[str, str]:
 
 
 def unreadable_numbers(header: Header) -> tuple[str, ...]:
-    """A sentence about numbers that are there but cannot be read."""
+    """Warn of numbers that are present but cannot be read."""
     names = ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth")
     texts = {name: _text(header.dataset, name) for name in names}
     lost = [name for name in names if texts[name] and number(header.dataset, name) is None]
@@ -378,7 +379,7 @@ def unreadable_numbers(header: Header) -> tuple[str, ...]:
 
 
 def warnings_about(header: Header) -> tuple[str, ...]:
-    """Sentences about text that may be burnt into the picture."""
+    """Warn of text that may be burnt into the picture."""
     found = []
     if code(header.dataset, "BurnedInAnnotation") == "YES":
         found.append(
@@ -391,6 +392,7 @@ def warnings_about(header: Header) -> tuple[str, ...]:
         )
     elif "Secondary Capture" in kind:
         found.append(
-            "A secondary capture is a screenshot and may show the patient's name: look before you store it."
+            "A secondary capture is a screenshot and may show the patient's name: "
+            "look before you store it."
         )
     return tuple(found)

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes and never by its name; and a sentence for what medloop cannot read."""
+"""File types, told by the first bytes of a file and never by its name."""
 
 from __future__ import annotations
 
@@ -41,21 +41,20 @@ OTHERS: Final = (
 )
 SVG: Final = re.compile(rb"<svg[\s>]", re.IGNORECASE)
 HTML: Final = re.compile(rb"<(!doctype\s+html|html|head|body|script|iframe)[\s>]", re.IGNORECASE)
-DICOM_PREFIX: Final = (
-    b"DICM"  # after a preamble of 128 bytes that may hold anything, another file's start included
-)
-# Without preamble and prefix a data set starts right away: the meta group, or the identifying group. An
-# explicit element has two capital letters for its type, an implicit one a length that fits into the file.
+DICOM_PREFIX: Final = b"DICM"  # after 128 bytes of anything, even another file's start
+# Without preamble and prefix a data set starts right away, with the meta group or the identifying
+# group. An explicit element has two capital letters for its type, an implicit one a length that
+# fits into the file.
 BARE_GROUPS: Final = (b"\x02\0", b"\x08\0", b"\0\x02", b"\0\x08")
 
 
 def kind_of(data: bytes) -> Kind:
-    """What the bytes are.
+    """Tell the type of a file.
 
     A DICOM file whose preamble holds a TIFF header (a legal double, PS3.10 C) counts as DICOM.
 
     Raises:
-        DecodeError: Nothing that medloop reads; the message says what it is where that can be told.
+        DecodeError: Nothing that medloop reads; the message names the type if it is known.
     """
     if not data:
         raise DecodeError("This file is empty.")
@@ -66,7 +65,7 @@ def kind_of(data: bytes) -> Kind:
             return kind
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WebP"
-    # "BM" alone starts many a text; next come two reserved fields, which not all writers leave at 0.
+    # "BM" alone starts many texts, and not all writers leave the next two reserved fields at 0.
     if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in BMP_HEADERS:
         return "BMP"
     if _starts_like_bare_dicom(data):

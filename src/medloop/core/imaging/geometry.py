@@ -1,7 +1,7 @@
-"""How a DICOM picture lies in space: the shape of its pixels, and which face of a volume is the largest.
+"""The place of a DICOM picture in space: its pixels' shape and the largest face of a volume.
 
-Tags are read and arrays turned here; nothing is decoded. Distances are millimetres, directions are DICOM's patient
-coordinates (towards the left, the back, the head). A number that cannot be true is no number.
+Tags are read and arrays turned here; nothing is decoded. Distances are millimetres, directions are
+DICOM's patient coordinates (towards the left, the back, the head). Impossible numbers are ignored.
 """
 
 from __future__ import annotations
@@ -17,20 +17,16 @@ from medloop.core.imaging.dicom_tags import GROUPS, code, group, items, number, 
 from medloop.core.imaging.limits import Limits
 
 MIN_FRAMES: Final = 16  # fewer make no picture when they are cut across
-MIN_GAIN: Final = 1.1  # a face has to be larger by a tenth: in a near-cube the stored plane, which is sharper, stays
+MIN_GAIN: Final = 1.1  # of a face's size over the stored plane, which is sharper
 SPACING_MM: Final = (1e-4, 1e3)  # from microscopy to a scout with wide gaps
 FARTHEST_MM: Final = 1e5  # of a position from the origin
-UNEVEN: Final = 0.25  # of a step: what positions rounded by the scanner may be off
-TRANSVERSE: Final = (
-    0.7  # cosine between the steps from frame to frame and the line from feet to head
-)
+UNEVEN: Final = 0.25  # of a step; scanners round positions
+TRANSVERSE: Final = 0.7  # cosine between the steps from frame to frame and the body's long axis
 UPRIGHT: Final = 0.99  # cosine: a stack that leans over further would be cut aslant
 MAX_RATIO: Final = 50.0  # of a pixel's sides; 10 mm slices with pixels of 0.2 mm
 NOTICED: Final = 0.01  # pixels whose sides differ by less are square
-MAX_ENLARGED: Final = 16_000_000  # pixels; what would become larger is made square by shrinking
-STACKED: Final = frozenset(
-    {"CT", "MR", "PT"}
-)  # whose frames are slices even where no position says so
+MAX_ENLARGED: Final = 16_000_000  # pixels; larger results are made square by shrinking
+STACKED: Final = frozenset({"CT", "MR", "PT"})  # frames are slices even without positions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,13 +35,11 @@ class SliceStack:
 
     order: np.ndarray  # int64 [N]: the frames from one end to the other
     steps_mm: tuple[float, float, float]  # to the next frame, row and column
-    directions: (
-        np.ndarray | None
-    )  # float64 [3, 3] of these steps, of length 1; None where the file does not say
+    directions: np.ndarray | None  # float64 [3, 3]: unit vectors of these steps; None if unknown
 
 
 def pixel_size(dataset: Dataset, frame: int) -> tuple[float, float]:
-    """Height and width of a pixel in the stored plane, in millimetres or alone in proportion; (1, 1) if unknown."""
+    """Return a stored pixel's height and width, in mm or only in proportion; (1, 1) if unknown."""
     found = _spacing(dataset, frame)
     for name in ("ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio"):
         found = found or _sides(dataset, name)
@@ -53,7 +47,7 @@ def pixel_size(dataset: Dataset, frame: int) -> tuple[float, float]:
 
 
 def stack_of(dataset: Dataset, frames: int) -> SliceStack | None:
-    """The volume that the frames are the slices of, or None: too few, unevenly spaced, repeated in time, unknown."""
+    """Stack frames to a volume; None if too few, unevenly spaced, repeated in time or unknown."""
     spacing = _spacing(dataset, 0)
     if (
         frames < MIN_FRAMES
@@ -74,10 +68,10 @@ def stack_of(dataset: Dataset, frames: int) -> SliceStack | None:
 
 
 def largest_face(shape: tuple[int, int, int], stack: SliceStack) -> int:
-    """The axis of [frames, rows, columns] that the largest face stands on: 0 for the stored plane.
+    """Return the axis of [frames, rows, columns] normal to the largest face; 0: stored plane.
 
-    The largest face stands on the shortest edge. Transverse slices stay, however long the scan: so are the CTs that
-    models know, and so they are read.
+    The largest face stands on the shortest edge. Transverse slices stay, however long the scan:
+    models know CTs like that, and radiologists read them like that.
     """
     if stack.directions is not None and abs(stack.directions[0, 2]) >= TRANSVERSE:
         return 0
@@ -89,15 +83,15 @@ def largest_face(shape: tuple[int, int, int], stack: SliceStack) -> int:
 def upright(
     cut: np.ndarray, axis: int, stack: SliceStack
 ) -> tuple[np.ndarray, tuple[float, float]]:
-    """A cut as radiologists hold it, and the height and width of its pixels.
+    """Turn a cut as radiologists hold it; return it with the height and width of its pixels.
 
-    Head up; else front up; the patient's right on the left, the front of a side view on the left. Where the file gives
-    no directions, rows stay rows and columns stay columns.
+    The head is up, else the front. The patient's right is on the left, as is the front of a side
+    view. If the file gives no directions, rows stay rows and columns stay columns.
 
     Args:
         cut: [N, columns] for axis 1 (through a row), [N, rows] for axis 2 (through a column).
-        axis: Of [frames, rows, columns], that was cut through.
-        stack: Where the cut comes from.
+        axis: The axis of [frames, rows, columns] that was cut through.
+        stack: The source of the cut.
     """
     axes = [0, 2] if axis == 1 else [0, 1]
     directions = None if stack.directions is None else stack.directions[axes]
@@ -114,12 +108,12 @@ def upright(
 
 
 def square_pixels(pixels: np.ndarray, size: tuple[float, float], limits: Limits) -> np.ndarray:
-    """Grey uint8 [H, W] as it looks: the side that has too few pixels is enlarged, or the other shrunk if need be.
+    """Resize grey uint8 [H, W] to square pixels: enlarge the short side, or shrink the other.
 
     Args:
         pixels: As stored.
         size: Height and width of a pixel. A shape that no scanner makes is ignored.
-        limits: What the result keeps to.
+        limits: Bounds of the result.
     """
     height, width = pixels.shape
     ratio = size[0] / size[1]
@@ -152,7 +146,7 @@ def _possible(step: float | None) -> bool:
 
 
 def _declared_step(dataset: Dataset, frames: int) -> float | None:
-    """From slice to slice, where no frame has a position."""
+    """Read the step from slice to slice, for frames without positions."""
     each = dataset.get(GROUPS[1])
     if code(dataset, "Modality") not in STACKED or (
         each is not None and len(items(dataset, GROUPS[1])) != frames
@@ -177,7 +171,7 @@ def _plane(
 
 
 def _orientation(dataset: Dataset, frames: int) -> np.ndarray | None:
-    """Directions [2, 3] of the steps to the next row and column; NaN where frames do not agree, None if unknown."""
+    """Read directions [2, 3] to next row and column; NaN if frames disagree, None if unknown."""
     if group(dataset, 0, "PlaneOrientationSequence") is None:
         return None
     found = [
@@ -192,12 +186,10 @@ def _orientation(dataset: Dataset, frames: int) -> np.ndarray | None:
 def _placed(
     positions: np.ndarray, plane: np.ndarray | None, spacing: tuple[float, float]
 ) -> SliceStack | None:
-    """The stack of frames at `positions` [N, 3], if they follow each other evenly and at right angles to `plane`."""
+    """Stack frames at `positions` [N, 3], if evenly spaced and at right angles to `plane`."""
     order, normal = np.arange(len(positions)), None
     if plane is not None:
-        if not np.allclose(
-            plane @ plane.T, np.eye(2), atol=0.02
-        ):  # also where the frames do not agree
+        if not np.allclose(plane @ plane.T, np.eye(2), atol=0.02):  # NaN if frames disagree
             return None
         normal = np.cross(plane[1], plane[0])
         order = np.argsort(positions @ normal, kind="stable")

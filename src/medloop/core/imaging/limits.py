@@ -1,4 +1,4 @@
-"""How large an upload may be, checked against its header before anything is decoded."""
+"""Size limits of an upload, checked against its header before anything is decoded."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from medloop.errors import DecodeError
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is refused before decoding. The defaults let the largest clinical single images through."""
+    """Limits, checked before decoding. The defaults admit the largest clinical single images."""
 
     max_bytes: int = 50 * 2**20  # of the file
     max_pixels: int = 64_000_000  # of one frame; a mammogram has 14 million
     max_side: int = 65_000
-    max_decoded_bytes: int = 192 * 2**20  # of one frame: pixels × channels × bytes a sample
+    max_decoded_bytes: int = 192 * 2**20  # of one frame: pixels × channels × bytes per sample
     max_frames: int = 2_000
 
     def check(self, *, width: int, height: int, sample_bytes: int = 1) -> None:
@@ -28,7 +28,8 @@ class Limits:
         pixels = width * height
         if pixels > self.max_pixels or max(width, height) > self.max_side:
             raise DecodeError(
-                f"This image has {width:,} × {height:,} pixels; at most {self.max_pixels:,} are accepted."
+                f"This image has {width:,} × {height:,} pixels; "
+                f"at most {self.max_pixels:,} are accepted."
             )
         if pixels * sample_bytes > self.max_decoded_bytes:
             raise DecodeError(
@@ -37,7 +38,7 @@ class Limits:
             )
 
     def check_frame(self, frame: int | None, frames: int, *, default: int) -> int:
-        """The frame to read, out of `frames`.
+        """Choose the frame to read, out of `frames`.
 
         Raises:
             DecodeError: There is no such frame, or there are too many.

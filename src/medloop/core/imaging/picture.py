@@ -1,4 +1,4 @@
-"""What is known of an image beside its pixels: by its reader, the predictor and the page."""
+"""Facts about an image beside its pixels, for its reader, the predictor and the page."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from medloop.core.imaging.burnt_in import Region
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageInfo:
-    """What a file says beside its grey pixels, and what may be said about it."""
+    """Facts from the file and about it, beside its grey pixels."""
 
     kind: str = ""  # "JPEG", "PNG", "BMP", "TIFF", "WebP", "GIF" or "DICOM"
-    frames: int = 1  # how many pictures the file holds
-    frame: int = 0  # which of them this is
-    resliced: bool = (
-        False  # a volume's largest face, cut across its frames; `frame` is the middle one
-    )
+    frames: int = 1  # number of pictures in the file
+    frame: int = 0  # number of this picture, from 0
+    resliced: bool = False  # a volume's largest face, cut across its frames; `frame` is the middle
     technical: Mapping[str, str] = field(default_factory=dict)  # DICOM only; nothing of a patient
     warnings: tuple[str, ...] = ()  # sentences: text in the picture is likely, …
-    needs_clearance: bool = False  # it may name a patient: a person has to look before it is stored
-    text_regions: tuple[Region, ...] = ()  # near the border, in pixels; where there may be text
-    in_colour: bool = False  # the file's picture is: the model sees its luminance alone
+    needs_clearance: bool = False  # a person has to look for names before it is stored
+    text_regions: tuple[Region, ...] = ()  # possible text near the border, in pixels
+    in_colour: bool = False  # of the file's picture; the model sees its luminance alone

@@ -1,4 +1,4 @@
-"""From a decoded grey image of any size to the model's 64×64.
+"""Reduction of a decoded grey image of any size to the model's 64×64.
 
 Owns the only resize of the project; never imports torch.
 """
@@ -11,20 +11,18 @@ import numpy as np
 from PIL import Image
 
 PREPROCESSING_VERSION: Final = "2"
-READABLE_VERSIONS: Final = (
-    "1",
-    "2",
-)  # "1" shrank with a box, which aliased; its models do as well with "2"
+# Version 1 shrank with a box, which aliased; its models do as well with version 2.
+READABLE_VERSIONS: Final = ("1", "2")
 SIZE: Final = 64
 
 
 def preprocess(image: np.ndarray, size: int = SIZE) -> np.ndarray:
-    """Grey uint8 [H, W] of any size to uint8 [size, size].
+    """Resize grey uint8 [H, W] of any size to uint8 [size, size].
 
-    The longer side is brought to `size`; what the shorter one lacks is filled with the median of the image's rim. That
-    beat stretching and cropping on external images (docs/experiments.md): a stretched head is no head. Reductions
-    weigh pixels by a triangle two output pixels wide, so that fine structure is averaged at any ratio; enlargements are
-    bilinear. An image that has the size already is returned as it is, not copied.
+    The longer side becomes `size`. The shorter one is padded with the median of the image's rim,
+    which beat stretching and cropping on external images (docs/experiments.md): a stretched head
+    is no head. Reductions weigh pixels by a triangle two output pixels wide, so that fine structure
+    is averaged at any ratio. Enlargements are bilinear. An image of this size is not copied.
 
     Raises:
         ValueError: Not a grey uint8 image, or without pixels.

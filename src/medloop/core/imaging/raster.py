@@ -1,7 +1,7 @@
 """JPEG, PNG, BMP, TIFF, WebP and GIF to grey pixels.
 
-Pillow reads most of them; imagecodecs and tifffile what it cuts to 8 bits or does not know, and ordinary JPEGs, which
-take a shorter way.
+Pillow reads most of them. imagecodecs and tifffile read what Pillow cuts to 8 bits or does not
+know; imagecodecs also reads ordinary JPEGs, because it is faster.
 """
 
 from __future__ import annotations
@@ -41,21 +41,15 @@ LUMINANCE: Final = (19595, 38470, 7471)  # of 65,536: ITU-R 601, as Pillow has i
 ORIENTATION: Final = 0x0112
 PNG_START: Final = 8  # bytes before the first chunk
 DEEP_PNG: Final = ((16, 2), (16, 4), (16, 6))  # bits and colour type: Pillow cuts these to 8 bits
-PNG_KEPT: Final = (b"tRNS", b"eXIf")  # ancillary chunks that change what is seen
+PNG_KEPT: Final = (b"tRNS", b"eXIf")  # ancillary chunks that change the picture
 TIFF_WHITE_IS_ZERO, TIFF_RGB = 0, 2  # photometric interpretations
 TIFF_GREY_AND_RGB: Final = (TIFF_WHITE_IS_ZERO, 1, TIFF_RGB)
 TIFF_TILE: Final = (322, 323)  # width and length
 TIFF_PLAIN_TYPES: Final = (1, 2, 6, 7)  # bytes and text, which Pillow keeps as they are
-TIFF_COMPRESSIONS: Final = (
-    1,
-    5,
-    8,
-    32_773,
-    32_946,
-)  # none, LZW, Deflate, PackBits: bounded by the size asked for
+TIFF_COMPRESSIONS: Final = (1, 5, 8, 32_773, 32_946)  # none, LZW, Deflate, PackBits: bounded output
 MAX_TIFF_ENTRIES: Final = 512  # of one directory
 MAX_TIFF_VALUES: Final = 200_000  # of one entry
-MAX_TIFF_PIECES: Final = 20_000  # strips or tiles of a deep one, each a step of Python
+MAX_TIFF_PIECES: Final = 20_000  # strips or tiles of a deep TIFF, each a step of Python
 UNASSOCIATED_ALPHA: Final = (2,)  # of a TIFF's extra samples
 
 
@@ -100,13 +94,13 @@ def read(
 
 @cache
 def _quieten_libraries() -> None:
-    """Pillow and tifffile warn of damaged metadata, which nobody reads here, and of sizes that are refused anyway."""
+    """Silence Pillow and tifffile, which warn of unused metadata and of sizes refused anyway."""
     warnings.filterwarnings("ignore", module=r"PIL\.")
     logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
 
 
 def _through_pillow(data: bytes, kind: Kind, page: int, limits: Limits) -> tuple[np.ndarray, bool]:
-    """Grey pixels, and whether the picture is in colour."""
+    """Decode grey pixels, and tell whether the picture is in colour."""
     header = read_jpeg_header(data) if kind == "JPEG" else None
     if kind == "PNG":
         data = _whole_chunks(data)
@@ -131,7 +125,7 @@ def _through_pillow(data: bytes, kind: Kind, page: int, limits: Limits) -> tuple
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turned as EXIF asks. Damaged EXIF is no damage to the picture."""
+    """Turn the picture as EXIF asks. Damaged EXIF is no damage to the picture."""
     try:
         return ImageOps.exif_transpose(image)
     except Exception:
@@ -139,7 +133,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _grey(image: Image.Image) -> np.ndarray:
-    """Luminance (ITU-R 601); transparent parts are black, as the background of medical images is."""
+    """Take the luminance (ITU-R 601); transparent parts become black, as in medical images."""
     if image.mode in DEEP_MODES:
         return to_levels(np.asarray(image))
     if image.has_transparency_data:
@@ -152,7 +146,7 @@ def _grey(image: Image.Image) -> np.ndarray:
 
 
 def _seen(values: np.ndarray, *, orientation: int = 1) -> tuple[np.ndarray, bool]:
-    """Grey pixels of values of any type, [H, W] or [H, W, 1 to 4], and whether they are in colour.
+    """Turn values [H, W] or [H, W, 1 to 4] of any type grey, and tell whether they are in colour.
 
     Deep colours are scaled as deep grey is, by their luminance.
     """
@@ -188,10 +182,10 @@ def _luminance(colours: np.ndarray) -> np.ndarray:
 
 
 def _direct_jpeg(data: bytes, limits: Limits) -> tuple[np.ndarray, bool] | None:
-    """An ordinary whole JPEG without EXIF, five times as quick as through Pillow, or one that Pillow does not read.
+    """Decode a whole JPEG without EXIF, five times as fast as Pillow, or one that it cannot read.
 
-    None for all others. libjpeg fills up a file that is cut off with grey and says so in a warning that is lost
-    here, so a file that does not end where a JPEG ends is left to Pillow, which refuses it.
+    Return None for all others. libjpeg fills a cut-off file with grey, with a warning that is lost
+    here. So a file without a JPEG's end is left to Pillow, which refuses it.
     """
     header = read_jpeg_header(data)
     if header is None:
@@ -208,7 +202,7 @@ def _direct_jpeg(data: bytes, limits: Limits) -> tuple[np.ndarray, bool] | None:
 
 
 def _jpeg_in_colour(data: bytes, header: StreamHeader) -> bool:
-    """Its chroma at an eighth of the size: libjpeg was asked for luminance alone, which takes a third of the time."""
+    """Check a shrunk chroma, since decoding luminance alone takes a third of the time."""
     if header.channels == 1:
         return False
     with Image.open(MeteredReader(data), formats=("JPEG",)) as image:
@@ -217,7 +211,7 @@ def _jpeg_in_colour(data: bytes, header: StreamHeader) -> bool:
 
 
 def _whole_chunks(data: bytes) -> bytes:
-    """A PNG without ancillary chunks that are damaged: what is told beside the pixels is not read anyway."""
+    """Drop ancillary chunks of a PNG that are damaged or not read."""
     kept, at = [data[:PNG_START]], PNG_START
     while at + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, at)
@@ -231,14 +225,14 @@ def _whole_chunks(data: bytes) -> bytes:
 
 
 def _deep_tiff(data: bytes, number: int, limits: Limits) -> tuple[np.ndarray, bool] | None:
-    """What Pillow does not read, or not right: more than 8 bits, signed integers, floats. None for all others."""
+    """Read a TIFF of over 8 bits, signed integers or floats, which Pillow cannot; else None."""
     import tifffile  # takes long to import, and few need it
 
     try:
         page = tifffile.TiffFile(MeteredReader(data)).pages[number].aspage()
     except DecodeError:
         raise
-    except Exception:  # of many kinds; Pillow says what is wrong
+    except Exception:  # of many types; Pillow says what is wrong
         return None
     dtype = page.dtype
     plain = dtype is None or dtype in (np.uint8, np.bool_) or dtype.kind not in "iuf"
@@ -264,7 +258,7 @@ def _deep_tiff(data: bytes, number: int, limits: Limits) -> tuple[np.ndarray, bo
 
 
 def _tiff_pages(data: bytes, limits: Limits) -> int:
-    """How many pages a TIFF has; walks the directories without reading what they point to.
+    """Count the pages of a TIFF by its directories, without reading what they point to.
 
     Raises:
         DecodeError: Directories or entries that no scanner writes, made to keep a reader busy.
@@ -285,14 +279,16 @@ def _tiff_pages(data: bytes, limits: Limits) -> int:
         start, end = at + counter_size, at + counter_size + entries * entry_size
         if entries > MAX_TIFF_ENTRIES:
             raise DecodeError(
-                f"This TIFF has a directory of {entries:,} entries; at most {MAX_TIFF_ENTRIES} are read."
+                f"This TIFF has a directory of {entries:,} entries; "
+                f"at most {MAX_TIFF_ENTRIES} are read."
             )
         if end > len(data):
             break
         for _, kind, count in struct.iter_unpack(order + entry, data[start:end]):
             if kind not in TIFF_PLAIN_TYPES and count > MAX_TIFF_VALUES:
                 raise DecodeError(
-                    f"This TIFF has an entry of {count:,} values; at most {MAX_TIFF_VALUES:,} are read."
+                    f"This TIFF has an entry of {count:,} values; "
+                    f"at most {MAX_TIFF_VALUES:,} are read."
                 )
         pages += 1
         at = (

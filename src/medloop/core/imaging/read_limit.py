@@ -1,7 +1,7 @@
-"""A file in memory that can be read only so often: it bounds the work of parsers written in Python.
+"""A file in memory with a limit of reads, which bounds the work of parsers written in Python.
 
-A small hostile file can hold millions of tiny elements, chunks or runs, which costs a parser seconds to minutes.
-Each of them takes it at least one read, so counting reads stops all of these at once, without a clock.
+A small hostile file can hold millions of tiny elements, chunks or runs, which costs a parser
+seconds to minutes. Each takes at least one read, so counting reads stops them all without a clock.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ import io
 
 from medloop.errors import DecodeError
 
-MAX_READS = (
-    200_000  # an enhanced CT of 500 frames takes about 60,000; this many take about half a second
-)
+MAX_READS = 200_000  # half a second; an enhanced CT of 500 frames takes about 60,000
 
 
 class MeteredReader(io.BytesIO):

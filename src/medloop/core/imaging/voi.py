@@ -1,4 +1,4 @@
-"""From stored DICOM values to grey levels: modality transform, then the values of interest (PS3.3 C.11.1, C.11.2)."""
+"""Modality and values-of-interest transforms of stored DICOM values (PS3.3 C.11.1, C.11.2)."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class Lut:
     top: float  # the highest value an entry can have
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        """Values below and above the table take its first and last entry."""
+        """Look up values; those below and above the table take its first and last entry."""
         at = np.clip(np.nan_to_num(values) - self.first, 0, len(self.entries) - 1)
         found: np.ndarray = self.entries[at.astype(np.intp)]
         return found
 
 
 def make_lut(descriptor: np.ndarray, words: np.ndarray, *, signed: bool) -> Lut | None:
-    """A table from its three-word descriptor and its words uint16 [N]; None if it is not usable.
+    """Make a table from its three-word descriptor and its words uint16 [N]; None if unusable.
 
-    Tables of 8 bits may lie two entries to a word. `signed`: the values that it is for may be.
+    8-bit tables may pack two entries into a word. `signed` tells if the looked-up values may be.
     """
     if len(descriptor) != 3 or not words.size or not 1 <= (bits := int(descriptor[2])) <= 16:
         return None
@@ -49,7 +49,7 @@ def make_lut(descriptor: np.ndarray, words: np.ndarray, *, signed: bool) -> Lut 
 
 
 def expand_segments(words: np.ndarray, *, bits: int) -> np.ndarray:
-    """The entries uint16 [N] of a segmented palette (PS3.3 C.7.9.2).
+    """Expand a segmented palette to its entries uint16 [N] (PS3.3 C.7.9.2).
 
     Raises:
         ValueError: Segments of an unknown kind.
@@ -58,7 +58,7 @@ def expand_segments(words: np.ndarray, *, bits: int) -> np.ndarray:
     found: list[int] = []
     at = 0
     while at + 2 < len(data) and len(found) < MAX_ENTRIES:
-        if data[at] == INDIRECT:  # a number of segments from another place once more
+        if data[at] == INDIRECT:  # a number of segments from elsewhere, repeated
             ends = at + 2 + 4 // data.itemsize
             again = int.from_bytes(data[at + 2 : ends].tobytes(), "little") // data.itemsize
             for _ in range(int(data[at + 1])):
@@ -70,7 +70,7 @@ def expand_segments(words: np.ndarray, *, bits: int) -> np.ndarray:
 
 
 def _expand_segment(data: np.ndarray, at: int, found: list[int]) -> int:
-    """Append a discrete or linear segment, and tell where the next one starts. Each is bounded by adding entries."""
+    """Append a discrete or linear segment of 1 entry or more; return the start of the next one."""
     kind, count = (int(value) for value in data[at : at + 2])
     if count == 0 or len(found) > MAX_ENTRIES or kind not in (DISCRETE, LINEAR):
         raise ValueError(f"a segment of kind {kind} and {count} entries")
@@ -83,14 +83,14 @@ def _expand_segment(data: np.ndarray, at: int, found: list[int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What becomes black and what white, in modality values."""
+    """A range of modality values, from black to white."""
 
     centre: float
     width: float
     function: VoiFunction = "LINEAR"
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        """Levels 0 to 255 as float."""
+        """Map values to levels from 0 to 255, as floats."""
         centre, width = self.centre, self.width
         if self.function == "SIGMOID":
             # np.exp overflows to infinity far below the window, which gives the right 0.
@@ -103,7 +103,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Modality:
-    """From stored values to the modality's: a table, else slope and intercept."""
+    """The map from stored values to the modality's: a table, else slope and intercept."""
 
     slope: float = 1.0
     intercept: float = 0.0
@@ -114,22 +114,22 @@ class Modality:
 
 
 def between(low: float, high: float) -> Window:
-    """The window from `low` (black) to `high` (white)."""
+    """Make the window from `low` (black) to `high` (white)."""
     return Window((low + high) / 2, max(high - low, 1e-9), "LINEAR_EXACT")
 
 
 def robust_window(values: np.ndarray, modality: Modality) -> Window:
-    """From the percentiles of stored values; for files that name no window."""
+    """Make a window from percentiles of stored values, for files that name none."""
     low, high = robust_range(values)
     ends = modality(np.array([low, high], np.float64))
     return between(float(ends.min()), float(ends.max()))
 
 
 def apply(values: np.ndarray, modality: Modality, voi: Lut | Window) -> np.ndarray:
-    """Grey levels uint8 for stored values [H, W] of any integer or float type.
+    """Map stored values [H, W] of any integer or float type to grey levels uint8.
 
-    Integers of a usual range go through a table of all values between the least and the greatest, which costs
-    less time and memory than floats of the size of the picture.
+    Integers of a usual range go through a table of all values in it, which costs less time and
+    memory than floats of the size of the picture.
     """
 
     def levels(stored: np.ndarray) -> np.ndarray:
