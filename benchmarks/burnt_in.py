@@ -1,4 +1,4 @@
-"""How often a burnt-in name is found, and how often text is seen where there is none.
+"""Rates of found burnt-in names, and of text seen in pictures without any.
 
     python -m benchmarks.burnt_in FOLDER
 

@@ -90,7 +90,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _sample() -> tuple[TrainingData, np.ndarray, np.ndarray]:
-    """What to train on, and test images with their classes."""
+    """Give the training data, and test images with their classes."""
     with zipfile.ZipFile(SAMPLE) as archive:
         rows = list(csv.DictReader(io.TextIOWrapper(archive.open("groups.csv"))))
         images = np.stack(

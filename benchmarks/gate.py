@@ -1,4 +1,4 @@
-"""How often the gate passes models that are better, equal or worse: its power table, by simulation.
+"""The gate's power table, by simulation: how often better, equal and worse models pass.
 
     python -m benchmarks.gate [--runs 1000] [--seed 0]
 

@@ -17,7 +17,7 @@ from medloop.app.main import main
 
 @st.cache_resource(show_spinner=False)
 def site() -> tuple[Site, object]:
-    """One for the process."""
+    """Open the site once per process."""
     folder, registry = Path(sys.argv[1]), MemoryRegistry()
     registry.add((folder / "model.onnx").read_bytes())
     context = open_site(folder, with_model=False, registry=registry)

@@ -1,4 +1,4 @@
-"""What each check of the screening catches, alone and beside the others.
+"""The catches of each check of the screening, alone and beside the others.
 
     python -m benchmarks.screening --model champion.onnx --external DIR
 

@@ -120,7 +120,7 @@ def _day(
 def _answer(
     context: Context, served: Served, pixels: np.ndarray, label: str, *, who: str, wrong: bool
 ) -> None:
-    """What one person says of one picture: the truth, or another class."""
+    """Give a person's label for a picture: the truth, or another class."""
     image = decode(encode_png(pixels))
     (found,) = served.predictor.predict([image.pixels])
     given = _another(found, label) if wrong else label

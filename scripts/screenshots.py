@@ -37,7 +37,7 @@ LARGEST_BYTES: Final = 500_000
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One picture: which page, how wide, and what to do before."""
+    """A picture: its page, its width, and the steps before it."""
 
     name: str
     path: str

@@ -96,7 +96,7 @@ class Own:
         return self._process is not None and self._process.poll() is None
 
     def has_spoken(self) -> bool:
-        """Whether this life has printed something."""
+        """Tell whether the current process has printed something."""
         return self.out.stat().st_size > self._said
 
     def stop(self) -> None:
@@ -110,7 +110,7 @@ class Own:
         self.start()
 
     def lines(self) -> list[dict[str, Any]]:
-        """What all lives printed; the line that a kill cut off said nothing."""
+        """Read the output of all processes; a line that a kill cut off is dropped."""
         lines = self.out.read_bytes().split(b"\n")[:-1]
         found = []
         for line in lines:
@@ -259,7 +259,7 @@ def _whole_stack(
 
 
 def _environment(stack: Stack, component: str) -> dict[str, str]:
-    """What this component of the stack is given."""
+    """Read the environment of a component of the stack."""
     return dict(json.loads((stack.home / "config" / f"{component}.env.json").read_text()))
 
 
@@ -365,7 +365,7 @@ def _champion_fits(context: Context) -> bool:
 
 
 def _state_of(airflow: Airflow, run_id: str, until: float) -> str:
-    """How a DAG run ended; those that are still at it get time to, together."""
+    """Tell how a DAG run ended; unfinished runs share the time until `until`."""
     while True:
         with suppress(StoreError):
             if (run := airflow.run(run_id)).finished:

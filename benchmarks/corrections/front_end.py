@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _serve(context: Context, champion: Champion, number: int) -> dict[str, object]:
-    """One picture shown to one person, who says what it is."""
+    """Show a picture to a person, who says what it is."""
     shown = picture(number)
     try:
         served = champion.current()

@@ -106,7 +106,7 @@ def say(context: Context, number: int, *, who: str = "ada") -> str:
 
 
 def stored_ids(context: Context) -> Counter[str]:
-    """How often each event lies in the bucket."""
+    """Count each event in the bucket."""
     return Counter(event_id_of(info.key) for info in context.objects.list("corrections"))
 
 

@@ -68,7 +68,7 @@ def picture(number: int) -> DecodedImage:
 
 
 def label_of(number: int) -> str:
-    """What everybody says of picture `number`."""
+    """Give the label that everybody gives picture `number`."""
     return LABELS[number % len(LABELS)]
 
 

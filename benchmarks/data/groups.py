@@ -1,4 +1,4 @@
-"""How much leaks between training and test, by how the split was made.
+"""Leakage between training and test, by kind of split.
 
 `python benchmarks/data/groups.py ZIP GROUPS_CSV`
 

@@ -1,4 +1,4 @@
-"""What each idea of the recipe is worth: the sample preset without it, one at a time."""
+"""The worth of each idea of the recipe: the sample preset without it, one at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from medloop.core.prediction.predictor import Predictor
 
 @dataclass(frozen=True, slots=True)
 class Ablation:
-    """One idea left out: augmentation steps by name, or settings changed, or the network."""
+    """An idea left out: augmentation steps by name, or settings changed, or the network."""
 
     steps: tuple[str, ...] = ()
     config: dict[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""What a week's training sees of ten people's corrections: the real jobs, the store in memory."""
+"""A week's corrections by ten people, as training sees them: real jobs, the store in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast the served path is, decoding included."""
+"""Speed of the served path, decoding included."""
 
 from __future__ import annotations
 
