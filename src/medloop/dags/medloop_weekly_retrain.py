@@ -1,4 +1,4 @@
-"""The weekly loop: snapshot → train → evaluate → promote, each task one job, handing on ids alone.
+"""The weekly loop: snapshot → train → evaluate → set aside → promote, each task one job, handing on ids alone.
 
 The DAG processor parses this file every few seconds, so nothing heavier than airflow is imported at the top. Every id
 comes from the task before, in the same run: a task that is cleared weeks later works on what its run worked
@@ -23,6 +23,7 @@ Retrains the image classifier on its users' corrections, and lets the new versio
 | `snapshot` | folds corrections and reviews into a data set version; ends the run if too few are new | snapshot id |
 | `train` | trains from the champion's weights on base data and corrections; registers the version | model version |
 | `evaluate` | judges champion, challenger and reference on the same held-out images | model version |
+| `set_aside` | after a "no": sets aside whose corrections do harm; trains and judges once more | model version |
 | `promote` | moves the alias `champion` if the gate said yes; otherwise *skipped* | model version |
 
 Why a run ended early, or why nothing was promoted, stands in the XCom `reason` of `snapshot` or `promote` and in
@@ -87,7 +88,7 @@ with a sentence that says what to do. The champion goes on serving whatever happ
     },
 )
 def medloop_weekly_retrain() -> None:
-    """Wire the four tasks."""
+    """Wire the five tasks."""
 
     @task.short_circuit
     def snapshot() -> str | None:
@@ -118,6 +119,15 @@ def medloop_weekly_retrain() -> None:
         job(connect_loop(), version=version)
         return version
 
+    @task(execution_timeout=timedelta(hours=8))
+    def set_aside(version: str) -> str:
+        """If the gate said no, run the week once more without the people to blame."""
+        from medloop.dags.connections import connect_loop
+        from medloop.jobs.set_aside import without_harm
+
+        engine = get_current_context()["params"]["engine"]
+        return without_harm(connect_loop(), version=version, engine=engine)
+
     @task(on_success_callback=tell)
     def promote(version: str) -> str:
         """Make this version the champion if its gate report says so."""
@@ -134,7 +144,7 @@ def medloop_weekly_retrain() -> None:
             _push("replaced", outcome.from_version or "")
         return version
 
-    promote(evaluate(train(snapshot())))  # type: ignore[arg-type]  # Airflow passes what the task will return
+    promote(set_aside(evaluate(train(snapshot()))))  # type: ignore[arg-type]  # Airflow passes what the task will return
 
 
 def _push(key: str, value: str) -> None:
