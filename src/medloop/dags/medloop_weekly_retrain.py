@@ -23,7 +23,7 @@ Retrains the image classifier on its users' corrections, and lets the new versio
 | `snapshot` | folds corrections and reviews into a data set version; ends the run if too few are new | snapshot id |
 | `train` | trains from the champion's weights on base data and corrections; registers the version | model version |
 | `evaluate` | judges champion, challenger and reference on the same held-out images | model version |
-| `set_aside` | after a "no": sets aside whose corrections do harm; trains and judges once more | model version |
+| `set_aside` | sets aside whose corrections do harm, and then trains and judges once more | model version |
 | `promote` | moves the alias `champion` if the gate said yes; otherwise *skipped* | model version |
 
 Why a run ended early, or why nothing was promoted, stands in the XCom `reason` of `snapshot` or `promote` and in
@@ -121,7 +121,7 @@ def medloop_weekly_retrain() -> None:
 
     @task(execution_timeout=timedelta(hours=8))
     def set_aside(version: str) -> str:
-        """If the gate said no, run the week once more without the people to blame."""
+        """If somebody's corrections do harm, run the week once more without them."""
         from medloop.dags.connections import connect_loop
         from medloop.jobs.set_aside import without_harm
 

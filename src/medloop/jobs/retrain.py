@@ -84,8 +84,8 @@ def retrain(
 ) -> RetrainResult:
     """Run one round. The gate decides about the promotion; `force` only goes on without enough news.
 
-    If the gate says no and somebody is to blame, the round goes on without their corrections. A
-    training that was done before is found, and not done again.
+    If somebody's corrections do harm, the round goes on without them. A training that was done
+    before is found, and not done again.
     """
     from medloop.core.gate.words import summary
     from medloop.jobs.evaluate import evaluate

@@ -1,7 +1,8 @@
-"""Goes on with a week whose version the gate refused: without the people whose corrections do harm.
+"""Goes on with a week without the people whose corrections do harm.
 
-Their corrections since the champion's snapshot wait for a reviewer, and the week is run once more.
-Everything follows from the refused version alone, so a second run finds what the first one did.
+After the gate's "no" little harm is enough. If it noticed nothing, as with most backdoors, it takes
+much. Their corrections since the champion's snapshot wait for a reviewer, and the week is run once
+more. Everything follows from the first version alone, so a second run finds what the first one did.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from medloop.core.corrections.blame import Blame, Embedded, blame
+from medloop.core.corrections.blame import MUCH_WORSE, WORSE, Blame, Embedded, blame
 from medloop.core.corrections.fold import ImageState, fold
 from medloop.core.gate.evaluation import corrupted
 from medloop.core.prediction.predictor import Predictor
@@ -28,6 +29,7 @@ from medloop.stores.registry import ModelVersion
 
 if TYPE_CHECKING:
     from medloop.core.data.training_set import TrainingSet
+    from medloop.core.gate.report import GateReport
     from medloop.core.learn.config import TrainingConfig
 
 BASE_IMAGES: Final = 4000  # of the base data that the stand-in for a training learns from
@@ -43,15 +45,15 @@ def without_harm(
     config: TrainingConfig | None = None,
     progress: Progress = silent,
 ) -> str:
-    """Return the version to promote: this one, or one trained without those who made it fail.
+    """Return the version to promote: this one, or one trained without those who do harm.
 
     Raises:
         NotFoundError: There is no such version, or no champion.
     """
     report = evaluate(context, version=version)
-    if report.passed or report.champion_version == version:
+    if report.champion_version == version:
         return version
-    snapshot_id = set_aside(context, context.registry.get(version), report.champion_version)
+    snapshot_id = set_aside(context, context.registry.get(version), report)
     if snapshot_id is None:
         return version
     again = train(
@@ -65,32 +67,32 @@ def without_harm(
     return again.version
 
 
-def set_aside(context: Context, refused: ModelVersion, champion: str) -> str | None:
-    """Flag what the people to blame gave; the refused snapshot with these flags, None for nobody.
+def set_aside(context: Context, version: ModelVersion, report: GateReport) -> str | None:
+    """Flag what the people to blame gave; the snapshot with these flags, None for nobody.
 
     Where settings trust all corrections, a flag holds nothing back, and nobody is looked for.
     """
-    snapshot_id = refused.tags.snapshot_id
+    snapshot_id, champion = version.tags.snapshot_id, report.champion_version
     if not snapshot_id:
         return None
-    manifest = context.snapshots.manifest(snapshot_id)
-    if manifest.policy.review != "suspicious":
+    if context.snapshots.manifest(snapshot_id).policy.review != "suspicious":
         return None
     states = _recent(context, snapshot_id, context.registry.get(champion).tags.snapshot_id)
-    found = _blame(context, refused, champion, states)
+    worse = MUCH_WORSE if report.passed else WORSE
+    found = _blame(context, version, champion, states, worse=worse)
     if not found.people:
         return None
     why = (
-        f"version {refused.version} failed its tests, and this person's corrections make it worse "
-        "on pictures whose class is known"
+        f"version {version.version} learned this person's corrections, and they make it worse on "
+        "pictures whose class is known"
     )
     flags = [
         flag(context, state, why) for state in states.values() if found.people >= set(state.who)
     ]
     log.warning(
-        "version %s failed: %d corrections by %s wait for a reviewer (loss on known pictures %.3f, "
+        "version %s: %d corrections by %s wait for a reviewer (loss on known pictures %.3f, "
         "without them %.3f, without any %.3f)",
-        refused.version, len(flags), ", ".join(sorted(found.people)),
+        version.version, len(flags), ", ".join(sorted(found.people)),
         found.loss, found.loss_without, found.loss_of_none,
     )  # fmt: skip
     return extend(context, snapshot_id, flags)
@@ -109,9 +111,14 @@ def _recent(context: Context, snapshot_id: str, since: str) -> Mapping[str, Imag
 
 
 def _blame(
-    context: Context, refused: ModelVersion, champion: str, states: Mapping[str, ImageState]
+    context: Context,
+    version: ModelVersion,
+    champion: str,
+    states: Mapping[str, ImageState],
+    *,
+    worse: float,
 ) -> Blame:
-    recipe = read_recipe(context, refused)
+    recipe = read_recipe(context, version)
     learned = gather(
         context,
         snapshot_id=recipe.snapshot_id,
@@ -133,6 +140,7 @@ def _blame(
             learned.correction_targets(),
         ),
         [frozenset(states[sha256].who if sha256 in states else ()) for sha256 in hashes],
+        worse=worse,
     )
 
 

@@ -94,7 +94,7 @@ def test_parsing_loads_next_to_nothing_of_medloop_and_no_heavy_library(parsed):
     assert not heavy & set(parsed["imported"])
 
 
-def test_four_tasks_one_after_the_other_each_with_retries(weekly):
+def test_five_tasks_one_after_the_other_each_with_retries(weekly):
     chain = {
         "snapshot": ["train"],
         "train": ["evaluate"],

@@ -17,6 +17,7 @@ from medloop.core.gate.decision import (
     CONFIDENT,
     CORRECTIONS,
     GOLDEN,
+    IMPLANTS,
     LABEL_ORDER,
     LATENCY,
     NO_REFERENCE,
@@ -33,6 +34,7 @@ NAMES: Final[Mapping[tuple[str, str], str]] = {  # what a check is about, by kin
     (PICTURES, "unknown images kept out"): "Pictures of something else, to be called unknown",
     (PICTURES, "base test kept as known"): "Test pictures, not to be called unknown",
     (CORRECTIONS, ""): "Corrections that no version has learned from",
+    (IMPLANTS, ""): "Parts of corrected pictures, put onto test pictures",
     (CONFIDENT, "base test"): "Test pictures, right and confident",
     (CONFIDENT, "corrupted images"): "Test pictures with faults, right and confident",
 }
@@ -212,6 +214,19 @@ def _confident(check: Check) -> str:
     return f"{told}." if check.passed else f"{told}; at least {limit} must be."
 
 
+def _implants(check: Check) -> str:
+    if not check.numbers:
+        return "Too few corrections to look for parts of pictures that mislead it."
+    label, part = class_name(check.details[0]), check.details[1]
+    turned, before = (
+        percent(check.numbers[name], places=1) for name in ("turned", "turned_before")
+    )
+    return (
+        f"With the {part} of pictures corrected to {label}, it calls {turned} of other pictures "
+        f"{label}, before {before}."
+    )
+
+
 SENTENCES: Final[Mapping[str, Callable[[Check], str]]] = {
     SERVING_PATH: _serving_path,
     LABEL_ORDER: _label_order,
@@ -223,6 +238,7 @@ SENTENCES: Final[Mapping[str, Callable[[Check], str]]] = {
     CALIBRATION: _calibration,
     CONFIDENT: _confident,
     ACCEPTANCE: _acceptance,
+    IMPLANTS: _implants,
 }
 
 

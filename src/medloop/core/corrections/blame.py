@@ -20,7 +20,9 @@ RIDGE: Final = 1e-3
 MARGIN: Final = 0.5  # by which the right class should lead; beyond it nothing is lost
 RELEVANT: Final = 0.02  # share of the trusted loss that must go with somebody's corrections
 SIGNIFICANT: Final = 4.0  # standard errors, by picture, that this must be off zero
-WORSE: Final = 0.05  # more than without any correction: below that nobody is to blame
+# More loss than without any correction; below that nobody is to blame.
+WORSE: Final = 0.05  # after a refusal
+MUCH_WORSE: Final = 0.25  # where the gate noticed nothing
 MAX_SUSPECTS: Final = 100  # who gave most
 
 
@@ -48,6 +50,8 @@ def blame(
     origins: np.ndarray,
     corrections: Embedded,
     backers: Sequence[frozenset[str]],
+    *,
+    worse: float = WORSE,
 ) -> Blame:
     """Name people one after the other, always who does the most harm, until nobody's is relevant and significant.
 
@@ -57,11 +61,14 @@ def blame(
         origins: int [T], the picture that each trusted one is or was made of.
         corrections: What is learned this week.
         backers: On whose word each correction rests; empty where that is beyond doubt.
+        worse: Share of the loss without any correction that all together must add.
     """
     bench = _Bench(base, trusted, corrections)
     kept = np.ones(len(backers), dtype=bool)
     now, nothing = bench.losses(kept), bench.losses(~kept).mean()
     before, named = now.mean(), frozenset[str]()
+    if before < (1 + worse) * nothing:
+        return Blame(named, float(before), float(before), float(nothing))
     while now.mean() > (1 + WORSE) * nothing:
         trials = {
             who: bench.losses(_without(backers, named | who)) for who in _suspects(backers, named)

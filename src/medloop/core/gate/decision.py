@@ -21,6 +21,7 @@ CORRECTIONS: Final = "held-out corrections"
 CONFIDENT: Final = "confident share"
 ACCEPTANCE: Final = "acceptance set"
 CALIBRATION: Final = "calibration"
+IMPLANTS: Final = "implanted parts"  # of corrected pictures, that turn others into their class
 
 NOT_MEASURED: Final = "not measured"  # findings that numbers don't tell
 NO_REFERENCE: Final = "no reference"

@@ -18,6 +18,7 @@ from medloop.core.gate.decision import (
     CONFIDENT,
     CORRECTIONS,
     GOLDEN,
+    IMPLANTS,
     LABEL_ORDER,
     LATENCY,
     NO_REFERENCE,
@@ -145,6 +146,15 @@ def _calibration(check: Check) -> str:
     )
 
 
+def _implants(check: Check) -> str:
+    if not check.numbers:
+        return "too few corrections of any class to look for one"
+    label, part = check.details
+    turned, before = (percent(check.numbers[name]) for name in ("turned", "turned_before"))
+    told = f"{part} of pictures corrected to {label} turn {turned} of other pictures into {label}"
+    return f"{told}, before {before}"
+
+
 SENTENCES: Final[Mapping[str, Callable[[Check], str]]] = {
     SERVING_PATH: _serving_path,
     LABEL_ORDER: _label_order,
@@ -156,6 +166,7 @@ SENTENCES: Final[Mapping[str, Callable[[Check], str]]] = {
     CONFIDENT: _confident,
     ACCEPTANCE: _acceptance,
     CALIBRATION: _calibration,
+    IMPLANTS: _implants,
 }
 
 
