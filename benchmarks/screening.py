@@ -1,101 +1,128 @@
-"""How many honest corrections of a new scanner the screening holds, and how many wrong ones it catches.
+"""What each check of the screening catches, alone and beside the others.
 
-    python -m benchmarks.screening --model champion.onnx --data medical-mnist.zip --groups medical-mnist-groups.csv
-        --external DIR
+    python -m benchmarks.screening --model champion.onnx --external DIR
 
-A batch holds corrections of one scanner: honest ones of pictures that the champion gets wrong, a fifth as many wrong
-ones of the same scanner, and as many wrong ones of ordinary pictures. Scanners are the external images and changes of
-the base data's test images that the champion finds hard. Each rule sees the batch as a week's screening would. One
-person is honest, another wrong; "twice": the wrong one gives each picture again, one pixel to the side. "Slices" are
-honest corrections of the pictures of one examination that are most alike, by one person, and nothing else.
+A week holds corrections of one scanner: honest ones by nine people, of pictures that the champion
+gets wrong as far as there are any, and a fifth of all by a tenth person, always the same wrong
+class for a class. In a "later" week, honest corrections of the same scanner are in a snapshot
+already. "Twice": the tenth person gives each picture again, one pixel to the side. Scanners are
+the external images and six changes of the bundled sample's test images, which is the base data set.
+Screened by the real jobs, with the store in memory.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
-from collections import defaultdict
-from collections.abc import Callable
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from tests.corrections_world import decoded
 
-from benchmarks.learning.data import Arrays, Base, External, load_base, load_external
-from medloop.core.corrections.holdout import shapes
-from medloop.core.corrections.screening import contradicted, look_alikes
+from benchmarks.learning import intake
+from benchmarks.learning.data import Arrays, Base, load_external
+from medloop.core.data.datasets import scored
+from medloop.core.data.splits import split
 from medloop.core.prediction.predictor import Predictor
+from medloop.jobs.screen import CARELESS, screen
+from medloop.jobs.snapshot import snapshot
+from medloop.stores.datasets import bundled_sample
 
-BATCHES = (3, 5, 20, 100)
+SIZES = (5, 20, 80)
 WRONG_SHARE = 0.2
-KINDS = ("honest held", "wrong caught, same scanner", "wrong caught, ordinary")
+SEEDS = 3
+CHECKS = {  # a part of the reason that each gives
+    "look-alikes": "nearly the same picture",
+    "contradicted": "the champion excludes",
+    "outvoted": "other people say",
+    "careless": CARELESS,
+}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    for name in ("model", "data", "groups", "external"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--external", type=Path, required=True)
     options = parser.parse_args()
-    base = load_base(options.data, options.groups)
+    base, onnx = _base(), options.model.read_bytes()
     external = load_external(options.external, base.labels)
-    desk = Desk(Predictor(options.model.read_bytes()), base)
     scanners = {"external": (external.images, external.targets), **_changed(base)}
-    right = {name: desk.right(*part) for name, part in scanners.items()}
-    for name, answers in right.items():
-        print(
-            f"{name}: the champion gets {100 * answers.mean():.0f} % of {len(answers)} right",
-            flush=True,
-        )
-    examinations = [desk.misread(part) for part in _examinations(base, external)]
-    for size in BATCHES:
-        for times in (1, 2):
-            found: dict[str, list[np.ndarray]] = defaultdict(list)
-            for name, part in scanners.items():
-                for seed in range(max(3, 100 // size)):
-                    rng = np.random.default_rng(seed)
-                    for rule, held in desk.screen(
-                        part, ~right[name], size, rng, times=times
-                    ).items():
-                        found[rule].append(held)
-            _tell(f"batches of {size}{', twice' if times == 2 else ''}", found)
-        found = defaultdict(list)
-        for images, targets in examinations:
-            if len(targets) >= size:
-                for rule, held in desk.slices(
-                    images, targets, size, np.random.default_rng(0)
-                ).items():
-                    found[rule].append(held)
-        _tell(f"slices, {size}", found)
+    for size in SIZES:
+        for later, times in ((False, 1), (False, 2), (True, 1), (True, 2)):
+            counts: Counter[tuple[bool, frozenset[str]]] = Counter()
+            for part in scanners.values():
+                for seed in range(SEEDS):
+                    counts.update(_week(base, onnx, part, size, later, times, seed))
+            week = f"{'later' if later else 'first'} week of {size}{', twice' * (times - 1)}"
+            for line in _lines(counts):
+                print(f"{week}: {line}", flush=True)
 
 
-def _tell(what: str, found: dict[str, list[np.ndarray]]) -> None:
-    for rule, counts in found.items():
-        held, n = np.sum(counts, axis=0)
-        shares = ", ".join(
-            f"{kind} {100 * a / b:.1f} % of {b}" for kind, a, b in zip(KINDS, held, n, strict=False)
-        )
-        print(f"{what}: {rule}: {shares}", flush=True)
+def _lines(counts: Counter[tuple[bool, frozenset[str]]]) -> Iterator[str]:
+    """Per check: honest ones held and wrong ones caught, at all and by this check alone."""
+    n = {
+        kind: sum(c for (wrong, _), c in counts.items() if wrong == kind) for kind in (False, True)
+    }
+    for check in (*CHECKS, "any"):
+        parts = []
+        for wrong, what in ((False, "honest held"), (True, "wrong caught")):
+            of_kind = {by: c for (kind, by), c in counts.items() if kind == wrong}
+            found = sum(c for by, c in of_kind.items() if (by if check == "any" else check in by))
+            alone = sum(c for by, c in of_kind.items() if by == {check})
+            share = 100 / max(1, n[wrong])
+            parts.append(
+                f"{what} {share * found:.1f} % of {n[wrong]} ({share * alone:.1f} % alone)"
+            )
+        yield f"{check}: {', '.join(parts)}"
 
 
-def _examinations(base: Base, external: External) -> list[Arrays]:
-    """Pictures of one examination each: of three external ones, and of the base data's through every change."""
-    series = np.array([re.split(r"[\[ ]", name)[0] for name in external.originals])
-    volumes = [series == name for name in np.unique(series) if not name.endswith("_images")]
-    found = [(external.images[rows], external.targets[rows]) for rows in volumes]
-    for group in np.unique(base.groups[base.test]):
-        rows = base.test[base.groups[base.test] == group]
-        if len(rows) >= min(BATCHES):
-            found += _changes(*base.part(rows)).values()
-    return found
+def _week(
+    base: Base, onnx: bytes, part: Arrays, size: int, later: bool, times: int, seed: int
+) -> list[tuple[bool, frozenset[str]]]:
+    """Screen one week; for each correction, if it is wrong and which checks held it."""
+    rng = np.random.default_rng([seed, size, later, times])
+    images, targets = part
+    read = Predictor(onnx).predict_arrays(images).probabilities.argmax(1) == targets
+    order = np.argsort(read + rng.random(len(read)) / 2, kind="stable")  # the misread ones first
+    n_wrong = max(1, round(size * WRONG_SHARE))
+    honest, earlier = order[:size], order[size : 2 * size]
+    bad = rng.choice(order[2 * size :], n_wrong, replace=False)
+    shift = rng.integers(1, len(base.labels))
+    said = np.concatenate([targets[honest], *[(targets[bad] + shift) % len(base.labels)] * times])
+    shown = np.concatenate([images[honest], *[_moved(images[bad], by) for by in range(times)]])
+    wrong = np.arange(len(shown)) >= len(honest)
+    people = np.where(wrong, intake.PEOPLE - 1, rng.integers(0, intake.PEOPLE - 1, len(shown)))
+    with tempfile.TemporaryDirectory() as home:
+        world = intake.world_of(base, onnx, Path(home))
+        if later:
+            before = intake.honest((images[earlier], targets[earlier]), seed)
+            before.people[:] %= intake.PEOPLE - 1
+            intake.give(world, before, base.labels)
+            snapshot(world.context)
+        intake.give(world, intake.Given(shown, said, people, wrong), base.labels)
+        flagged = screen(world.context).flagged
+    return [
+        (bool(w), frozenset(c for c, part in CHECKS.items() if any(part in why for why in whys)))
+        for picture, w in zip(shown, wrong, strict=True)
+        for whys in [flagged.get(decoded(picture).sha256, ())]
+    ]
+
+
+def _base() -> Base:
+    sample = bundled_sample()
+    parts = split(sample.targets, sample.groups)
+    test = parts.test[scored(sample.images[parts.test])]
+    return Base(
+        sample.labels, sample.images, sample.targets, sample.groups,
+        parts.train, parts.validation, test,
+    )  # fmt: skip
 
 
 def _changed(base: Base) -> dict[str, Arrays]:
-    return _changes(*base.part(np.random.default_rng(0).permutation(base.test)[:1500]))
-
-
-def _changes(images: np.ndarray, targets: np.ndarray) -> dict[str, Arrays]:
+    images, targets = base.part(base.test)
     noise = np.random.default_rng(1).normal(0, 60, images.shape)
     changes: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "inverted": lambda x: 255 - x,
@@ -112,125 +139,12 @@ def _changes(images: np.ndarray, targets: np.ndarray) -> dict[str, Arrays]:
 
 
 def _magnified(images: np.ndarray, rim: int) -> np.ndarray:
-    inner = images[:, rim:-rim, rim:-rim]
-    return np.stack(
-        [np.asarray(Image.fromarray(i).resize((64, 64), Image.Resampling.BILINEAR)) for i in inner]
-    )
-
-
-class Desk:
-    """A champion, the base images that it knows, and ordinary ones that it does not."""
-
-    def __init__(self, champion: Predictor, base: Base) -> None:
-        assert champion.metadata.labels == base.labels
-        self.champion = champion
-        self.labels = np.array(base.labels)
-        known = base.train[np.linspace(0, len(base.train) - 1, 3000).astype(int)]
-        self.known, self.known_targets = base.part(known)
-        self.ordinary, self.ordinary_targets = base.part(base.test)
-        self.seen, self.known_looks = self._unit(self.known), shapes(self.known)
-
-    def right(self, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        return np.asarray(self.champion.predict_arrays(images).probabilities.argmax(1) == targets)
-
-    def misread(self, part: Arrays) -> Arrays:
-        wrong = ~self.right(*part)
-        return part[0][wrong], part[1][wrong]
-
-    def screen(
-        self,
-        part: Arrays,
-        misread: np.ndarray,
-        size: int,
-        rng: np.random.Generator,
-        *,
-        times: int = 1,
-    ) -> dict[str, np.ndarray]:
-        """(held, n) of each kind of correction, by rule; wrong ones are given `times` times, one pixel further each."""
-        images, targets = part
-        mistaken = np.flatnonzero(misread)
-        honest = rng.choice(mistaken, min(size, len(mistaken)), replace=False)
-        n_wrong = max(1, round(len(honest) * WRONG_SHARE))
-        same, other = rng.choice(len(images), n_wrong), rng.choice(len(self.ordinary), n_wrong)
-        truth = np.concatenate([targets[honest], targets[same], self.ordinary_targets[other]])
-        batch = np.concatenate([images[honest], images[same], self.ordinary[other]])
-        shift = rng.integers(1, len(self.labels), len(truth))
-        shift[: len(honest)] = 0
-        given = (truth + shift) % len(self.labels)
-        kinds = np.repeat([0, 1, 2], [len(honest), n_wrong, n_wrong])
-        again = np.concatenate([np.arange(len(kinds)), *[np.flatnonzero(kinds)] * (times - 1)])
-        moved = np.concatenate([batch, *[_moved(batch[kinds > 0], by) for by in range(1, times)]])
-        return _counted(self._rules(moved, given[again], kinds[again] > 0), kinds[again])
-
-    def slices(
-        self, images: np.ndarray, targets: np.ndarray, size: int, rng: np.random.Generator
-    ) -> dict[str, np.ndarray]:
-        """(held, n) of the `size` pictures most like any one of these, all honest, by rule."""
-        looks = shapes(images)
-        rows = np.argsort(-looks @ looks[rng.integers(len(looks))])[:size]
-        return _counted(
-            self._rules(images[rows], targets[rows], np.zeros(size, bool)), np.zeros(size, int)
-        )
-
-    def _rules(
-        self, batch: np.ndarray, given: np.ndarray, wrong: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        said = self.labels[given].tolist()
-        index_labels = [*said, *self.labels[self.known_targets].tolist()]
-        raw = self.champion.predict_arrays(batch)
-        own = self._unit(batch)
-        verdicts = np.array(self.champion.verdicts(raw))
-        looks = shapes(batch)
-        alike = look_alikes(
-            looks, said, index=np.concatenate([looks, self.known_looks]), index_labels=index_labels
-        )
-        against = contradicted(
-            raw.probabilities, own, said, classes=self.champion.metadata.labels,
-            index=np.concatenate([own, self.seen]), index_labels=index_labels,
-            pictures=batch, people=np.where(wrong, "eve", "ada").tolist(),
-        )  # fmt: skip
-        disagrees = raw.probabilities.argmax(1) != given
-        rules = {
-            "look-alikes": np.array([bool(why) for why in alike]),
-            "contradicted": np.array([bool(why) for why in against]),
-            "the champion is confident of another class": disagrees & (verdicts == "confident"),
-            "confident learning": confident_learning(raw.probabilities, given),
-        }
-        rules["look-alikes or contradicted (what medloop does)"] = (
-            rules["look-alikes"] | rules["contradicted"]
-        )
-        return {rule: held.astype(np.int64) for rule, held in rules.items()}
-
-    def _unit(self, images: np.ndarray) -> np.ndarray:
-        embeddings = self.champion.predict_arrays(images).embedding
-        return np.asarray(
-            embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-6)
-        )
-
-
-def _counted(rules: dict[str, np.ndarray], kinds: np.ndarray) -> dict[str, np.ndarray]:
-    n = np.bincount(kinds)
-    return {
-        rule: np.array([np.bincount(kinds, held).astype(int), n]) for rule, held in rules.items()
-    }
+    inner = (Image.fromarray(i) for i in images[:, rim:-rim, rim:-rim])
+    return np.stack([np.asarray(i.resize((64, 64), Image.Resampling.BILINEAR)) for i in inner])
 
 
 def _moved(images: np.ndarray, by: int) -> np.ndarray:
-    return np.pad(images, ((0, 0), (0, 0), (by, 0)), mode="edge")[:, :, :-by]
-
-
-def confident_learning(probabilities: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """Northcutt, Jiang, Chuang (JAIR 2021), thresholds from the corrections themselves: bool [N].
-
-    A class is believed when its probability reaches its mean where it was given; contradicted is a label that is not
-    believed while another one is.
-    """
-    thresholds = [
-        probabilities[given == c, c].mean() if (given == c).any() else 1.0
-        for c in range(probabilities.shape[1])
-    ]
-    believed = probabilities >= np.array(thresholds)
-    return np.asarray(believed.any(axis=1) & ~believed[np.arange(len(given)), given])
+    return np.pad(images, ((0, 0), (0, 0), (by, 0)), mode="edge")[:, :, : images.shape[2]]
 
 
 if __name__ == "__main__":

@@ -29,14 +29,11 @@ def base_environment(home: Path, *, dags: Path = DAGS) -> dict[str, str]:
 
 def connections(store: SeaweedFS, mlflow: MLflowServer, *, bucket: str) -> dict[str, str]:
     """The two connections as an existing Airflow would have them."""
-    aws = programs.aws_connection(
-        endpoint_url=store.endpoint, access_key=store.access_key, secret_key=store.secret_key, session_token="",
-        region=store.region, bucket=bucket,
-    )  # fmt: skip
-    http = programs.mlflow_connection(
-        uri=mlflow.uri, username=mlflow.username, password=mlflow.password
-    )
-    return {"AIRFLOW_CONN_AWS_DEFAULT": aws, "AIRFLOW_CONN_MLFLOW_DEFAULT": http}
+    s3 = {**store.environment, "AWS_REGION": store.region, "MEDLOOP_S3_BUCKET": bucket}
+    return {
+        "AIRFLOW_CONN_AWS_DEFAULT": programs.aws_connection(s3),
+        "AIRFLOW_CONN_MLFLOW_DEFAULT": programs.mlflow_connection(mlflow.environment),
+    }
 
 
 def migrate(environment: Mapping[str, str]) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 import onnx
 import torch
 
-from medloop.core.learn.export import label_map_sha256, to_onnx
+from medloop.core.learn.export import to_onnx
 from medloop.core.learn.network import INPUT_SIZE, Network
 from medloop.core.learn.quantise import activation_ranges
+from medloop.core.prediction.model_contract import label_map_sha256
 
 LABELS = ("AbdomenCT", "BreastMRI", "CXR", "ChestCT", "Hand", "HeadCT")
 

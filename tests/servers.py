@@ -22,7 +22,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from medloop.stack import ports, programs
 from medloop.stack.certificate import make_certificate
 
-SEAWEED_SECRETS = ("write", "read", "filer_write", "filer_read", "sse")
+SEAWEED_SECRETS = [
+    *(f"WEED_JWT_{of}SIGNING{may}_KEY" for of in ("", "FILER_") for may in ("", "_READ")),
+    "WEED_S3_SSE_KEY",
+]
 OWN_PREFIXES = ("AWS_", "MLFLOW_", "MEDLOOP_", "AIRFLOW_", "DAGSHUB_", "STREAMLIT_", "WEED_")
 
 
@@ -121,10 +124,8 @@ class SeaweedFS(Server):
             identities=self.identities,
             buckets=[self.bucket, self.mlflow_bucket],
             ports=self.ports,
-            keys=programs.SeaweedKeys(
-                certificate=certificate,
-                **{name: secrets.token_hex(32) for name in SEAWEED_SECRETS},
-            ),
+            certificate=certificate,
+            secrets={name: secrets.token_hex(32) for name in SEAWEED_SECRETS},
         )
         (folder / "data").mkdir()
         super().__init__(program, folder)

@@ -42,7 +42,7 @@ def _serve(context: Context, champion: Champion, number: int) -> dict[str, objec
     shown = picture(number)
     try:
         served = champion.current()
-        (prediction,) = served.predictor.predict([shown.pixels])
+        prediction = served.answer(shown).prediction
         return {
             "event": _say(context, number, prediction, served.version),
             "number": number,

@@ -1,14 +1,16 @@
 """The bars of the learning core, one command each.
 
-    python -m benchmarks.learning train       --data ZIP --groups CSV [--preset full|sample] [--seeds 3]
-    python -m benchmarks.learning bars        --data ZIP --groups CSV --external DIR [--unknown DIR] [--peers]
+    python -m benchmarks.learning train       BASE [--preset full|sample] [--seeds 3]
+    python -m benchmarks.learning bars        BASE OTHERS [--peers]
                                               [--seeds 3]
-    python -m benchmarks.learning corrections --data ZIP --groups CSV --external DIR [--unknown DIR] [--seeds 2]
-    python -m benchmarks.learning speed       --data ZIP --groups CSV [--peers]
-    python -m benchmarks.learning resnet      --data ZIP --groups CSV [--epochs 3]
-    python -m benchmarks.learning ablations   --data ZIP --groups CSV --external DIR [--unknown DIR] [--seeds 2]
+    python -m benchmarks.learning corrections BASE OTHERS [--seeds 2]
+    python -m benchmarks.learning speed       BASE [--peers]
+    python -m benchmarks.learning resnet      BASE [--epochs 3]
+    python -m benchmarks.learning ablations   BASE OTHERS [--seeds 2]
 
 Results go to benchmarks/out as JSON and are printed; models are kept there too.
+
+BASE is `--data ZIP --groups CSV`, OTHERS is `--external DIR [--unknown DIR]`.
 """
 
 from __future__ import annotations
@@ -27,10 +29,10 @@ import numpy as np
 import torch
 
 from benchmarks.learning import ablations, corrections, measure, peers, speed
-from benchmarks.learning.data import CACHE, Base, load_base, load_external, load_unknown
+from benchmarks.learning.data import CACHE, Base, load_base, load_external, load_unknown, timed
 from medloop.core.corrections.holdout import twins
 from medloop.core.data.training_set import Corrections, TrainingSet, assemble
-from medloop.core.learn.recipe import TrainingConfig, TrainingData, train
+from medloop.core.learn.recipe import TrainingConfig, TrainingData
 from medloop.core.prediction.predictor import Predictor
 from medloop.jobs.train import training_data
 from medloop.stores.datasets import bundled_sample
@@ -94,18 +96,19 @@ def _model(arguments: argparse.Namespace, suffix: str, seed: int = 0) -> bytes:
     path = _model_file(arguments, suffix, seed)
     if not path.exists():
         raise SystemExit(
-            f"{path} is missing: run `python -m benchmarks.learning train` first, with as many --seeds"
+            f"{path} is missing: run `python -m benchmarks.learning train` first, "
+            "with as many --seeds"
         )
     return path.read_bytes()
 
 
 def _sample() -> TrainingSet:
-    """The bundled sample as the first training takes it."""
+    """Load the bundled sample as the first training takes it."""
     return assemble(bundled_sample(), Corrections.none(), champion_labels=())
 
 
 def _unseen(base: Base) -> Base:
-    """Without the test images that the sample's training saw, or nearly the same ones."""
+    """Leave out test images that the sample's training saw, or nearly."""
     sample = _sample()
     seen = sample.base.images[np.concatenate([sample.split.train, sample.split.validation])]
     return replace(base, test=base.test[~twins(base.images[base.test], seen)])
@@ -121,13 +124,13 @@ def _train_one(data: TrainingData, arguments: argparse.Namespace, seed: int) -> 
         TrainingConfig.full(seed) if arguments.preset == "full" else TrainingConfig.sample(seed)
     )
     cpu = time.process_time()
-    model = train(
+    model, seconds = timed(
         data, config, progress=lambda share, phrase: print(f"{share:4.0%} {phrase}", end="\r")
     )
     _model_file(arguments, "onnx", seed).write_bytes(model.onnx)
     _model_file(arguments, "safetensors", seed).write_bytes(model.safetensors)
     return {
-        "seconds": model.seconds,
+        "seconds": seconds,
         "cpu_seconds": time.process_time() - cpu,
         "n": len(data.targets),
         "metrics": model.metrics,
@@ -191,7 +194,7 @@ def _speed(base: Base, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _resnet_speed(base: Base, jpegs: list[bytes], epochs: int) -> dict[str, Any]:
-    """The peer in PyTorch, a thread an operator, as the many are shared by threads."""
+    """Time the peer in PyTorch, a thread per operator, as the many are shared by threads."""
     resnet, _ = peers.train_resnet18(base, CACHE, epochs)
     torch.set_num_threads(1)
 

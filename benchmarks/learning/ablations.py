@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.learning import measure
-from benchmarks.learning.data import Base, External, Unknown
+from benchmarks.learning.data import Base, External, Unknown, timed
 from medloop.core.learn import augment, export, network, recipe
-from medloop.core.learn.recipe import TrainingConfig, TrainingData, train
+from medloop.core.learn.config import TrainingConfig
+from medloop.core.learn.recipe import TrainingData
 from medloop.core.prediction.predictor import Predictor
 
 
@@ -79,7 +80,7 @@ def _left_out(ablation: Ablation) -> Iterator[None]:
 def without_each(
     data: TrainingData, base: Base, external: External, unknown: dict[str, Unknown], seeds: int
 ) -> dict[str, Any]:
-    """The bars of each variant: the mean over seeds, and the range that the seeds span."""
+    """Measure each variant: the mean over seeds, and the range that the seeds span."""
     found: dict[str, Any] = {}
     for name, ablation in ABLATIONS.items():
         rows = [_measured(data, base, external, unknown, ablation, seed) for seed in range(seeds)]
@@ -106,7 +107,7 @@ def _measured(
 ) -> dict[str, float]:
     config = replace(TrainingConfig.sample(seed), **(ablation.config or {}))
     with _left_out(ablation):
-        model = train(data, config)
+        model, seconds = timed(data, config)
     predictor = Predictor(model.onnx)
     scores = measure.accuracies(
         lambda images: predictor.predict_arrays(images).probabilities, base, external
@@ -121,5 +122,5 @@ def _measured(
         "confident": said["external_confident"],
         "kept": sum(kind["n"] * kind["kept_as_known"] for kind in said["unknown"].values())
         / max(1, n_unknown),
-        "seconds": model.seconds,
+        "seconds": seconds,
     }

@@ -1,4 +1,4 @@
-"""Learning from a few corrections, honest and poisoned, against the alternatives, by examination."""
+"""Learning from a few corrections, honest and poisoned, against the alternatives."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.learning import intake
-from benchmarks.learning.data import Arrays, Base, External, spread
+from benchmarks.learning.data import Arrays, Base, External, spread, timed
 from benchmarks.learning.measure import balanced_accuracy
-from medloop.core.learn.recipe import NONE_OF_THESE, TrainedModel, TrainingConfig, train
-from medloop.core.prediction.neighbours import nearest
+from medloop.core.learn.recipe import TrainedModel, TrainingConfig, train
+from medloop.core.none_of_these import TARGET
 from medloop.core.prediction.predictor import Predictor, Verdict
+from medloop.core.prediction.similar_images import nearest
 
 SEEDS_OF_ALTERNATIVES = 2
 
@@ -27,10 +28,10 @@ class Halves:
 
 
 def halves(external: External, per_class: int, seed: int) -> Halves:
-    """Up to `per_class` corrections a class from one half of its examinations; the other half is the test.
+    """Take up to `per_class` corrections per class from half of its examinations, the rest as test.
 
-    An examination is one volume. A class that comes from a single volume is cut in the middle of its slices, which
-    share a patient: its share of the result is flattering, and said so in the report.
+    An examination is one volume. A class that comes from a single volume is cut in the middle of
+    its slices, which share a patient: its share of the result flatters, and the report says so.
     """
     rng = np.random.default_rng(seed)
     first, second = [], []
@@ -64,21 +65,23 @@ def base_accuracy(model: bytes, base: Base) -> float:
     )
 
 
-def weekly(base: Base, weights: bytes, corrections: Arrays, config: TrainingConfig) -> TrainedModel:
-    return train(base.training_data(corrections), config, initial_weights=weights)
+def weekly(
+    base: Base, weights: bytes, corrections: Arrays, config: TrainingConfig
+) -> tuple[TrainedModel, float]:
+    return timed(base.training_data(corrections), config, initial_weights=weights)
 
 
 def only_corrections(
     base: Base, weights: bytes, corrections: Arrays, config: TrainingConfig
 ) -> TrainedModel:
-    """What the published system does: the corrections are all there is to train on."""
+    """Train as the published system does, on the corrections alone."""
     images, targets = corrections
     data = replace(base.training_data(), images=images, targets=targets)
     return train(data, replace(config, steps=config.steps // 3), initial_weights=weights)
 
 
 def frozen_heads(champion: bytes, base: Base, halves_: Halves) -> dict[str, dict[str, float]]:
-    """A linear head and a 5-nearest-neighbour vote on the champion's embeddings of base images and corrections."""
+    """Fit a linear head and a 5-nearest-neighbour vote on the champion's embeddings."""
     predictor = Predictor(champion)
     rows = base.train[np.linspace(0, len(base.train) - 1, 6000).astype(int)]
     images, targets = base.part(rows)
@@ -119,12 +122,12 @@ def _score(predicted: np.ndarray, targets: np.ndarray, name: str) -> float:
 
 
 def busy_week(base: Base, weights: bytes, config: TrainingConfig) -> dict[str, float]:
-    """How long a week with 1,000 corrections takes: upside-down negatives of training images."""
+    """Time a week with 1,000 corrections takes: upside-down negatives of training images."""
     images, targets = base.part(spread(base, base.train, 167))
     corrections = 255 - np.ascontiguousarray(images[:1000, ::-1]), targets[:1000]
-    model = weekly(base, weights, corrections, config)
+    model, seconds = weekly(base, weights, corrections, config)
     return score(model.onnx, base, corrections) | {
-        "seconds": model.seconds,
+        "seconds": seconds,
         "n": len(corrections[1]),
     }
 
@@ -132,8 +135,8 @@ def busy_week(base: Base, weights: bytes, config: TrainingConfig) -> dict[str, f
 def none_of_these(
     base: Base, onnx: bytes, weights: bytes, images: np.ndarray, config: TrainingConfig, n: int = 20
 ) -> dict[str, Any]:
-    """What `n` "none of these" corrections of one kind of picture teach about others of that kind."""
-    model = weekly(base, weights, (images[:n], np.full(n, NONE_OF_THESE)), config)
+    """Measure what `n` "none of these" corrections teach about others of their kind."""
+    model, _ = weekly(base, weights, (images[:n], np.full(n, TARGET)), config)
     others = images[n:]
     return {
         name: {
@@ -159,10 +162,11 @@ def compare(
     *,
     seed: int,
 ) -> dict[str, Any]:
-    """Ways of learning from the same 20 corrections a class, on the same test half.
+    """Compare ways of learning from the same 20 corrections per class, on the same test half.
 
-    The alternatives are measured for the first two seeds, from scratch for the first; what has a bar for all.
-    Ten people give them. What "screened" rows learn from went through the screening; the others believe everything.
+    The alternatives are measured for the first two seeds, from scratch for the first; what has a
+    bar for all. Ten people give them. What "screened" rows learn from went through the screening;
+    the others believe everything.
     """
     parts = halves(external, 20, seed)
     config = replace(config, seed=seed)
@@ -174,16 +178,18 @@ def compare(
     }
 
     def learned(corrections: Arrays) -> dict[str, float]:
-        model = weekly(base, weights, corrections, config)
-        return score(model.onnx, base, parts.test) | {"seconds": model.seconds}
+        model, seconds = weekly(base, weights, corrections, config)
+        return score(model.onnx, base, parts.test) | {"seconds": seconds}
 
     found = {
         "champion": score(onnx, base, parts.test),
         "weekly, screened": learned(taken["clean"]),
         "weekly, 20 % poisoned, screened": learned(taken["poisoned"]),
         "n": {
-            "corrections": len(parts.corrections[1]), "test": len(parts.test[1]), "wrong": int(bad.wrong.sum()),
-            "clean, accepted": len(taken["clean"][1]), "poisoned, accepted": len(taken["poisoned"][1]),
+            "corrections": len(parts.corrections[1]),
+            "test": len(parts.test[1]), "wrong": int(bad.wrong.sum()),
+            "clean, accepted": len(taken["clean"][1]),
+            "poisoned, accepted": len(taken["poisoned"][1]),
             "poisoned, wrong ones accepted": intake.wrong_among(taken["poisoned"], bad),
         },
     }  # fmt: skip
@@ -197,7 +203,7 @@ def compare(
             **frozen_heads(onnx, base, parts),
         }
     if seed == 0:
-        scratch = train(base.training_data(parts.corrections), TrainingConfig.full())
-        found["from scratch"] = score(scratch.onnx, base, parts.test) | {"seconds": scratch.seconds}
+        scratch, seconds = timed(base.training_data(parts.corrections), TrainingConfig.full())
+        found["from scratch"] = score(scratch.onnx, base, parts.test) | {"seconds": seconds}
     print(f"seed {seed}: {found}", flush=True)
     return found

@@ -1,13 +1,15 @@
-"""Loads what the bars are measured on: the base data set by its splits, external, corrupted and unknown images."""
+"""Loads what the bars are measured on: base, external, corrupted and unknown images."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import io
+import time
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,9 +18,10 @@ from medloop.core.data.datasets import scored
 from medloop.core.data.splits import split
 from medloop.core.gate.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from medloop.core.imaging.decode import decode
-from medloop.core.imaging.picture import About
+from medloop.core.imaging.picture import ImageInfo
 from medloop.core.imaging.preprocess import preprocess
-from medloop.core.learn.recipe import TrainingData
+from medloop.core.learn.config import TrainingConfig
+from medloop.core.learn.recipe import TrainedModel, TrainingData, train
 
 CACHE = Path(__file__).parent.parent / "out"
 Arrays = tuple[np.ndarray, np.ndarray]  # images uint8 [N, 64, 64], targets int64 [N]
@@ -53,7 +56,7 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class External:
-    """Images from other sources, as files: grey arrays of any size, and through the preprocessing."""
+    """Images from other sources: grey arrays of any size, and through the preprocessing."""
 
     raw: list[np.ndarray]
     images: np.ndarray
@@ -62,8 +65,14 @@ class External:
     originals: np.ndarray  # str [N], what the image was before
 
 
+def timed(data: TrainingData, config: TrainingConfig, **options: Any) -> tuple[TrainedModel, float]:
+    """Train; give the model and the seconds that it took."""
+    started = time.perf_counter()
+    return train(data, config, **options), time.perf_counter() - started
+
+
 def load_base(path: Path, groups_path: Path) -> Base:
-    """From the class-folder zip and the CSV of groups; decoded once, then from the cache."""
+    """Load the class-folder zip and the CSV of groups; decoded once, then from the cache."""
     key = hashlib.sha256(f"{path.stat().st_size}{groups_path.stat().st_size}".encode()).hexdigest()[
         :12
     ]
@@ -105,7 +114,7 @@ def _decode(path: Path, groups_path: Path) -> dict[str, np.ndarray]:
 
 
 def load_external(folder: Path, labels: tuple[str, ...]) -> External:
-    """From a folder with `manifest.csv` (path, label, source, original)."""
+    """Load a folder with `manifest.csv` (path, label, source, original)."""
     with (folder / "manifest.csv").open() as table:
         rows = list(csv.DictReader(table))
     raw = [np.asarray(Image.open(folder / row["path"]).convert("L")) for row in rows]
@@ -119,7 +128,10 @@ def load_external(folder: Path, labels: tuple[str, ...]) -> External:
 
 
 def corrupted(base: Base, per_class: int) -> tuple[np.ndarray, np.ndarray]:
-    """(uint8 [41, 5, n, 64, 64], targets [n]) of the first test images of each class, spread over groups; cached."""
+    """Corrupt test images of each class, spread over groups: uint8 [41, 5, n, 64, 64], targets [n].
+
+    Cached.
+    """
     rows = spread(base, base.test, per_class)
     cached = CACHE / f"corrupted-{hashlib.sha256(rows.tobytes()).hexdigest()[:12]}.npy"
     if not cached.exists():
@@ -133,7 +145,7 @@ def corrupted(base: Base, per_class: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def spread(base: Base, rows: np.ndarray, per_class: int) -> np.ndarray:
-    """Up to `per_class` rows of each class, taken evenly over the class's rows."""
+    """Choose up to `per_class` rows of each class, evenly over the class's rows."""
     parts = [rows[base.targets[rows] == c] for c in range(len(base.labels))]
     return np.concatenate(
         [
@@ -148,16 +160,16 @@ class Unknown:
     """Images of none of the classes, as the decoder gives them."""
 
     images: np.ndarray  # uint8 [N, 64, 64]
-    about: list[About]  # what their files say beside the grey pixels
+    about: list[ImageInfo]  # what their files say beside the grey pixels
 
 
 def load_unknown(folder: Path) -> dict[str, Unknown]:
-    """{kind: images}, one subfolder of image files a kind."""
+    """Load {kind: images}, one subfolder of image files per kind."""
     kinds: dict[str, Unknown] = {}
     for kind in sorted(p for p in folder.iterdir() if p.is_dir()):
         decoded = [
             decode(f.read_bytes(), find_text=False) for f in sorted(kind.iterdir()) if f.is_file()
         ]
         images = np.stack([preprocess(image.pixels) for image in decoded])
-        kinds[kind.name] = Unknown(images, [image.about for image in decoded])
+        kinds[kind.name] = Unknown(images, [image.info for image in decoded])
     return kinds

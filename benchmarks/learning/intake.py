@@ -1,8 +1,9 @@
-"""What a week's training gets to see when ten people correct: through the real jobs, with the store in memory."""
+"""What a week's training sees of ten people's corrections: the real jobs, the store in memory."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -53,14 +54,14 @@ class OneDataset:
 
 
 def honest(corrections: Arrays, seed: int) -> Given:
-    """Everybody gives the right class."""
+    """Have everybody give the right class."""
     images, targets = corrections
     people = np.random.default_rng([seed, 1]).integers(0, PEOPLE, len(targets))
     return Given(images, targets, people, np.zeros(len(targets), bool))
 
 
 def poisoned(corrections: Arrays, n_classes: int, share: float, seed: int) -> Given:
-    """One of the ten gives `share` of all corrections, each with a wrong class: always the same one for a class."""
+    """Have one of the ten give `share` of all corrections, wrong: the same class for a class."""
     images, targets = corrections
     rng = np.random.default_rng(seed)
     wrong = np.zeros(len(targets), bool)
@@ -71,23 +72,10 @@ def poisoned(corrections: Arrays, n_classes: int, share: float, seed: int) -> Gi
 
 
 def accepted(given: Given, base: Base, champion: bytes) -> Arrays:
-    """What a snapshot accepts of it by the default settings, screened as the weekly run screens."""
-    dataset = OneDataset(_dataset(base))
+    """Give what a snapshot accepts by the default settings, screened as the weekly run screens."""
     with tempfile.TemporaryDirectory() as home:
-        world = World(
-            ObjectStore.in_memory(),
-            Path(home),
-            registry=Champion(champion),
-            mlflow_tracking_uri="http://127.0.0.1:9",
-        )
-        world.context = replace(world.context, datasets=dataset)
-        for image, target, who in zip(given.images, given.targets, given.people, strict=True):
-            correct(
-                world.context, image=decoded(image), given_label=base.labels[target],
-                prediction=None, model_version="1", who=f"person {who}",
-            )  # fmt: skip
-        while world.context.outbox.pending(1):
-            world.context.sender.send_once()
+        world = world_of(base, champion, Path(home))
+        give(world, given, base.labels)
         screen(world.context)
         kept = world.context.snapshots.load(snapshot(world.context).snapshot_id)
     return kept.images, np.array(
@@ -95,8 +83,27 @@ def accepted(given: Given, base: Base, champion: bytes) -> Arrays:
     )
 
 
+def world_of(base: Base, champion: bytes, home: Path) -> World:
+    """Set up a store in memory with this base data set and champion."""
+    registry, server = Champion(champion), "http://127.0.0.1:9"
+    world = World(ObjectStore.in_memory(), home, registry=registry, mlflow_tracking_uri=server)
+    world.context = replace(world.context, datasets=OneDataset(_dataset(base)))
+    return world
+
+
+def give(world: World, given: Given, labels: Sequence[str]) -> None:
+    """Have people correct, and everything stored."""
+    for image, target, who in zip(given.images, given.targets, given.people, strict=True):
+        correct(
+            world.context, image=decoded(image), given_label=labels[target],
+            prediction=None, model_version="1", who=f"person {who}",
+        )  # fmt: skip
+    while world.context.outbox.pending(1):
+        world.context.sender.send_once()
+
+
 def wrong_among(taken: Arrays, given: Given) -> int:
-    """How many of the corrections that were accepted are wrong."""
+    """Count the accepted corrections that are wrong."""
     wrong = {
         (image.tobytes(), int(said))
         for image, said in zip(given.images[given.wrong], given.targets[given.wrong], strict=True)

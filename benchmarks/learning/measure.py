@@ -1,4 +1,4 @@
-"""The scores of one model: accuracy on base, external and corrupted images, calibration, verdicts, unknown images."""
+"""The scores of one model: accuracy, calibration, verdicts, unknown images."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def by_class(
 
 
 def wilson(successes: float, n: int, z: float = 1.96) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927)."""
+    """Give the 95 % interval of a share (Wilson 1927)."""
     p = successes / n
     centre, spread = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return float((centre - spread) / (1 + z * z / n)), float((centre + spread) / (1 + z * z / n))
 
 
 def accuracies(classify: Classifier, base: Base, external: External) -> dict[str, Any]:
-    """What can be asked of any classifier: the peers too."""
+    """Measure what can be asked of any classifier, the peers too."""
     images, targets = base.part(base.test)
     base_p, external_p = classify(images), classify(external.images)
     predicted = external_p.argmax(1)
@@ -78,7 +78,7 @@ def accuracies(classify: Classifier, base: Base, external: External) -> dict[str
 def verdicts(
     predictor: Predictor, base: Base, external: External, unknown: dict[str, Unknown]
 ) -> dict[str, Any]:
-    """How honest the model is: errors among confident answers, and what becomes of unknown images."""
+    """Measure honesty: errors among confident answers, and what becomes of unknown images."""
     raw = predictor.predict_arrays(external.images)
     said = np.array(predictor.verdicts(raw))
     wrong, weights = (
@@ -119,7 +119,7 @@ def _unknown(predictor: Predictor, unknown: Unknown, threshold: float) -> dict[s
 def verdicts_by_probability(
     classify: Classifier, external: External, unknown: dict[str, Unknown], confident: float = 0.8
 ) -> dict[str, Any]:
-    """The same of a classifier that knows no "none of these": its highest probability is all there is to go by."""
+    """Measure the same of a classifier without "none of these", by its highest probability."""
     probabilities = classify(external.images)
     highest, wrong = probabilities.max(1), probabilities.argmax(1) != external.targets
     sure, threshold = highest >= confident, float(np.quantile(highest, 1 - KNOWN_KEPT))

@@ -1,4 +1,4 @@
-"""What the bars are compared with: the published system's recipe and a nearest neighbour on 16×16 means."""
+"""The peers: the published system's recipe and a nearest neighbour on 16×16 means."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Block(nn.Module):
 
 
 def resnet18(n_classes: int) -> nn.Module:
-    """ResNet-18 for one input channel."""
+    """Make a ResNet-18 for one input channel."""
     stem = [
         nn.Conv2d(1, 64, 7, 2, 3, bias=False),
         nn.BatchNorm2d(64),
@@ -64,7 +64,10 @@ def _input(images: np.ndarray | Tensor) -> Tensor:
 
 
 def train_resnet18(base: Base, cache: Path, epochs: int, seed: int = 0) -> tuple[Classifier, float]:
-    """Adam 1e-3, batch 32, no augmentation, data in memory. Returns the classifier and the seconds of training."""
+    """Train with Adam 1e-3, batch 32, no augmentation, data in memory.
+
+    Gives the classifier and the seconds of training.
+    """
     torch.manual_seed(seed)
     network = resnet18(len(base.labels))
     file = weights_file(cache, epochs)
@@ -87,7 +90,7 @@ def train_resnet18(base: Base, cache: Path, epochs: int, seed: int = 0) -> tuple
 
 
 def weights_file(cache: Path, epochs: int) -> Path:
-    """Where the weights are kept, with the seconds that their training took."""
+    """Name the file of the weights, with the seconds that their training took."""
     return cache / f"resnet18-{epochs}.safetensors"
 
 
@@ -105,7 +108,7 @@ def _classifier(network: nn.Module) -> Classifier:
 
 
 def nearest_neighbour(base: Base, n_train: int = 20_000) -> Classifier:
-    """1-NN on 16×16 block means, Euclidean, over an even sample of the training images."""
+    """Classify by 1-NN on 16×16 block means, over an even sample of the training images."""
     rows = base.train[
         np.linspace(0, len(base.train) - 1, min(n_train, len(base.train))).astype(int)
     ]

@@ -19,14 +19,14 @@ Answer = Callable[
 
 
 def read_jpegs(path: Path, n: int) -> list[bytes]:
-    """Every k-th file of the zip, `n` of them."""
+    """Read every k-th file of the zip, `n` of them."""
     with zipfile.ZipFile(path) as archive:
         names = sorted(name for name in archive.namelist() if name.endswith(".jpeg"))
         return [archive.read(name) for name in names[:: max(1, len(names) // n)][:n]]
 
 
 def one_image(answer: Answer, jpegs: list[bytes]) -> dict[str, float]:
-    """JPEG bytes to prediction in one process, ms: median and quartiles."""
+    """Time JPEG bytes to prediction in one process, ms: median and quartiles."""
     taken = []
     for data in jpegs:
         started = time.perf_counter()
@@ -45,7 +45,7 @@ def one_image(answer: Answer, jpegs: list[bytes]) -> dict[str, float]:
 def many_images(
     answer: Answer, jpegs: list[bytes], *, threads: int, repeats: int = 5
 ) -> dict[str, float]:
-    """Images a second, decoding included, `threads` threads over one shared model."""
+    """Measure images per second, decoding included, `threads` threads over one shared model."""
     chunks = [jpegs[i : i + CHUNK] for i in range(0, len(jpegs), CHUNK)]
 
     def work(chunk: list[bytes]) -> int:

@@ -1,9 +1,11 @@
-"""Images of none of the classes, from what is installed: `python -m benchmarks.learning.unknown FOLDER`.
+"""Images of none of the classes, from what is installed.
 
-One subfolder a kind. scikit-image's and scikit-learn's sample pictures with random crops of them, pages of rendered
-text, matplotlib plots, this project's screenshots, the pictures inside installed packages, blank and noise images,
-in colour where they are, and pydicom's samples of ultrasound and of other medical pictures.
-None of it is trained on: training makes its own unknown images by procedure.
+    python -m benchmarks.learning.unknown FOLDER
+
+One subfolder per kind: scikit-image's and scikit-learn's sample pictures with random crops of them,
+pages of rendered text, matplotlib plots, this project's screenshots, the pictures inside installed
+packages, blank and noise images, in colour where they are, and pydicom's samples of ultrasound and
+of other medical pictures. None of it is trained on: training draws its own unknown images.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ from PIL import Image, ImageDraw, ImageFont
 from medloop.core.imaging.decode import decode, encode_png
 
 KINDS: Final = {
-    "photographs": ["astronaut", "camera", "chelsea", "coffee", "rocket", "horse", "moon", "coins", "clock_motion",
-                    "hubble_deep_field", "motorcycle_left"],
+    "photographs": ["astronaut", "camera", "chelsea", "coffee", "rocket", "horse", "moon", "coins",
+                    "clock_motion", "hubble_deep_field", "motorcycle_left"],
     "histology": ["ihc", "cell"],
     "fundus": ["retina", "microaneurysms"],
     "textures": ["brick", "grass", "gravel"],
@@ -65,7 +67,7 @@ def main() -> None:
 
 
 def _dicoms() -> Iterator[tuple[str, str, bytes]]:
-    """Kind, file name and contents; of a film each third frame, grey."""
+    """Give kind, file name and contents; of a film each third frame, grey."""
     samples = Path(pydicom.__file__).parent / "data" / "test_files"
     for kind, names in (("ultrasound", ULTRASOUND), ("other medical", OTHER_MEDICAL)):
         for name in names:
@@ -104,7 +106,7 @@ def _pictures(rng: np.random.Generator) -> Iterator[tuple[str, Image.Image]]:
 def _views(
     picture: Image.Image, rng: np.random.Generator, crops: int = CROPS
 ) -> Iterator[Image.Image]:
-    """The whole picture and random square parts of it."""
+    """Give the whole picture and random square parts of it."""
     picture = picture.convert("RGB")
     yield picture
     for _ in range(crops):
@@ -147,7 +149,7 @@ def _plot(rng: np.random.Generator) -> Image.Image:
 
 
 def _noise(rng: np.random.Generator) -> np.ndarray:
-    """Flat, white, smooth or blocky noise: uint8 [64, 64]."""
+    """Draw flat, white, smooth or blocky noise: uint8 [64, 64]."""
     kind = rng.integers(4)
     level = rng.integers(0, 256)
     if kind == 0:

@@ -1,7 +1,7 @@
 """What can go wrong, as far as a caller treats it differently.
 
-A message says what failed, with which value, and what to do; it is shown to users as it stands, so it
-never holds a secret, a file name of an upload, or patient data.
+A message says what failed, with which value, and what to do; it is shown to users as it stands, so
+it never holds a secret, a file name of an upload, or patient data.
 """
 
 
@@ -38,11 +38,11 @@ class AlreadyExistsError(StoreError):
 
 
 class StaleError(StoreError):
-    """A compare-and-swap found another value than expected: somebody was quicker."""
+    """A compare-and-swap found another value than expected: another process was quicker."""
 
 
 class ReviewError(MedloopError):
-    """Somebody asked for a decision that cannot be taken, or taken back; the message says what can be done."""
+    """A decision cannot be taken, or taken back; the message says what can be done."""
 
 
 class ModelError(MedloopError):

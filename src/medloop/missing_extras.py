@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-LIBRARIES: Final = {  # by extra, under the names that are imported; what the package itself needs is not among them
+LIBRARIES: Final = {  # import names by extra, without what the package itself needs
     "services": ("supervisor", "cryptography"),
     "train": ("torch", "onnx", "onnxscript", "safetensors", "sklearn", "scipy", "matplotlib"),
     "app": ("streamlit", "pandas", "altair"),
@@ -14,7 +14,7 @@ LIBRARIES: Final = {  # by extra, under the names that are imported; what the pa
 
 
 def what_is_missing(error: ModuleNotFoundError) -> str | None:
-    """A sentence with the remedy; None where no extra brings the module, so that its absence is a defect."""
+    """Name the remedy; None if no extra brings the module: then its absence is a defect."""
     library = (error.name or "").partition(".")[0]
     for extra, libraries in LIBRARIES.items():
         if library in libraries:
@@ -23,5 +23,6 @@ def what_is_missing(error: ModuleNotFoundError) -> str | None:
 
 
 def how_to_install(extra: str) -> str:
-    """Half a sentence; medloop is on no package index, so the folder has to be named."""
-    return f"`make setup` installs everything, `python -m pip install '/path/to/medloop[{extra}]'` what is missing"
+    """Name the commands; medloop is on no package index, so the folder has to be given."""
+    command = f"python -m pip install '/path/to/medloop[{extra}]'"
+    return f"`make setup` installs everything, `{command}` what is missing"

@@ -7,7 +7,7 @@ import hmac
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from medloop.core.corrections.signatures import SigningKeys
 from medloop.errors import SettingsError
@@ -26,12 +26,15 @@ from medloop.stores.sender import Sender
 from medloop.stores.signatures import Signatures
 from medloop.stores.snapshots import SnapshotStore
 
+if TYPE_CHECKING:
+    from medloop.serving import Champion
+
 TRAINING_LEASE_KEY: Final = "leases/training.json"
 PROMOTION_LEASE_KEY: Final = "leases/promotion.json"
 
 
 def connect(settings: Settings | None = None) -> Context:
-    """The loop over real stores. Nothing is opened or asked before its first use."""
+    """Connect the jobs to real stores. Nothing is opened or asked before its first use."""
     settings = settings or load_settings()
     objects = ObjectStore.from_settings(settings)
     signatures = Signatures(objects, signing_keys(settings))
@@ -58,6 +61,25 @@ def connect(settings: Settings | None = None) -> Context:
     )
 
 
+def open_champion(context: Context) -> Champion:
+    """Prepare to serve the champion; the alias is followed to versions that the ledger names."""
+    from medloop.serving import Champion
+
+    def named() -> list[str]:
+        from medloop.core.corrections.lineage import champions
+        from medloop.jobs.alias_moves import moves
+
+        return champions(moves(context))
+
+    settings = context.settings
+    return Champion(
+        context.registry,
+        settings.home / "models",
+        poll_s=settings.poll_s,
+        named=named,
+    )
+
+
 def signing_keys(settings: Settings) -> SigningKeys:
     """Read the keys of reviews and erasures that this process has."""
     review, erasure = (
@@ -68,19 +90,20 @@ def signing_keys(settings: Settings) -> SigningKeys:
 
 
 def utc_now() -> datetime:
-    """The clock."""
+    """Read the clock."""
     return datetime.now(UTC)
 
 
 def identifier(settings: Settings) -> Callable[[str], str]:
-    """A person's name to what is stored of it: a keyed hash of 16 hexadecimal digits, or the name, as set."""
+    """Make the function from a person's name to what is stored: a keyed hash, or the name."""
 
     def identify(who: str) -> str:
         if settings.identity == "plain":
             return who
         if settings.identity_key is None:
             raise SettingsError(
-                "MEDLOOP_IDENTITY_KEY is not set: identities are stored as a keyed hash. Set it to a long random "
+                "MEDLOOP_IDENTITY_KEY is not set: identities are stored as a keyed hash. Set it to "
+                "a long random "
                 "text that every front end shares, or set MEDLOOP_IDENTITY=plain"
             )
         key = settings.identity_key.get_secret_value().encode()

@@ -9,7 +9,7 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.app.hostile_names import HOSTILE
+from tests.hostile_names import HOSTILE
 
 from medloop.app.kit.escape_markdown import plain
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from medloop.core.gate.decision import PICTURES, SERVING_PATH, Check, Decision
+from medloop.core.gate.decision import Check, Decision, Kind
 from medloop.core.gate.report import GateReport
 
 
@@ -20,8 +20,8 @@ def report(*, passed: bool, base_id: str = "base") -> GateReport:
         "right_before": 0.97,
     }
     checks = (
-        Check(PICTURES, "base test", "champion", passed, numbers),
-        Check(SERVING_PATH, "", "", True),
+        Check(Kind.PICTURES, "base test", "champion", passed, numbers),
+        Check(Kind.SERVING_PATH, "", "", True),
     )
     return GateReport(
         key="k",

@@ -14,6 +14,7 @@ from tests.app.reports import report
 
 from medloop.app.process.backend import Backend, install
 from medloop.app.process.prediction_recorder import Recorder
+from medloop.core.corrections.signatures import SigningKeys
 from medloop.core.imaging.decode import decode, encode_png
 from medloop.errors import StoreUnavailableError
 from medloop.jobs.correct import correct
@@ -28,6 +29,7 @@ from medloop.stores.objects import ObjectStore
 from medloop.stores.outbox import Outbox
 from medloop.stores.predictions import PredictionLog
 from medloop.stores.sender import Sender
+from medloop.stores.signatures import Signatures
 from medloop.stores.snapshots import SnapshotStore
 from medloop.wiring import connect, utc_now
 
@@ -66,7 +68,7 @@ class Site:
         """A person answers a picture; its hash, once it is stored."""
         image = decode(encode_png(picture(level, seed=seed)))
         served = self.backend.champion.current()
-        (prediction,) = served.predictor.predict([image.pixels])
+        prediction = served.answer(image).prediction
         receipt = correct(
             self.context,
             image=image,
@@ -104,7 +106,8 @@ def open_site(
     objects, registry = SwitchedObjects.in_memory(), registry or MemoryRegistry()
     if with_model:
         registry.add(brightness_model())
-    store, outbox = CorrectionStore(objects), Outbox(home / "outbox.db")
+    signatures = Signatures(objects, SigningKeys(review=b"review key", erasure=b"erasure key"))
+    store, outbox = CorrectionStore(objects, signatures), Outbox(home / "outbox.db")
     context = replace(
         connect(Settings(home=home, identity="plain", user="ada")),
         objects=objects,
@@ -114,7 +117,8 @@ def open_site(
         predictions=PredictionLog(objects, now=utc_now, random=os.urandom),
         snapshots=SnapshotStore(objects),
         acceptance_sets=AcceptanceStore(objects),
-        ledger=Ledger(objects),
+        signatures=signatures,
+        ledger=Ledger(objects, signatures),
         lease=Lease(objects, "leases/training.json"),
         promotion_lease=Lease(objects, "leases/promotion.json"),
         registry=registry,

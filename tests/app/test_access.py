@@ -6,7 +6,7 @@ import pytest
 import streamlit as st
 
 from medloop.app.kit.access import (
-    LEAST,
+    MIN_ROLE,
     ROLES,
     AccessError,
     Rules,
@@ -43,23 +43,23 @@ def role(**more: object) -> str:
     return person(claims(**more), RULES, now=NOW).role
 
 
-@pytest.mark.parametrize("action", LEAST)
+@pytest.mark.parametrize("action", MIN_ROLE)
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_may_what_the_roles_below_it_may(role, action):
     user = User("ada", role, local=False)
-    allowed = ROLES.index(role) >= ROLES.index(LEAST[action])
+    allowed = ROLES.index(role) >= ROLES.index(MIN_ROLE[action])
     assert user.may(action) == allowed
     if allowed:
         user.require(action)
     else:
-        with pytest.raises(AccessError, match=f"needs the role {LEAST[action]}"):
+        with pytest.raises(AccessError, match=f"needs the role {MIN_ROLE[action]}"):
             user.require(action)
 
 
 def test_without_a_login_there_is_one_local_user_with_every_right():
     user = local_user("ada")
     assert user.local
-    assert all(user.may(action) for action in LEAST)
+    assert all(user.may(action) for action in MIN_ROLE)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ PAGES = ("", "corrections", "review", "models", "monitor", "help")
 BAD_DAYS = {  # what each page says then
     EMPTY: (
         "There is no model yet", "You have not corrected", "Nothing waits", "There is no model yet",
-        "No picture has been classified", "none yet",
+        "No pictures yet", "none yet",
     ),
     AWAY: (
         "goes on serving", "pictures cannot be shown", "cannot be read", "registry does not answer",

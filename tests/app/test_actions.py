@@ -11,7 +11,7 @@ from tests.app.site import Site
 from tests.app.test_workbench import source
 
 from medloop.app.kit import actions
-from medloop.app.kit.access import LEAST, ROLES, AccessError, Action, User
+from medloop.app.kit.access import MIN_ROLE, ROLES, AccessError, Action, User
 from medloop.app.kit.workbench import GivenAnswer, Workbench
 from medloop.app.models import model_actions
 from medloop.core.imaging.decode import Limits
@@ -117,9 +117,9 @@ def test_no_action_is_left_out_here():
 def test_an_action_is_refused_below_its_role_and_changes_nothing(scene, name, role):
     least, act = ACTIONS[name]
     user, before = User("ada", role, local=False), scene.state()
-    if ROLES.index(role) < ROLES.index(LEAST[least]):
+    if ROLES.index(role) < ROLES.index(MIN_ROLE[least]):
         with pytest.raises(
-            AccessError, match=f"ada is a {role}; this needs the role {LEAST[least]}"
+            AccessError, match=f"ada is a {role}, and this needs the role {MIN_ROLE[least]}"
         ):
             act(scene, user)
         assert scene.state() == before

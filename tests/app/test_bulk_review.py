@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from tests.app.apptest import button, texts
 
 from medloop.app.process.backend import install
-from medloop.app.review.bulk_review import MOST, claim, offered
+from medloop.app.review.bulk_review import MAX_PICTURES, claim, offered
 from medloop.core.corrections.events import Review
 from medloop.jobs.review import queue
 
@@ -83,7 +83,7 @@ def test_nothing_ticked_is_told(site, run_page):
     site.say(120, "CXR", who="eve")
     app = opened(run_page)
     button(app, "several-reject").click().run()
-    assert app.error[0].value == "Tick at least one picture first."
+    assert app.error[0].value == "Please tick at least one picture first."
     assert decisions(site) == {}
 
 
@@ -110,9 +110,9 @@ def test_a_picture_that_cannot_be_shown_is_not_decided_unseen(site, run_page):
 
 
 def test_at_most_so_many_are_offered_the_oldest_first(site):
-    said = [site.say(20 + level, "CXR", who="eve", seed=level) for level in range(MOST + 2)]
+    said = [site.say(20 + level, "CXR", who="eve", seed=level) for level in range(MAX_PICTURES + 2)]
     items = offered(site.context, queue(site.context), who="ada")
-    assert [item.image_sha256 for item in items] == said[:MOST]
+    assert [item.image_sha256 for item in items] == said[:MAX_PICTURES]
     assert claim(items[0]).startswith("Chest X-ray")
 
 

@@ -14,7 +14,7 @@ from medloop.app.kit import charts
 SCHEMA = Path(altair.__file__).parent / "vegalite" / "v6" / "schema" / "vega-lite-schema.json"
 DAY = {"day": "2026-11-02", "what": "unsure", "count": 3}
 SPREAD = {"day": "2026-11-02", "low": 0.1, "middle": 0.2, "high": 0.3, "n": 4}
-SPECS = {
+CHARTS = {
     "scores": charts.scores_over_versions(
         [{"version": 1, "label": "1 · 2 Nov", "what": "Hand", "score": 0.9}]
     ),
@@ -37,6 +37,7 @@ SPECS = {
         [{"what": "Hand", "share": 0.2, "low": 0.1, "high": 0.3, "n": 3}], title="Corrected"
     ),
 }
+SPECS = {name: chart.to_dict() for name, chart in CHARTS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,8 @@ def test_a_chart_can_be_played_with(name):
 
 
 def test_an_interval_tells_both_ends():
-    fields = [entry["field"] for entry in SPECS["intervals"]["encoding"]["tooltip"]]
+    layer, _ = SPECS["intervals"]["layer"]
+    fields = [entry["field"] for entry in layer["encoding"]["tooltip"]]
     assert fields == ["what", "share_shown", "low_shown", "high_shown", "n"]
 
 

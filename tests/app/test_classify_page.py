@@ -230,7 +230,7 @@ def test_pictures_that_a_restart_took_are_told_until_new_ones_come(app):
     app.session_state["restarted"] = True
     app.run()
     assert "The server was restarted, so the pictures on this page are gone" in app.warning[0].value
-    assert "The answers you gave are kept" in app.warning[0].value
+    assert "Your answers are kept" in app.warning[0].value
     upload(app, 50)
     app.file_uploader(key="uploads").set_value([]).run()
     assert "restarted" not in texts(app)

@@ -48,7 +48,7 @@ def test_a_conflict_is_in_review_before_any_snapshot(site, run_page):
     site.say(50, "Hand")
     site.say(50, "ChestCT", who="eve")
     page = texts(run_page("corrections"))
-    assert "In review: people disagree: ChestCT, Hand" in page
+    assert "In review: people disagree: Chest CT, Hand" in page
     assert "Waits for the next training" not in page
 
 

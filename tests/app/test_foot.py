@@ -33,7 +33,7 @@ def test_the_one_local_user_is_told_that_nobody_else_gets_here(site):
 
 @pytest.mark.parametrize("allow_remote", [True, False])
 def test_a_page_that_all_may_reach_without_a_login_warns_of_it(site, allow_remote):
-    warned = "No login: everybody who reaches this page is an administrator." in foot_of(
+    warned = "No login: everybody who can reach this page is an administrator." in foot_of(
         site, allow_remote=allow_remote
     )
     assert warned == allow_remote

@@ -21,7 +21,7 @@ def test_each_service_is_well_away_or_not_set():
     checkup = Checkup({"one": lambda: None, "two": refuse, "three": lack})
     assert not checkup.is_away("two")
     assert [(item.name, item.state) for item in checkup.look()] == [
-        ("one", "well"),
+        ("one", "OK"),
         ("two", "away"),
         ("three", "not set"),
     ]
@@ -42,18 +42,18 @@ def test_a_service_that_hangs_keeps_nobody_waiting_and_is_not_asked_twice():
     for _ in range(3):
         slow, quick = checkup.look()
         assert (slow.state, slow.detail) == ("away", "has not answered within 0.2 seconds")
-        assert quick.state == "well"
+        assert quick.state == "OK"
     assert time.monotonic() - started < 5
     assert len(asked) == 1
     release.set()
     time.sleep(0.1)
-    assert checkup.look()[0].state == "well"
+    assert checkup.look()[0].state == "OK"
 
 
 def test_services_are_asked_at_the_same_time():
     together = threading.Barrier(3, timeout=10)
     checkup = Checkup(dict.fromkeys(("a", "b", "c"), together.wait), within_s=10)
-    assert {item.state for item in checkup.look()} == {"well"}
+    assert {item.state for item in checkup.look()} == {"OK"}
 
 
 def test_what_nobody_foresaw_is_told_as_away():

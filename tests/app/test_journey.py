@@ -10,12 +10,12 @@ import pytest
 from medloop.app.corrections.journey import (
     LearningOutcome,
     Said,
+    describe_prediction,
     label_of,
     last_said,
     may_withdraw,
     steps,
     timeline,
-    was,
 )
 from medloop.core.corrections.correction_policy import PolicyDecision
 from medloop.core.corrections.events import Correction, Review
@@ -169,9 +169,11 @@ def test_a_correction_can_be_taken_back_until_a_snapshot_holds_it():
 
 
 def test_what_the_model_had_said_is_told_in_words():
-    assert was(CORRECTION) == "Instead of version 3: Chest X-ray, 62 %."
-    assert was(replace(CORRECTION, given_label="CXR")).startswith("You agreed with")
-    assert was(replace(CORRECTION, predicted_label=None)) == "No model had answered."
+    assert describe_prediction(CORRECTION) == "Instead of version 3: Chest X-ray, 62 %."
+    assert describe_prediction(replace(CORRECTION, given_label="CXR")).startswith("You agreed with")
+    assert (
+        describe_prediction(replace(CORRECTION, predicted_label=None)) == "No model had answered."
+    )
 
 
 def test_the_timeline_escapes_what_people_wrote():

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from streamlit.testing.v1 import AppTest
 from tests.app.apptest import button, texts
 from tests.app.models import OTHER_LEVELS, brightness_model
+from tests.file_server import FileServer
 from tests.listening import Webhook
 
 from medloop.app.kit.access import User
@@ -244,13 +245,35 @@ def test_a_run_that_cannot_be_watched_says_that_it_goes_on(site):
     settings = site.context.settings.model_copy(update=away)
     install(replace(site.backend, context=replace(site.context, settings=settings)))
     app = AppTest.from_function(_watched, args=("manual__1",), default_timeout=30).run()
-    assert "The run goes on, but Airflow does not answer." in texts(app)
+    assert "Airflow does not answer; a training goes on all the same." in texts(app)
     assert "secret-word" not in texts(app)
     assert not app.exception
 
 
+@pytest.mark.parametrize(
+    ("run_id", "answer", "says"),
+    [
+        ("manual__never", {"content": b"{}", "statuses": [404]}, "knows no such training"),
+        ("..", {"content": b'{"dag_id": "medloop_weekly_retrain"}'}, "knows no such training"),
+        ("~", {"content": b"<html>"}, "Airflow does not answer"),
+        ("<b>a</b>\n# b", {"content": b"[1]", "statuses": [404]}, "knows no such training"),
+    ],
+)
+def test_an_unknown_run_in_the_address_is_a_sentence(site, run_id, answer, says):
+    with FileServer(**answer) as airflow:
+        there = {
+            "airflow_url": airflow.url.removesuffix("/set.zip"),
+            "airflow_password": SecretStr("token"),
+        }
+        settings = site.context.settings.model_copy(update=there)
+        install(replace(site.backend, context=replace(site.context, settings=settings)))
+        app = AppTest.from_function(_watched, args=(run_id,), default_timeout=30).run()
+    assert not app.exception
+    assert says in texts(app)
+
+
 def _watched(run_id: str) -> None:
-    from medloop.app.models.training_run import training_run
+    from medloop.app.models.model_dialogs import training_run
     from medloop.app.process.backend import backend
 
     training_run(backend(), run_id)

@@ -95,6 +95,17 @@ def test_slices_are_plotted_over_versions_where_reports_hold_them():
     ]
 
 
+def test_the_ends_of_the_threshold_are_slices_as_before():
+    ends = {"known": 0.99, "unknown": 0.8}
+    checks = (Check("threshold for unknown", "", "champion", True, ends),)
+    found = replace(report(passed=True), decision=Decision(True, checks))
+    points = models_view.slice_points([row_of("2")], {"2": found})
+    assert {point["what"]: point["score"] for point in points} == {
+        "Test pictures, not to be called unknown": 0.99,
+        "Pictures of something else, to be called unknown": 0.8,
+    }
+
+
 def row_of(version: str, **tags: str) -> models_view.VersionRow:
     return models_view.version_row(
         ModelVersion(version, f"run-{version}", (), VersionTags.read(tags), VERSION.created_at)

@@ -54,7 +54,7 @@ def test_all_is_well_and_people_have_answered(site, run_page):
 
 def test_nothing_has_happened_yet(site, run_page):
     page = texts(run_page("monitor"))
-    assert "No picture has been classified yet" in page
+    assert "No pictures yet" in page
     assert "Nobody has confirmed or corrected an answer yet." in page
     assert "No version was promoted lately" in page
 

@@ -40,18 +40,14 @@ def test_none_of_these_agrees_with_unknown():
     assert not replace(CORRECTION, given_label=None).agrees
 
 
-def test_answers_are_counted_by_day():
-    later = replace(CONFIRMED, at="2026-11-03T00:00:00+00:00")
-    assert monitor_view.answers_per_day([CORRECTION, CONFIRMED, CONFIRMED, later]) == [
+def test_answers_are_counted_by_day_and_kind():
+    events = [CORRECTION, CONFIRMED, CONFIRMED, replace(CONFIRMED, at="2026-11-03T00:00:00+00:00")]
+    told = [(c.at, "confirmed" if c.agrees else "corrected") for c in events]
+    assert monitor_view.count_per_day(told) == [
         {"day": "2026-11-02", "what": "confirmed", "count": 2},
         {"day": "2026-11-02", "what": "corrected", "count": 1},
         {"day": "2026-11-03", "what": "confirmed", "count": 1},
     ]
-
-
-def test_verdicts_are_counted_by_day():
-    rows = monitor_view.verdicts_per_day([CORRECTION, replace(CORRECTION, verdict=None)])
-    assert [(row["what"], row["count"]) for row in rows] == [("not recorded", 1), ("unsure", 1)]
 
 
 def test_the_share_of_corrections_has_its_interval():
@@ -59,11 +55,6 @@ def test_the_share_of_corrections_has_its_interval():
     assert row == {"what": "Chest X-ray", "share": 0.5, "low": 0.4, "high": 0.6, "n": 2}
     (row,) = monitor_view.correction_rates([CORRECTION], by="version", interval=share)
     assert row["what"] == "version 3"
-
-
-def test_predictions_are_counted_by_day_and_verdict():
-    rows = monitor_view.predictions_per_day([LINE, LINE, replace(LINE, verdict="unknown")])
-    assert [(row["what"], row["count"]) for row in rows] == [("confident", 2), ("unknown", 1)]
 
 
 def test_a_days_values_are_told_by_their_middle_and_where_most_lie():

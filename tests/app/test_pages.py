@@ -142,7 +142,7 @@ def test_help_names_limits_licence_and_versions(site, run_page):
     assert "not a medical device" in page
     assert "CC BY-SA 4.0" in page
     assert "version 1" in page
-    assert "whoever uses this page has every right, and is on record as ada" in page
+    assert "everybody here may do everything, recorded as ada" in page
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_without_the_base_data_set_the_distance_is_left_out(site, monkeypatch):
 
 
 def test_the_monitor_shows_what_the_model_saw(site, run_page):
-    assert "No picture has been classified yet" in texts(run_page("monitor"))
+    assert "No pictures yet" in texts(run_page("monitor"))
 
 
 def test_the_monitor_tells_drift(site, run_page):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from tests.app.test_journey import CORRECTION
 
-from medloop.app.review.review_statements import said
+from medloop.app.review.review_statements import list_statements
 
 NOW = datetime.fromisoformat(CORRECTION.at) + timedelta(hours=3)
 
@@ -15,7 +15,9 @@ NOW = datetime.fromisoformat(CORRECTION.at) + timedelta(hours=3)
 def test_people_are_numbered_and_no_vote_is_lost():
     """Two answers of one person in the same hour had one line, as did two people of one name."""
     eve = replace(CORRECTION, who="5f1e", given_label=None)
-    rows = said([CORRECTION, eve, replace(CORRECTION, given_label="HeadCT")], now=NOW, names=False)
+    rows = list_statements(
+        [CORRECTION, eve, replace(CORRECTION, given_label="HeadCT")], now=NOW, names=False
+    )
     assert rows == [
         ("Person 1, 3 hours ago", "Hand"),
         ("Person 2, 3 hours ago", "None of these"),
@@ -25,14 +27,16 @@ def test_people_are_numbered_and_no_vote_is_lost():
 
 
 def test_a_remark_is_shown_with_its_answer():
-    rows = said([replace(CORRECTION, note="a plaster cast")], now=NOW, names=False)
+    rows = list_statements([replace(CORRECTION, note="a plaster cast")], now=NOW, names=False)
     assert rows[0] == ("Person 1, 3 hours ago", "Hand: “a plaster cast”")
 
 
 def test_names_are_shown_where_they_are_stored():
-    assert said([CORRECTION], now=NOW, names=True)[0] == ("ada, 3 hours ago", "Hand")
+    assert list_statements([CORRECTION], now=NOW, names=True)[0] == ("ada, 3 hours ago", "Hand")
 
 
 def test_a_picture_that_no_model_answered_has_people_alone():
-    rows = said([replace(CORRECTION, predicted_label=None, confidence=None)], now=NOW, names=False)
+    rows = list_statements(
+        [replace(CORRECTION, predicted_label=None, confidence=None)], now=NOW, names=False
+    )
     assert rows == [("Person 1, 3 hours ago", "Hand")]

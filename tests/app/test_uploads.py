@@ -71,7 +71,7 @@ def test_a_broken_zip_gets_a_sentence_and_stops_nothing_else():
 
 def test_a_zip_without_files_says_so():
     assert unpack([File("1", "a.zip", zipped())], max_bytes=MAX_BYTES).problems == [
-        "a.zip: This zip archive holds no files."
+        "a.zip: This zip archive is empty."
     ]
 
 

@@ -180,11 +180,16 @@ def test_a_volumes_largest_face_and_its_stored_slices_are_different_pictures():
     stack = np.random.default_rng(0).integers(0, 255, (64, 20, 60), np.uint8)
     bench = bench_with(Source("scan", "scan.dcm", volume(stack)))
     first = bench.pictures["scan"]
-    assert (first.resliced, first.width, first.height) == (True, 64, 60)
+    assert (first.info.resliced, first.width, first.height) == (True, 64, 60)
     preview = bench.preview(first, limits=LIMITS)
-    bench.look("scan", served(), limits=LIMITS, frame=first.frame, window=None)
+    bench.look("scan", served(), limits=LIMITS, frame=first.info.frame, window=None)
     stored = bench.pictures["scan"]
-    assert (stored.resliced, stored.volume, stored.width, stored.height) == (False, True, 60, 20)
+    assert (stored.info.resliced, stored.volume, stored.width, stored.height) == (
+        False,
+        True,
+        60,
+        20,
+    )
     assert bench.preview(stored, limits=LIMITS) != preview
     bench.look("scan", served(), limits=LIMITS, frame=None, window=None)
     assert bench.pictures["scan"].sha256 == first.sha256
@@ -221,7 +226,7 @@ def test_another_window_of_a_file_is_another_picture():
     before = bench.pictures["a"]
     bench.look("a", served(), limits=LIMITS, frame=0, window=None)
     assert bench.pictures["a"].sha256 == before.sha256
-    assert bench.pictures["a"].frame == 0
+    assert bench.pictures["a"].info.frame == 0
 
 
 def test_stopping_keeps_what_is_done_and_the_rest_can_be_taken_up_again():

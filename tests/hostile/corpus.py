@@ -11,6 +11,7 @@ from functools import cache
 
 import imagecodecs
 import numpy as np
+import tifffile
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
@@ -143,6 +144,12 @@ def volume(
         "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2.1",
     } | tags
     return dicom(stack[0], stream=None if streams is None else streams[0], **tags)  # type: ignore[arg-type]
+
+
+def rle(grey: np.ndarray) -> bytes:
+    """One segment, of rows of their own."""
+    segment = b"".join(map(imagecodecs.packbits_encode, np.ascontiguousarray(grey)))
+    return struct.pack("<16I", 1, 64, *[0] * 14) + segment
 
 
 def png_chunk(name: bytes, data: bytes) -> bytes:
@@ -281,7 +288,12 @@ def honest() -> dict[str, bytes]:
     grey = Image.fromarray(photo())
     files = {kind: saved(grey, kind) for kind in ("JPEG", "PNG", "BMP", "TIFF", "GIF")}
     deep = photo().astype(np.uint16) * 16
+    tiff_file = io.BytesIO()
+    tifffile.imwrite(tiff_file, photo().astype(np.float32), compression="zlib", rowsperstrip=10)
     return files | {
+        "deep TIFF": tiff_file.getvalue(), "deep PNG": imagecodecs.png_encode(np.stack([deep] * 3, 2)),
+        "lossless JPEG": imagecodecs.jpeg8_encode(deep, lossless=True, bitspersample=16),
+        "JPEG-LS": imagecodecs.jpegls_encode(deep), "DICOM RLE": dicom(photo(), syntax=RLELossless, stream=rle(photo())),
         "WebP": saved(grey.convert("RGB"), "WebP"), "progressive JPEG": saved(grey.convert("RGB"), "JPEG", progressive=True),
         "LZW TIFF": saved(grey, "TIFF", compression="tiff_lzw"), "DICOM": dicom(),
         "DICOM JPEG": dicom(photo(), syntax=JPEGBaseline8Bit, stream=saved(grey, "JPEG")),

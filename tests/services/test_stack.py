@@ -9,6 +9,7 @@ import socket
 import stat
 from base64 import b64encode
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import boto3
@@ -17,13 +18,18 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from pydantic import SecretStr
-from tests.events import correction, image, png, sha256_of
+from tests.events import correction, image, png, review, sha256_of
 from tests.servers import MLflowServer, SeaweedFS, answers, wait_until
 from tests.stack import LocalStack, is_loopback
 
+from medloop.core.corrections.events import event_key
+from medloop.errors import StoreError
+from medloop.jobs.alias_moves import move_alias
 from medloop.settings import Settings
-from medloop.stores.airflow import Airflow
+from medloop.stores.airflow import DAG_ID, WATCH_DAG_ID, Airflow
 from medloop.stores.outbox import OUTBOX_FILE, Outbox
+from medloop.stores.registry import CHAMPION
+from medloop.wiring import connect
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(420)]
 
@@ -49,7 +55,7 @@ def small(tmp_path: Path, mlflow_server: MLflowServer) -> Iterator[LocalStack]:
 
 def _frontend(stack: LocalStack) -> dict[str, str]:
     """The environment that the page's process really has."""
-    pid = stack.pid_of("medloop.app.process.serve")
+    pid = stack.pid_of("app/server.py")
     raw = Path(f"/proc/{pid}/environ").read_bytes().decode()
     return dict(item.split("=", 1) for item in raw.split("\0") if "=" in item)
 
@@ -143,61 +149,107 @@ def _register(stack: LocalStack, name: str) -> None:
     assert _mlflow(operator, "POST", "model-versions/create", **version).status_code == 200
 
 
-def test_the_page_moves_its_models_aliases_and_writes_nothing_else_in_mlflow(
-    stack: LocalStack,
+def test_the_page_moves_the_champion_only_as_the_ledger_says(
+    stack: LocalStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page, own, other = _frontend(stack), "medical-mnist", "of-the-operator"
-    for name in (own, other):
-        _register(stack, name)
-        assert _mlflow(page, "GET", "registered-models/get", name=name).status_code == 200
-        moved = _mlflow(
-            page, "POST", "registered-models/alias", name=name, alias="tried", version="1"
-        )
-        assert moved.status_code == (200 if name == own else 403)
-        for method, path in (
-            ("DELETE", "model-versions/delete"),
-            ("DELETE", "registered-models/delete"),
-        ):
-            assert _mlflow(page, method, path, name=name, version="1").status_code == 403, path
+    page, model = _frontend(stack), "medical-mnist"
+    _register(stack, model)
     experiment = _mlflow(
-        page, "GET", "experiments/get-by-name", experiment_name=f"of {own}"
-    ).json()["experiment"]
-    for path in ("experiments/delete", "runs/create"):
-        assert (
-            _mlflow(page, "POST", path, experiment_id=experiment["experiment_id"]).status_code
-            == 403
-        ), path
-    for name in (own, other):
-        _mlflow(stack.operator(), "DELETE", "registered-models/delete", name=name)
+        page, "GET", "experiments/get-by-name", experiment_name=f"of {model}"
+    ).json()["experiment"]["experiment_id"]
+    tag = {"name": model, "version": "1", "value": "yes"}
+    champion = {"name": model, "alias": "champion", "version": "1"}
+    refused: list[tuple[str, str, dict[str, str]]] = [
+        ("POST", "registered-models/alias", champion),  # the ledger does not know of it
+        ("POST", "registered-models/alias", {**champion, "alias": "reference"}),
+        ("DELETE", "registered-models/alias", champion),
+        ("POST", "registered-models/create", {"name": "of the page"}),
+        ("POST", "model-versions/create", {"name": model, "source": "s3://mlflow/artifacts/x"}),
+        ("POST", "model-versions/set-tag", {**tag, "key": "gate"}),
+        ("POST", "model-versions/set-tag", {**tag, "key": "champion_fence"}),
+        ("DELETE", "model-versions/delete", {"name": model, "version": "1"}),
+        ("DELETE", "registered-models/delete", {"name": model}),
+        ("POST", "experiments/create", {"name": "of the page"}),
+        ("POST", "experiments/delete", {"experiment_id": experiment}),
+        ("POST", "runs/create", {"experiment_id": experiment}),
+    ]
+    for method, path, body in refused:
+        assert _mlflow(page, method, path, **body).status_code == 403, (method, path, body)
+    for name, value in page.items():
+        monkeypatch.setenv(name, value)
+    context = connect()
+    with context.promotion_lease.hold("a test's move") as held:
+        move_alias(
+            context, held, alias=CHAMPION, action="promote", from_version=None,
+            to=context.registry.get("1"), by="ada", reason="for a test",
+        )  # fmt: skip
+    assert context.registry.version_of(CHAMPION) == "1"
+    for method, path, body in (
+        ("POST", "registered-models/alias", {**champion, "version": "2"}),
+        *refused[1:6],
+    ):
+        assert _mlflow(page, method, path, **body).status_code == 403, (method, path, body)
+    _mlflow(stack.operator(), "DELETE", "registered-models/delete", name=model)
+    store = _s3(stack.operator())
+    for item in store.list_objects_v2(Bucket="medloop", Prefix="promotions/")["Contents"]:
+        store.delete_object(Bucket="medloop", Key=item["Key"])
 
 
-def test_the_page_starts_a_training_and_may_not_touch_airflows_secrets(stack: LocalStack) -> None:
-    environment = _frontend(stack)
-    settings = Settings(
-        airflow_url=environment["MEDLOOP_AIRFLOW_URL"],
-        airflow_username=environment["MEDLOOP_AIRFLOW_USERNAME"],
-        airflow_password=SecretStr(environment["MEDLOOP_AIRFLOW_PASSWORD"]),
+def _airflow_of(environment: dict[str, str]) -> Airflow:
+    return Airflow(
+        Settings(
+            airflow_url=environment["MEDLOOP_AIRFLOW_URL"],
+            airflow_username=environment["MEDLOOP_AIRFLOW_USERNAME"],
+            airflow_password=SecretStr(environment["MEDLOOP_AIRFLOW_PASSWORD"]),
+        )
     )
-    airflow = Airflow(settings)
+
+
+def test_the_page_starts_a_training_and_does_nothing_else_in_airflow(stack: LocalStack) -> None:
+    environment = _frontend(stack)
+    airflow = _airflow_of(environment)
     run_id = airflow.trigger({"force": False}, note="started by a test")
     wait_until(
         lambda: airflow.run(run_id).finished, what="the run should end", timeout_s=180, every_s=1
     )
     login = {
-        "username": settings.airflow_username,
+        "username": environment["MEDLOOP_AIRFLOW_USERNAME"],
         "password": environment["MEDLOOP_AIRFLOW_PASSWORD"],
     }
-    token = httpx.post(f"{settings.airflow_url}/auth/token", json=login, timeout=60).json()[
-        "access_token"
-    ]
-    header = {"Authorization": f"Bearer {token}"}
-    for path in ("connections", "variables"):
-        assert (
-            httpx.get(
-                f"{settings.airflow_url}/api/v2/{path}", headers=header, timeout=60
-            ).status_code
-            == 403
-        ), path
+    token = httpx.post(f"{airflow.url}/auth/token", json=login, timeout=60).json()["access_token"]
+    for dag_id in (DAG_ID, WATCH_DAG_ID):
+        with pytest.raises(StoreError, match="403"):
+            airflow.set_paused(True, dag_id=dag_id)
+    page = httpx.Client(
+        base_url=f"{airflow.url}/api/v2/",
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=60,
+    )
+    run = f"dags/{DAG_ID}/dagRuns/{run_id}"
+    for method, path, body in (
+        ("GET", "connections", None),
+        ("GET", "variables", None),
+        ("DELETE", f"dags/{WATCH_DAG_ID}", None),
+        ("DELETE", run, None),
+        ("PATCH", run, {"state": "failed"}),
+        ("POST", f"{run}/clear", {"dry_run": False}),
+        ("POST", f"dags/{DAG_ID}/clearTaskInstances", {"dag_run_id": run_id, "dry_run": False}),
+        ("PATCH", "dags?dag_id_pattern=%25", {"is_paused": True}),
+    ):
+        answer = page.request(method, path, json=body)
+        assert answer.status_code == 403, (method, path, answer.text)
+
+
+def test_doctor_and_the_page_say_that_the_watch_is_paused_or_gone(stack: LocalStack) -> None:
+    operator = _airflow_of(stack.operator())
+    operator.set_paused(True, dag_id=WATCH_DAG_ID)
+    try:
+        assert f"{WATCH_DAG_ID} is paused" in stack.run("doctor").stdout
+        with pytest.raises(StoreError, match=f"{WATCH_DAG_ID} is paused"):
+            _airflow_of(_frontend(stack)).ping()  # what Monitor shows
+    finally:
+        operator.set_paused(False, dag_id=WATCH_DAG_ID)
+    operator.ping()
 
 
 def test_the_page_is_given_neither_the_operators_nor_airflows_secrets(stack: LocalStack) -> None:
@@ -264,24 +316,42 @@ def test_all_services_idle_take_less_than_two_gibibytes(stack: LocalStack) -> No
     assert 300 < int(together.split()[1]) < 2048
 
 
+def test_a_forged_erasure_with_the_pages_s3_key_is_named_and_not_obeyed(stack: LocalStack) -> None:
+    page = _frontend(stack)
+    assert "MEDLOOP_REVIEW_KEY" in page
+    assert "MEDLOOP_ERASURE_KEY" not in page
+    forged = review("0" * 64, "erase", at=datetime.now(UTC))
+    _s3(page).put_object(Bucket="medloop", Key=event_key(forged), Body=forged.to_json())
+    taken = stack.run("snapshot", "--json")
+    assert taken.returncode == 0, taken.stderr
+    why = json.loads(taken.stdout)["left_out"][event_key(forged)]
+    assert "not signed" in why
+    assert (
+        _s3(stack.operator()).list_objects_v2(Bucket="medloop", Prefix="images/00/")["KeyCount"]
+        == 0
+    )
+    for command in ("status", "doctor"):
+        assert "left out" in stack.run(command).stdout
+
+
 def test_doctor_finds_what_is_missing_and_nothing_else(stack: LocalStack) -> None:
     result = stack.run("doctor")
     assert result.returncode == 1
     marks = {line.split()[1]: line[0] for line in result.stdout.splitlines() if line[0] in "✓!✗"}
     well = ("settings", "S3", "corrections", "outbox", "Airflow", "disk", "clock", "rights")
+    well += ("alias", "restart")
     expected = dict.fromkeys(well, "✓")
-    assert marks == {**expected, "MLflow": "✗", "model": "✗"}
+    assert marks == {**expected, "MLflow": "✗", "model": "✗", "events": "!"}
     assert "`medloop up` trains the first" in result.stdout
 
 
 def test_logs_show_one_component_or_all(stack: LocalStack) -> None:
-    assert "SeaweedFS Mini" in stack.run("logs", "seaweedfs").stdout
-    prefixes = {
-        line.split("|")[0].strip()
-        for line in stack.run("logs").stdout.splitlines()
-        if "|" in line[:30]
-    }
-    assert {"seaweedfs", "airflow-scheduler", "mlflow"} <= prefixes
+    def prefixes(*component: str) -> set[str]:
+        lines = stack.run("logs", *component).stdout.splitlines()
+        return {line.split("|")[0].strip() for line in lines if "|" in line[:30]}
+
+    assert prefixes("seaweedfs") == {"seaweedfs"}
+    assert prefixes() >= {"seaweedfs", "airflow-scheduler", "mlflow"}
     refused = stack.run("logs", "nobody")
     assert refused.returncode == 1
     assert "There is no log of 'nobody'" in refused.stderr

@@ -48,4 +48,4 @@ def test_a_bucket_that_is_named_is_the_users_own_even_under_the_default_name() -
     assert local_systems() == Locals(s3=False, mlflow=True, airflow=True)
     text = EXAMPLE.read_text("utf-8")
     assert "\n#MEDLOOP_S3_BUCKET=\n" in text
-    assert text.count("then `medloop up` starts none") == 3
+    assert text.count("`medloop up` then starts none") == 3

@@ -57,7 +57,8 @@ def test_doctor_works_where_only_trainings_run(tmp_path: Path) -> None:
     done = run_without((*SERVICES, *APP), tmp_path, "doctor")
     assert (done.returncode, done.stderr) == (1, "")  # no server is set
     assert [line.split()[1] for line in done.stdout.splitlines() if line[0] in "✓!✗"] == [
-        "settings", "S3", "corrections", "outbox", "MLflow", "Airflow", "model", "disk", "clock", "rights",
+        "settings", "S3", "corrections", "outbox", "MLflow", "Airflow", "model", "disk", "clock", "events",
+            "alias", "restart", "rights",
     ]  # fmt: skip
 
 

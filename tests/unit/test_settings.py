@@ -347,3 +347,21 @@ def test_a_wrong_value_is_named_in_a_sentence(
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=variable):
         load_settings()
+
+
+def test_a_setting_that_does_not_exist_is_named_with_what_was_meant(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MEDLOOP_BASE_DATSET", "97486d4eff08ce22")
+    Path(".env").write_text("MEDLOOP_REVIEWS=all\nANOTHER_REVIEWS=all\n")
+    Path("config.py").write_text("config = {'aws_sekret': 'geheim', 'review': 'all'}")
+    load_settings()
+    said = caplog.text
+    assert "'MEDLOOP_BASE_DATSET' (did you mean 'MEDLOOP_BASE_DATASET'?)" in said
+    assert "'MEDLOOP_REVIEWS' (did you mean 'MEDLOOP_REVIEW'?)" in said
+    assert "'aws_sekret' (did you mean 'aws_secret'?) in config.py" in said
+    assert "ANOTHER" not in said
+    assert "geheim" not in said
+    caplog.clear()
+    load_settings()
+    assert caplog.text == "", "once per process"

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
     sets = typer.Typer(
         name="acceptance",
         no_args_is_help=True,
-        help="Sets of your own labelled images that nothing trains on and that every gate is held to.",
+        help="Your own labelled images: nothing trains on them, and every gate is held to them.",
     )
     sets.command()(add)
     sets.command("list")(list_sets)
@@ -50,11 +50,12 @@ def add(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Declare an acceptance set. From then on nothing trains on its images, and each gate reports on it.
+    """Declare an acceptance set: nothing trains on its images, and each gate reports on it.
 
-    A challenger below the floor is refused, unless the champion does no better. The same name again replaces the set.
-    Each folder must be a label of the champion; `--new-class Knee` lets in a class that is yet to be learned. Images
-    that a version was trained on already, or on near copies, are left out.
+    A challenger below the floor is refused, unless the champion does no better. The same name again
+    replaces the set. Each folder must be a label of the champion; `--new-class Knee` lets in a
+    class that is yet to be learned. Images that a version was trained on already, or on near
+    copies, are left out.
 
     Example: `medloop acceptance add ct-siemens scans.zip --floor 0.95`
     """

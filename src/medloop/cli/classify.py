@@ -6,13 +6,13 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TextIO
 
 import typer
 
-from medloop.cli.terminal import say, warn
+from medloop.cli.terminal import counter, say, warn
 from medloop.core import none_of_these
 from medloop.core.prediction.answer_formats import Format
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from medloop.jobs.context import Context
     from medloop.serving import Champion, Served
     from medloop.settings import Settings
-    from medloop.stores.datasets import DatasetStore
     from medloop.stores.inputs import Input
     from medloop.stores.outbox import Receipt
 
@@ -58,11 +57,12 @@ def predict(
     `medloop predict archive.zip --format csv --output answers.csv`,
     `find . -name '*.png' | medloop predict -`
     """
-    from medloop.settings import load_settings
+    from medloop.wiring import connect, open_champion
 
-    settings = load_settings()
+    context = connect()
+    settings = context.settings
     try:
-        served = _champion(settings).current()
+        served = open_champion(context).current()
         if served.notice:
             warn(served.notice)
         inputs = _inputs(settings, paths)  # first: a path that names nothing leaves no file
@@ -70,15 +70,6 @@ def predict(
             _predict_all(served, inputs, form, to, limits=_limits(settings))
     except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _champion(settings: Settings, *, ask: bool = True) -> Champion:
-    """The served model; unless `ask` the one cached on this machine."""
-    from medloop.serving import Champion
-    from medloop.stores.registry import Registry
-
-    registry = Registry(settings) if ask else None
-    return Champion(registry, settings.home / "models", poll_s=settings.poll_s)
 
 
 def _inputs(settings: Settings, paths: list[str]) -> Iterator[Input]:
@@ -101,7 +92,7 @@ def _predict_all(
 
     labels = served.predictor.metadata.labels
     write, written = writer(form, to, labels=labels, model_version=served.version), 0
-    with _progress(quiet=to is sys.stdout and sys.stdout.isatty()) as advance:
+    with counter(quiet=to is sys.stdout and sys.stdout.isatty()) as advance:
         flushed_at = time.monotonic()
         for answer in classify(served.predictor, inputs, limits=limits):
             write(answer)
@@ -138,21 +129,6 @@ def _open_output(path: Path | None) -> Iterator[TextIO]:
         yield file
 
 
-@contextlib.contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[], None]]:
-    """Count on stderr, if that is a terminal and the answers do not scroll by on it."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.completed:.0f} images"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda: bar.advance(task)
-
-
 def correct(
     path: Annotated[Path, typer.Argument(help="Image or DICOM file.")],
     label: Annotated[
@@ -174,7 +150,8 @@ def correct(
 
     Only the pixels are kept: no file name, no EXIF, no DICOM tag. The correction is on this
     machine's disk before any server is asked. The command prints **stored** once it is in S3;
-    otherwise the running stack, or the next `medloop` process, sends it. A repetition changes nothing.
+    otherwise the running stack, or the next `medloop` process, sends it. A repetition changes
+    nothing.
 
     Examples: `medloop correct scan.dcm --label ChestCT`,
     `medloop correct cat.jpg --label none --no-wait`
@@ -186,9 +163,7 @@ def correct(
     image = _decoded(path, context.settings, frame)
     _confirm(image, yes=yes)
     served = _served_here(context, label)
-    prediction = None
-    if served is not None:
-        (prediction,) = served.predictor.predict([image.pixels], about=[image.about])
+    prediction = served.answer(image).prediction if served else None
     receipt = record(
         context,
         image=image,
@@ -236,16 +211,22 @@ def _served_here(context: Context, label: str) -> Served | None:
 
     A server is asked only about a label that nothing on this machine knows.
     """
+    from dataclasses import replace
+
     from medloop.errors import MedloopError, NotFoundError
+    from medloop.serving import Champion
     from medloop.stores.datasets import DatasetStore
+    from medloop.wiring import open_champion
 
     settings = context.settings
+    here = replace(context, datasets=DatasetStore(settings.home))
+    cached = Champion(None, settings.home / "models", poll_s=settings.poll_s)
     try:
-        served, labels = _served(settings, DatasetStore(settings.home), ask=False)
+        served, labels = _served(here, cached)
     except NotFoundError:  # neither a model nor the base data set is on this machine
         served, labels = None, ()
     if label not in (*labels, none_of_these.WORD):
-        served, labels = _served(settings, context.datasets, ask=True)
+        served, labels = _served(context, open_champion(context))
     if label not in (*labels, none_of_these.WORD):
         known = ", ".join(labels)
         raise MedloopError(
@@ -254,15 +235,14 @@ def _served_here(context: Context, label: str) -> Served | None:
     return served
 
 
-def _served(
-    settings: Settings, datasets: DatasetStore, *, ask: bool
-) -> tuple[Served | None, Sequence[str]]:
+def _served(context: Context, champion: Champion) -> tuple[Served | None, Sequence[str]]:
+    """Return the model and the classes; without a model, those of the base data set."""
     from medloop.serving import NoModelError
 
     try:
-        served = _champion(settings, ask=ask).current()
+        served = champion.current()
     except NoModelError:
-        return None, datasets.get(settings.base_dataset).labels
+        return None, context.datasets.get(context.settings.base_dataset).labels
     return served, served.predictor.metadata.labels
 
 

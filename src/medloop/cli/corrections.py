@@ -15,9 +15,10 @@ from medloop.core import none_of_these
 if TYPE_CHECKING:
     import numpy as np
 
+    from medloop.core.corrections.correction_policy import Waiting
     from medloop.jobs.context import Context
     from medloop.jobs.erase import Erased
-    from medloop.jobs.review import Verdict, Waiting
+    from medloop.jobs.review import Verdict
     from medloop.settings import Settings
 
 HASH_SHOWN = 12  # digits of an image hash that tables show and commands accept
@@ -139,10 +140,11 @@ def erase(
 ) -> None:
     """Erase an image for good: its object, its pixels in snapshots and on this machine.
 
-    A tombstone stays, so that it is never stored or learned from again. Models that learned from it are named, also
-    those that only started from such a model: `medloop snapshot`, `medloop train --from-scratch`, `medloop evaluate`
-    and `medloop promote` put one in their place that never saw it. Acceptance sets and imported data sets that hold it
-    are named, too, and stay as they are: they are yours to change.
+    A tombstone stays, so that it is never stored or learned from again. Models that learned from it
+    are named, also those that only started from such a model: `medloop snapshot`, `medloop train
+    --from-scratch`, `medloop evaluate` and `medloop promote` put one in their place that never saw
+    it. Acceptance sets and imported data sets that hold it are named, too, and stay as they are:
+    they are yours to change.
 
     Examples: `medloop erase scan.dcm --why "patient's wish"`, `medloop erase 3f2a… --yes`
     """
@@ -166,7 +168,7 @@ def erase(
 
 
 def _left(done: Erased, settings: Settings) -> Iterator[str]:
-    """What is gone, what is left of the image, and what to do about that."""
+    """Say what is gone, what is left of the image, and what to do about that."""
     from medloop.stores.acceptance_sets import set_key
 
     yield f"image {done.image_sha256} " + (
@@ -176,17 +178,22 @@ def _left(done: Erased, settings: Settings) -> Iterator[str]:
         yield f"its pixels were taken out of {len(done.shards)} snapshot shards"
     for name, set_id in done.acceptance_sets:
         yield (
-            f"acceptance set {name} still holds it: `medloop acceptance add {name} PATH` with images that leave it "
-            f"out, then `aws s3 rm s3://{settings.s3_bucket}/{set_key(name, set_id)}`"
+            f"acceptance set {name} still holds it: `medloop acceptance add {name} PATH` with "
+            "images that leave it out, then `aws s3 rm "
+            f"s3://{settings.s3_bucket}/{set_key(name, set_id)}`"
         )
     for dataset_id in done.datasets:
         yield (
-            f"data set {dataset_id} still holds it: `medloop data import PATH` and `medloop data use ID` with one that "
-            f"leaves it out, then `rm {settings.home}/datasets/{dataset_id}.*` on each machine and `aws s3 rm "
-            f"--recursive s3://{settings.s3_bucket}/datasets/{dataset_id}/`"
+            f"data set {dataset_id} still holds it: `medloop data import PATH` and `medloop data "
+            "use ID` with one that leaves it out, then "
+            f"`rm {settings.home}/datasets/{dataset_id}.*` on each machine and "
+            f"`aws s3 rm --recursive s3://{settings.s3_bucket}/datasets/{dataset_id}/`"
         )
     if not done.searched:
-        yield "acceptance sets and data sets could not be searched well: do it again with a file that shows the image"
+        yield (
+            "acceptance sets and data sets could not be searched well: do it again with a file "
+            "that shows the image"
+        )
     if done.learned.versions:
         yield f"model versions that may have learned from it: {', '.join(done.learned.versions)}"
     if done.learned.heirs:
@@ -195,7 +202,7 @@ def _left(done: Erased, settings: Settings) -> Iterator[str]:
         )
         yield f"model versions that started from the weights of one of these: {heirs}"
     if done.learned.versions or done.learned.heirs:
-        yield "to train one that never saw it: `medloop snapshot`, then `medloop train --from-scratch`"
+        yield "for one that never saw it: `medloop snapshot`, then `medloop train --from-scratch`"
 
 
 def list_waiting(
@@ -226,7 +233,8 @@ def list_waiting(
 def approve(images: Image, why: Why = "") -> None:
     """Accept what was said of these images.
 
-    Examples: `medloop review approve 3f2a91c07d4e`, `medloop review approve 3f2a91c07d4e b81d03a6ff25`
+    Examples: `medloop review approve 3f2a91c07d4e`, `medloop review approve 3f2a91c07d4e
+        b81d03a6ff25`
     """
     _decide(images, "approve", None, why)
 
@@ -256,7 +264,7 @@ def relabel(
 def people(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
-    """Show how often each person was right, by what reviewers decided and by honeypots, the least reliable first.
+    """Show how often each person was right, by reviewers and honeypots, least reliable first.
 
     Example: `medloop review people`
     """
@@ -310,7 +318,7 @@ def _only(waiting: list[Waiting], image: str) -> Waiting:
 
 
 def _shown(image: str) -> tuple[str, np.ndarray | None]:
-    """Hash of the image that a hash or a file names, and for a file its pixels as models see them."""
+    """Read the hash of the image that is named; for a file also its pixels as models see them."""
     from medloop.core.corrections.events import SHA256
     from medloop.core.imaging.decode import decode
     from medloop.core.imaging.preprocess import preprocess

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from medloop.stores.datasets import DatasetStore
     from medloop.stores.public_set import Expected
 
-SKIPPED_SHOWN = 5
+SKIPPED_SHOWN = 20
 COLUMNS = {  # of a class: attribute to heading; together they fit into 80 characters
     "images": "Images",
     "groups": "Groups",
@@ -66,10 +66,13 @@ def import_data(
             help="The folder that holds the class folders, if there are others beside it."
         ),
     ] = None,
+    leave_out: Annotated[
+        str, typer.Option(help="Pattern of paths that are not read, such as '*_mask*'.")
+    ] = "",
 ) -> None:
     """Read a data set into the state folder and print its id.
 
-    Files that cannot be read are skipped and counted. Nothing is unpacked to disk.
+    Files are told apart by their content. What is no image is left out, counted and listed.
 
     Examples: `medloop data import archive.zip`, `medloop data import scans/ --groups patients.csv`,
     `medloop data import organamnist_64.npz --labels bladder,femur,heart`
@@ -78,7 +81,7 @@ def import_data(
 
     names = tuple(label.strip() for label in labels.split(",") if label.strip())
     with progress_bar() as report:
-        options = ImportOptions(groups, names, folder)
+        options = ImportOptions(groups, names, folder, leave_out)
         imported = _store().import_path(path, report, options=options)
     _tell(imported)
 
@@ -244,14 +247,20 @@ def _store() -> DatasetStore:
 
 def _tell(imported: Imported) -> None:
     """Print the id on stdout and everything else, for a person, on stderr."""
-    from medloop.core.data.data_summary import summarise
+    from medloop.core.data.data_summary import summarise, warnings
 
     dataset = imported.dataset
     _show_classes(summarise(dataset), title=f"Data set {dataset.id}", err=True)
     if imported.skipped:
-        warn(f"{len(imported.skipped):,} unreadable files were skipped:")
+        warn(f"{len(imported.skipped):,} files were left out:")
         for name, why in imported.skipped[:SKIPPED_SHOWN]:
             say(f"  {name}: {why}", err=True)
+        if len(imported.skipped) > SKIPPED_SHOWN:
+            say(f"  … and {len(imported.skipped) - SKIPPED_SHOWN:,} more", err=True)
+    if imported.coloured:
+        warn(f"{imported.coloured:,} images are in colour: their brightness alone is learned.")
+    for sentence in warnings(dataset):
+        warn(sentence)
     setting = f"MEDLOOP_BASE_DATASET={dataset.id}"
     say(f"Groups {imported.groups_from}. To train on it: {setting}", err=True)
     say(dataset.id)

@@ -9,7 +9,7 @@ import typer
 
 from medloop.cli import acceptance_sets, versions
 from medloop.cli.corrections import send_first
-from medloop.cli.terminal import AsJson, mark, progress_bar, say, show_table
+from medloop.cli.terminal import AsJson, mark, progress_bar, say, show_table, warn
 
 if TYPE_CHECKING:
     from medloop.core.gate.report import GateReport
@@ -44,8 +44,11 @@ def bootstrap(engine: Engine = None) -> None:
     from medloop.jobs.bootstrap import bootstrap as job
     from medloop.wiring import connect
 
+    warned: list[str] = []
     with progress_bar() as report:
-        version = job(connect(), report, engine=engine)
+        version = job(connect(), report, engine=engine, warn=warned.append)
+    for sentence in warned:
+        warn(sentence)
     say(
         f"Version {version} is the champion and the reference."
         if version
@@ -66,7 +69,8 @@ def train(
 ) -> None:
     """Train on a snapshot from the champion's weights, register the version and print it.
 
-    The same training is done once: a second call finds the version and says so. Moves no alias.
+    The base data set is the one in the settings. The same training is done once: a second call
+    finds the version and says so. Moves no alias.
     After `medloop erase`, only `--from-scratch` on a new snapshot gives a model that never saw the
     image; it takes as long as the first model.
 
@@ -84,16 +88,21 @@ def train(
     snapshot_id = snapshot or (latest.snapshot_id if latest else None)
     if snapshot_id is None:
         raise NotFoundError("there is no snapshot yet: `medloop snapshot` takes one")
+    base_id = context.settings.base_dataset or context.datasets.get(None).id
+    before = context.snapshots.manifest(snapshot_id).base_id
+    other = "" if before == base_id else f", as set, not on {before} as the snapshot was"
+    say(f"Training on data set {base_id}{other}, and snapshot {snapshot_id}.", err=True)
     with progress_bar() as report:
         result = job(
             context,
             snapshot_id=snapshot_id,
+            base_id=base_id,
             from_scratch=from_scratch,
             engine=engine,
             progress=report,
         )
     if as_json:
-        typer.echo(json.dumps(asdict(result)))
+        typer.echo(json.dumps({**asdict(result), "base_id": base_id}))
         return
     say(result.version)
     done = (

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 REASON_SHOWN = 140  # characters of a reason in a table
 SNAPSHOT_SHOWN = 8  # of a snapshot's id
+UNEVEN = 0.005  # accuracy over images and mean over classes: both are shown if this far apart
 
 
 def register(app: typer.Typer) -> None:
@@ -255,6 +256,7 @@ def _version_record(item: ModelVersion) -> dict[str, Any]:
         "aliases": list(item.aliases),
         "created_at": item.created_at.isoformat(timespec="seconds"),
         "accuracy": tags.accuracy,
+        "balanced_accuracy": tags.balanced_accuracy,
         "gate": tags.gate or None,
         "gate_reasons": list(tags.gate_reasons),
         "corrections": tags.corrections,
@@ -269,14 +271,17 @@ def _show_versions(found: list[ModelVersion]) -> None:
     for item in reversed(found):
         record = _version_record(item)
         gate = record["gate"]
-        accuracy = f"{100 * record['accuracy']:.2f} %" if record["accuracy"] is not None else "–"
+        accuracy, balanced = record["accuracy"], record["balanced_accuracy"]
+        right = f"{100 * accuracy:.2f} %" if accuracy is not None else "–"
+        if accuracy is not None and balanced is not None and abs(accuracy - balanced) > UNEVEN:
+            right += f" ({100 * balanced:.2f} % by class)"
         row = (
             item.version,
             " ".join(item.aliases),
             f"{item.created_at.astimezone():%Y-%m-%d %H:%M}",
             record["parent_version"] or "–",
             str(record["corrections"]),
-            accuracy,
+            right,
             mark({"yes": True, "no": False}.get(gate), gate or "–"),
         )
         rows.append(row)

@@ -10,7 +10,7 @@ import re
 from typing import Any, Final
 
 FORMULA: Final = tuple("=+-@＝＋－＠")  # a spreadsheet runs a cell that begins so
-MARKUP: Final = re.compile(r"[\\`*_{}\[\]()#+!~|]")
+MARKUP: Final = re.compile(r"[\\`*_{}\[\]!~|]")
 
 
 def printable(text: str) -> str:

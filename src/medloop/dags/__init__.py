@@ -1,1 +1,1 @@
-"""The loop in Airflow. The only place that imports airflow; everything heavy is imported inside tasks."""
+"""The loop in Airflow. Everything heavy is imported inside tasks."""

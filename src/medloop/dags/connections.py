@@ -1,7 +1,6 @@
-"""Settings inside an Airflow task: its connections and its Variable first, then what medloop finds by itself.
+"""Settings inside an Airflow task: its connections and its Variable, then medloop's own sources.
 
-An explicit connection is taken as a whole: a password that the environment holds for another server is never
-sent to the one that the connection names.
+A connection is taken as a whole: a password for another server is never sent to its host.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook, Variable
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from medloop.core.spelling import with_closest
 from medloop.errors import SettingsError
 from medloop.settings import Settings, load_settings
 
@@ -26,17 +26,18 @@ VARIABLE = "medloop"
 
 
 def connect_loop() -> Context:
-    """The loop's stores, for one task."""
+    """Connect the stores for one task."""
     from medloop.wiring import connect  # callbacks need the settings alone
 
     return connect(airflow_settings())
 
 
 def airflow_settings() -> Settings:
-    """Settings as this task should have them.
+    """Read the settings that this task should have.
 
     Raises:
-        SettingsError: A connection or the Variable says something that medloop cannot use; the message names it.
+        SettingsError: A connection or the Variable says something that medloop cannot use; the
+        message names it.
     """
     overrides = _variable()
     if mlflow := _connection(MLFLOW_CONNECTION):
@@ -48,9 +49,10 @@ def airflow_settings() -> Settings:
 
 
 def mlflow_overrides(connection: Connection) -> dict[str, Any]:
-    """Settings from an HTTP connection.
+    """Read settings from an HTTP connection.
 
-    The host may be a whole address (`https://dagshub.com/me/project.mlflow`); a password alone is a token.
+    The host may be a whole address (`https://dagshub.com/me/project.mlflow`); a password alone is a
+    token.
 
     Raises:
         SettingsError: It has no host.
@@ -74,10 +76,10 @@ def mlflow_overrides(connection: Connection) -> dict[str, Any]:
 
 
 def aws_overrides(connection: Connection) -> dict[str, Any]:
-    """Settings from an AWS connection, read by the Amazon provider: keys, profiles and assumed roles alike.
+    """Read settings from an AWS connection through the Amazon provider, roles and profiles too.
 
-    `service_config.s3.bucket_name` in the extra names the bucket, as for Airflow's own S3 operators. {} for the
-    empty connection that Airflow creates by default.
+    `service_config.s3.bucket_name` in the extra names the bucket, as for Airflow's own S3
+    operators. {} for the empty connection that Airflow creates by default.
     """
     from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
@@ -108,16 +110,16 @@ def _connection(conn_id: str) -> Connection | None:
 
 
 def _variable() -> dict[str, Any]:
-    """The Variable `medloop`: a JSON object of setting names; {} where there is none."""
+    """Read the Variable `medloop`, a JSON object of settings; {} without it."""
     said = f"The Airflow Variable {VARIABLE} must be a JSON object of setting names and values"
     try:
-        values = json.loads(
-            Variable.get(VARIABLE, default="{}")
-        )  # Airflow's own parsing ignores broken JSON
+        # Airflow's own parsing ignores broken JSON.
+        values = json.loads(Variable.get(VARIABLE, default="{}"))
     except ValueError as error:
         raise SettingsError(f"{said}: {error}") from None
     if not isinstance(values, dict):
         raise SettingsError(f"{said}, and is a {type(values).__name__}")
     if unknown := sorted(values.keys() - Settings.model_fields.keys()):
-        raise SettingsError(f"{said}; no setting is called {', '.join(unknown)}")
+        named = ", ".join(with_closest(name, Settings.model_fields) for name in unknown)
+        raise SettingsError(f"{said}; no setting is called {named}")
     return values

@@ -1,4 +1,4 @@
-"""The hourly watch over a fresh promotion: one task, one job, which must not wait for a weekly run."""
+"""The hourly watch over a fresh promotion: one task that must not wait for a weekly run."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from medloop.dags.failures import PATIENCE, tell
 
 ABOUT = """
 ### What it does
-For `watch_days` days after a promotion (7 by default), looks once an hour whether people correct the new champion more
-than the one before it, or whether it calls more pictures unknown. On an alarm the earlier champion is the champion
-again, and people are told. Why, or why not, stands in the XCom `reason` and in the log.
+For `watch_days` days after a promotion (7 by default), looks once an hour whether people correct
+the new champion more than the one before it, or whether it calls more pictures unknown. On an alarm
+the earlier champion is the champion again, and people are told. Why, or why not, stands in the XCom
+`reason` and in the log.
 
 | task | what it does | what it hands on |
 |---|---|---|
 | `watch` | compares the two versions and rolls back on an alarm | whether it rolled back |
 
-Without a promotion to watch, and when run twice, it changes nothing. Pausing it turns the watch off; so does
-`watch_days = 0`.
+Without a promotion to watch, and when run twice, it changes nothing. Pausing it turns the watch
+off; so does `watch_days = 0`.
 
 ### Credentials
 From the connections `aws_default` and `mlflow_default`, as for `medloop_weekly_retrain`.

@@ -1,8 +1,10 @@
-"""The weekly loop: snapshot → train → evaluate → set aside → promote, each task one job, handing on ids alone.
+"""The weekly loop: snapshot → train → evaluate → set aside → promote.
 
-The DAG processor parses this file every few seconds, so nothing heavier than airflow is imported at the top. Every id
-comes from the task before, in the same run: a task that is cleared weeks later works on what its run worked
-on, and never on "the latest".
+Each task calls one job and hands on ids alone.
+
+The DAG processor parses this file every few seconds, so nothing heavier than airflow is imported at
+the top. Every id comes from the task before, in the same run: a task that is cleared weeks later
+works on what its run worked on, and never on "the latest".
 """
 
 from __future__ import annotations
@@ -16,29 +18,32 @@ from medloop.dags.failures import PATIENCE, tell
 
 ABOUT = """
 ### What it does
-Retrains the image classifier on its users' corrections, and lets the new version serve only when it is good.
+Retrains the image classifier on its users' corrections, and lets the new version serve only when it
+is good.
 
 | task | what it does | what it hands on |
 |---|---|---|
-| `snapshot` | folds corrections and reviews into a data set version; ends the run if too few are new | snapshot id |
-| `train` | trains from the champion's weights on base data and corrections; registers the version | model version |
-| `evaluate` | judges champion, challenger and reference on the same held-out images | model version |
-| `set_aside` | sets aside whose corrections do harm, and then trains and judges once more | model version |
+| `snapshot` | folds corrections into a data set version; ends the run without news | snapshot id |
+| `train` | trains from the champion's weights; registers the version | model version |
+| `evaluate` | judges champion, challenger and reference on held-out images | model version |
+| `set_aside` | sets aside whose corrections do harm; trains and judges once more | model version |
 | `promote` | moves the alias `champion` if the gate said yes; otherwise *skipped* | model version |
 
-Why a run ended early, or why nothing was promoted, stands in the XCom `reason` of `snapshot` or `promote` and in
-its log. Every task may run twice: the same input gives the same id, and work that is done is found again.
+Why a run ended early, or why nothing was promoted, stands in the XCom `reason` of `snapshot` or
+`promote` and in its log. Every task may run twice: the same input gives the same id, and work that
+is done is found again.
 
 ### Parameters
 `force`, `min_new` and `engine`; *Trigger* explains them.
 
 ### Credentials
-From the connections `aws_default` (Amazon Web Services) and `mlflow_default` (HTTP) where they are defined, else
-from the environment. Other settings: the Variable `medloop`, a JSON object.
+From the connections `aws_default` (Amazon Web Services) and `mlflow_default` (HTTP) where they are
+defined, else from the environment. Other settings: the Variable `medloop`, a JSON object.
 
 ### When a task fails
-It is tried again, later each time, while a store does not answer; a wrong setting or a missing right fails at once,
-with a sentence that says what to do. The champion goes on serving whatever happens here.
+It is tried again, later each time, while a store does not answer; a wrong setting or a missing
+right fails at once, with a sentence that says what to do. The champion goes on serving whatever
+happens here.
 """
 
 
@@ -67,15 +72,15 @@ with a sentence that says what to do. The champion goes on serving whatever happ
             False,
             type="boolean",
             title="Go on in any case",
-            description="Even when too few corrections are new. What a version has learned exactly so before is not "
-            "trained again, and the gate still decides what is promoted.",
+            description="Even when too few corrections are new. No training is done twice, and the "
+            "gate still decides what is promoted.",
         ),
         "min_new": Param(
             None,
             type=["null", "integer"],
             minimum=1,
-            title="Least number of new corrections",
-            description="With fewer, the run ends after snapshot. Empty: the setting MEDLOOP_MIN_NEW_CORRECTIONS.",
+            title="Minimum of new corrections",
+            description="With fewer, the run ends here. Empty: MEDLOOP_MIN_NEW_CORRECTIONS.",
         ),
         "engine": Param(
             None,

@@ -1,7 +1,7 @@
-"""What Airflow's callbacks say to people: a task failed for good, a version was promoted, or the watch rolled back.
+"""Notices to people: a task failed for good, a version was promoted, or the watch rolled back.
 
-Runs where the task ran (or in the DAG processor, when the task's process was killed). An exception in here is
-logged by Airflow and changes no task's state.
+Airflow's callbacks run where the task ran, or in the DAG processor if its process was killed. Their
+exceptions are logged and change no task's state.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def notify(context: Context) -> None:
-    """Send the notice that fits this context to the webhook and the address in the settings, if any."""
+    """Send the notice of this context to the webhook and the address in the settings."""
     settings = airflow_settings()
     notice = describe(context, model=settings.model_name)
     if notice is None:
@@ -36,7 +36,7 @@ def notify(context: Context) -> None:
 
 
 def describe(context: Context, *, model: str) -> Notice | None:
-    """The notice for the end of a task: its failure, or the champion's move that it was; None if there is no news."""
+    """Describe a task's failure or its move of the champion; None if there is no news."""
     ti, run_id = context["ti"], str(context["run_id"])
     details = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": run_id, "log_url": ti.log_url}
     if failure := context.get("exception"):
@@ -45,7 +45,8 @@ def describe(context: Context, *, model: str) -> Notice | None:
     if rolled_back := ti.xcom_pull(task_ids=ti.task_id, key="rolled_back"):
         worse, champion = rolled_back
         why = ti.xcom_pull(task_ids=ti.task_id, key="reason")
-        text = f"medloop: version {champion} of {model} is the champion again, version {worse} was worse: {why}"
+        back = f"version {champion} of {model} is the champion again"
+        text = f"medloop: {back}, version {worse} was worse: {why}"
         return Notice(
             "rolled back", text, details | {"model": model, "version": champion, "replaced": worse}
         )
@@ -62,14 +63,10 @@ def describe(context: Context, *, model: str) -> Notice | None:
 
 
 def send_email(address: str, notice: Notice) -> None:
-    """Send a notice over Airflow's connection `smtp_default`, which also holds the sender's address."""
-    from airflow.providers.smtp.hooks.smtp import (
-        SmtpHook,
-    )  # a webhook alone does without this provider
+    """Send a notice over Airflow's connection `smtp_default`, which also names the sender."""
+    from airflow.providers.smtp.hooks.smtp import SmtpHook  # not needed for a webhook alone
 
-    subject = " ".join(notice.text.split())[
-        :200
-    ]  # an error's line break would end the header, and begin another
+    subject = " ".join(notice.text.split())[:200]  # a line break would begin another header
     rows = "".join(
         f"<li>{html.escape(key)}: {html.escape(value)}</li>"
         for key, value in notice.details.items()

@@ -1,11 +1,10 @@
-"""Adds and withdraws acceptance sets: a site's own labelled images that the gate holds to a floor."""
+"""Adds and withdraws acceptance sets: a site's own labelled images, with a floor for the gate."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +14,7 @@ from medloop.core import none_of_these
 from medloop.core.data.class_folders import class_of, image_paths
 from medloop.core.imaging.decode import decode
 from medloop.core.imaging.preprocess import preprocess
+from medloop.core.spelling import with_closest
 from medloop.errors import DatasetError, DecodeError, NotFoundError
 from medloop.jobs.context import Context
 from medloop.jobs.training_overlap import learned
@@ -61,14 +61,14 @@ def add(
     keep_learned: bool = False,
     progress: Progress = silent,
 ) -> AcceptanceResult:
-    """Read class folders (a folder or a zip; `none` holds images of no class) and hold every gate to them from now on.
+    """Read class folders from a folder or a zip, and hold every gate to them from now on.
 
-    What a version was trained on, or on a near copy, is left out, unless `keep_learned`. `new_classes` are class
-    folders that may be there though the model does not know them yet.
+    The folder `none` holds images of no class. What a version was trained on, or a near copy of
+    it, is left out unless `keep_learned`. `new_classes` may be there before the model knows them.
 
     Raises:
-        DatasetError: An image can't be read, a class folder is no label of the model, nothing is there or left, or the
-            floor is no share. What can't be read is not skipped: a set with holes would promise more than it checks.
+        DatasetError: An image can't be read (a set with holes would promise more than it checks),
+            a class folder is no label of the model, nothing is left, or the floor is no share.
         StoreError: The name can't be used.
     """
     if not 0 < floor <= 1:
@@ -80,7 +80,8 @@ def add(
     kept = np.full(len(found.seen), keep_learned) | ~found.seen
     if not kept.any():
         raise DatasetError(
-            f"a version was trained on every one of the {len(kept)} images in {path.name!r}, or on near copies: such a "
+            f"a version was trained on every one of the {len(kept)} images in {path.name!r}, or on "
+            f"near copies: such a "
             "set would only flatter it. Take others, or keep them all the same with --keep-learned"
         )
     content = _content(name, floor, brought.images[kept], brought.classes[kept])
@@ -126,7 +127,7 @@ def withdraw(context: Context, *, name: str, by: str) -> AcceptanceResult:
 
 
 def _labels(context: Context) -> Sequence[str]:
-    """The champion's; before the first one those of the base data set."""
+    """Return the champion's labels, or the base data set's before the first champion."""
     champion = context.registry.version_of(CHAMPION)
     if champion is None:
         return context.datasets.get(context.settings.base_dataset).labels
@@ -167,7 +168,7 @@ def _is_none(folder: str) -> bool:
 def _check_folders(
     path: Path, folders: Collection[str], labels: Sequence[str], new_classes: Collection[str]
 ) -> None:
-    """A misspelt class would be wrong for every model, and so never worse than before."""
+    """Refuse a misspelt class: wrong for every model, it would never be worse than before."""
     wrong = sorted(
         folder
         for folder in folders
@@ -175,22 +176,14 @@ def _check_folders(
     )
     if not wrong:
         return
-    named = ", ".join(_with_closest(folder, labels) for folder in wrong[:NAMED])
+    named = ", ".join(
+        with_closest(folder, (none_of_these.WORD, *labels)) for folder in wrong[:NAMED]
+    )
     more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
     raise DatasetError(
         f"{path.name!r} has class folders that are no label of the model: {named}{more}. Its "
         f"labels are {', '.join(labels)}; `{none_of_these.WORD}` is for images of no class. Rename "
         "the folders, or name each class that the model is yet to learn with --new-class"
-    )
-
-
-def _with_closest(folder: str, labels: Sequence[str]) -> str:
-    by_small = {label.lower(): label for label in (none_of_these.WORD, *labels)}
-    closest = get_close_matches(folder.lower(), by_small, n=1)
-    return (
-        f"{folder[:80]!r} (did you mean {by_small[closest[0]]!r}?)"
-        if closest
-        else f"{folder[:80]!r}"
     )
 
 

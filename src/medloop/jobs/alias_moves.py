@@ -31,11 +31,6 @@ def all_moves(context: Context) -> list[Promotion]:
     return [move for move in context.ledger.entries() if move.model == context.registry.model]
 
 
-def named_champion(context: Context) -> str | None:
-    """Read the champion that the ledger names last; None without a move."""
-    return next(iter(champions(moves(context))[-1:]), None)
-
-
 def last_there(context: Context, versions: Sequence[str]) -> str | None:
     """Find the last of these versions that the registry still has."""
     for version in reversed(versions):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from medloop.core import none_of_these
 from medloop.core.corrections.lineage import champions
+from medloop.core.data.chance import better_than_chance, mean_recall
+from medloop.core.data.data_summary import warnings
 from medloop.core.learn.config import TrainingConfig
 from medloop.core.prediction.model_contract import load_checked
 from medloop.errors import ModelError
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
     from medloop.stores.lease import Held
 
 BY: Final = "medloop bootstrap"
+log = logging.getLogger(__name__)
 
 
 def bootstrap(
@@ -33,10 +39,12 @@ def bootstrap(
     *,
     engine: Engine | None = None,
     config: TrainingConfig | None = None,
+    warn: Callable[[str], None] = log.warning,
 ) -> str | None:
     """Train and install the first champion; give its version, or None if there is a champion.
 
-    A champion without a reference becomes the reference, too.
+    A champion without a reference becomes the reference, too. `warn` is told what the model will
+    not do well.
 
     Raises:
         LeaseHeldError: Another training is at work.
@@ -76,7 +84,8 @@ def bootstrap(
             by=BY,
             reason="first model, on the base data set alone",
         )
-    _note_accuracy(context, training_set, trained.version, predictor)
+    for sentence in _note_accuracy(context, training_set, trained.version, predictor):
+        warn(sentence)
     return trained.version
 
 
@@ -95,14 +104,31 @@ def _make_reference(context: Context, held: Held, version: str) -> None:
 
 def _note_accuracy(
     context: Context, training_set: TrainingSet, version: str, predictor: Predictor
-) -> None:
-    """Record how good the first champion is, for `medloop models`; nothing waits for it any more."""
+) -> list[str]:
+    """Record how good the first champion is, for `medloop models`; give what a person must know."""
     from medloop.core.gate.evaluation import answer
 
     test = training_set.scored_test()
-    classes = np.array(training_set.labels)[training_set.base_targets[test]]
-    accuracy = float(answer(predictor, training_set.base.images[test]).right(classes).mean())
-    context.registry.set_tags(version, VersionTags(accuracy=accuracy))
-    context.registry.log_metrics(
-        context.registry.get(version).run_id, {"champion/accuracy": accuracy}
-    )
+    y_true, labels = training_set.base_targets[test], np.array(training_set.labels)
+    answers = answer(predictor, training_set.base.images[test])
+    right = answers.right(labels[y_true])
+    y_pred = np.where(right, y_true, none_of_these.TARGET)
+    accuracy, balanced = float(right.mean()), mean_recall(y_true, y_pred)
+    found = [*warnings(training_set.base)]
+    if not better_than_chance(y_true, y_pred):
+        found.append(
+            f"Version {version} tells the classes apart no better than chance: {accuracy:.0%} of "
+            f"{len(test)} test images right. Nothing it says is confident."
+        )
+    for target in np.unique(y_true):
+        unknown = answers.unknown[y_true == target]
+        if unknown.mean() > 0.5:
+            found.append(
+                f"Version {version} calls {unknown.sum()} of {len(unknown)} test images of "
+                f'{labels[target]} "unknown".'
+            )
+    tags = VersionTags(accuracy=accuracy, balanced_accuracy=balanced, warning=" ".join(found))
+    context.registry.set_tags(version, tags)
+    metrics = {"champion/accuracy": accuracy, "champion/balanced_accuracy": balanced}
+    context.registry.log_metrics(context.registry.get(version).run_id, metrics)
+    return found

@@ -1,4 +1,4 @@
-"""What the champion has against new corrections, weighed by `medloop.core.corrections.screening.contradicted`."""
+"""Asks the champion what speaks against new corrections; `core.corrections.screening` weighs it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from medloop.core.corrections.screening import contradicted, outvoted
 from medloop.core.data.datasets import Dataset
 from medloop.core.data.splits import split
 from medloop.core.prediction.model_contract import load_checked
-from medloop.core.prediction.neighbours import unit
 from medloop.core.prediction.predictor import Predictor
+from medloop.core.prediction.similar_images import unit
 from medloop.jobs.context import Context
 from medloop.stores.registry import CHAMPION
 
@@ -27,12 +27,13 @@ def opinions(
     asked: Mapping[str, np.ndarray],
     known: Mapping[str, np.ndarray],
 ) -> dict[str, tuple[str, ...]]:
-    """What speaks against corrections in the champion's eyes, by image hash; {} where there is no champion.
+    """Find what speaks against corrections in the champion's eyes, by image; {} without a champion.
 
     Args:
         context: The stores.
         states: What people said of these images and of earlier ones.
-        asked: Images uint8 [64, 64] that the champion did not train on, by hash; they vouch for each other, too.
+        asked: Images uint8 [64, 64] that the champion did not train on, by hash; they vouch for
+            each other, too.
         known: Earlier corrections that count, which may vouch for them, likewise.
     """
     champion = _champion(context)
@@ -71,7 +72,7 @@ def opinions(
 
 
 def only_voice(state: ImageState) -> str | None:
-    """The one person on whose word an image's label rests; None if several say so, or a reviewer does."""
+    """Name the one person whose word a label rests on; None if several say so, or a reviewer."""
     return state.who[0] if len(state.who) == 1 and state.decided_by is None else None
 
 

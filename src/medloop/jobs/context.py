@@ -1,4 +1,4 @@
-"""The world as every job is handed it: stores, clock and chance. Made by `medloop.wiring`, or by a test."""
+"""The world as every job is handed it: stores, clock and chance, made by `medloop.wiring`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person says about a prediction: onto this machine's disk at once, into S3 as soon as it answers."""
+"""Takes what a person says: onto this machine's disk at once, into S3 as soon as it answers."""
 
 from __future__ import annotations
 
@@ -61,17 +61,19 @@ def correct(
 
 
 def withdraw(context: Context, *, image_sha256: str, who: str, why: str = "") -> Receipt:
-    """Take back all that this person has said about the image, as long as no snapshot holds their last answer.
+    """Take back all that this person said of the image, if no snapshot holds their last answer.
 
     Raises:
-        ReviewError: They said nothing on this machine, or a snapshot holds it; nothing was taken back.
+        ReviewError: They said nothing on this machine, or a snapshot holds it; nothing was taken
+            back.
         StoreError: Nothing could be saved, or the snapshots cannot be asked.
     """
     person = context.identify(who)
     said = context.outbox.history(person, 1, image_sha256=image_sha256)
     if not said:
         raise ReviewError(
-            "You have said nothing about this picture on this machine: there is nothing to take back."
+            "You have said nothing about this picture on this machine: there is nothing to take "
+            "back."
         )
     last = said[0]
     # What waits for the store is in no snapshot: it can be taken back while the store is away.
@@ -107,6 +109,6 @@ def _refuse_if_in_snapshot(context: Context, correction: Correction) -> None:
         for record in records
     ):
         raise ReviewError(
-            f"This answer is in snapshot {latest.snapshot_id[:8]} and cannot be taken back any more. "
-            "Classify the picture again and give the right answer: your newest one counts."
+            f"This answer is in snapshot {latest.snapshot_id[:8]} and cannot be taken back any "
+            "more. Classify the picture again and give the right answer: your newest one counts."
         )

@@ -1,9 +1,10 @@
-"""Erasing an image: a patient's wish. The pixels go everywhere; that there was an image, and its hash, stay."""
+"""Erases an image, as a patient may wish. The pixels go everywhere; the image's hash stays."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -11,22 +12,20 @@ from medloop.core.corrections.correction_policy import decide
 from medloop.core.corrections.events import Review
 from medloop.core.corrections.fold import fold
 from medloop.core.corrections.lineage import forebears
+from medloop.core.imaging.decode import content_sha256
 from medloop.errors import MedloopError
 from medloop.jobs.context import Context
-from medloop.jobs.image_copies import SoughtImage, acceptance_sets_with, datasets_with
 from medloop.jobs.snapshot import read_pixels
+from medloop.stores.datasets import bundled_sample
 
 
 @dataclass(frozen=True, slots=True)
 class LearnedBy:
     """Model versions that may have learned from an image."""
 
-    versions: tuple[
-        str, ...
-    ] = ()  # whose snapshot accepted it, or whose base data set holds it; oldest first
-    heirs: tuple[
-        tuple[str, str], ...
-    ] = ()  # others that started from the weights of one of these: version, which
+    # Whose snapshot accepted it, or whose base data set holds it; oldest first.
+    versions: tuple[str, ...] = ()
+    heirs: tuple[tuple[str, str], ...] = ()  # that started from one of these: version, which
     unknown: str = ""  # why there may be more
 
 
@@ -39,7 +38,7 @@ class Erased:
     shards: tuple[str, ...]  # snapshot shards that held its pixels, by key
     acceptance_sets: tuple[tuple[str, str], ...]  # name and id of those that still hold it
     datasets: tuple[str, ...]  # ids of imported data sets that still hold it
-    searched: bool  # whether its pixels were at hand to look for them there; else only a 64×64 picture is found
+    searched: bool  # by its pixels; without them only a 64×64 picture is found
     learned: LearnedBy
 
 
@@ -51,17 +50,18 @@ def erase(
     why: str = "",
     pixels: np.ndarray | None = None,
 ) -> Erased:
-    """Write the tombstone, delete the image and take its pixels out of every snapshot. Safe to run again.
+    """Write the tombstone, delete the image, take its pixels out of snapshots. Safe to run again.
 
-    The tombstone comes first: from then on no snapshot takes the image in, whatever happens to the rest. Acceptance
-    sets and imported data sets are people's own, and only named.
+    The tombstone comes first: from then on no snapshot takes the image in, whatever happens to the
+    rest. Acceptance sets and imported data sets are people's own, and only named.
 
     Args:
         context: The stores.
         image_sha256: Which image.
         who: Who erases it.
         why: The reason.
-        pixels: The image as models see it, uint8 [64, 64]; without, it is read from the store while it is there.
+        pixels: The image as models see it, uint8 [64, 64]; without, it is read from the store while
+            it is there.
 
     Raises:
         StoreError: The store refused or is away; run it again, until it succeeds.
@@ -82,30 +82,44 @@ def erase(
     was_stored = context.corrections.erase_image(image_sha256)
     context.outbox.forget_image(image_sha256)
     shards = tuple(context.snapshots.erase_images({image_sha256}))
-    picture = SoughtImage(image_sha256, pixels)
-    datasets = tuple(datasets_with(context, picture))
+    shows_it = partial(_shows, image_sha256, pixels)
+    datasets = tuple(
+        dataset_id
+        for dataset_id in sorted({*context.datasets.ids(), *context.datasets.published_ids()})
+        if dataset_id != bundled_sample().id
+        and any(map(shows_it, context.datasets.images(dataset_id)))
+    )
     return Erased(
         image_sha256=image_sha256,
         was_stored=was_stored,
         shards=shards,
-        acceptance_sets=tuple(acceptance_sets_with(context, picture)),
+        acceptance_sets=tuple(
+            (name, set_id)
+            for name, set_id in context.acceptance_sets.stored()
+            if shows_it(context.acceptance_sets.content(name, set_id).images)
+        ),
         datasets=datasets,
         searched=pixels is not None,
         learned=_learned(context, image_sha256, datasets),
     )
 
 
+def _shows(image_sha256: str, pixels: np.ndarray | None, images: np.ndarray) -> bool:
+    """Tell whether the image is among uint8 [N, 64, 64] `images`; without pixels by its hash."""
+    if pixels is not None:
+        return bool((images == pixels).all(axis=(1, 2)).any())
+    return any(content_sha256(image) == image_sha256 for image in images)
+
+
 def _learned(context: Context, image_sha256: str, datasets: Collection[str]) -> LearnedBy:
     try:
         return learned(context, image_sha256, datasets=datasets)
-    except (
-        MedloopError
-    ) as error:  # a registry that is away is no reason to leave pixels where they are
+    except MedloopError as error:  # no reason to leave pixels where they are
         return LearnedBy(unknown=str(error))
 
 
 def learned(context: Context, image_sha256: str, *, datasets: Collection[str] = ()) -> LearnedBy:
-    """Registered versions that may have learned from the image (`datasets` hold it), or started from one that did."""
+    """Find versions that may have learned from the image, or started from one that did."""
     found = context.registry.versions()
     used = {"": False}  # by snapshot
     own = []

@@ -6,11 +6,11 @@ The same comparison is not made twice. Moves the alias `challenger` only.
 from __future__ import annotations
 
 import math
+import time
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -68,18 +68,9 @@ if TYPE_CHECKING:
 
 GOLDEN_TOLERANCE: Final = 1e-3  # of a probability; another machine's arithmetic stays far below
 N_UNKNOWN: Final = 1500
-UNKNOWN_SEED: Final = (
-    1 << 64
-)  # no training's, as these are smaller: the unknown images of the gate are its own
+UNKNOWN_SEED: Final = 1 << 64  # no training's, which are smaller: the gate has its own images
+Rights = dict[str, Any]  # bool [N] per role, as `Paired` names them
 CONTENT_TYPES: Final = {".md": "text/markdown; charset=utf-8", ".png": "image/png"}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Contest:
-    """The models to compare, by role; `reference` may be missing."""
-
-    predictors: Mapping[str, Predictor]
-    load_error: str
 
 
 def evaluate(context: Context, *, version: str, progress: Progress = silent) -> GateReport:
@@ -109,14 +100,18 @@ def evaluate(context: Context, *, version: str, progress: Progress = silent) -> 
         champion_labels=recipe.labels,
         kept_out=sets,
     )
-    training_set = _fair(
-        context,
-        training_set,
-        [challenger, *(context.registry.get(v) for v in (champion, reference) if v)],
-    )
+    compared = [challenger, *(context.registry.get(v) for v in (champion, reference) if v)]
+    training_set = _fair(context, training_set, compared)
     progress(0.15, "loading models")
-    contest = _load(context, challenger=version, champion=champion, reference=reference)
-    decision, scores = _judge(context, challenger, champion, contest, training_set, sets, progress)
+    old = {"champion": champion, "reference": reference}
+    scores: dict[str, Scores] = {}
+    models = {role: Predictor(context.registry.model_file(v)) for role, v in old.items() if v}
+    try:
+        models["challenger"] = load_checked(context.registry.model_file(version))
+    except (ModelError, NotFoundError) as error:
+        decision = decide(_no_answers(str(error)))
+    else:
+        decision, scores = _judge(context, challenger, models, training_set, sets, progress)
     found = GateReport(
         key=key,
         version=version,
@@ -137,14 +132,11 @@ def _fair(
     context: Context, training_set: TrainingSet, versions: Sequence[ModelVersion]
 ) -> TrainingSet:
     """Leave out test images that a model or its forebears saw in another base data set."""
-    others = {base_id for version in versions for base_id in _bases(context, version)} - {
-        training_set.base.id
-    }
-    for base_id in sorted(others):
+    bases = set[str]().union(*(_bases(context, version) for version in versions))
+    for base_id in sorted(bases - {training_set.base.id}):
         other = context.datasets.get(base_id)
-        training_set = training_set.without_seen(
-            other.images[split(other.targets, other.groups).train]
-        )
+        seen = other.images[split(other.targets, other.groups).train]
+        training_set = training_set.without_seen(seen)
     return training_set
 
 
@@ -160,48 +152,35 @@ def _bases(context: Context, version: ModelVersion) -> set[str]:
     return found
 
 
-def _load(context: Context, *, challenger: str, champion: str, reference: str | None) -> _Contest:
-    """Load every model as the page would. Only the challenger may fail without an error."""
-    predictors = {"champion": Predictor(context.registry.model_file(champion))}
-    if reference is not None:
-        predictors["reference"] = Predictor(context.registry.model_file(reference))
-    try:
-        predictor = load_checked(context.registry.model_file(challenger))
-    except (ModelError, NotFoundError) as error:
-        return _Contest(predictors, str(error))
-    return _Contest({"challenger": predictor, **predictors}, "")
+def _no_answers(load_error: str) -> Evidence:
+    nothing = Paired(BASE, *(np.zeros(0, dtype=bool),) * 2, np.zeros(0, np.int64))
+    facts = Infrastructure(load_error, (), (), math.inf, 0.0, math.inf, 0.0)
+    return Evidence(infrastructure=facts, base=nothing, calibration=None)
 
 
 def _judge(
     context: Context,
     challenger: ModelVersion,
-    champion: str,
-    contest: _Contest,
+    models: Mapping[str, Predictor],
     training_set: TrainingSet,
     sets: Sequence[AcceptanceSet],
     progress: Progress,
 ) -> tuple[Decision, dict[str, Scores]]:
-    if contest.load_error:
-        nothing = Paired(BASE, *(np.zeros(0, dtype=bool),) * 2, np.zeros(0, np.int64))
-        facts = Infrastructure(contest.load_error, (), (), float("inf"), 0.0, float("inf"), 0.0)
-        return decide(Evidence(infrastructure=facts, base=nothing, calibration=None)), {}
-    bench = _Bench(contest.predictors, training_set)
+    bench = _Bench(models, training_set)
     progress(0.2, "base test images")
-    answers, base = bench.base()
-    scores = {
-        role: score(item, base_classes(training_set), training_set.labels)
-        for role, item in answers.items()
-    }
+    answers, base, sure = bench.base()
+    classes = base_classes(training_set)
+    scores = {role: score(item, classes, training_set.labels) for role, item in answers.items()}
     progress(0.5, "corrupted and unknown images")
     worsened, sure_of_worsened = bench.corrupted()
     progress(0.8, "corrections and acceptance sets")
     evidence = Evidence(
-        infrastructure=_infrastructure(context, challenger, contest.predictors, training_set),
+        infrastructure=_infrastructure(context, challenger, models, training_set),
         base=base,
         calibration=_calibration(scores),
         corrections=bench.corrections(),
-        slices=(worsened, bench.unknown(), bench.kept_as_known(answers)),
-        confident=(bench.confident(answers), sure_of_worsened),
+        slices=(worsened, *bench.known_and_unknown(answers)),
+        confident=(sure, sure_of_worsened),
         acceptance=tuple(bench.acceptance(item) for item in sets),
         implant=bench.implant(),
     )
@@ -209,22 +188,20 @@ def _judge(
 
 
 def _calibration(scores: Mapping[str, Scores]) -> CalibrationScores:
-    reference = scores.get("reference")
+    """Gather what each model scored; not a number without a reference."""
     return CalibrationScores(
-        challenger_ece=scores["challenger"].ece,
-        champion_ece=scores["champion"].ece,
-        challenger_confident_errors=scores["challenger"].confident_errors,
-        champion_confident_errors=scores["champion"].confident_errors,
-        reference_ece=reference.ece if reference else math.nan,
-        reference_confident_errors=reference.confident_errors if reference else math.nan,
+        **{
+            f"{role}_{name}": getattr(scores.get(role), name, math.nan)
+            for role in ("challenger", "champion", "reference")
+            for name in ("ece", "confident_errors")
+        }
     )
 
 
 def base_classes(training_set: TrainingSet) -> np.ndarray:
     """List the true classes of the base test images that count: str [N]."""
-    return np.asarray(
-        np.array(training_set.labels)[training_set.base_targets[training_set.scored_test()]]
-    )
+    targets = training_set.base_targets[training_set.scored_test()]
+    return np.asarray(np.array(training_set.labels)[targets])
 
 
 class _Bench:
@@ -238,54 +215,46 @@ class _Bench:
         self._groups = training_set.base.groups[test]
         self._classes = base_classes(training_set)
 
-    def base(self) -> tuple[dict[str, Answers], Paired]:
-        """Ask about the base test images: answers by role, and who was right."""
+    def base(self) -> tuple[dict[str, Answers], Paired, Paired]:
+        """Ask about the base test images: answers by role, who was right, who was sure of it."""
         answers = self._ask(self._images)
-        rights = {role: item.right(self._classes) for role, item in answers.items()}
-        return answers, _paired(BASE, rights, self._groups, self._classes)
-
-    def confident(self, answers: Mapping[str, Answers]) -> Paired:
-        """Find who was right about base test images and called it "confident"."""
-        sure = {role: item.right(self._classes) & item.confident for role, item in answers.items()}
-        return _paired(BASE, sure, self._groups)
+        right: Rights = {role: item.right(self._classes) for role, item in answers.items()}
+        sure: Rights = {role: right[role] & item.confident for role, item in answers.items()}
+        groups, classes = self._groups, self._classes
+        return (
+            answers,
+            Paired(BASE, groups=groups, classes=classes, **right),
+            Paired(BASE, groups=groups, **sure),
+        )
 
     def corrupted(self) -> tuple[Paired, Paired]:
         """Ask about corrupted images: who was right, and who was right and "confident"."""
         images, origin = corrupted(self._images)
-        answers = self._ask(images)
-        rights = {role: item.right(self._classes[origin]) for role, item in answers.items()}
-        sure = {role: rights[role] & item.confident for role, item in answers.items()}
-        groups = self._groups[origin]
-        return _paired(CORRUPTED, rights, groups), _paired(CORRUPTED, sure, groups)
+        answers, groups = self._ask(images), self._groups[origin]
+        right: Rights = {role: item.right(self._classes[origin]) for role, item in answers.items()}
+        sure: Rights = {role: right[role] & item.confident for role, item in answers.items()}
+        return Paired(CORRUPTED, groups=groups, **right), Paired(CORRUPTED, groups=groups, **sure)
 
-    def unknown(self) -> Paired:
-        """Ask about images of nothing that the model knows; right is to say so."""
+    def known_and_unknown(self, known: Mapping[str, Answers]) -> tuple[Paired, Paired]:
+        """Ask about images of nothing that the model knows, beside those that are kept as known."""
         from medloop.core.learn.negatives import unknown_images
 
         images = unknown_images(N_UNKNOWN, seed=UNKNOWN_SEED)
-        rights = {role: item.unknown for role, item in self._ask(images).items()}
-        return _paired(UNKNOWN, rights, np.arange(len(images)))
-
-    def kept_as_known(self, answers: Mapping[str, Answers]) -> Paired:
-        """Find who called base test images unknown, which is wrong."""
-        rights = {role: ~item.unknown for role, item in answers.items()}
-        return _paired(KNOWN, rights, self._groups)
+        kept: Rights = {role: ~item.unknown for role, item in known.items()}
+        out: Rights = {role: item.unknown for role, item in self._ask(images).items()}
+        alone = np.arange(len(images))
+        return Paired(KNOWN, groups=self._groups, **kept), Paired(UNKNOWN, groups=alone, **out)
 
     def corrections(self) -> Paired | None:
         """Ask about held-out corrections; None while there are none."""
         held_out = np.array([use == "held out" for use in self._set.uses], dtype=bool)
         if not held_out.any():
             return None
-        given = np.array(
-            [
-                none_of_these.CLASS if label is None else label
-                for label in self._set.corrections.labels
-            ]
-        )
+        labels = self._set.corrections.labels
+        given = np.array([none_of_these.CLASS if label is None else label for label in labels])
         images = self._set.corrections.images[held_out]
-        return self._useful(
-            "held-out corrections", images, given[held_out], groups=twin_groups(images)
-        )
+        useful = self._useful(images, given[held_out])
+        return Paired("held-out corrections", groups=twin_groups(images), **useful)
 
     def implant(self) -> Implant | None:
         """Look for a part of the corrections learned that turns test images into their class."""
@@ -302,34 +271,14 @@ class _Bench:
 
     def acceptance(self, item: AcceptanceSet) -> Paired:
         """Ask about a site's own images."""
-        part = self._useful(item.name, item.images, item.classes, groups=item.groups)
-        return replace(part, floor=item.floor)
+        useful = self._useful(item.images, item.classes)
+        return Paired(item.name, groups=item.groups, floor=item.floor, **useful)
 
-    def _useful(
-        self, name: str, images: np.ndarray, classes: np.ndarray, *, groups: np.ndarray
-    ) -> Paired:
-        return _paired(
-            name, {role: item.useful(classes) for role, item in self._ask(images).items()}, groups
-        )
+    def _useful(self, images: np.ndarray, classes: np.ndarray) -> Rights:
+        return {role: item.useful(classes) for role, item in self._ask(images).items()}
 
     def _ask(self, images: np.ndarray) -> dict[str, Answers]:
         return {role: answer(predictor, images) for role, predictor in self._predictors.items()}
-
-
-def _paired(
-    name: str,
-    rights: Mapping[str, np.ndarray],
-    groups: np.ndarray,
-    classes: np.ndarray | None = None,
-) -> Paired:
-    return Paired(
-        name=name,
-        challenger=rights["challenger"],
-        champion=rights["champion"],
-        reference=rights.get("reference"),
-        groups=groups,
-        classes=classes,
-    )
 
 
 def _infrastructure(
@@ -339,7 +288,7 @@ def _infrastructure(
     training_set: TrainingSet,
 ) -> Infrastructure:
     new, old = predictors["challenger"], predictors["champion"]
-    ours, theirs = latency_ms([new, old], training_set.base.images[0])
+    ours, theirs = latency_ms([new, old], training_set.base.images[0], clock=time.perf_counter)
     return Infrastructure(
         load_error="",
         champion_labels=old.metadata.labels,
@@ -376,11 +325,13 @@ def _keep(context: Context, challenger: ModelVersion, found: GateReport) -> None
         )
     context.objects.ensure(f"{place}.json", raw, content_type="application/json")
     context.registry.attach(challenger.run_id, {**files, REPORT_FILE: raw})
+    scores = found.scores["challenger"] if found.scores else {}
     verdict = VersionTags(
         gate="yes" if found.passed else "no",
         gate_reasons=reasons(found),
         gate_champion=found.champion_version,
-        accuracy=found.scores["challenger"]["accuracy"] if found.scores else None,
+        accuracy=scores.get("accuracy"),
+        balanced_accuracy=scores.get("balanced_accuracy"),
     )
     context.registry.set_tags(challenger.version, verdict)
     aliased = context.registry.version_of(CHALLENGER)

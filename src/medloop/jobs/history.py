@@ -1,4 +1,4 @@
-"""All that was ever said, by image: what the latest snapshot holds, what came since, and what waits to be sent."""
+"""Reads all that was ever said: in the latest snapshot, since then, and yet to be sent."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class History:
     states: Mapping[str, ImageState]
 
     def events(self) -> list[Event]:
-        """All of them, in no order."""
+        """List all of them, in no order."""
         return [event for events in self.by_image.values() for event in events]
 
     def with_more(self, events: Iterable[Event]) -> History:
-        """The same with further events: only the images that these are about are folded again."""
+        """Add events: only the images that these are about are folded again."""
         more = {
             sha256: tuple(
                 {event.id: event for event in (*self.by_image.get(sha256, ()), *new)}.values()
@@ -38,14 +38,13 @@ class History:
 
 
 def read_history(context: Context) -> History:
-    """Read what came since the latest snapshot; that snapshot's own events only when it is new to this process.
+    """Read what came since the latest snapshot, and its own events if it is new to this process.
 
     Raises:
         StoreError: The events cannot be read.
     """
-    unsent = (
-        context.outbox.unsent()
-    )  # before the store is read: what is sent in between is then seen twice, not never
+    # Before the store is read: what is sent in between is then seen twice, not never.
+    unsent = context.outbox.unsent()
     gathered = gather(context)
     old = (
         _in_snapshot(context.snapshots, gathered.previous) if gathered.previous else History({}, {})

@@ -1,7 +1,7 @@
-"""Pictures with a known answer, mixed into the review queue to learn how reliable a reviewer is. Off by default.
+"""Mixes pictures with a known answer into the review queue, to rate reviewers. Off by default.
 
-They come from the base data's training images and look like any correction that waits. What is said of them is kept as
-a review event of its own kind, `trial`, which no fold and no training looks at.
+They come from the base data's training images and look like any correction that waits. What is said
+of them is kept as a review event of its own kind, `trial`, which no fold and no training looks at.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from medloop.core.corrections.correction_policy import PolicyDecision
+from medloop.core.corrections.correction_policy import PolicyDecision, Waiting
 from medloop.core.corrections.events import Correction, Review, event_id, event_time
 from medloop.core.corrections.fold import Event, ImageState
 from medloop.core.data.datasets import scored
@@ -24,7 +24,6 @@ from medloop.core.imaging.decode import content_sha256
 from medloop.jobs.context import Context
 
 if TYPE_CHECKING:
-    from medloop.jobs.review import Waiting
     from medloop.stores.datasets import DatasetStore
 
 KEPT: Final = 500  # images to choose from
@@ -41,19 +40,20 @@ class KnownAnswer:
     sha256s: tuple[str, ...]  # N
 
 
-def mixed(
+def mix_in(
     context: Context, waiting: Sequence[Waiting], events: Iterable[Event], *, who: str
 ) -> list[Waiting]:
-    """The queue with a honeypot after some of its items, as often as set; the same queue gives the same honeypots.
+    """Put honeypots after some items, as often as set; the same queue gives the same ones.
 
     Args:
         context: The stores.
         waiting: What really waits.
-        events: Every event; what somebody said of a picture in earnest keeps it from being a honeypot.
+        events: Every event; what somebody said of a picture in earnest keeps it from being a
+            honeypot.
         who: The reviewer's name; what they have answered does not come again.
     """
     known, person = (
-        known_images(context.datasets, context.settings.base_dataset),
+        choose_known_images(context.datasets, context.settings.base_dataset),
         context.identify(who),
     )
     taken = {event.image_sha256 for event in events if not is_trial(event) or event.who == person}
@@ -62,9 +62,8 @@ def mixed(
         found.append(item)
         chance = hashlib.sha256(f"honeypot {item.image_sha256}".encode()).digest()
         if int.from_bytes(chance[:4], "big") / 2**32 < context.settings.honeypots:
-            barred = (
-                person if context.settings.oidc_issuer else None
-            )  # where people sign in, nobody reviews themselves
+            # Where people sign in, nobody reviews themselves.
+            barred = person if context.settings.oidc_issuer else None
             honeypot = _disguised(item, known, chance, but=taken, barred=barred)
             if honeypot is not None:
                 found.append(honeypot)
@@ -72,16 +71,16 @@ def mixed(
     return found
 
 
-def pixels_of(context: Context, image_sha256: str) -> np.ndarray:
-    """A honeypot's picture, uint8 [64, 64]: it does not lie in the store."""
-    known = known_images(context.datasets, context.settings.base_dataset)
+def choose_pixels(context: Context, image_sha256: str) -> np.ndarray:
+    """Choose a honeypot's picture, uint8 [64, 64]: it does not lie in the store."""
+    known = choose_known_images(context.datasets, context.settings.base_dataset)
     return np.asarray(known.images[known.sha256s.index(image_sha256)])
 
 
-def trial(
+def make_trial(
     context: Context, *, image_sha256: str, known: str, answer: str | None, decided: bool, who: str
 ) -> Review:
-    """The event of one answer; leaving a picture out proves nothing (`decided` is False)."""
+    """Make the event of one answer; leaving a picture out proves nothing (`decided` is False)."""
     outcome: Literal["right", "wrong", "left out"] = "left out"
     if decided:
         outcome = "right" if answer == known else "wrong"
@@ -98,13 +97,13 @@ def trial(
 
 
 def is_trial(event: Event) -> bool:
-    """Whether this is an answer to a honeypot."""
+    """Tell whether this is an answer to a honeypot."""
     return isinstance(event, Review) and event.action == "trial"
 
 
 @lru_cache(maxsize=1)
-def known_images(datasets: DatasetStore, dataset_id: str | None) -> KnownAnswer:
-    """What honeypots are chosen from: training images that show something, spread over the data set."""
+def choose_known_images(datasets: DatasetStore, dataset_id: str | None) -> KnownAnswer:
+    """Choose training images that show something, spread over the data set."""
     base = datasets.get(dataset_id)
     rows = split(base.targets, base.groups).train
     rows = rows[scored(base.images[rows])]
@@ -120,9 +119,10 @@ def known_images(datasets: DatasetStore, dataset_id: str | None) -> KnownAnswer:
 def _disguised(
     item: Waiting, known: KnownAnswer, chance: bytes, *, but: Collection[str], barred: str | None
 ) -> Waiting | None:
-    """A honeypot that looks like its neighbour in the queue, from the same person.
+    """Make a honeypot that looks like its neighbour in the queue, from the same person.
 
-    None where the choice fell on a picture that is taken, or the person is the one who may not review it.
+    None where the choice fell on a picture that is taken, or the person is the one who may not
+    review it.
     """
     row = int.from_bytes(chance[4:8], "big") % len(known.labels)
     sha256, truth = known.sha256s[row], known.labels[row]

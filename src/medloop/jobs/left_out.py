@@ -9,12 +9,12 @@ from medloop.jobs.snapshot import describe_left_out, gather
 
 FIX = (
     "restore them, or have whoever is meant decide again; nothing is learned from them. "
-    "docs/runbook.md, Objects that are left out"
+    "docs/s3-layout.md, What is left out"
 )
 
 
 def left_out(context: Context) -> dict[str, str]:
-    """Say why each object is left out, by key. Costs as much as what is new since the latest snapshot.
+    """Say why each object is left out, by key, at the cost of what is new since a snapshot.
 
     Raises:
         StoreError: The store cannot be read.

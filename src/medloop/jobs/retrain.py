@@ -1,4 +1,4 @@
-"""The weekly loop without Airflow: snapshot → train → evaluate → promote, and whether there is a reason to."""
+"""Runs the weekly loop without Airflow, if there is reason to: snapshot, train, judge, promote."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def retrain(
     by: str = "medloop retrain",
     progress: Progress = silent,
 ) -> RetrainResult:
-    """Run one round. The gate decides about the promotion; `force` only goes on without enough news.
+    """Do one round. The gate decides about the promotion; `force` goes on without enough news.
 
     If somebody's corrections do harm, the round goes on without them. A training that was done
     before is found, and not done again.
@@ -126,7 +126,7 @@ def retrain(
 
 
 def _untrained(context: Context, snapshot_id: str) -> int:
-    """Accepted images that differ from what the last training had: added, relabelled, or no longer accepted."""
+    """Count accepted images that differ from what the last training had: new, changed or gone."""
     versions = context.registry.versions()
     trained = [item.tags.snapshot_id for item in versions if item.tags.snapshot_id]
     if trained[-1:] == [snapshot_id]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Literal
@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from medloop.core import none_of_these
-from medloop.core.corrections.correction_policy import PolicyDecision, decide
+from medloop.core.corrections.correction_policy import PolicyDecision, Waiting, decide
 from medloop.core.corrections.events import Correction, Review, event_id, event_time
 from medloop.core.corrections.fold import Event
 from medloop.core.corrections.reliability import Reliability, reliabilities
@@ -19,43 +19,18 @@ from medloop.core.imaging.decode import decode
 from medloop.errors import ReviewError
 from medloop.jobs.context import Context
 from medloop.jobs.history import read_history
-from medloop.jobs.honeypots import mixed, pixels_of, trial
+from medloop.jobs.honeypots import choose_pixels, make_trial, mix_in
 from medloop.jobs.snapshot import policy_of
 from medloop.stores.outbox import Receipt
 
 Verdict = Literal["approve", "reject", "relabel"]
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """One image that waits for a reviewer, with what people and the model said of it."""
-
-    decision: PolicyDecision
-    corrections: tuple[Correction, ...]  # oldest first
-    known_label: str | None = None  # of a honeypot: its class, which the reviewer must not see
-    newest_id: str = ""  # of all events about it
-
-    @property
-    def image_sha256(self) -> str:
-        """Which image."""
-        return self.decision.state.image_sha256
-
-    @property
-    def conflict(self) -> bool:
-        """Whether people disagree, so that there is nothing to approve."""
-        return self.decision.state.status == "conflict"
-
-    @property
-    def disputed(self) -> bool:
-        """Whether it was approved, and somebody has said something else since. It is learned from meanwhile."""
-        return bool(self.decision.state.against)
-
-
 def queue(context: Context, *, who: str | None = None) -> list[Waiting]:
-    """What waits for a reviewer, the oldest first, and what somebody disputes although a reviewer had approved it.
+    """List what waits for a reviewer, oldest first, and approved images that somebody disputes.
 
-    What was decided a moment ago on this machine is gone already. For a reviewer (`who`, a name) honeypots are mixed
-    in, where the settings say so.
+    What was decided a moment ago on this machine is gone already. For a reviewer (`who`, a name)
+    honeypots are mixed in, where the settings say so.
     """
     history = read_history(context)
     decisions = decide(history.states.values(), policy_of(context.settings))
@@ -65,7 +40,7 @@ def queue(context: Context, *, who: str | None = None) -> list[Waiting]:
     waiting.sort(key=lambda item: item.decision.state.event_ids)
     if not who or not context.settings.honeypots:
         return waiting
-    return mixed(context, waiting, history.events(), who=who)
+    return mix_in(context, waiting, history.events(), who=who)
 
 
 def _needs_reviewer(decision: PolicyDecision) -> bool:
@@ -75,7 +50,8 @@ def _needs_reviewer(decision: PolicyDecision) -> bool:
 def _waiting(decision: PolicyDecision, events: Sequence[Event]) -> Waiting:
     if against := decision.state.against:
         people = "1 person has" if len(against) == 1 else f"{len(against)} people have"
-        reason = f"approved as {none_of_these.describe(decision.state.label)}, and {people} said otherwise since"
+        label = none_of_these.describe(decision.state.label)
+        reason = f"approved as {label}, and {people} said otherwise since"
         decision = replace(decision, reasons=(reason,))
     ordered = sorted(events, key=lambda event: event.id)
     corrections = tuple(event for event in ordered if isinstance(event, Correction))
@@ -83,24 +59,24 @@ def _waiting(decision: PolicyDecision, events: Sequence[Event]) -> Waiting:
 
 
 def picture(context: Context, item: Waiting) -> np.ndarray:
-    """What an item shows, grey uint8 [H, W].
+    """Read what an item shows, grey uint8 [H, W].
 
     Raises:
         MedloopError: It cannot be read.
     """
     if item.known_label is not None:
-        return pixels_of(context, item.image_sha256)
+        return choose_pixels(context, item.image_sha256)
     return decode(context.corrections.image(item.image_sha256)).pixels
 
 
 def people(context: Context) -> list[Reliability]:
-    """How reliable everybody's answers were, the least reliable first."""
+    """Rate how reliable everybody's answers were, the least reliable first."""
     history = read_history(context)
     return reliabilities(history.events(), history.states.values())
 
 
 def all_events(context: Context) -> list[Event]:
-    """Every event in the store, by the latest snapshot and what came since, and what this machine has yet to send."""
+    """Read every event in the store, and what this machine has yet to send."""
     return read_history(context).events()
 
 
@@ -118,25 +94,27 @@ def review(
     Args:
         context: The stores.
         items: The images, as `queue` gave them.
-        verdict: What is decided about all of them; to approve one that is disputed stands by its label.
+        verdict: What is decided about all of them; to approve one that is disputed stands by its
+            label.
         who: The reviewer's name; only its identity is stored.
         label: For `relabel`: the right class, None for none of these.
         why: The reviewer's reason.
 
     Raises:
-        ReviewError: A conflict cannot be approved, nor one's own word where people sign in; nothing was decided.
+        ReviewError: A conflict cannot be approved, nor one's own word where people sign in; nothing
+            was decided.
         StoreError: Nothing could be saved.
     """
     chosen: Sequence[Waiting] = list(items)
     if verdict == "approve" and (disputed := [item for item in chosen if item.conflict]):
         raise ReviewError(
-            f"image {disputed[0].image_sha256[:12]}: {disputed[0].decision.state.why}. There is nothing to approve: "
-            "relabel it with the right class, or reject it"
+            f"image {disputed[0].image_sha256[:12]}: {disputed[0].decision.state.why}. "
+            "There is nothing to approve: relabel it with the right class, or reject it"
         )
     if verdict != "reject" and (own := [item for item in chosen if is_own(context, item, who=who)]):
         raise ReviewError(
-            f"image {own[0].image_sha256[:12]}: nobody but you has said what this picture shows, so somebody else "
-            "has to review it. You can only leave it out"
+            f"image {own[0].image_sha256[:12]}: nobody but you has said what this picture shows, "
+            "so somebody else has to review it. You can only leave it out"
         )
     decide_one = partial(_decision, context, verdict=verdict, who=who, label=label, why=why)
     receipts = [
@@ -148,7 +126,7 @@ def review(
 
 
 def is_own(context: Context, item: Waiting, *, who: str) -> bool:
-    """Whether it is this reviewer's word alone, which is not enough where people sign in.
+    """Tell whether it is this reviewer's word alone, which is not enough where people sign in.
 
     The one local user has nobody else to ask.
     """
@@ -162,7 +140,7 @@ def _decision(
     state = item.decision.state
     if item.known_label is not None:
         answer = state.label if verdict == "approve" else label
-        return trial(
+        return make_trial(
             context,
             image_sha256=item.image_sha256,
             known=item.known_label,
@@ -185,7 +163,7 @@ def _decision(
 
 
 def _later(context: Context, identifier: str, *, than: str) -> str:
-    """The id, or one just after `than`: a decision must follow what it is about, whatever this machine's clock says."""
+    """Return the id, or one just after `than`, whatever this machine's clock says."""
     if identifier > than:
         return identifier
     return event_id(now=event_time(than) + timedelta(milliseconds=1), random=context.random(10))

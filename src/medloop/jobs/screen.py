@@ -1,18 +1,19 @@
 """Screens what came in since the last snapshot, and flags what looks wrong for a reviewer.
 
-A flag is an event like any other, with an id that follows from the correction and the reason, so that screening twice
-or at once writes each flag once. What a snapshot holds is not screened again, so a snapshot to learn from is taken of
-what was screened and of nothing that came meanwhile: `screened_snapshot`.
+A flag is an event like any other, with an id that follows from the correction and the reason, so
+that screening twice or at once writes each flag once. What a snapshot holds is not screened again,
+so a snapshot to learn from is taken of what was screened and of nothing that came meanwhile:
+`screened_snapshot`.
 
-Pictures are compared with the base data, with each other and with the newest earlier corrections; the cost of that is
-the same whatever the store holds. Only the search for earlier events about these images goes through all events.
+Pictures are compared with the base data, with each other and with the newest earlier corrections;
+the cost of that is the same whatever the store holds. Only the search for earlier events about
+these images goes through all events.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,7 +25,7 @@ from medloop.core.corrections.events import Correction, Review, event_id, event_
 from medloop.core.corrections.fold import Event, ImageState, fold
 from medloop.core.corrections.holdout import shapes
 from medloop.core.corrections.reliability import Reliability, distrusted, reliabilities
-from medloop.core.corrections.screening import Label, careless, look_alikes, neighbour_disagreement
+from medloop.core.corrections.screening import Label, careless, look_alikes
 from medloop.core.corrections.snapshot import EventRecord, events_about
 from medloop.jobs.champion_opinion import only_voice, opinions
 from medloop.jobs.context import Context
@@ -40,16 +41,14 @@ from medloop.progress import Progress, silent
 
 BY: Final = "screening"  # who a flag is from
 CARELESS: Final = "this person's corrections are contradicted far more often than other people's"
-NEWEST_CHUNKS: Final = (
-    5  # of the latest snapshot, about 1,000 events each, that new corrections are compared with
-)
+NEWEST_CHUNKS: Final = 5  # of about 1,000 events each, that new corrections are compared with
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Screened:
-    """How many images were looked at, the reasons for those flagged, by image hash, and the flags."""
+    """The number of images looked at, the reasons for those flagged, by hash, and the flags."""
 
     looked_at: int
     flagged: Mapping[str, tuple[str, ...]]
@@ -71,7 +70,7 @@ class _Labelled:
 def screened_snapshot(
     context: Context, *, full: bool = False, progress: Progress = silent
 ) -> tuple[SnapshotResult, Screened]:
-    """Screen what is new, and take a snapshot of just that: what comes meanwhile waits for the next screening."""
+    """Screen what is new, and take a snapshot of just that; what comes meanwhile waits."""
     context.signatures.check_keys()
     gathered = gather(context, full=full, with_images=True)
     screened = screen(context, gathered)
@@ -80,7 +79,7 @@ def screened_snapshot(
 
 
 def screen(context: Context, gathered: Gathered | None = None) -> Screened:
-    """Flag new corrections that look wrong, unless the settings trust all or have all reviewed anyway.
+    """Flag new corrections that look wrong, unless all are trusted or reviewed anyway.
 
     Args:
         context: The stores.
@@ -115,7 +114,6 @@ def screen(context: Context, gathered: Gathered | None = None) -> Screened:
     )
     found = [
         _look_alikes(context, candidates, known),
-        _crowd(candidates, known),
         *zip(*(said.get(state.image_sha256, ("", "")) for state in candidates.states), strict=True),
         _doubts(candidates, _distrusted(context, gathered)),
     ]
@@ -133,7 +131,7 @@ def screen(context: Context, gathered: Gathered | None = None) -> Screened:
 
 
 def _unscreened(context: Context, gathered: Gathered) -> list[EventRecord]:
-    """What no snapshot holds. Whoever begins anew has gathered the rest, too."""
+    """Choose what no snapshot holds. Whoever begins anew has gathered the rest, too."""
     if gathered.previous is not None or gathered.latest is None:
         return gathered.new
     held = context.snapshots.event_ids(gathered.latest)
@@ -141,12 +139,12 @@ def _unscreened(context: Context, gathered: Gathered) -> list[EventRecord]:
 
 
 def _may_count_now(event: Event) -> bool:
-    """Whether this may make an image count: an answer does, and a withdrawal that ends a conflict or a rejection."""
+    """Tell whether this may make an image count, as a withdrawal that ends a conflict does."""
     return isinstance(event, Correction) or event.action == "withdraw"
 
 
 def _earlier_pixels(context: Context, gathered: Gathered) -> dict[str, np.ndarray]:
-    """Pixels of the newest corrections in the latest snapshot, by image hash."""
+    """Read pixels of the newest corrections in the latest snapshot, by image hash."""
     pixels: dict[str, np.ndarray] = {}
     for chunk in gathered.latest.chunks[-NEWEST_CHUNKS:] if gathered.latest else ():
         pixels |= context.snapshots.images(chunk, lost_ok=gathered.previous is None)
@@ -154,7 +152,7 @@ def _earlier_pixels(context: Context, gathered: Gathered) -> dict[str, np.ndarra
 
 
 def _events_about(context: Context, gathered: Gathered, image_sha256s: set[str]) -> list[Event]:
-    """All events about these images, earlier and new."""
+    """Find all events about these images, earlier and new."""
     old = (
         context.snapshots.events_about(gathered.previous, image_sha256s)
         if gathered.previous
@@ -164,7 +162,7 @@ def _events_about(context: Context, gathered: Gathered, image_sha256s: set[str])
 
 
 def _distrusted(context: Context, gathered: Gathered) -> Mapping[str, Reliability]:
-    """Who was often wrong; that takes all events, and so is not asked where it is off."""
+    """Find who was often wrong; that takes all events, and so is not asked if it is off."""
     if not context.settings.least_reliability:
         return {}
     old = context.snapshots.all_events(gathered.previous) if gathered.previous else []
@@ -188,7 +186,7 @@ def _labelled(states: Mapping[str, ImageState], pixels: Mapping[str, np.ndarray]
 
 
 def _look_alikes(context: Context, candidates: _Labelled, known: _Labelled) -> list[str]:
-    """What any look-alike is known as, if as something else: a reason or "" for each candidate."""
+    """Find look-alikes known as something else: a reason or "" for each candidate."""
     base = context.datasets.get(context.settings.base_dataset)
     return look_alikes(
         candidates.looks,
@@ -202,28 +200,8 @@ def _look_alikes(context: Context, candidates: _Labelled, known: _Labelled) -> l
     )
 
 
-def _crowd(candidates: _Labelled, known: _Labelled) -> list[str]:
-    """What other people said of similar pictures: a reason or "" for each candidate."""
-    reasons = [""] * len(candidates.states)
-    labels, known_labels = candidates.labels, known.labels
-    by_people: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for row, state in enumerate(candidates.states):
-        by_people[state.who].append(row)
-    for who, rows in by_people.items():
-        others = [row for row, state in enumerate(known.states) if set(who).isdisjoint(state.who)]
-        found = neighbour_disagreement(
-            candidates.looks[rows],
-            [labels[row] for row in rows],
-            index=known.looks[others],
-            index_labels=[known_labels[row] for row in others],
-        )
-        for row, why in zip(rows, found, strict=True):
-            reasons[row] = why
-    return reasons
-
-
 def _doubts(candidates: _Labelled, people: Mapping[str, Reliability]) -> list[str]:
-    """Where nobody but people who were often wrong says so: a reason or "" for each candidate."""
+    """Doubt what only people who were often wrong say: a reason or "" for each candidate."""
     return [
         "this person was often wrong where the answer is known"
         if people.keys() >= set(state.who)
@@ -233,7 +211,7 @@ def _doubts(candidates: _Labelled, people: Mapping[str, Reliability]) -> list[st
 
 
 def _careless(candidates: _Labelled, contradicted: Sequence[bool]) -> list[str]:
-    """What rests on the word of somebody whose corrections do not fit: a reason or "" for each candidate."""
+    """Doubt whoever's corrections do not fit: a reason or "" for each candidate."""
     people = [only_voice(state) for state in candidates.states]
     found = careless(people, contradicted)
     return [CARELESS if who in found else "" for who in people]

@@ -1,7 +1,7 @@
 """Folds what came in since the last snapshot into a new one, at the cost of what is new.
 
-What is no event, nor signed, or whose image can't be read, stays out and is named. Its day does not count as seen, so
-that every later snapshot looks at it again: what is whole by then is taken in.
+What is no event, nor signed, or whose image can't be read, stays out and is named. Its day does not
+count as seen, so that every later snapshot looks at it again: what is whole by then is taken in.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SnapshotResult:
-    """What a snapshot holds. `new_corrections` counts from the previous snapshot, or from the one named."""
+    """A snapshot's content. `new_corrections` counts from the previous one, or the one named."""
 
     snapshot_id: str
     new_corrections: int
@@ -82,7 +82,7 @@ class Gathered:
 
     @property
     def chunks(self) -> tuple[Chunk, ...]:
-        """The chunks to go on from."""
+        """List the chunks to go on from."""
         return self.previous.chunks if self.previous else ()
 
     def known(self) -> set[str]:
@@ -111,8 +111,8 @@ def snapshot(
     Args:
         context: The stores.
         since: The snapshot that `new_corrections` is counted from; by default the previous one.
-        full: Begin anew: read all events and images again, write all shards again, and point to the result whatever
-            the latest snapshot holds.
+        full: Begin anew: read all events and images again, write all shards again, and point to the
+            result whatever the latest snapshot holds.
         gathered: What `gather` found, if the snapshot is to hold that and nothing that came later.
         progress: Is told a share of the work, 0 to 1, and what is being done.
 
@@ -180,7 +180,8 @@ def gather(context: Context, *, full: bool = False, with_images: bool = False) -
 
     Args:
         context: The stores.
-        full: Look at all days and events, as if there was no snapshot, and whatever the latest one is like.
+        full: Look at all days and events, as if there was no snapshot, and whatever the latest one
+            is like.
         with_images: Leave corrections out whose images cannot be read, as a snapshot does.
     """
     pointer, latest = context.snapshots.look(lost_ok=full)
@@ -216,7 +217,8 @@ def _list(
 ) -> list[ObjectInfo]:
     """List the events of all days that the pointer does not vouch for, the first stored first.
 
-    Two objects may bear one id. The one that S3 had first counts, so that nobody can put another in its place.
+    Two objects may bear one id. The one that S3 had first counts, so that nobody can put another in
+    its place.
     """
     found = []
     for folder in FOLDERS:
@@ -253,20 +255,28 @@ def _read_regions(snapshots: SnapshotStore, gathered: Gathered, event_ids: Itera
 
 
 def _read_new(context: Context, gathered: Gathered, listed: Sequence[ObjectInfo]) -> None:
-    """Read the events that no snapshot holds, and leave out what is none."""
-    known = gathered.known()
-    keys = [info.key for info in listed if event_id_of(info.key) not in known]
+    """Read the events that no snapshot holds, and leave out what is none.
+
+    What was none before is not read again by this process, unless it was written since.
+    """
+    known, remembered = gathered.known(), context.corrections.no_events
+    new = [info for info in listed if event_id_of(info.key) not in known]
     found: dict[str, EventRecord] = {}
-    for start in range(0, len(keys), BATCH):
-        some = keys[start : start + BATCH]
-        for key, raw in zip(some, context.corrections.read(some), strict=True):
+    for start in range(0, len(new), BATCH):
+        some = [
+            info for info in new[start : start + BATCH] if (info.key, info.e_tag) not in remembered
+        ]
+        for info, raw in zip(some, context.corrections.read([i.key for i in some]), strict=True):
+            key = info.key
             record = EventRecord(event_id_of(key), key.partition("/")[0], raw)
             if why := _why_left_out(context, record, key):
-                gathered.left_out[key] = why
+                remembered[key, info.e_tag] = why
             elif found.setdefault(record.id, record) is record:
                 gathered.keys[record.id] = key
             elif found[record.id] != record:
                 gathered.left_out[key] = "another event has this id"
+    names = ((info.key, info.e_tag) for info in new)
+    gathered.left_out |= {name[0]: remembered[name] for name in names if name in remembered}
     gathered.new = sorted(found.values())
 
 
@@ -281,7 +291,7 @@ def _why_left_out(context: Context, record: EventRecord, key: str) -> str:
 
 
 def _leave_out_without_image(corrections: CorrectionStore, gathered: Gathered) -> None:
-    """Leave out what is said about an image that should be in the store and is not, or is damaged."""
+    """Leave out what is said about an image that is missing and not erased, or damaged."""
     images = corrected_images(gathered.new)
     gone: set[str] = set()
     for start in range(0, len(images), BATCH):
@@ -296,7 +306,7 @@ def _leave_out_without_image(corrections: CorrectionStore, gathered: Gathered) -
 
 
 def _warn(gathered: Gathered) -> None:
-    """Say what is left out, and which keys a wrong clock made; one that is a day ahead may be right."""
+    """Say what is left out, and which keys a wrong clock made: of more than a day ahead."""
     if gathered.left_out:
         log.warning("%s", describe_left_out(gathered.left_out))
     tomorrow = (date.fromisoformat(gathered.day) + timedelta(days=1)).isoformat()
@@ -323,7 +333,7 @@ def describe_left_out(left_out: Mapping[str, str]) -> str:
 
 
 def _erase_again(context: Context, new: Iterable[EventRecord]) -> None:
-    """Repeat new erasures: a correction or a snapshot that was under way meanwhile may have brought pixels back."""
+    """Repeat new erasures: what was under way meanwhile may have brought pixels back."""
     events = (record.parse() for record in new if record.folder == "reviews")
     erased = {
         event.image_sha256
@@ -403,4 +413,5 @@ def _reason(manifest: Manifest, known: Manifest | None) -> str:
     reviews = manifest.reviews - known.reviews
     if new or reviews:
         return f"{new} new corrections and {reviews} new reviews since snapshot {known.snapshot_id}"
-    return f"the same events as snapshot {known.snapshot_id}, with another base data set or review policy"
+    same = f"the same events as snapshot {known.snapshot_id}"
+    return f"{same}, with another base data set or review policy"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from medloop.core.corrections.events import Correction
-from medloop.errors import MedloopError
+from medloop.errors import StoreError
 from medloop.jobs.snapshot import read_pixels
-from medloop.stores.corrections import CorrectionStore, event_id_of
+from medloop.stores.corrections import CorrectionStore, Folder, event_id_of
 from medloop.stores.objects import ObjectStore
 from medloop.stores.outbox import Outbox
 from medloop.stores.snapshots import SnapshotStore
@@ -39,50 +39,51 @@ def take_census(
         trained_on: Snapshot id by the model version that learned from it.
     """
     store, snapshots = CorrectionStore(objects), SnapshotStore(objects)
-    corrections = [
-        key for day in store.days("corrections") for key in store.keys("corrections", day)
-    ]
-    reviews = [key for day in store.days("reviews") for key in store.keys("reviews", day)]
+    # Whoever remembers is asked before the store: what is said meanwhile is then no loss.
+    stored, manifest = outbox.stored_ids(), snapshots.latest()
+    held = snapshots.event_ids(manifest) if manifest else set()
+    corrections, reviews = _keys(store, "corrections"), _keys(store, "reviews")
     present = {event_id_of(key) for key in (*corrections, *reviews)}
     sample = random.sample(corrections, min(SAMPLE, len(corrections)))
-    losses = (
-        *_missing(outbox.stored_ids() - present, "that this machine stored"),
-        *_snapshot_losses(snapshots, present),
-        *_forgotten_snapshots(snapshots, trained_on or {}),
-        *_unreadable(store, sample),
-    )
-    return Census(len(corrections), len(reviews), len(sample), losses)
+    losses = [
+        *_missing("events that this machine stored", stored - present),
+        *_missing("events of the latest snapshot", held - present),
+        *_missing("snapshots that versions learned from", _forgotten(snapshots, trained_on or {})),
+        *_missing("corrections of the sample, or their images,", _unreadable(store, sample)),
+    ]
+    if manifest and len(held) < (counted := manifest.corrections + manifest.reviews):
+        losses.append(f"snapshot {manifest.snapshot_id} has {len(held)} of its {counted} events")
+    return Census(len(corrections), len(reviews), len(sample), tuple(losses))
 
 
-def _missing(gone: set[str], known: str) -> Iterator[str]:
+def _keys(store: CorrectionStore, folder: Folder) -> list[str]:
+    return [key for day in store.days(folder) for key in store.keys(folder, day)]
+
+
+def _missing(what: str, gone: set[str]) -> Iterator[str]:
     if gone:
-        yield f"{len(gone)} events {known} are gone (such as {min(gone)})"
+        yield f"{len(gone)} {what} are gone or damaged (such as {min(gone)})"
 
 
-def _snapshot_losses(snapshots: SnapshotStore, present: set[str]) -> Iterator[str]:
-    manifest = snapshots.latest()
-    if manifest is None:
-        return
-    held, counted = snapshots.event_ids(manifest), manifest.corrections + manifest.reviews
-    yield from _missing(held - present, f"of snapshot {manifest.snapshot_id}")
-    if len(held) < counted:
-        yield f"snapshot {manifest.snapshot_id} has {len(held)} of its {counted} events"
-
-
-def _forgotten_snapshots(snapshots: SnapshotStore, trained_on: Mapping[str, str]) -> Iterator[str]:
+def _forgotten(snapshots: SnapshotStore, trained_on: Mapping[str, str]) -> set[str]:
     there = set(snapshots.ids()) if trained_on else set()
-    for version, snapshot_id in trained_on.items():
-        if snapshot_id not in there:
-            yield f"snapshot {snapshot_id}, from which version {version} learned, is gone"
+    return {
+        f"{snapshot_id} of version {version}"
+        for version, snapshot_id in trained_on.items()
+        if snapshot_id not in there
+    }
 
 
-def _unreadable(store: CorrectionStore, keys: list[str]) -> Iterator[str]:
+def _unreadable(store: CorrectionStore, keys: Sequence[str]) -> set[str]:
+    """Find the corrections that are none, and those whose image is not the one they name."""
+    found: set[str] = set()
     events: dict[str, str] = {}  # image → event
     for key, body in zip(keys, store.read(keys), strict=True):
         try:
             events[Correction.from_json(body).image_sha256] = key
-        except MedloopError as error:
-            yield f"{key} is no correction ({error})"
+        except StoreError:
+            found.add(key)
     for sha256 in events.keys() - read_pixels(store, list(events)).keys():
         if not store.is_erased(sha256):
-            yield f"the image of {events[sha256]} is gone or damaged"
+            found.add(events[sha256])
+    return found

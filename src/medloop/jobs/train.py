@@ -43,6 +43,7 @@ def train(
     context: Context,
     *,
     snapshot_id: str,
+    base_id: str | None = None,
     from_scratch: bool = False,
     engine: Engine | None = None,
     config: TrainingConfig | None = None,
@@ -51,7 +52,7 @@ def train(
     """Train on a snapshot, from the champion's weights, and register the version.
 
     `from_scratch` starts from random weights, as a first model does: of the champion only the order
-    of labels stays.
+    of labels stays. `base_id` names another base data set than the snapshot's.
 
     Raises:
         NotFoundError: There is no champion, or no such snapshot.
@@ -69,7 +70,7 @@ def train(
     training_set = gather(
         context,
         snapshot_id=snapshot_id,
-        base_id=None,
+        base_id=base_id,
         champion_labels=serving.tags.labels,
         kept_out=kept_out,
     )

@@ -41,7 +41,7 @@ class _Trainings:
 def learned(
     context: Context, images: np.ndarray, image_sha256s: Sequence[str], report: Progress = silent
 ) -> TrainingOverlap:
-    """Compare uint8 [N, 64, 64] `images` and their hashes with all that versions were trained on, thresholds included.
+    """Compare images, uint8 [N, 64, 64], and their hashes with all that versions learned from.
 
     Erased corrections are known by their hash alone: near copies of them are not found.
     """
@@ -87,14 +87,14 @@ def _trainings(context: Context, report: Progress) -> _Trainings:
 
 
 def _learned_from(context: Context, base_id: str) -> np.ndarray:
-    """The base images that weights and thresholds are fitted to: uint8 [K, 64, 64]."""
+    """Load the base images that weights and thresholds are fitted to: uint8 [K, 64, 64]."""
     base = context.datasets.get(base_id)
     parts = split(base.targets, base.groups)
     return np.asarray(base.images[np.concatenate([parts.train, parts.validation])])
 
 
 def _pixels(context: Context, image_sha256s: Collection[str]) -> np.ndarray:
-    """These corrected images as far as they are still there: uint8 [K, 64, 64]."""
+    """Load these corrected images as far as they exist: uint8 [K, 64, 64]."""
     latest = context.snapshots.latest() if image_sha256s else None
     found = []
     if latest is not None:
@@ -108,7 +108,7 @@ def _pixels(context: Context, image_sha256s: Collection[str]) -> np.ndarray:
 
 
 def _images(context: Context, sets: KeptOut) -> np.ndarray:
-    """The images of acceptance sets that are still there: uint8 [K, 64, 64]."""
+    """Load the images of acceptance sets that still exist: uint8 [K, 64, 64]."""
     there = set(context.acceptance_sets.stored()) if sets else set()
     return _stacked(
         context.acceptance_sets.content(name, set_id).images

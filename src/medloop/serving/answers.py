@@ -12,15 +12,15 @@ from typing import Final
 
 import numpy as np
 
-from medloop.core.imaging.decode import Limits, decode
-from medloop.core.imaging.picture import About
+from medloop.core.imaging.decode import Limits, decode_pixels
+from medloop.core.imaging.picture import ImageInfo
 from medloop.core.imaging.preprocess import preprocess
 from medloop.core.prediction.predictor import Prediction, Predictor
 from medloop.errors import MedloopError
 from medloop.stores.inputs import Input
 
 BATCH_SIZE: Final = 64  # inputs that one thread reads, decodes and predicts at a time
-BATCHES_AHEAD: Final = 2  # for each thread: read ahead of the consumer, and no further
+BATCHES_AHEAD: Final = 2  # per thread: read ahead of the consumer, and no further
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +39,20 @@ def classify(
     limits: Limits = Limits(),  # noqa: B008 -- frozen
     threads: int | None = None,
 ) -> Iterator[Answer]:
-    """An answer for each input, in order.
+    """Answer each input, in order.
 
-    Each thread reads, decodes and predicts a batch of its own, since a network this small gains nothing from being
-    spread over cores itself. Of a picture only its 64 × 64 pixels stay until its batch is complete: memory holds one
-    decoded picture a thread, however many inputs there are.
+    Each thread reads, decodes and predicts a batch of its own, since a network this small gains
+    nothing from being spread over cores itself. Of a picture only its 64 × 64 pixels stay until its
+    batch is complete: memory holds one decoded picture per thread, however many inputs there are.
     """
-    workers = threads or available_cores()
-    todo = iter(inputs)
+    workers, todo = threads or available_cores(), iter(inputs)
     with ThreadPoolExecutor(workers, thread_name_prefix="medloop-classify") as pool:
         running: deque[Future[list[Answer]]] = deque()
         try:
             while True:
-                while len(running) < workers * BATCHES_AHEAD and (
-                    batch := list(islice(todo, BATCH_SIZE))
-                ):
+                while len(running) < workers * BATCHES_AHEAD:
+                    if not (batch := list(islice(todo, BATCH_SIZE))):
+                        break
                     running.append(pool.submit(_answer_batch, predictor, batch, limits))
                 if not running:
                     return
@@ -64,16 +63,15 @@ def classify(
 
 
 def available_cores() -> int:
-    """Cores that this process may use."""
+    """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _answer_batch(predictor: Predictor, batch: Sequence[Input], limits: Limits) -> list[Answer]:
     read = [_read(item, limits, predictor.metadata.input_size) for item in batch]
     seen = [found for found in read if not isinstance(found, str)]
-    predictions = iter(
-        predictor.predict([small for small, _ in seen], about=[about for _, about in seen])
-    )
+    about = [known for _, known in seen]
+    predictions = iter(predictor.predict([small for small, _ in seen], about=about))
     return [
         Answer(item.path, None, found)
         if isinstance(found, str)
@@ -82,18 +80,15 @@ def _answer_batch(predictor: Predictor, batch: Sequence[Input], limits: Limits) 
     ]
 
 
-def _read(item: Input, limits: Limits, size: int) -> tuple[np.ndarray, About] | str:
-    """The model's input for one item and what its file says beside it, or why there is none."""
+def _read(item: Input, limits: Limits, size: int) -> tuple[np.ndarray, ImageInfo] | str:
+    """Give the model's input and what the file says beside it, or why there is none."""
     try:
         data = item.read()
         if not isinstance(data, bytes):
-            return preprocess(data, size), About()
-        image = decode(data, limits=limits, find_text=False)
-        return preprocess(image.pixels, size), image.about
-    except (
-        MedloopError,
-        ValueError,
-    ) as error:  # preprocess raises ValueError for arrays that are no grey image
+            return preprocess(data, size), ImageInfo()
+        pixels, info = decode_pixels(data, limits=limits)
+        return preprocess(pixels, size), info
+    except (MedloopError, ValueError) as error:  # ValueError: an array that is no grey image
         return str(error)
     except OSError as error:
         return f"This file cannot be read: {error.strerror or type(error).__name__}."

@@ -1,7 +1,8 @@
-"""The champion, once a process: which version answers, and how it is replaced while people use it.
+"""The champion, once per process: which version answers, and how it is replaced in use.
 
-A thread looks at the registry's alias every few seconds. A new version is loaded beside the old one, checked, and
-only then swapped in; whatever goes wrong, the old one goes on serving, with a notice that says why.
+A thread looks at the registry's alias every few seconds. A new version is loaded beside the old
+one, checked, and only then swapped in. Whatever goes wrong, the old one goes on serving, with a
+notice that says why.
 """
 
 from __future__ import annotations
@@ -9,22 +10,28 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
+import numpy as np
+
+from medloop.core.imaging.decode import DecodedImage
+from medloop.core.imaging.picture import ImageInfo
+from medloop.core.imaging.preprocess import preprocess
 from medloop.core.prediction.model_contract import load_checked
-from medloop.core.prediction.predictor import Predictor
-from medloop.errors import ModelError, NotFoundError, StoreUnavailableError
+from medloop.core.prediction.predictor import Prediction, Predictor
+from medloop.errors import MedloopError, ModelError, NotFoundError, StoreUnavailableError
 from medloop.stores.model_cache import CachedModel, ModelCache
 
 log = logging.getLogger(__name__)
 
 ALIAS: Final = "champion"
 REFUSED_FOR_S: Final = 300.0  # a version that failed its checks is tried again only after this
-THREADS: Final = 1  # cores a call may use: for a network this small, handing work around costs more than it saves
+DOUBTED_FOR_S: Final = 10.0  # likewise one that the ledger does not name
+THREADS: Final = 1  # cores per call: in a network this small, sharing work costs more than it saves
 
 
 class NoModelError(ModelError):
@@ -41,13 +48,32 @@ class ModelSource(Protocol):
         """The version's ONNX file."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Classified:
+    """One picture as the model saw it, and what the model says."""
+
+    small: np.ndarray  # uint8 [64, 64], the model's input: another version needs no decoding again
+    prediction: Prediction
+    version: str
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The model that answers right now. Hold it for one request, and ask `Champion.current` again for the next."""
+    """The model that answers right now. Hold it for one request, then ask `Champion.current`."""
 
     predictor: Predictor
     version: str
     notice: str = ""  # why it may not be the newest; "" where all is well
+
+    def answer(self, image: DecodedImage | np.ndarray) -> Classified:
+        """Classify a decoded picture, or grey pixels uint8 [H, W] of which no more is known."""
+        if isinstance(image, DecodedImage):
+            pixels, about = image.pixels, image.info
+        else:
+            pixels, about = image, ImageInfo()
+        small = preprocess(pixels, self.predictor.metadata.input_size)
+        (prediction,) = self.predictor.predict([small], about=[about])
+        return Classified(small, prediction, self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +84,7 @@ class _Refused:
 
 
 class Champion:
-    """The served model of this process. Safe to share between threads; `start` once, `stop` at the end."""
+    """The served model of this process, safe to share between threads. `start` once, then `stop`."""
 
     def __init__(
         self,
@@ -66,6 +92,7 @@ class Champion:
         cache: Path,
         *,
         poll_s: float,
+        named: Callable[[], Collection[str]] = tuple,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -75,15 +102,18 @@ class Champion:
             registry: Where the alias is looked up; None serves what the cache holds.
             cache: Folder for the last good model.
             poll_s: Seconds between two looks at the alias.
+            named: Reads the versions that the ledger names as champions. The alias is not followed
+                to another one; it is if the ledger names none or cannot be read.
             now: The clock that notices quote.
             monotonic: The clock that waits are measured with.
         """
         self._registry = registry
         self._cache = ModelCache(cache)
         self._poll_s = poll_s
-        self._now, self._monotonic = now, monotonic
+        self._named, self._now, self._monotonic = named, now, monotonic
         self._served: Served | None = None
         self._refused: _Refused | None = None
+        self._lost = False  # the registry had no champion: the next one may bear a known number
         self._away_since: datetime | None = None
         self._reason = ""  # why there is no model
         self._looked_at = float("-inf")
@@ -150,25 +180,39 @@ class Champion:
             return
         version = self._registry.version_of(ALIAS)
         self._registry_back()
+        refused = self._refused
         if version is None:
+            self._lost = True
             self._reason = (
-                "There is no model yet: the registry has no champion. `medloop up` trains the first one; "
-                "`medloop promote VERSION` makes a version champion."
+                "There is no model yet: the registry has no champion. `medloop up` trains the first "
+                "one; `medloop promote VERSION` makes a version champion."
             )
-            self._notice("The registry has no champion any more")
-        elif self._served is not None and self._served.version == version:
+            self._serve_cached("The registry has no champion (`medloop doctor` says what to do)")
+        elif self._served is not None and self._served.version == version and not self._lost:
             self._refused = None
             self._notice("")
+        elif refused and refused.version == version and self._monotonic() < refused.retry_at:
+            self._notice(_cannot(version, refused.why))
+        elif why := self._doubt(version):
+            self._refuse(version, why, for_s=DOUBTED_FOR_S)
         else:
-            refused = self._refused
-            if (
-                refused is None
-                or refused.version != version
-                or self._monotonic() >= refused.retry_at
-            ):
-                self._load(self._registry, version)
-            else:
-                self._notice(_cannot(refused.version, refused.why))
+            self._load(self._registry, version)
+
+    def _doubt(self, version: str) -> str:
+        """Say why the alias is not to be followed to this version; "" if nothing speaks against."""
+        cached = self._cache.read()
+        if cached is not None and cached.version == version:
+            return ""
+        try:
+            named = self._named()
+        except MedloopError as error:
+            log.warning(
+                "version %s is served, though the ledger cannot be read: %s", version, error
+            )
+            return ""
+        if not named or version in named:
+            return ""
+        return "the ledger does not name it: another client moved the alias; see `medloop doctor`"
 
     def _load(self, registry: ModelSource, version: str) -> None:
         try:
@@ -178,7 +222,7 @@ class Champion:
             self._refuse(version, str(error))
             return
         self._swap(Served(predictor, version))
-        self._refused = None
+        self._refused, self._lost = None, False
         try:
             self._cache.write(CachedModel(version, onnx))
         except OSError as error:
@@ -186,29 +230,28 @@ class Champion:
 
     def _swap(self, served: Served) -> None:
         before, self._served = self._served, served
-        log.info(
-            "version %s serves, after %s", served.version, before.version if before else "none"
-        )
+        old = before.version if before else "none"
+        log.info("version %s serves, after %s", served.version, old)
 
-    def _refuse(self, version: str, why: str) -> None:
-        self._refused = _Refused(version, why, self._monotonic() + REFUSED_FOR_S)
+    def _refuse(self, version: str, why: str, *, for_s: float = REFUSED_FOR_S) -> None:
+        self._refused = _Refused(version, why, self._monotonic() + for_s)
         log.warning("version %s is refused: %s", version, why)
-        self._reason = f"The champion, version {version}, cannot be served: {why}. `medloop rollback` goes back."
+        self._reason = (
+            f"The champion, version {version}, cannot be served: {why}. "
+            "`medloop rollback` goes back."
+        )
         self._serve_cached(_cannot(version, why))
 
     def _registry_away(self, error: Exception) -> None:
         if self._away_since is None:
             self._away_since = self._now()
             log.warning("the model registry does not answer: %s", error)
-        what = (
-            "has not answered"
-            if isinstance(error, StoreUnavailableError)
-            else f"has failed ({_sentence(error)})"
-        )
+        away = isinstance(error, StoreUnavailableError)
+        what = "has not answered" if away else f"has failed ({_sentence(error)})"
         since = self._away_since.astimezone().strftime("%Y-%m-%d %H:%M")
         self._reason = (
-            f"There is no model to serve: the registry {what} since {since}, and none is cached on this machine. "
-            "`medloop doctor` says what is wrong."
+            f"There is no model to serve: the registry {what} since {since}, and none is cached "
+            "on this machine. `medloop doctor` says what is wrong."
         )
         self._serve_cached(f"The model registry {what} since {since}")
 
@@ -219,15 +262,11 @@ class Champion:
 
     def _serve_cached(self, why: str) -> None:
         """Serve the last good model if none is loaded, and say why in either case."""
-        if self._served is None:
-            cached = self._cache.read()
-            if cached is not None:
-                try:
-                    predictor = load_checked(cached.onnx, threads=THREADS)
-                except ModelError as error:
-                    log.warning("the cached version %s is refused: %s", cached.version, error)
-                else:
-                    self._swap(Served(predictor, cached.version))
+        if self._served is None and (cached := self._cache.read()) is not None:
+            try:
+                self._swap(Served(load_checked(cached.onnx, threads=THREADS), cached.version))
+            except ModelError as error:
+                log.warning("the cached version %s is refused: %s", cached.version, error)
         self._notice(why)
 
     def _notice(self, why: str) -> None:

@@ -11,8 +11,6 @@ import numpy as np
 
 from medloop.core.data.datasets import Dataset
 from medloop.core.imaging.decode import Limits, decode
-from medloop.core.imaging.picture import About
-from medloop.core.imaging.preprocess import preprocess
 from medloop.core.prediction.predictor import Prediction
 from medloop.core.prediction.similar_images import (
     LabelledImages,
@@ -22,7 +20,7 @@ from medloop.core.prediction.similar_images import (
 )
 from medloop.errors import DecodeError
 from medloop.serving.answers import classify
-from medloop.serving.champion import Champion, Served
+from medloop.serving.champion import Champion, Classified, Served
 from medloop.stores.datasets import bundled_sample
 from medloop.stores.inputs import Input
 
@@ -39,7 +37,7 @@ class Classifier:
         limits: Limits = Limits(),  # noqa: B008 -- frozen
         labelled: Callable[[], Dataset] = bundled_sample,
     ) -> None:
-        """`labelled` gives the data set that `nearest` looks through; it is asked when that is first called."""
+        """`labelled` gives the data set that `nearest` looks through, when that is first called."""
         self._champion = champion
         self._limits = limits
         self._labelled = labelled
@@ -57,36 +55,34 @@ class Classifier:
         return self._champion.current().predictor.metadata.labels
 
     def predict(self, image: Image) -> Prediction:
-        """The answer for one image.
+        """Classify one image.
 
         Raises:
             DecodeError: It cannot be read as an image.
             OSError: There is no such file.
         """
-        pixels, about = self._seen(image)
-        return self._champion.current().predictor.predict([pixels], about=[about])[0]
+        return self._classified(self._champion.current(), image).prediction
 
     def predict_many(self, images: Iterable[Image]) -> Iterator[Prediction]:
-        """The answers in order, on all cores and in bounded memory; one version answers for all of them.
+        """Classify in order, on all cores and in bounded memory; one version answers for all.
 
         Raises:
             DecodeError: On arriving at an image that cannot be read; the message counts from 0.
         """
         predictor = self._champion.current().predictor
-        named = (
-            Input(str(number), partial(_contents, image)) for number, image in enumerate(images)
-        )
+        named = (Input(str(number), partial(_contents, i)) for number, i in enumerate(images))
         for answer in classify(predictor, named, limits=self._limits):
             if answer.prediction is None:
                 raise DecodeError(f"image {answer.path}: {answer.error}")
             yield answer.prediction
 
     def nearest(self, image: Image, k: int = 5) -> list[Neighbour]:
-        """The `k` labelled images most like one, by the cosine of their embeddings, the most alike first.
+        """Find the `k` labelled images most like one, by the cosine of their embeddings.
 
-        They come from the base data set of the settings, up to 150 of each class, without the image itself. The first
-        call for each version embeds them, which takes about a second. It takes images, not predictions: an embedding
-        says nothing beside those of another version.
+        The most alike comes first. They come from the base data set of the settings, up to 150 of
+        each class, without the image itself. The first call for each version embeds them, which
+        takes about a second. It takes images, not predictions: an embedding says nothing beside
+        those of another version.
 
         Raises:
             DecodeError: It cannot be read as an image.
@@ -94,29 +90,25 @@ class Classifier:
             MedloopError: The data set cannot be read.
         """
         served = self._champion.current()
-        small = preprocess(self._seen(image)[0], served.predictor.metadata.input_size)
-        (prediction,) = served.predictor.predict([small])
-        return neighbours(self._reference_of(served), small, prediction.embedding, k=k)
+        seen = self._classified(served, image)
+        reference = self._reference_of(served)
+        return neighbours(reference, seen.small, seen.prediction.embedding, k=k)
 
     def close(self) -> None:
         """Stop following promotions."""
         self._champion.stop()
 
-    def _seen(self, image: Image) -> tuple[np.ndarray, About]:
-        """Grey pixels, and what the file says beside them."""
+    def _classified(self, served: Served, image: Image) -> Classified:
         data = _contents(image)
-        if not isinstance(data, bytes):
-            return data, About()
-        decoded = decode(data, limits=self._limits, find_text=False)
-        return decoded.pixels, decoded.about
+        if isinstance(data, bytes):
+            return served.answer(decode(data, limits=self._limits, find_text=False))
+        return served.answer(data)
 
     def _reference_of(self, served: Served) -> LabelledImages:
         with self._embedding:
             if self._reference is None or self._reference[0] != served.version:
-                self._reference = (
-                    served.version,
-                    build_reference(served.predictor, self._labelled()),
-                )
+                reference = build_reference(served.predictor, self._labelled())
+                self._reference = served.version, reference
             return self._reference[1]
 
 

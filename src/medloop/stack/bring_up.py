@@ -1,4 +1,4 @@
-"""From a supervisor with nothing started to every component ready, in the order that their needs allow."""
+"""Start all components of the local stack, in the order that their needs allow."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from importlib.metadata import version
 
 import httpx
 
-from medloop.errors import NotFoundError, ServiceError, StoreUnavailableError
+from medloop.errors import NotFoundError, ServiceError, StoreError, StoreUnavailableError
 from medloop.settings import load_settings
 from medloop.stack.exit_log import describe_exit
 from medloop.stack.log_tail import last_lines
-from medloop.stack.plan import MLFLOW_ADMIN, MLFLOW_FRONTEND, StackPlan
+from medloop.stack.plan import StackPlan
 from medloop.stack.process_events import Event, Watch
-from medloop.stack.programs import Program
+from medloop.stack.programs import MLFLOW_ADMIN, MLFLOW_FRONTEND, Program
 from medloop.stack.state_folder import StateFolder
 from medloop.stack.supervisor import Supervisor
 from medloop.stores.airflow import DAG_ID, WATCH_DAG_ID, Airflow
+from medloop.stores.objects import ObjectStore
 from medloop.wiring import connect
 
 READY_WITHIN_S = 300  # for each component, counted from its start; a cold disk is slow
@@ -26,7 +27,7 @@ TRIES = 3  # a component that ends so often while starting will not start
 
 
 class BringUp:
-    """One such way. Components whose needs are met start at once, beside each other."""
+    """One start of a stack. Components whose needs are met start at once, beside each other."""
 
     def __init__(self, folder: StateFolder, plan: StackPlan, supervisor: Supervisor) -> None:
         self._folder = folder
@@ -34,12 +35,10 @@ class BringUp:
         self._supervisor = supervisor
         self._watch = Watch(folder, plan.programs, supervisor)
         self._started: dict[str, float] = {}
-        self._http = httpx.Client(
-            timeout=2.0, trust_env=False
-        )  # a proxy has no business on this machine
+        self._http = httpx.Client(timeout=2.0, trust_env=False)  # no proxy on this machine
 
     def run(self) -> Iterator[Event]:
-        """Start all of it; ends when all is ready.
+        """Start every component, and end when all are ready.
 
         Raises:
             ServiceError: A component does not start; its last words are in the message.
@@ -68,7 +67,9 @@ class BringUp:
             raise self._failure(program, "ends again and again")
         if time.monotonic() - self._started[program.name] > READY_WITHIN_S:
             raise self._failure(program, f"is not ready after {READY_WITHIN_S} s")
-        return state.is_up and (not program.health_url or self._answers(program.health_url))
+        if not state.is_up or (program.health_url and not self._answers(program.health_url)):
+            return False
+        return program.name != "seaweedfs" or self._has_bucket()
 
     def _answers(self, url: str) -> bool:
         try:
@@ -76,25 +77,33 @@ class BringUp:
         except httpx.HTTPError:
             return False
 
+    def _has_bucket(self) -> bool:
+        """Tell if the bucket can be listed: SeaweedFS is healthy before it has made it."""
+        try:
+            ObjectStore.from_settings(load_settings(home=self._folder.home)).folders("snapshots")
+        except StoreError:
+            return False
+        return True
+
     def _finish(self, program: Program) -> Event:
         status = self._watch.states()[program.name].exit_status
         if program.once and status != 0:
             failure = self._failure(program, f"failed ({describe_exit(status)})")
-            if (
-                program.name != "first-model"
-            ):  # without a model the stack still is of use, to find out why
+            if program.name != "first-model":  # a stack without a model helps to find out why
                 raise failure
             return Event("trouble", program.name, str(failure))
         if program.name == "seaweedfs":
-            connect(load_settings(home=self._folder.home)).signatures.begin()
+            try:
+                connect(load_settings(home=self._folder.home)).signatures.begin()
+            except StoreError as error:  # the rest is of use without, to find out why
+                return Event("trouble", program.name, str(error))
         if program.name == "mlflow":
             self._create_frontend_user()
         if program.name == "airflow-migration":
             self._folder.airflow_migrated.write_text(version("apache-airflow"))
         took_s = time.monotonic() - self._started[program.name]
-        return Event(
-            "ready", program.name, f"{'done' if program.once else 'ready'} after {took_s:.1f} s"
-        )
+        state = "done" if program.once else "ready"
+        return Event("ready", program.name, f"{state} after {took_s:.1f} s")
 
     def _failure(self, program: Program, what: str) -> ServiceError:
         log = self._folder.logs / f"{program.name}.log"
@@ -102,20 +111,19 @@ class BringUp:
         return ServiceError(f"{program.name} {what}. The end of {log}:\n{words}")
 
     def _create_frontend_user(self) -> None:
-        """MLflow's user for the page: reads everything and moves aliases of the one model, which need not exist yet."""
+        """Create the page's user in MLflow; `mlflow_users` narrows what it may edit.
+
+        The model of the grant need not exist yet.
+        """
         user = {"username": MLFLOW_FRONTEND}
-        self._ask_mlflow(
-            "2.0/mlflow/users/create", {**user, "password": self._plan.frontend_password}
-        )
-        model = {
-            "resource_type": "registered_model",
-            "resource_id": self._plan.model_name,
-            "permission": "EDIT",
-        }
-        self._ask_mlflow("3.0/mlflow/users/permissions/grant", {**user, **model})
+        password = {"password": self._plan.frontend_password}
+        model = {"resource_type": "registered_model", "resource_id": self._plan.model_name}
+        self._ask_mlflow("2.0/mlflow/users/create", {**user, **password})
+        grant = {**user, **model, "permission": "EDIT"}
+        self._ask_mlflow("3.0/mlflow/users/permissions/grant", grant)
 
     def _ask_mlflow(self, path: str, body: dict[str, str]) -> None:
-        """As its admin; what was done on an earlier start is no failure."""
+        """Ask as its admin; what an earlier start did is no failure."""
         tracking = self._plan.operator_env
         password = tracking["MLFLOW_TRACKING_PASSWORD"]
         url = f"{tracking['MLFLOW_TRACKING_URI']}/api/{path}"
@@ -126,7 +134,7 @@ class BringUp:
             )
 
     def _open_dags(self) -> None:
-        """Unpause the DAGs, once in the life of a state folder: a person who pauses one later means it.
+        """Unpause the DAGs once in the life of a state folder: who pauses one later means it.
 
         Comes after the first model, since Airflow runs the last weekly tick at once.
         """

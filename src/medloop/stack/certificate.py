@@ -21,7 +21,7 @@ CLOCK_MAY_GO_BACK: Final = timedelta(days=365)
 def make_certificate() -> str:
     """Make a key and a certificate for this machine's loopback address, both as PEM in one text.
 
-    It is its own authority and may sign no other: whoever trusts this text trusts nobody but its holder.
+    It is its own authority and may sign no other: who trusts this text trusts only its holder.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "medloop's SeaweedFS")])

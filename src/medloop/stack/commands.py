@@ -24,7 +24,7 @@ LAST_LINES = 40
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Register the commands of the local stack."""
     for command in (up, down, status, logs, doctor):
         app.command(rich_help_panel=PANEL)(command)
 
@@ -45,8 +45,9 @@ def up(
 ) -> None:
     """Start SeaweedFS, MLflow, Airflow and the page, and show what they say until Ctrl-C.
 
-    What MLFLOW_TRACKING_URI, MEDLOOP_S3_BUCKET or AWS_ENDPOINT_URL_S3, or MEDLOOP_AIRFLOW_URL names is used instead
-    of starting it. The first time, a model is trained on the bundled sample.
+    It starts no system that MLFLOW_TRACKING_URI, MEDLOOP_S3_BUCKET or AWS_ENDPOINT_URL_S3, or
+    MEDLOOP_AIRFLOW_URL names, and uses that one. The first time, it trains a model on the bundled
+    sample.
 
     Examples: `medloop up`, `medloop up --detach`, `MEDLOOP_APP_PORT=0 medloop up` (any free port).
     """
@@ -61,7 +62,7 @@ def up(
     with _stopped_on_signals():
         plan = stack.launch(daemon=detach)
         _bring_up(stack, plan, output)
-    output.summary(plan.addresses, detached=detach)
+    output.summary(plan.addresses, detached=detach, passwords=stack.folder.credentials)
     if not detach:
         _stay(stack, plan, output)
 
@@ -80,9 +81,8 @@ def _bring_up(stack: LocalStack, plan: StackPlan, output: StackOutput) -> None:
 
 def _stay(stack: LocalStack, plan: StackPlan, output: StackOutput) -> None:
     """Show events until the stack ends, a signal comes, or whoever started this process is gone."""
-    parent = (
-        os.getppid() if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else None
-    )  # nohup stays nohup
+    outlives = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # nohup stays nohup
+    parent = None if outlives else os.getppid()
     try:
         with _stopped_on_signals():
             for event in stack.watch(plan):
@@ -103,17 +103,14 @@ def _stay(stack: LocalStack, plan: StackPlan, output: StackOutput) -> None:
 
 @contextlib.contextmanager
 def _stopped_on_signals() -> Iterator[None]:
-    """TERM and a closed terminal work as Ctrl-C does."""
+    """Turn TERM and a closed terminal into Ctrl-C."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    numbers = [
-        number
-        for number in (signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) != signal.SIG_IGN
-    ]
-    before = {number: signal.signal(number, interrupt) for number in numbers}
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in heard}
     try:
         yield
     finally:
@@ -129,17 +126,14 @@ def down() -> None:
     from medloop.stack.lifecycle import shut_down
 
     folder = _folder()
-    stopped = shut_down(folder)
-    typer.echo(
-        f"Stopped; the data stays in {folder.home}."
-        if stopped
-        else f"Nothing runs in {folder.home}.",
-        err=True,
-    )
+    done = "Stopped; the data stays" if shut_down(folder) else "Nothing runs"
+    typer.echo(f"{done} in {folder.home}.", err=True)
 
 
 def status() -> None:
-    """Show what runs, with process, uptime, memory and restarts, and what serves. Exit code 1 if something is wrong.
+    """Show what runs, with process, uptime, memory and restarts, and what serves.
+
+    Exit code 1 if something is wrong.
 
     Example: `medloop status`
     """
@@ -200,12 +194,13 @@ def doctor() -> None:
     from medloop.jobs.doctor import examine
     from medloop.jobs.left_out import FIX, examine_events
     from medloop.settings import load_settings
+    from medloop.stack.drift_checks import CHAMPION, SETTINGS
     from medloop.stack.exposure import RIGHTS
     from medloop.stack.output import print_checks
     from medloop.wiring import connect
 
     events = ("events", FIX, lambda settings: examine_events(connect(settings)))
-    if not print_checks(examine(load_settings, events, RIGHTS)):
+    if not print_checks(examine(load_settings, events, CHAMPION, SETTINGS, RIGHTS)):
         raise typer.Exit(1)
 
 

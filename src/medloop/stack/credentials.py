@@ -27,7 +27,7 @@ def _fernet_key() -> str:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """One field a secret; a field that a newer medloop adds is generated when the file is next read."""
+    """One field per secret; what a newer medloop adds is generated when the file is next read."""
 
     s3_operator_access_key: str = field(default_factory=_access_key)
     s3_operator_secret_key: str = field(default_factory=_secret)
@@ -47,9 +47,7 @@ class Credentials:
     mlflow_session_key: str = field(default_factory=_secret)
     airflow_password: str = field(default_factory=_secret)
     airflow_frontend_password: str = field(default_factory=_secret)
-    airflow_jwt_secret: str = field(
-        default_factory=lambda: secrets.token_hex(64)
-    )  # HS512 wants 64 bytes
+    airflow_jwt_secret: str = field(default_factory=lambda: secrets.token_hex(64))  # for HS512
     airflow_fernet_key: str = field(default_factory=_fernet_key)
     cookie_key: str = field(default_factory=_secret)  # signs the page's login cookie
     identity_key: str = field(default_factory=_secret)
@@ -57,22 +55,21 @@ class Credentials:
     erasure_key: str = field(default_factory=_secret)
 
     def s3(self, identity: str) -> tuple[str, str]:
-        """Access key and secret key of operator, frontend, trainer or mlflow."""
-        return getattr(self, f"s3_{identity}_access_key"), getattr(
-            self, f"s3_{identity}_secret_key"
-        )
+        """Pick access key and secret key of operator, frontend, trainer or mlflow."""
+        access_key: str = getattr(self, f"s3_{identity}_access_key")
+        return access_key, getattr(self, f"s3_{identity}_secret_key")
 
 
 def load_or_create(path: Path) -> Credentials:
-    """The secrets in `path`; what is missing there is generated and kept.
+    """Read the secrets in `path`; generate and keep what is missing there.
 
     Raises:
-        ServiceError: The file is broken. New secrets would lock the stack out of its own data, so none are made.
+        ServiceError: The file is broken. New secrets would lock the stack out of its own data, so
+            none are made.
     """
     known = _read(path)
-    credentials = Credentials(
-        **{f.name: known[f.name] for f in fields(Credentials) if f.name in known}
-    )
+    names = {field.name for field in fields(Credentials)}
+    credentials = Credentials(**{name: known[name] for name in known.keys() & names})
     if asdict(credentials) != known:
         write_private(path, json.dumps(asdict(credentials), indent=1))
     return credentials

@@ -1,4 +1,7 @@
-"""Which components ended by themselves, and how, from supervisord's log: its answers forget that at the next start."""
+"""Read supervisord's log for components that ended by themselves.
+
+Its answers forget them at the next start.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ ENDED = re.compile(r" exited: (?P<name>[\w-]+) \((?P<how>.*); not expected\)")
 STARTED = re.compile(r" supervisord started with pid ")
 
 
-def ends(log: Path) -> list[tuple[str, str]]:
-    """(component, how) since the supervisor started, oldest first; [] where there is no log."""
+def read_ends(log: Path) -> list[tuple[str, str]]:
+    """Read (component, how) since the supervisor started, oldest first; [] without a log."""
     found: list[tuple[str, str]] = []
     try:
         lines = log.read_text("utf-8", "replace").splitlines()
@@ -21,12 +24,12 @@ def ends(log: Path) -> list[tuple[str, str]]:
         if STARTED.search(line):
             found.clear()
         elif end := ENDED.search(line):
-            found.append((end["name"], _in_words(end["how"])))
+            found.append((end["name"], _put_in_words(end["how"])))
     return found
 
 
 def describe_exit(status: int) -> str:
-    """An exit status in words; above 128 it stands for a signal."""
+    """Put an exit status in words; above 128 it stands for a signal."""
     if status > 128:
         try:
             return f"killed by {signal.Signals(status - 128).name}"
@@ -35,10 +38,8 @@ def describe_exit(status: int) -> str:
     return f"exit status {status}"
 
 
-def _in_words(how: str) -> str:
+def _put_in_words(how: str) -> str:
     number = how.removeprefix("exit status ")
-    return (
-        describe_exit(int(number))
-        if number.isdigit()
-        else how.replace("terminated by", "killed by")
-    )
+    if number.isdigit():
+        return describe_exit(int(number))
+    return how.replace("terminated by", "killed by")

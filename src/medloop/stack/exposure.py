@@ -1,4 +1,4 @@
-"""Tell if anybody but the owner gets something out of the local stack: a check of `medloop doctor`."""
+"""Check for `medloop doctor` that only the owner gets something out of the local stack."""
 
 from __future__ import annotations
 

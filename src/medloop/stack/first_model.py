@@ -18,7 +18,7 @@ def main() -> int:
     from medloop.wiring import connect
 
     try:
-        version = bootstrap(connect(), progress=_report)
+        version = bootstrap(connect(), progress=_report, warn=_warn)
     except MedloopError as error:
         sys.stdout.write(f"medloop: {error}\n")
         return 1
@@ -30,6 +30,10 @@ def main() -> int:
     if version:
         _report(1.0, f"version {version} is champion")
     return 0
+
+
+def _warn(sentence: str) -> None:
+    sys.stdout.write(f"medloop: {sentence}\n")
 
 
 def _report(fraction: float, message: str) -> None:

@@ -1,4 +1,4 @@
-"""One local stack on this machine: check what it needs, start its supervisor, watch it, stop it."""
+"""One local stack on this machine: its start, its watch and its stop."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
@@ -27,15 +28,16 @@ from medloop.stack.process_events import Event, Watch
 from medloop.stack.programs import SEAWEED_ROOM, Program, seaweed_sockets
 from medloop.stack.start_record import StartRecord, read_record
 from medloop.stack.state_folder import StateFolder, write_private
+from medloop.stack.status import describe_settings
 from medloop.stack.supervisor import Supervisor, environment_file
 
-LEAST_FREE_BYTES = 1 << 30
+MIN_FREE_BYTES = 1 << 30
 # What a component must not inherit from whoever calls `medloop up`: it gets its own.
 FOREIGN = ("AWS_", "MLFLOW_", "MEDLOOP_", "AIRFLOW_", "DAGSHUB_", "STREAMLIT_", "WEED_")
 
 
 class LocalStack:
-    """A stack that this process starts, and in the foreground also watches and stops."""
+    """A stack that this process starts; in the foreground it also watches and stops it."""
 
     def __init__(
         self, settings: NamedSettings, *, with_airflow: bool, with_training: bool = True
@@ -49,7 +51,7 @@ class LocalStack:
         self._lock: TextIO | None = None
 
     def launch(self, *, daemon: bool) -> StackPlan:
-        """Check everything, write the configuration and start the supervisor, with nothing in it started.
+        """Check everything, write the configuration and start a supervisor with nothing running.
 
         Raises:
             ServiceError: Something is in the way; the sentence says what to do.
@@ -68,11 +70,11 @@ class LocalStack:
         return plan
 
     def bring_up(self, plan: StackPlan) -> Iterator[Event]:
-        """Start every component as soon as what it needs is ready; ends when all are. See `BringUp.run`."""
+        """Start every component as soon as what it needs is ready. See `BringUp.run`."""
         return BringUp(self.folder, plan, self.supervisor).run()
 
     def watch(self, plan: StackPlan) -> Iterator[Event]:
-        """Events until the stack ends; an event without text each half second, for whoever wants to look around.
+        """Yield events until the stack ends, and one without text each half second.
 
         Raises:
             ServiceError: It ended, and nobody asked it to.
@@ -86,7 +88,8 @@ class LocalStack:
         if self._guard is not None and self._guard.returncode != 0:
             ended = describe_exit(self._guard.returncode)
             raise ServiceError(
-                f"The supervisor ended ({ended}), and everything with it: `medloop up` starts it again"
+                f"The supervisor ended ({ended}), and everything with it: `medloop up` starts it "
+                "again"
             )
 
     def stop(self) -> None:
@@ -105,7 +108,7 @@ class LocalStack:
             time.sleep(0.2)
 
     def _take_lock(self) -> None:
-        """Kept until this process ends, so that of two at once only one goes on."""
+        """Take a lock until this process ends, so that of two at once only one goes on."""
         self._lock = os.fdopen(os.open(self.folder.lock, os.O_WRONLY | os.O_CREAT, 0o600), "w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -114,16 +117,16 @@ class LocalStack:
             taken = True
         if taken:
             raise ServiceError(
-                f"medloop is already up in {self.folder.home}: `medloop status` shows it, `medloop down` stops it "
-                "(another MEDLOOP_HOME with ports of 0 starts a second one beside it)"
+                f"medloop is already up in {self.folder.home}: `medloop status` shows it, "
+                "`medloop down` stops it (another MEDLOOP_HOME with ports of 0 starts a second one)"
             )
 
     def _check_disk(self) -> None:
         free = shutil.disk_usage(self.folder.home).free
-        if free < LEAST_FREE_BYTES:
+        if free < MIN_FREE_BYTES:
             raise ServiceError(
-                f"Only {free / 2**20:.0f} MiB are free in {self.folder.home}, and the services want 1024: "
-                "free space, or set MEDLOOP_HOME to a folder on another disk"
+                f"Only {free / 2**20:.0f} MiB are free in {self.folder.home}, and the services "
+                "want 1024: free space, or set MEDLOOP_HOME to a folder on another disk"
             )
 
     def _make_plan(self) -> StackPlan:
@@ -131,28 +134,24 @@ class LocalStack:
         assigned = ports.assign(wanted, before=read_record(self.folder).ports, room=SEAWEED_ROOM)
         credentials = load_or_create(self.folder.credentials)
         planner = Planner(self.settings, self.folder, credentials, local=self.local, ports=assigned)
-        plan = planner.plan(
-            with_training=self.with_training, with_migration=not self._is_migrated()
-        )
-        StartRecord(assigned, plan.addresses).write(self.folder)
+        with_migration = not self._is_migrated()
+        plan = planner.plan(with_training=self.with_training, with_migration=with_migration)
+        named = describe_settings(self.settings)
+        StartRecord(assigned, plan.addresses, named).write(self.folder)
         return plan
 
     def _is_migrated(self) -> bool:
-        """Whether Airflow's database is of the installed version; a migration that changes nothing takes 6 s."""
+        """Tell if Airflow's database is of the installed version: an idle migration takes 6 s."""
         marker = self.folder.airflow_migrated
-        return (
-            self.local.airflow
-            and marker.exists()
-            and marker.read_text() == version("apache-airflow")
-        )
+        installed = marker.read_text() if self.local.airflow and marker.exists() else None
+        return installed is not None and installed == version("apache-airflow")
 
     def _write(self, plan: StackPlan) -> None:
         for path, text in plan.files.items():
             write_private(path, text)
         for program in plan.programs:
-            write_private(
-                environment_file(self.folder, program), json.dumps(dict(program.environment))
-            )
+            environment = json.dumps(dict(program.environment))
+            write_private(environment_file(self.folder, program), environment)
         lines = [f"{name}={value}\n" for name, value in plan.operator_env.items()]
         write_private(self.folder.operator_env, "".join(lines))
 
@@ -165,14 +164,14 @@ def check_host(settings: NamedSettings) -> None:
     """
     if settings.oidc_issuer and not (settings.oidc_client_id and settings.oidc_client_secret):
         raise ServiceError(
-            "MEDLOOP_OIDC_ISSUER is set, but not who the page is there: give MEDLOOP_OIDC_CLIENT_ID and "
-            "MEDLOOP_OIDC_CLIENT_SECRET"
+            "MEDLOOP_OIDC_ISSUER is set, but not who the page is there: give "
+            "MEDLOOP_OIDC_CLIENT_ID and MEDLOOP_OIDC_CLIENT_SECRET"
         )
     if settings.host != ports.LOOPBACK and not (settings.oidc_issuer or settings.allow_remote):
         raise ServiceError(
-            f"MEDLOOP_HOST is {settings.host}, and the page has no login: set MEDLOOP_OIDC_ISSUER and its client, "
-            f"put a proxy with a login in front of {ports.LOOPBACK}, or set MEDLOOP_ALLOW_REMOTE=true if everybody "
-            "who reaches that address may use it"
+            f"MEDLOOP_HOST is {settings.host}, and the page has no login: set MEDLOOP_OIDC_ISSUER "
+            f"and its client, put a proxy with a login in front of {ports.LOOPBACK}, or set "
+            "MEDLOOP_ALLOW_REMOTE=true if everybody who reaches that address may use it"
         )
 
 
@@ -191,22 +190,19 @@ def shut_down(folder: StateFolder) -> bool:
 
 
 def _remove_sockets(folder: StateFolder) -> None:
-    """Sockets that the last SeaweedFS of this folder could not remove, since it was killed."""
+    """Remove the sockets that a killed SeaweedFS of this folder left."""
     assigned = read_record(folder).ports
     for socket in seaweed_sockets(assigned) if "s3" in assigned else []:
         socket.unlink(missing_ok=True)
 
 
 def inherited_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What all components share: this environment without settings and keys, which each gets for itself."""
+    """Leave settings and keys out of an environment: each component gets its own."""
     shared = {name: value for name, value in environment.items() if not name.startswith(FOREIGN)}
-    past_proxies = ",".join(
-        filter(None, [shared.get("NO_PROXY") or shared.get("no_proxy"), "127.0.0.1,localhost"])
-    )
-    quiet = {
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONWARNINGS": "ignore",
-    }  # deprecations concern nobody who reads these logs
+    own = shared.get("NO_PROXY") or shared.get("no_proxy")
+    past_proxies = ",".join(filter(None, [own, "127.0.0.1,localhost"]))
+    # Deprecations concern nobody who reads these logs.
+    quiet = {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"}
     return {**shared, **quiet, "NO_PROXY": past_proxies, "no_proxy": past_proxies}
 
 
@@ -219,14 +215,8 @@ def check_program(program: Program) -> None:
     path = Path(program.command[0])
     if path.is_file() and os.access(path, os.X_OK):
         return
-    extra = (
-        "airflow"
-        if program.name.startswith("airflow")
-        else "app"
-        if program.name == "app"
-        else "services"
-    )
+    kind = program.name.partition("-")[0]
+    extra = kind if kind in {"airflow", "app"} else "services"
     instead = ", and `medloop up --no-airflow` does without" if extra == "airflow" else ""
-    raise ServiceError(
-        f"{path.name} is missing beside this Python ({path.parent}): {how_to_install(extra)}{instead}"
-    )
+    install = how_to_install(extra)
+    raise ServiceError(f"{path.name} is missing beside {sys.executable}: {install}{instead}")

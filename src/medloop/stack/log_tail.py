@@ -14,7 +14,7 @@ class Tail:
     """Follows files that may not exist yet; a half-written last line waits for its end."""
 
     def __init__(self, paths: Mapping[str, Path], *, from_start: bool = False) -> None:
-        """Lines that are there already count as new only `from_start`."""
+        """Count lines that are there already as new only `from_start`."""
         self._paths = dict(paths)
         self._places: dict[str, tuple[int, int]] = {}  # name → inode, offset
         if not from_start:
@@ -24,7 +24,7 @@ class Tail:
                     self._places[name] = status.st_ino, status.st_size
 
     def lines(self) -> Iterator[tuple[str, str]]:
-        """(name, line) of all that came since the last call."""
+        """Yield (name, line) of all that came since the last call."""
         for name, path in self._paths.items():
             try:
                 with path.open("rb") as file:
@@ -38,17 +38,14 @@ class Tail:
         if inode != status.st_ino or offset > status.st_size:  # rotated or truncated
             offset = 0
         data = os.pread(descriptor, CHUNK_BYTES, offset)
-        whole = (
-            data
-            if len(data) == CHUNK_BYTES and b"\n" not in data
-            else data[: data.rfind(b"\n") + 1]
-        )
+        endless = len(data) == CHUNK_BYTES and b"\n" not in data
+        whole = data if endless else data[: data.rfind(b"\n") + 1]
         self._places[name] = status.st_ino, offset + len(whole)
         yield from whole.decode("utf-8", "replace").splitlines()
 
 
 def last_lines(path: Path, count: int) -> list[str]:
-    """The end of a log; [] where there is none."""
+    """Read the end of a log; [] where there is none."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             return [line.rstrip("\n") for line in deque(file, count)]

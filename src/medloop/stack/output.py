@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
@@ -14,8 +16,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from medloop.core.printable import printable
 from medloop.errors import MedloopError
-from medloop.settings import load_settings
+from medloop.settings import load_named_settings, load_settings
 from medloop.stack.plan import Address
 from medloop.stack.process_events import Event
 from medloop.stack.programs import executable
@@ -28,21 +31,17 @@ if TYPE_CHECKING:
     from medloop.stores.outbox import OutboxStatus
 
 COLOURS = (
-    "cyan",
-    "magenta",
-    "blue",
-    "yellow",
-    "bright_cyan",
-    "bright_magenta",
-    "bright_blue",
-    "green",
+    *("cyan", "magenta", "blue", "yellow"),
+    *("bright_cyan", "bright_magenta", "bright_blue", "green"),
 )
+MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "bold red")}
 PREFIX_WIDTH = 21
+ANSI = re.compile(r"\x1b\[[0-9;]*m")  # colours in the components' own logs
 STEP = 0.1  # of progress, between two lines where there is no terminal for a bar
 
 
 class StackOutput:
-    """Events as lines; a bar for the first training on a terminal, a line now and then elsewhere."""
+    """Events as lines; the first training is a bar on a terminal, and few lines elsewhere."""
 
     def __init__(self, file: TextIO | None = None) -> None:
         self._console = Console(file=file or sys.stderr, highlight=False, soft_wrap=True)
@@ -52,7 +51,7 @@ class StackOutput:
 
     @contextlib.contextmanager
     def progress(self) -> Iterator[None]:
-        """Within it, progress events move a bar."""
+        """Show progress events as a bar while it is open."""
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -67,26 +66,30 @@ class StackOutput:
         self._bar = None
 
     def show(self, event: Event) -> None:
-        """One event, as one line or a step of the bar."""
+        """Show an event as one line or a step of the bar."""
         if event.kind == "progress":
             self._advance(event)
             return
         styles = {"log": "", "ready": "green", "trouble": "bold red"}
         line = self._prefix(event.component)
-        line.append(event.text, style=styles[event.kind])
+        line.append(printable(ANSI.sub("", event.text)), style=styles[event.kind])
         self._console.print(line)
 
     def say(self, text: str) -> None:
-        """A line of medloop's own."""
+        """Print a line of medloop's own."""
         self._console.print(Text(text, style="bold"))
 
-    def summary(self, addresses: Iterable[Address], *, detached: bool) -> None:
-        """Where everything is, once it is ready."""
+    def summary(self, addresses: Iterable[Address], *, detached: bool, passwords: Path) -> None:
+        """Say where everything is; passwords on a terminal only, never in a log."""
+        shown = self._console.is_terminal and not detached
         self._console.print()
         for address in addresses:
             line = Text(f"  {address.name:<8} ")
             line.append(address.url, style="bold underline" if address.name == "page" else "")
-            line.append(f"   {address.login}" if address.login else "", style="dim")
+            login = f"   {address.login}" if address.login else ""
+            if address.password:
+                login += f" / {address.password}" if shown else f"; password in {passwords}"
+            line.append(login, style="dim")
             self._console.print(line)
         command = _command()
         how = (
@@ -113,13 +116,13 @@ class StackOutput:
 
 
 def _command() -> str:
-    """What to type for `medloop`: its path, where a shell would not find it."""
+    """Find what to type for `medloop`: its path, where a shell would not find it."""
     script = executable("medloop")
     return "medloop" if shutil.which("medloop") == script else os.path.relpath(script)
 
 
 def print_status(folder: StateFolder, components: Iterable[ComponentStatus]) -> None:
-    """The table of `medloop status`, then addresses and what serves."""
+    """Print the table of `medloop status`, then addresses and what serves."""
     console = Console(highlight=False)
     table = Table(
         "component", "state", "process", "up for", "memory", "restarts", box=None, pad_edge=False
@@ -140,18 +143,21 @@ def print_status(folder: StateFolder, components: Iterable[ComponentStatus]) -> 
         console.print(f"together {_mebibytes(total_bytes)}\n")
     for address in read_record(folder).addresses:
         console.print(f"{address.name:<9} {address.url}", soft_wrap=True)
-    for name, value in _serving():
-        console.print(f"{name:<9} {value}", soft_wrap=True, markup=False)
+    for name, value in (*_serving(), *_restart(folder)):
+        console.print(f"{name:<9} {printable(value)}", soft_wrap=True, markup=False)
 
 
 def _serving() -> Iterator[tuple[str, str]]:
+    from medloop.jobs.alias_moves import explain_champion
     from medloop.jobs.left_out import describe
     from medloop.wiring import connect
 
     context = connect(load_settings())
     try:
         version = context.registry.version_of("champion")
-        yield "champion", f"version {version}" if version else "none yet"
+        yield "champion", f"version {version}" if version else "none"
+        if wrong := explain_champion(context):
+            yield "alias", wrong
     except MedloopError as error:
         yield "champion", f"unknown: {error}"
     yield "outbox", _outbox(context.outbox.status())
@@ -159,28 +165,31 @@ def _serving() -> Iterator[tuple[str, str]]:
         yield "events", found
 
 
+def _restart(folder: StateFolder) -> Iterator[tuple[str, str]]:
+    from medloop.stack.status import changed_settings
+
+    for changed in changed_settings(folder, load_named_settings()):
+        yield "restart", f"{changed}: `medloop down`, then `medloop up`"
+
+
 def _outbox(status: OutboxStatus) -> str:
-    """How many corrections wait, since when, and why."""
     if not status.pending:
         return "empty: every correction is stored"
-    return f"{status.pending} waiting to be stored since {status.oldest_at}: {status.last_error or 'not tried yet'}"
+    why = status.last_error or "not tried yet"
+    return f"{status.pending} waiting to be stored since {status.oldest_at}: {why}"
 
 
 def print_checks(checks: Iterable[Finding]) -> bool:
-    """A line a check as it is made; whether none failed."""
+    """Print a line per check as it is made; tell if none failed."""
     console = Console(highlight=False, soft_wrap=True)
     well = True
     for check in checks:
-        mark, style = {
-            "ok": ("✓", "green"),
-            "warning": ("!", "yellow"),
-            "failed": ("✗", "bold red"),
-        }[check.outcome]
+        mark, style = MARKS[check.outcome]
         line = Text(f"{mark} {check.name:<9} ", style=style)
-        line.append(check.says, style="")
+        line.append(printable(check.says), style="")
         console.print(line)
         if check.fix:
-            console.print(f"  {'':<9} → {check.fix}", markup=False)
+            console.print(f"  {'':<9} → {printable(check.fix)}", markup=False)
         well &= check.outcome != "failed"
     return well
 

@@ -10,13 +10,13 @@ from typing import Final
 from medloop.errors import ServiceError
 
 LOOPBACK: Final = "127.0.0.1"
-# Below the range from which Linux serves outgoing connections, so that none of them takes a port between its
-# choice and its use; above the ports that well-known services use.
+# Below the range from which Linux serves outgoing connections, so that none of them takes a port
+# between its choice and its use; above the ports that well-known services use.
 CANDIDATES: Final = range(20_000, 32_000)
 
 
 def is_free(port: int, *, host: str = LOOPBACK) -> bool:
-    """Whether a server could listen on this port now."""
+    """Tell if a server could listen on this port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -27,7 +27,7 @@ def is_free(port: int, *, host: str = LOOPBACK) -> bool:
 
 
 def free_ports(count: int, *, besides: frozenset[int] = frozenset(), room: int = 0) -> list[int]:
-    """Different ports that are free now, chosen at random so that two stacks seldom want the same.
+    """Choose ports that are free now, at random so that two stacks seldom want the same.
 
     Args:
         count: How many.
@@ -45,7 +45,7 @@ def free_ports(count: int, *, besides: frozenset[int] = frozenset(), room: int =
 def assign(
     wanted: Mapping[str, int], *, before: Mapping[str, int], room: Mapping[str, int]
 ) -> dict[str, int]:
-    """A port for each name: the wanted one, or for 0 the one of last time if it is free, or any free one.
+    """Assign a port to each name: the wanted one, or for 0 the last one if it is free, or any.
 
     Args:
         wanted: Name → port, or 0 for any.
@@ -59,8 +59,8 @@ def assign(
     for name, port in wanted.items():
         if port and (fixed.count(port) > 1 or not is_free(port)):
             raise ServiceError(
-                f"Port {port} for {name} is taken: stop what listens there, or set MEDLOOP_{name.upper()}_PORT "
-                "to another port (0 takes any that is free)"
+                f"Port {port} for {name} is taken: stop what listens there, or set "
+                f"MEDLOOP_{name.upper()}_PORT to another port (0 takes any that is free)"
             )
     assigned = {name: port for name, port in wanted.items() if port}
     for name in wanted.keys() - assigned.keys():

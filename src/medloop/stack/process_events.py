@@ -1,4 +1,4 @@
-"""What happens in a running stack, as events: log lines, and components that end, return or are given up."""
+"""Events of a running stack: log lines, and components that end, return or are given up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from medloop.stack.exit_log import ends
+from medloop.stack.exit_log import read_ends
 from medloop.stack.log_tail import Tail
 from medloop.stack.programs import Program
 from medloop.stack.state_folder import StateFolder
@@ -44,7 +44,7 @@ class Watch:
         self.deaths: Counter[str] = Counter()
 
     def look(self) -> Iterator[Event]:
-        """Everything since the last look.
+        """Yield everything since the last look.
 
         Raises:
             ServiceError: The supervisor is gone.
@@ -58,17 +58,15 @@ class Watch:
                 yield from self._compare(before, state)
 
     def states(self) -> dict[str, State]:
-        """As of the last look."""
+        """Give the states that the last look found, by component."""
         return self._seen
 
     def _compare(self, before: State, now: State) -> Iterator[Event]:
         ended = before.is_up and now.pid != before.pid
         if ended:
             self.deaths[now.name] += 1
-            how = [how for name, how in ends(self._supervisor_log) if name == now.name][-1:] or [
-                "nobody knows how"
-            ]
-            yield Event("trouble", now.name, f"ended ({how[0]}); it is started again")
+            how = dict(read_ends(self._supervisor_log)).get(now.name, "nobody knows how")
+            yield Event("trouble", now.name, f"ended ({how}); it is started again")
         if now.state == "FATAL" and before.state != "FATAL":
             hint = f"see `medloop logs {now.name}`, then `medloop down` and `medloop up`"
             yield Event("trouble", now.name, f"is given up after too many tries: {hint}")

@@ -1,15 +1,17 @@
 """Run one command so that nothing of it outlives this process, its parent or itself.
 
-    python -m medloop.stack.process_guard [--grace SECONDS] [--outlive-parent] [--environment FILE] -- COMMAND…
+    python -m medloop.stack.process_guard [--grace SECONDS] [--outlive-parent]
+        [--environment FILE] -- COMMAND…
 
-The guard adopts every orphan below it (child subreaper), watches its own parent, and makes the kernel kill
-the command if the guard itself is killed. Stopping is: TERM to the command, a grace period, then KILL to every
-descendant, whatever session or process group it moved to. The exit status is the command's, or 128 + signal.
+The guard adopts every orphan below it (child subreaper), watches its own parent, and makes the
+kernel kill the command if the guard itself is killed. Stopping is: TERM to the command, a grace
+period, then KILL to every descendant, whatever session or process group it moved to. The exit
+status is the command's, or 128 + signal.
 
-Guards nest: the outer one adopts and stops what an inner one leaves behind when it is killed with -9. An orphan
-belongs to nobody, so it is stopped as soon as it is seen. Standard library only, and nothing of medloop: it must
-start in milliseconds. Without prctl (not Linux) the parent is polled, and the command's process group stands in
-for adoption.
+Guards nest: the outer one adopts and stops what an inner one leaves behind when it is killed with
+-9. An orphan belongs to nobody, so it is stopped as soon as it is seen. Standard library only, and
+nothing of medloop: it must start in milliseconds. Without prctl (not Linux) the parent is polled,
+and the command's process group stands in for adoption.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
+import functools
 import json
 import os
 import select
@@ -27,7 +30,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-POLL_S = 1.0  # how often orphans, and the parent where the kernel does not report its death, are looked for
+POLL_S = 1.0  # between looks for orphans, and at the parent where no kernel reports its death
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 WAKE = signal.SIGUSR2  # sent by the kernel when the parent dies; means nothing by itself
 STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -40,9 +43,7 @@ class Guard:
         self.command = command
         self.grace_s = grace_s
         self.parent = None if outlive_parent else os.getppid()
-        self.deadlines: dict[
-            int, float
-        ] = {}  # pid → when it gets KILL; holds everything that was told to stop
+        self.deadlines: dict[int, float] = {}  # of all that was told to stop: pid → time of KILL
         self.signals = _signal_pipe()
 
     def run(self) -> int:
@@ -68,7 +69,7 @@ class Guard:
         return status if status >= 0 else 128 - status
 
     def _wait(self) -> list[int]:
-        """Sleep until a signal or the next poll; the stop signals that came."""
+        """Sleep until a signal or the next poll; give the stop signals that came."""
         if not select.select([self.signals], [], [], POLL_S)[0]:
             return []
         return [number for number in os.read(self.signals, 4096) if number in STOP]
@@ -85,7 +86,7 @@ class Guard:
             self.deadlines[pid] = 0.0
 
     def _stop_orphans(self, *, besides: int) -> None:
-        """TERM to children that were not started here: their own parent is gone."""
+        """Send TERM to children that were not started here: their own parent is gone."""
         for pid in _children():
             if pid == besides:
                 continue
@@ -106,13 +107,12 @@ class Guard:
             }
 
     def _leave_nothing(self, *, group: int) -> None:
-        """The command has ended: TERM to whatever it left, then KILL until nothing answers."""
+        """Send TERM to whatever the ended command left, then KILL until nothing answers."""
         until = time.monotonic() + self.grace_s
         told: set[int] = set()
         own_group = None if sys.platform == "linux" else group  # there, adoption finds all of them
-        while rest := [
-            pid for pid in descendants([os.getpid()], group=own_group) if not _reap(pid)
-        ]:
+        below = functools.partial(descendants, [os.getpid()], group=own_group)
+        while rest := [pid for pid in below() if not _reap(pid)]:
             late = time.monotonic() > until
             for pid in rest:
                 if late or pid not in told:
@@ -122,16 +122,15 @@ class Guard:
 
 
 def _signal_pipe() -> int:
-    """A file descriptor that turns readable with the number of each signal that arrives."""
+    """Make a file descriptor that turns readable with the number of each signal that arrives."""
     read_end, write_end = os.pipe()
     os.set_blocking(read_end, False)
     os.set_blocking(write_end, False)
     signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     for number in (*STOP, WAKE, signal.SIGCHLD):
-        if (
-            number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
-        ):  # nohup stays nohup
-            signal.signal(number, lambda *_: None)
+        if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+            continue  # nohup stays nohup
+        signal.signal(number, lambda *_: None)
     return read_end
 
 
@@ -141,7 +140,7 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _die_with(guard: int) -> Callable[[], None]:
-    """What the child does between fork and exec: die when the guard does, also if it already did."""
+    """Prepare a child, between fork and exec, to die when the guard does or did."""
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None  # resolved before the fork
 
     def prepare() -> None:
@@ -154,17 +153,16 @@ def _die_with(guard: int) -> Callable[[], None]:
 
 
 def _children() -> list[int]:
-    """Direct children of this process, adopted ones included, as cheaply as the system allows."""
+    """List direct and adopted children of this process, as cheaply as the system allows."""
     try:
-        return [
-            int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-        ]
+        listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+        return [int(pid) for pid in listed.split()]
     except OSError:
         return [pid for pid, parent, _ in processes() if parent == os.getpid()]
 
 
 def descendants(roots: list[int], *, group: int | None = None) -> list[int]:
-    """Everything below `roots`, and the members of process group `group`; without the roots."""
+    """List everything below `roots`, and the members of a process group; without the roots."""
     everybody = processes()
     found = {pid for pid, _, pgid in everybody if group is not None and pgid == group}
     parents = {*roots, *found}
@@ -175,29 +173,26 @@ def descendants(roots: list[int], *, group: int | None = None) -> list[int]:
 
 
 def processes() -> list[tuple[int, int, int]]:
-    """(pid, parent, process group) of every process on the machine."""
+    """List (pid, parent, process group) of every process on the machine."""
     if not Path("/proc/self/stat").exists():
-        listing = subprocess.run(
-            ["ps", "-axo", "pid=,ppid=,pgid="], capture_output=True, text=True, check=True
-        ).stdout
-        return [
-            (int(a), int(b), int(c)) for a, b, c in (line.split() for line in listing.splitlines())
-        ]
+        command = ["ps", "-axo", "pid=,ppid=,pgid="]
+        listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        lines = (line.split() for line in listing.splitlines())
+        return [(int(pid), int(parent), int(group)) for pid, parent, group in lines]
     found = []
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             try:
-                fields = (
-                    Path(entry.path, "stat").read_text(errors="replace").rpartition(")")[2].split()
-                )
+                stat = Path(entry.path, "stat").read_text(errors="replace")
             except OSError:
                 continue  # gone meanwhile
+            fields = stat.rpartition(")")[2].split()
             found.append((int(entry.name), int(fields[1]), int(fields[2])))
     return found
 
 
 def _reap(pid: int) -> bool:
-    """Whether `pid` is dead, collecting it if it is a child of ours."""
+    """Tell if `pid` is dead, collecting it if it is a child of ours."""
     try:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:
@@ -211,23 +206,15 @@ def _kill(pid: int, number: int) -> None:
 
 def main() -> int:
     """Parse the command line and guard the command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m medloop.stack.process_guard", description=__doc__
-    )
-    parser.add_argument(
-        "--grace", type=float, default=10.0, metavar="SECONDS", help="from TERM to KILL"
-    )
-    parser.add_argument(
-        "--outlive-parent", action="store_true", help="go on when the parent dies (a daemon)"
-    )
-    parser.add_argument(
-        "--environment", metavar="FILE", help="JSON object of variables for the command"
-    )
-    parser.add_argument("command", nargs="+", metavar="COMMAND")
+    prog = "python -m medloop.stack.process_guard"
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__)
+    add = parser.add_argument
+    add("--grace", type=float, default=10.0, metavar="SECONDS", help="from TERM to KILL")
+    add("--outlive-parent", action="store_true", help="go on when the parent dies (a daemon)")
+    add("--environment", metavar="FILE", help="JSON object of variables for the command")
+    add("command", nargs="+", metavar="COMMAND")
     args = parser.parse_args()
-    if (
-        args.environment
-    ):  # a file keeps secrets out of what `ps` and a supervisor's configuration show
+    if args.environment:  # a file keeps secrets out of sight of `ps` and of supervisord's settings
         os.environ.update(json.loads(Path(args.environment).read_text("utf-8")))
     try:
         return Guard(args.command, grace_s=args.grace, outlive_parent=args.outlive_parent).run()

@@ -1,6 +1,6 @@
 """The command line and environment of each component of the local stack.
 
-Owns how SeaweedFS, MLflow, Airflow and Streamlit are called. Starts nothing and writes nothing.
+Owns how SeaweedFS, MLflow, Airflow and Streamlit are called. It starts and writes nothing.
 """
 
 from __future__ import annotations
@@ -14,19 +14,18 @@ from typing import Final
 
 from medloop.stack.ports import LOOPBACK
 
+MLFLOW_ADMIN: Final = "admin"
+MLFLOW_FRONTEND: Final = "frontend"
 PACKAGE: Final = Path(__file__).resolve().parents[1]
 QUIET: Final = {  # nothing phones home
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
-SEAWEED_SERVERS: Final = (
-    "s3",
-    "master",
-    "volume",
-    "filer",
-)  # one process, an HTTP and a gRPC port each
-# And an admin server; its own worker looks for its gRPC port at this distance, whatever -admin.port.grpc says.
+# One process, in which each server has an HTTP and a gRPC port.
+SEAWEED_SERVERS: Final = ("s3", "master", "volume", "filer")
+# And an admin server; its worker looks for its gRPC port at this distance, whatever
+# -admin.port.grpc says.
 SEAWEED_ROOM: Final = {"admin": 10_000}
 SEAWEED_GRPC: Final = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "CLIENT")
 SEAWEED_HTTPS: Final = ("MASTER", "VOLUME", "FILER", "ADMIN", "CLIENT")
@@ -39,37 +38,18 @@ class Program:
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(repr=False)  # holds secrets
-    health_url: str = (
-        ""  # answers 200 once the component works; "": it is taken to work while it runs
-    )
+    health_url: str = ""  # answers 200 once the component works; "": it works while it runs
     after: tuple[str, ...] = ()  # names of what must be ready before it starts
     once: bool = False  # runs to its end, which is when it is ready
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class SeaweedKeys:
-    """Secrets of SeaweedFS.
-
-    The certificate closes every port but S3's: each wants it from whoever calls. Without it the
-    master's HTTP and all of gRPC obey anybody, with or without signing keys: those four protect the
-    data of filer and volumes alone, as a second lock.
-    """
-
-    certificate: Path  # PEM, certificate and key
-    write: str
-    read: str
-    filer_write: str
-    filer_read: str
-    sse: str  # 64 hexadecimal digits
-
-
 def executable(name: str) -> str:
-    """A program of this environment, by path: the caller's PATH need not hold it."""
+    """Find a program of this environment by path: the caller's PATH need not hold it."""
     return str(Path(sys.executable).parent / name)
 
 
 def seaweed_port_names() -> list[str]:
-    """Names of the ports that `seaweedfs` wants; `s3` is the one for clients."""
+    """Name the ports that `seaweedfs` wants; `s3` is the one for clients."""
     return [*(name + kind for name in SEAWEED_SERVERS for kind in ("", "_grpc")), *SEAWEED_ROOM]
 
 
@@ -79,9 +59,21 @@ def seaweedfs(
     identities: Path,
     buckets: Sequence[str],
     ports: Mapping[str, int],
-    keys: SeaweedKeys,
+    certificate: Path,
+    secrets: Mapping[str, str],
 ) -> Program:
-    """SeaweedFS with its S3 API; `identities` is the JSON file of access keys and their rights."""
+    """Write how SeaweedFS with its S3 API is called.
+
+    Args:
+        folder: Where the objects lie.
+        identities: The JSON file of S3's access keys and their rights.
+        buckets: Created where they are not there yet.
+        ports: By the names of `seaweed_port_names`.
+        certificate: PEM, certificate and key. Every port but S3's wants it from whoever calls:
+            without it the master's HTTP and all of gRPC obey anybody.
+        secrets: Environment variables: four signing keys, which are a second lock on the data of
+            filer and volumes, and the key of S3's own encryption.
+    """
     options = {
         "dir": folder,
         "ip": LOOPBACK,
@@ -97,14 +89,7 @@ def seaweedfs(
         **{f"{name}.port": ports[name] for name in SEAWEED_SERVERS},
         **{f"{name}.port.grpc": ports[f"{name}_grpc"] for name in SEAWEED_SERVERS},
     }
-    environment = {
-        **_seaweed_tls(keys.certificate),
-        "WEED_JWT_SIGNING_KEY": keys.write,
-        "WEED_JWT_SIGNING_READ_KEY": keys.read,
-        "WEED_JWT_FILER_SIGNING_KEY": keys.filer_write,
-        "WEED_JWT_FILER_SIGNING_READ_KEY": keys.filer_read,
-        "WEED_S3_SSE_KEY": keys.sse,
-    }
+    environment = {**_seaweed_tls(certificate), **secrets}
     command = (executable("weed"), "mini", *(f"-{name}={value}" for name, value in options.items()))
     return Program(
         "seaweedfs", command, environment, health_url=f"http://{LOOPBACK}:{ports['s3']}/healthz"
@@ -121,7 +106,7 @@ def _seaweed_tls(certificate: Path) -> dict[str, str]:
 
 
 def seaweed_sockets(ports: Mapping[str, int]) -> list[Path]:
-    """Sockets that SeaweedFS leaves in /tmp when it is killed; it offers no other place for them."""
+    """List the sockets that a killed SeaweedFS leaves in /tmp; it offers no other place."""
     names = [f"{name}-{ports[name]}" for name in SEAWEED_SERVERS]
     names += [f"{name}-grpc-{ports[f'{name}_grpc']}" for name in SEAWEED_SERVERS]
     names += [f"admin-grpc-{ports['admin'] + SEAWEED_ROOM['admin']}"]
@@ -138,30 +123,22 @@ def mlflow(
     environment: Mapping[str, str],
     after: tuple[str, ...] = (),
 ) -> Program:
-    """The MLflow server behind basic auth; `environment` carries its own S3 endpoint and keys."""
-    command = (
-        executable("mlflow"),
-        "server",
-        "--backend-store-uri",
-        f"sqlite:///{folder}/mlflow.db",
-        "--artifacts-destination",
-        artifacts,
-        "--serve-artifacts",
-        "--host",
-        LOOPBACK,
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-        "--app-name",
-        "basic-auth",
-        "--uvicorn-opts",
-        "--no-access-log --log-level warning",
-    )
+    """Write how MLflow behind basic auth is called; `environment` has its S3 endpoint and keys."""
+    options = {
+        "backend-store-uri": f"sqlite:///{folder}/mlflow.db",
+        "artifacts-destination": artifacts,
+        "host": LOOPBACK,
+        "port": port,
+        "workers": 1,
+        "app-name": "basic-auth",
+        "uvicorn-opts": "--no-access-log --log-level warning",
+    }
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    command = (executable("mlflow"), "server", "--serve-artifacts", *words)
     settings = {
         "MLFLOW_AUTH_CONFIG_PATH": str(auth_config),
         "MLFLOW_FLASK_SERVER_SECRET_KEY": session_key,
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes and 900 MiB for what nobody here uses
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # nobody uses its eight processes, 900 MiB
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     }
     health_url = f"http://{LOOPBACK}:{port}/health"
@@ -170,14 +147,14 @@ def mlflow(
 
 
 def mlflow_auth_config(folder: Path, *, username: str, password: str) -> str:
-    """MLflow's basic-auth file. Everybody who is known may read; only the admin may write."""
+    """Write MLflow's basic-auth file. Those it knows may read; only the admin may write."""
     return (
         "[mlflow]\n"
         "default_permission = READ\n"
         f"database_uri = sqlite:///{folder}/auth.db\n"
         f"admin_username = {username}\n"
         f"admin_password = {password}\n"
-        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+        "authorization_function = medloop.stack.mlflow_users:authenticate\n"
         "auth_cache_ttl_seconds = 60\n"  # without it every call costs 0.4 s of password hashing
     )
 
@@ -194,7 +171,7 @@ class AirflowSecrets:
 def airflow_environment(
     *, folder: Path, port: int, roles: Mapping[str, str], secrets: AirflowSecrets
 ) -> dict[str, str]:
-    """Airflow's configuration, the same for each of its processes; `roles` by user: viewer, user, op or admin."""
+    """Write Airflow's configuration, the same for each of its processes; `roles` are by user."""
     url = f"http://{LOOPBACK}:{port}"
     options = {
         "CORE__DAGS_FOLDER": str(PACKAGE / "dags"),
@@ -202,6 +179,7 @@ def airflow_environment(
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": "2",
         "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "CORE__AUTH_MANAGER": "medloop.stack.airflow_users.UsersTrigger",
         "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
             f"{user}:{role}" for user, role in roles.items()
         ),
@@ -225,7 +203,7 @@ def airflow_environment(
 
 
 def airflow_migration(environment: Mapping[str, str]) -> Program:
-    """Creates or upgrades Airflow's database, and ends."""
+    """Write the command that creates or upgrades Airflow's database, and ends."""
     return Program(
         "airflow-migration", (executable("airflow"), "db", "migrate"), environment, once=True
     )
@@ -234,52 +212,45 @@ def airflow_migration(environment: Mapping[str, str]) -> Program:
 def airflow(
     *, port: int, environment: Mapping[str, str], task_environment: Mapping[str, str]
 ) -> list[Program]:
-    """Airflow as split processes: `standalone` orphans its children on TERM, and takes half as much memory again.
+    """Split Airflow: `standalone` orphans its children on TERM, and takes half as much more.
 
-    `task_environment` reaches the scheduler, whose children run the tasks, and the DAG processor, which runs
-    callbacks; the API server does without its secrets.
+    `task_environment` reaches the scheduler, whose children run the tasks, and the DAG processor,
+    which runs callbacks; the API server does without its secrets.
     """
     command = executable("airflow")
     for_tasks = {**environment, **task_environment}
     health_url = f"http://{LOOPBACK}:{port}/api/v2/monitor/health"
     after = ("airflow-migration",)
+    # Its log server would listen on every interface; here the API server reads the files.
+    scheduler = (command, "scheduler", "--skip-serve-logs")
     return [
         Program("airflow-api-server", (command, "api-server"), environment, health_url, after),
-        # Its log server would listen on every interface; on one machine the API server reads the files.
-        Program(
-            "airflow-scheduler", (command, "scheduler", "--skip-serve-logs"), for_tasks, after=after
-        ),
+        Program("airflow-scheduler", scheduler, for_tasks, after=after),
         Program("airflow-dag-processor", (command, "dag-processor"), for_tasks, after=after),
     ]
 
 
-def aws_connection(
-    *,
-    endpoint_url: str | None,
-    access_key: str,
-    secret_key: str,
-    session_token: str,
-    region: str,
-    bucket: str,
-) -> str:
-    """Airflow's `aws_default`, as the value of AIRFLOW_CONN_AWS_DEFAULT."""
-    extra = {"region_name": region, "service_config": {"s3": {"bucket_name": bucket}}}
-    if endpoint_url:
-        extra["endpoint_url"] = endpoint_url
-    if session_token:
-        extra["aws_session_token"] = session_token
-    return json.dumps(
-        {"conn_type": "aws", "login": access_key, "password": secret_key, "extra": extra}
-    )
+def aws_connection(s3: Mapping[str, str]) -> str:
+    """Write Airflow's `aws_default` for the S3 of an environment, as AIRFLOW_CONN_AWS_DEFAULT."""
+    service = {"s3": {"bucket_name": s3["MEDLOOP_S3_BUCKET"]}}
+    extra = {"region_name": s3["AWS_REGION"], "service_config": service}
+    if "AWS_ENDPOINT_URL_S3" in s3:
+        extra["endpoint_url"] = s3["AWS_ENDPOINT_URL_S3"]
+    if "AWS_SESSION_TOKEN" in s3:
+        extra["aws_session_token"] = s3["AWS_SESSION_TOKEN"]
+    keys = {"login": s3["AWS_ACCESS_KEY_ID"], "password": s3["AWS_SECRET_ACCESS_KEY"]}
+    return json.dumps({"conn_type": "aws", **keys, "extra": extra})
 
 
-def mlflow_connection(*, uri: str, username: str, password: str) -> str:
-    """Airflow's `mlflow_default`, as the value of AIRFLOW_CONN_MLFLOW_DEFAULT."""
-    return json.dumps({"conn_type": "http", "host": uri, "login": username, "password": password})
+def mlflow_connection(tracking: Mapping[str, str]) -> str:
+    """Write Airflow's `mlflow_default` for an environment, as AIRFLOW_CONN_MLFLOW_DEFAULT."""
+    uri, password = tracking["MLFLOW_TRACKING_URI"], tracking["MLFLOW_TRACKING_PASSWORD"]
+    login = {"login": tracking.get("MLFLOW_TRACKING_USERNAME", ""), "password": password}
+    return json.dumps({"conn_type": "http", "host": uri, **login})
 
 
 def first_model(*, after: tuple[str, ...], environment: Mapping[str, str]) -> Program:
-    """Trains the first model where the registry has none; ends at once otherwise."""
+    """Write the command that trains the first model where the registry has none."""
     command = (sys.executable, "-m", "medloop.stack.first_model")
     return Program("first-model", command, {**QUIET, **environment}, after=after, once=True)
 
@@ -295,7 +266,7 @@ class Login:
     cookie_key: str
 
     def secrets_toml(self) -> str:
-        """What Streamlit's `st.login` reads."""
+        """Write what Streamlit's `st.login` reads."""
         values = {
             "redirect_uri": f"{self.app_url.rstrip('/')}/oauth2callback",
             "cookie_secret": self.cookie_key,
@@ -303,14 +274,12 @@ class Login:
             "client_secret": self.client_secret,
             "server_metadata_url": metadata_url(self.issuer),
         }
-        lines = [
-            f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()
-        ]
+        lines = [f"{key} = {json.dumps(text, ensure_ascii=False)}" for key, text in values.items()]
         return "\n".join(["[auth]", *lines, ""])
 
 
 def metadata_url(issuer: str) -> str:
-    """Where an OpenID Connect provider describes itself."""
+    """Find where an OpenID Connect provider describes itself."""
     well_known, issuer = "/.well-known/openid-configuration", issuer.rstrip("/")
     return issuer if issuer.endswith(well_known) else issuer + well_known
 
@@ -324,26 +293,28 @@ def app(
     login_file: Path,
     known_as: Sequence[str] = (),
 ) -> Program:
-    """The page. `login_file` need not exist; `known_as`: host names in its address, any where there are none."""
+    """Write how the page is called.
+
+    `login_file` need not exist; `known_as` are the host names of its address, none: any.
+    """
     options: dict[str, object] = {
         "server.headless": "true",
         "server.address": host,
         "server.port": port,
         "server.fileWatcherType": "none",
         "server.maxUploadSize": max_upload_mb,
-        "server.enableXsrfProtection": "true",  # uploads need a token that another site's page cannot read
+        "server.enableXsrfProtection": "true",  # uploads need a token no other site's page can read
         "server.enableCORS": "true",  # and such a page gets no session
         "browser.gatherUsageStats": "false",
-        "secrets.files": login_file,  # its only one: nothing in a home folder may add a login, or another one
+        "secrets.files": login_file,  # its only one: nothing in a home folder may add a login
     }
     command = (
-        sys.executable,
-        "-m",
-        "medloop.app.process.serve",
+        executable("streamlit"),
         "run",
         str(PACKAGE / "app" / "server.py"),
         *(f"--{name}={value}" for name, value in options.items()),
         *(f"--server.allowedHosts={name}" for name in known_as),
     )
-    health_url = f"http://{LOOPBACK if host == '0.0.0.0' else host}:{port}/_stcore/health"  # noqa: S104  the wildcard
+    near = LOOPBACK if host == "0.0.0.0" else host  # noqa: S104  the wildcard
+    health_url = f"http://{near}:{port}/_stcore/health"
     return Program("app", command, {**QUIET, **environment}, health_url=health_url)

@@ -1,4 +1,4 @@
-"""What the last `medloop up` started, and where: read by the commands that come after it."""
+"""The record of the last `medloop up`, for the commands that come after it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ class StartRecord:
 
     ports: dict[str, int] = field(default_factory=dict)
     addresses: tuple[Address, ...] = ()
+    settings: dict[str, str] | None = None  # by variable; None in records of older versions
 
     def write(self, folder: StateFolder) -> None:
         """Keep it in the state folder; the addresses carry passwords."""
@@ -22,11 +23,10 @@ class StartRecord:
 
 
 def read_record(folder: StateFolder) -> StartRecord:
-    """The last start; an empty one where there was none."""
+    """Read the last start; an empty one where there was none."""
     try:
         body = json.loads(folder.record.read_text("utf-8"))
-        return StartRecord(
-            dict(body["ports"]), tuple(Address(**entry) for entry in body["addresses"])
-        )
+        addresses = tuple(Address(**entry) for entry in body["addresses"])
+        return StartRecord(dict(body["ports"]), addresses, body.get("settings"))
     except (OSError, ValueError, KeyError, TypeError):
         return StartRecord()

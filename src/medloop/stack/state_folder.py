@@ -1,11 +1,10 @@
-"""The state folder of one local stack: where everything lies, and files that only their owner may read."""
+"""The state folder of one local stack, with files that only their owner may read."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from medloop.errors import ServiceError
@@ -14,75 +13,32 @@ from medloop.settings import LOCAL_ENV
 SOCKET_PATH_LIMIT = 100  # the kernel takes 107 bytes on Linux and 103 on macOS
 
 
-@dataclass(frozen=True, slots=True)
 class StateFolder:
     """Paths below `settings.home`, absolute."""
 
-    home: Path
-
-    @property
-    def operator_env(self) -> Path:
-        """Settings for the person at this machine, read by `medloop.settings`."""
-        return self.home / LOCAL_ENV
-
-    @property
-    def credentials(self) -> Path:
-        """Every generated secret."""
-        return self.home / "credentials.json"
-
-    @property
-    def record(self) -> Path:
-        """What the last `up` started, and on which ports."""
-        return self.home / "stack.json"
-
-    @property
-    def lock(self) -> Path:
-        """Held while somebody starts the stack or runs it in the foreground."""
-        return self.home / "up.lock"
-
-    @property
-    def config(self) -> Path:
-        """Generated configuration and environments of the components."""
-        return self.home / "config"
-
-    @property
-    def logs(self) -> Path:
-        """One log a component."""
-        return self.home / "logs"
-
-    @property
-    def supervisor_log(self) -> Path:
-        """What the supervisor did."""
-        return self.logs / "supervisord.log"
-
-    @property
-    def seaweedfs(self) -> Path:
-        """Objects."""
-        return self.home / "seaweedfs"
-
-    @property
-    def mlflow(self) -> Path:
-        """MLflow's databases."""
-        return self.home / "mlflow"
-
-    @property
-    def airflow(self) -> Path:
-        """AIRFLOW_HOME."""
-        return self.home / "airflow"
-
-    @property
-    def airflow_migrated(self) -> Path:
-        """Holds the version of Airflow that last brought its database up to date."""
-        return self.airflow / "migrated"
-
-    @property
-    def dag_opened(self) -> Path:
-        """There once the DAG has been unpaused."""
-        return self.airflow / "dag-opened"
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.operator_env = home / LOCAL_ENV  # read by `medloop.settings`, for who sits here
+        self.credentials = home / "credentials.json"
+        self.record = home / "stack.json"  # of the last `up`
+        self.lock = home / "up.lock"  # held while somebody starts the stack or runs it in front
+        self.config = home / "config"  # generated, with the components' environments
+        self.login_file = self.config / "login.toml"
+        self.s3_identities = self.config / "s3.json"
+        self.s3_certificate = self.config / "seaweedfs.pem"
+        self.mlflow_auth = self.config / "mlflow-auth.ini"
+        self.airflow_passwords = self.config / "airflow-passwords.json"
+        self.logs = home / "logs"
+        self.supervisor_log = self.logs / "supervisord.log"
+        self.seaweedfs = home / "seaweedfs"
+        self.mlflow = home / "mlflow"
+        self.airflow = home / "airflow"
+        self.airflow_migrated = self.airflow / "migrated"  # holds the version that last did it
+        self.dag_opened = self.airflow / "dag-opened"  # there once the DAGs have been unpaused
 
     @property
     def socket(self) -> Path:
-        """Where the supervisor listens; in the temporary folder if the path here were too long for a socket."""
+        """Place the supervisor's socket; in the temporary folder if this path is too long."""
         path = self.home / "run" / "supervisor.sock"
         if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
             return path
@@ -95,16 +51,8 @@ class StateFolder:
         Raises:
             ServiceError: The place cannot be written to, or belongs to somebody else.
         """
-        folders = (
-            self.home,
-            self.config,
-            self.logs,
-            self.seaweedfs,
-            self.mlflow,
-            self.airflow,
-            self.socket.parent,
-        )
-        for folder in folders:
+        inner = (self.config, self.logs, self.seaweedfs, self.mlflow, self.airflow)
+        for folder in (self.home, *inner, self.socket.parent):
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 folder.chmod(0o700)
@@ -116,7 +64,7 @@ class StateFolder:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file at once, readable by its owner only from its first byte on.
+    """Replace a file at once; only its owner can read it, from its first byte on.
 
     Raises:
         ServiceError: It cannot be written.

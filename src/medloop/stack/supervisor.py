@@ -1,4 +1,4 @@
-"""supervisord: its configuration, starting it under the guard, and talking to it over its socket."""
+"""supervisord: its configuration, its start under the guard, and its socket."""
 
 from __future__ import annotations
 
@@ -24,10 +24,7 @@ from medloop.stack.state_folder import StateFolder, write_private
 
 START_WITHIN_S = 60  # for supervisord itself
 GRACE_S = 10  # from TERM to KILL, for a component
-STOP_ORDER = (
-    "seaweedfs",
-    "mlflow",
-)  # stop last, in this order from the end; everything else stops first, together
+STOP_ORDER = ("seaweedfs", "mlflow")  # stop last, from the end; all else stops first, together
 RUNNING = {"STARTING", "RUNNING"}
 
 
@@ -36,14 +33,14 @@ class State:
     """One component as supervisord sees it."""
 
     name: str
-    state: str  # STOPPED, STARTING, RUNNING, BACKOFF (waits to be restarted), EXITED, FATAL (given up) …
+    state: str  # STOPPED, STARTING, RUNNING, BACKOFF (a restart waits), EXITED, FATAL (given up) …
     pid: int  # of its guard; 0: none
     started_at: datetime | None
     exit_status: int
 
     @property
     def is_up(self) -> bool:
-        """Whether its process lives."""
+        """Tell if its process lives."""
         return self.state in RUNNING and self.pid > 0
 
 
@@ -61,23 +58,17 @@ class Supervisor:
         Args:
             programs: What it will look after.
             environment: What all of them inherit.
-            daemon: Whether it lives on when this process ends.
+            daemon: Have it live on when this process ends.
         """
         config = self._folder.config / "supervisord.conf"
         write_private(config, configuration(self._folder, programs))
         guard = [*guard_command(grace_s=6 * GRACE_S), *(["--outlive-parent"] if daemon else [])]
-        supervisord = [
-            executable("supervisord"),
-            "--nodaemon",
-            "--silent",
-            "--configuration",
-            str(config),
-        ]
+        options = ("--nodaemon", "--silent", "--configuration", str(config))
         said = self._folder.logs / "supervisord.out"
         write_private(said, "")
         with said.open("ab") as output:
             process = subprocess.Popen(
-                [*guard, "--", *supervisord],
+                [*guard, "--", executable("supervisord"), *options],
                 cwd=self._folder.home,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
@@ -102,14 +93,14 @@ class Supervisor:
             time.sleep(0.05)
 
     def is_running(self) -> bool:
-        """Whether it answers."""
+        """Tell if it answers."""
         try:
             return bool(self._call("getPID"))
         except ServiceError:
             return False
 
     def states(self) -> list[State]:
-        """All components, in the order of their configuration."""
+        """List all components, in the order of their configuration."""
         return [_state(info) for info in self._call("getAllProcessInfo")]
 
     def start(self, name: str) -> None:
@@ -117,7 +108,7 @@ class Supervisor:
         self._call("startProcess", f"{_group(name)}:{name}", False)
 
     def shut_down(self, *, within_s: float = 7.0 * GRACE_S) -> None:
-        """Stop every component, the ones that others need last, and the supervisor itself; returns when it is gone.
+        """Stop every component, the ones that others need last, and wait until all is gone.
 
         Raises:
             ServiceError: It is still there after the time.
@@ -146,24 +137,18 @@ class Supervisor:
 
 
 def guard_command(*, grace_s: float) -> list[str]:
-    """The guard by path and without site-packages: it starts four times as fast as with `-m`."""
-    return [
-        sys.executable,
-        "-I",
-        "-S",
-        medloop.stack.process_guard.__file__,
-        "--grace",
-        str(grace_s),
-    ]
+    """Call the guard by path and without site-packages: four times as fast as with `-m`."""
+    file = medloop.stack.process_guard.__file__
+    return [sys.executable, "-I", "-S", file, "--grace", str(grace_s)]
 
 
 def environment_file(folder: StateFolder, program: Program) -> Path:
-    """Where a component's environment lies, out of sight of `ps` and of the supervisor's configuration."""
+    """Place a component's environment where `ps` and supervisord's settings do not show it."""
     return folder.config / f"{program.name}.env.json"
 
 
 def configuration(folder: StateFolder, programs: Iterable[Program]) -> str:
-    """supervisord.conf. Nothing starts by itself: `medloop.stack.bring_up` knows the order."""
+    """Write supervisord.conf. Nothing starts by itself: `bring_up` knows the order."""
     programs = list(programs)
     sections: dict[str, Mapping[str, object]] = {
         "supervisord": {
@@ -181,30 +166,21 @@ def configuration(folder: StateFolder, programs: Iterable[Program]) -> str:
         },
     }
     sections |= {f"program:{program.name}": _program(folder, program) for program in programs}
-    sections |= {
-        f"group:{name}": options
-        for name, options in _groups([program.name for program in programs])
-    }
+    groups = _groups([program.name for program in programs])
+    sections |= {f"group:{name}": options for name, options in groups}
     return "\n".join(_section(name, options) for name, options in sections.items())
 
 
 def _program(folder: StateFolder, program: Program) -> dict[str, object]:
-    guard = guard_command(grace_s=GRACE_S)
-    command = [
-        *guard,
-        "--environment",
-        str(environment_file(folder, program)),
-        "--",
-        *program.command,
-    ]
+    environment = ("--environment", str(environment_file(folder, program)))
+    command = [*guard_command(grace_s=GRACE_S), *environment, "--", *program.command]
     return {
         "command": shlex.join(command),
         "directory": folder.home,  # no .env, config.py or .streamlit of the user lies there
         "autostart": "false",
         "autorestart": "false" if program.once else "true",
-        "startsecs": 0
-        if program.once
-        else 5,  # an earlier end counts as a failed start, and waits longer each time
+        # An earlier end counts as a failed start, and waits longer each time.
+        "startsecs": 0 if program.once else 5,
         "startretries": 0 if program.once else 20,
         "stopwaitsecs": 2 * GRACE_S,
         "redirect_stderr": "true",
@@ -219,7 +195,7 @@ def _group(name: str) -> str:
 
 
 def _groups(names: list[str]) -> Iterable[tuple[str, dict[str, object]]]:
-    """Groups stop one after the other, highest priority first, and the members of one together."""
+    """Group programs: groups stop one after the other, highest priority first."""
     for priority, group in enumerate((*STOP_ORDER, "others")):
         if members := [name for name in names if _group(name) == group]:
             yield group, {"programs": ",".join(members), "priority": priority}

@@ -1,6 +1,6 @@
-"""Acceptance sets in S3: a site's own labelled images that nothing trains on and that the gate holds to a floor.
+"""Acceptance sets in S3: a site's own labelled images, never trained on, with a floor for the gate.
 
-`acceptance/{name}/sets/{dataset_id}.npz` holds images; `acceptance/{name}/{id}.json` says what holds from then on.
+`acceptance/{name}/sets/{dataset_id}.npz` holds images; `acceptance/{name}/{id}.json` declares them.
 Keys are append-only: the newest declaration of a name counts.
 """
 
@@ -22,7 +22,7 @@ NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What was said about a set, last."""
+    """The latest declaration of a set."""
 
     id: str  # UUIDv7 of the declaration
     at: str
@@ -59,7 +59,8 @@ class AcceptanceStore:
         """
         if not NAME.fullmatch(declaration.name):
             raise StoreError(
-                f"{declaration.name[:80]!r} can't name an acceptance set: small letters, digits, - and _, 63 at most"
+                f"{declaration.name[:80]!r} can't name an acceptance set: small letters, digits, - "
+                f"and _, 63 at most"
             )
         if content is not None:
             self._objects.ensure(set_key(content.name, content.set_id), _pack(content))
@@ -67,7 +68,7 @@ class AcceptanceStore:
         self._objects.create(key, json.dumps(asdict(declaration), sort_keys=True).encode())
 
     def declarations(self) -> list[Declaration]:
-        """The sets that count, by name."""
+        """List the sets that count, by name."""
         newest: dict[str, str] = {}
         for info in self._objects.list("acceptance"):
             parts = info.key.split("/")
@@ -80,7 +81,7 @@ class AcceptanceStore:
         return [declaration for declaration in found if declaration.set_id is not None]
 
     def stored(self) -> list[tuple[str, str]]:
-        """Name and id of every set whose images are there, whether it counts or not."""
+        """List name and id of every set whose images are there, even if it no longer counts."""
         paths = [info.key.split("/") for info in self._objects.list("acceptance")]
         return sorted(
             (path[1], path[3].removesuffix(".npz"))
@@ -89,7 +90,7 @@ class AcceptanceStore:
         )
 
     def load(self, declaration: Declaration) -> AcceptanceSet:
-        """The images of a declared set.
+        """Load the images of a declared set.
 
         Raises:
             NotFoundError: It was withdrawn, or the object is gone.
@@ -99,7 +100,7 @@ class AcceptanceStore:
         return self.content(declaration.name, declaration.set_id, floor=declaration.floor)
 
     def content(self, name: str, set_id: str, *, floor: float = 0.0) -> AcceptanceSet:
-        """The images of a set by its id, whether it counts or not."""
+        """Load the images of a set by its id, even if it no longer counts."""
         raw = self._objects.get(set_key(name, set_id))
         with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
             return AcceptanceSet(
@@ -113,7 +114,7 @@ class AcceptanceStore:
 
 
 def set_key(name: str, set_id: str) -> str:
-    """Where the images of a set lie."""
+    """Name the object with the images of a set."""
     return f"acceptance/{name}/sets/{set_id}.npz"
 
 

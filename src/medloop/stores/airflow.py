@@ -1,4 +1,4 @@
-"""Airflow over its REST API: is it there, start the DAG, watch a run. Needs no airflow installed."""
+"""Airflow over its REST API: starts the DAG and watches a run, without airflow installed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
+from medloop.core.printable import markdown
 from medloop.errors import NotFoundError, SettingsError, StoreError, StoreUnavailableError
 from medloop.settings import Settings
 
@@ -36,22 +37,23 @@ class DagRun:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more will happen in this run."""
+        """Tell if nothing more will happen in this run."""
         return self.state in FINISHED
 
 
 class Airflow:
-    """A logged-in session with one Airflow; the token is fetched when first needed, and again when it expires."""
+    """A logged-in session with one Airflow; the token is fetched when needed."""
 
     def __init__(self, settings: Settings) -> None:
-        """`airflow_password` without a user name is taken as an API token.
+        """Read address and login; a password without a user name is an API token.
 
         Raises:
             SettingsError: There is no address or no password.
         """
         if not settings.airflow_url or not settings.airflow_password:
             raise SettingsError(
-                "No Airflow is set: give MEDLOOP_AIRFLOW_URL, MEDLOOP_AIRFLOW_USERNAME and _PASSWORD"
+                "No Airflow is set: give MEDLOOP_AIRFLOW_URL, MEDLOOP_AIRFLOW_USERNAME and "
+                "_PASSWORD"
             )
         self.url = settings.airflow_url.rstrip("/")
         self._username = settings.airflow_username
@@ -59,22 +61,33 @@ class Airflow:
         self._http = httpx.Client(base_url=self.url, timeout=TIMEOUT_S)
 
     def ping(self) -> None:
-        """Check the address, the login and that the DAG has been parsed.
+        """Check the address, the login and that both DAGs are at work.
 
         Raises:
-            StoreError: See `dag`.
+            StoreError: One is paused or gone, or see `dag`.
         """
-        self.dag()
+        if idle := self.idle_dags():
+            raise StoreError(idle)
 
-    def dag(self) -> DagState:
-        """The DAG's state.
+    def idle_dags(self) -> str:
+        """Say which DAGs are paused or gone, and so do nothing; "" if both are at work."""
+        found = []
+        for dag_id in (DAG_ID, WATCH_DAG_ID):
+            try:
+                found += [f"{dag_id} is paused"] if self.dag(dag_id).paused else []
+            except NotFoundError:
+                found.append(f"{dag_id} is gone")
+        return f"{self.url}: {', and '.join(found)}" if found else ""
+
+    def dag(self, dag_id: str = DAG_ID) -> DagState:
+        """Read a DAG's state.
 
         Raises:
             NotFoundError: Airflow has not parsed the DAG, or this user may not see it.
             StoreUnavailableError: Airflow does not answer.
             StoreError: The login fails.
         """
-        found = self._call("GET", f"/api/v2/dags/{DAG_ID}")
+        found = self._call("GET", f"/api/v2/dags/{dag_id}")
         return DagState(
             paused=bool(found["is_paused"]), next_run_at=found.get("next_dagrun_run_after")
         )
@@ -91,9 +104,10 @@ class Airflow:
         """
         if self.dag().paused:
             raise StoreError(
-                f"The DAG {DAG_ID} is paused in {self.url}, so a run would never start: unpause it there"
+                f"The DAG {DAG_ID} is paused in {self.url}, so a run would never start: unpause it "
+                f"there"
             )
-        body = {"logical_date": None, "conf": dict(conf or {}), "note": note or None}
+        body = {"logical_date": None, "conf": dict(conf or {}), "note": markdown(note) or None}
         return str(self._call("POST", f"/api/v2/dags/{DAG_ID}/dagRuns", body)["dag_run_id"])
 
     def set_paused(self, paused: bool, *, dag_id: str = DAG_ID) -> None:
@@ -111,20 +125,23 @@ class Airflow:
         self._call("POST", f"/api/v2/dags/{DAG_ID}/clearTaskInstances", body)
 
     def run(self, run_id: str) -> DagRun:
-        """How far a run is.
+        """Read how far a run is.
 
         Raises:
             NotFoundError: There is no such run.
         """
         path = f"/api/v2/dags/{DAG_ID}/dagRuns/{quote(run_id, safe='')}"
-        state = str(self._call("GET", path)["state"])
+        state = self._call("GET", path).get("state")
+        if state is None:  # an id such as ".." leads to something else
+            raise NotFoundError(f"Airflow has no run {run_id!r}")
         tasks = self._call("GET", f"{path}/taskInstances")["task_instances"]
-        return DagRun(run_id, state, {task["task_id"]: task["state"] for task in tasks})
+        return DagRun(run_id, str(state), {task["task_id"]: task["state"] for task in tasks})
 
     def result(self, run_id: str, task_id: str, *, key: str = "return_value") -> str | None:
-        """What a task handed on under `key` (an id, or the `reason`); None where it did not."""
+        """Read what a task handed on under `key` (an id, or the `reason`); None without it."""
         run, task = quote(run_id, safe=""), quote(task_id, safe="")
-        path = f"/api/v2/dags/{DAG_ID}/dagRuns/{run}/taskInstances/{task}/xcomEntries/{quote(key, safe='')}"
+        entry = f"taskInstances/{task}/xcomEntries/{quote(key, safe='')}"
+        path = f"/api/v2/dags/{DAG_ID}/dagRuns/{run}/{entry}"
         try:
             value = self._call("GET", path)["value"]
         except NotFoundError:
@@ -163,11 +180,15 @@ class Airflow:
 
     def _read(self, answer: httpx.Response, path: str) -> dict[str, Any]:
         if answer.is_success:
-            body: dict[str, Any] = answer.json()
+            try:
+                body: dict[str, Any] = answer.json()
+            except ValueError as error:
+                raise StoreError(f"What answers at {self.url}{path} is no Airflow") from error
             return body
         if answer.status_code in {401, 403}:
             raise StoreError(
-                f"Airflow at {self.url} refuses {self._username or 'this token'} ({answer.status_code}): "
+                f"Airflow at {self.url} refuses {self._username or 'this token'} "
+                f"({answer.status_code}): "
                 "check MEDLOOP_AIRFLOW_USERNAME and MEDLOOP_AIRFLOW_PASSWORD"
             )
         said = f"Airflow at {self.url} answered {answer.status_code} to {path}: {answer.text[:300]}"

@@ -1,6 +1,7 @@
-"""Lists a bucket that holds keys which obstore can't spell, such as one with a newline: it gives up on the whole.
+"""Lists a bucket with keys that obstore can't spell, such as a newline: it gives up on all.
 
-botocore spells every key, but takes half a second to start. It is asked only where obstore has refused.
+botocore spells every key, but takes half a second to start. It is asked only where obstore has
+refused.
 """
 
 from __future__ import annotations

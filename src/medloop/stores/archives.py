@@ -13,11 +13,19 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import BinaryIO, Final
 
+from medloop.core.data.class_folders import HIDDEN
+from medloop.core.imaging.file_types import DICOM_PREFIX
 from medloop.errors import DecodeError
 
-ZIP_STARTS: Final = (b"PK\x03\x04", b"PK\x05\x06")
+ZIP_STARTS: Final = (
+    b"PK\x03\x04",
+    b"PK\x05\x06",
+    b"PK\x07\x08",
+    b"PK00PK",
+)  # the last two of split ones
+PROGRAM_STARTS: Final = (b"MZ", b"#!", b"\x7fELF")  # of archives that unpack themselves
 ENTRY_START: Final = b"PK\x01\x02"  # in a table of contents
 # Of the other methods LZMA takes as much memory as the archive says, and bzip2 seconds for what packs well.
 METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -25,12 +33,6 @@ MAX_ENTRIES: Final = 100_000  # whose table of contents takes about a second to 
 MAX_DIRECTORY_BYTES: Final = 64 * 2**20  # of that table
 MAX_RATIO: Final = 200  # unpacked to packed, above a free allowance
 FREE_BYTES: Final = 100 * 2**20
-HIDDEN: Final = (
-    ".",
-    "__MACOSX",
-    "Thumbs.db",
-    "desktop.ini",
-)  # what systems leave beside a person's files
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,16 @@ class ArchiveEntry:
     name: str  # as the archive has it, which may be anything
     size_bytes: int  # as it claims; more than this is never read
     read: Callable[[], bytes]  # raises DecodeError
+
+
+def is_zip(file: BinaryIO) -> bool:
+    """Whether a file is a zip archive, bare or behind a program that unpacks it; not an image with a zip behind it."""
+    head = file.read(132)
+    if head.startswith(ZIP_STARTS):
+        return True
+    return (
+        head.startswith(PROGRAM_STARTS) and head[128:] != DICOM_PREFIX and zipfile.is_zipfile(file)
+    )
 
 
 def open_archive(

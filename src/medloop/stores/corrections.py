@@ -17,20 +17,22 @@ Folder = Literal["corrections", "reviews"]
 
 
 class CorrectionStore:
-    """Append-only: nothing is overwritten, and only an erasure deletes (the image, never an event)."""
+    """Append-only: nothing is overwritten; only an erasure deletes, the image, never an event."""
 
     def __init__(self, objects: ObjectStore, signatures: Signatures | None = None) -> None:
         self._objects = objects
         self._signatures = signatures
+        self.no_events: dict[tuple[str, str | None], str] = {}  # why, by key and e-tag
 
     def put(self, correction: Correction, png: bytes | None, *, day: str) -> bool:
-        """Store the image, then the event, so that an event's image is always there; True if the event was new.
+        """Store the image, then the event, so that its image is always there; True if it was new.
 
         The image of a patient who was erased is not stored again.
 
         Args:
             correction: The event.
-            png: Its image, encoded by `medloop.core.imaging.decode.encode_png`; None where it was erased meanwhile.
+            png: Its image, encoded by `medloop.core.imaging.decode.encode_png`; None where it was
+                erased meanwhile.
             day: Day of storing, YYYY-MM-DD: a snapshot looks at the last days only.
         """
         if png is not None and not self.is_erased(correction.image_sha256):
@@ -38,7 +40,7 @@ class CorrectionStore:
         return self._objects.ensure(event_key(correction, day=day), correction.to_json())
 
     def put_review(self, review: Review, *, day: str | None = None) -> bool:
-        """Sign a review and store it under the day of storing, by default its own; True if it was new."""
+        """Sign and store a review under the day of storing, by default its own; True if new."""
         if self._signatures is not None:
             review = self._signatures.sign(review)
         return self._objects.ensure(event_key(review, day=day), review.to_json())
@@ -56,10 +58,9 @@ class CorrectionStore:
         return self._objects.find_many([image_key(sha256) for sha256 in image_sha256s])
 
     def erase_image(self, image_sha256: str) -> bool:
-        """Delete the image and leave a mark that keeps it from being stored again; True if it was there."""
-        self._objects.ensure(
-            _erased_key(image_sha256), b""
-        )  # the mark first: a sender may be at work meanwhile
+        """Delete the image and leave a mark against storing it again; True if it was there."""
+        # The mark first: a sender may be at work meanwhile.
+        self._objects.ensure(_erased_key(image_sha256), b"")
         there = self._objects.head(image_key(image_sha256)) is not None
         self._objects.delete(image_key(image_sha256))
         return there

@@ -1,4 +1,4 @@
-"""Where S3 credentials come from: the settings, or else the whole AWS chain (profile, SSO, role, instance)."""
+"""S3 credentials from the settings, or else the AWS chain (profile, SSO, role, instance)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Provider = Callable[[], dict[str, Any]]
 
 
 def credential_provider(settings: Settings) -> Provider:
-    """What obstore calls before a request: keys, token and until when they may be used."""
+    """Make what obstore calls before a request: it gives keys, token and their expiry."""
     key, secret, token = (
         settings.aws_access_key_id,
         settings.aws_secret_access_key,
@@ -41,7 +41,8 @@ def _from_chain() -> dict[str, Any]:
     found = Session().get_credentials()
     if found is None:
         raise StoreError(
-            "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run "
+            "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+            "AWS_PROFILE, or run "
             "where a role gives them"
         )
     frozen = found.get_frozen_credentials()

@@ -56,7 +56,8 @@ def check_zip(archive: zipfile.ZipFile, *, most_file_bytes: int = MOST_FILE_BYTE
     )
     if total > MOST_TOTAL_BYTES or (total > SMALL_BYTES and total > MOST_RATIO * packed):
         raise DatasetError(
-            f"The zip would unpack from {packed:,} to {total:,} bytes: refused, it may be a zip bomb."
+            f"The zip would unpack from {packed:,} to {total:,} bytes: refused, it may be a zip "
+            f"bomb."
         )
 
 
@@ -74,7 +75,8 @@ def _check_member(info: zipfile.ZipInfo, most_bytes: int) -> None:
         raise DatasetError(f"The zip holds a symbolic link, {name[:80]!r}: refused.")
     if info.file_size > most_bytes:
         raise DatasetError(
-            f"{name[:80]!r} in the zip has {info.file_size:,} bytes; at most {most_bytes:,} are read."
+            f"{name[:80]!r} in the zip has {info.file_size:,} bytes; at most {most_bytes:,} are "
+            f"read."
         )
     if info.file_size > SMALL_BYTES and info.file_size > MOST_MEMBER_RATIO * info.compress_size:
         raise DatasetError(
@@ -106,7 +108,7 @@ class FolderFiles:
 
 @contextmanager
 def open_files(path: Path) -> Iterator[Files]:
-    """The files of a zip or a folder.
+    """Open the files of a zip or a folder.
 
     Raises:
         DatasetError: There is nothing there, or it is neither.

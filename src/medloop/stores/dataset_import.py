@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -15,12 +17,15 @@ from medloop.core.data.class_folders import (
     GROUPS_FILE,
     class_of,
     groups_of,
-    image_paths,
+    masks,
+    names_in_folders,
+    nested_class,
     read_groups,
+    visible_paths,
 )
-from medloop.core.data.datasets import Dataset, plain_jpeg, thumbnails
+from medloop.core.data.datasets import Dataset, thumbnails
 from medloop.core.data.groups import near_duplicate_groups
-from medloop.core.imaging.decode import decode
+from medloop.core.imaging.decode import decode_pixels
 from medloop.core.imaging.preprocess import SIZE, preprocess
 from medloop.errors import DatasetError, MedloopError
 from medloop.progress import Progress, silent
@@ -29,6 +34,9 @@ from medloop.stores.dataset_files import Files, check_zip, open_files
 
 BATCH: Final = 256  # files a thread decodes at a time: the smallest step of the progress
 MOST_NPZ_BYTES: Final = 8 * 2**30  # one array of an .npz; it has to fit into memory
+NAMED: Final = 20  # arrays of an .npz, in a sentence
+MIN_COPIES: Final = 4
+COPIED: Final = 0.9  # of a class's images: with more of them in other classes, it is no class
 MEDMNIST_PARTS: Final = ("train", "val", "test")
 
 
@@ -36,13 +44,10 @@ MEDMNIST_PARTS: Final = ("train", "val", "test")
 class ImportOptions:
     """How to read somebody's data set."""
 
-    groups: Path | None = (
-        None  # CSV with the columns file and group; else groups.csv inside; else computed
-    )
+    groups: Path | None = None  # CSV: file and group; else groups.csv inside; else computed
     labels: tuple[str, ...] = ()  # names of the classes 0, 1, … of an .npz
-    folder: str | None = (
-        None  # the folder that holds the class folders, where there are others beside it
-    )
+    folder: str | None = None  # that holds the class folders, where there are others beside it
+    leave_out: str = ""  # pattern of paths, as fnmatch has them
 
 
 DEFAULTS: Final = ImportOptions()
@@ -54,7 +59,8 @@ class Imported:
 
     dataset: Dataset
     groups_from: str  # "given" or "computed"
-    skipped: list[tuple[str, str]] = field(default_factory=list)  # unreadable files and why
+    skipped: list[tuple[str, str]] = field(default_factory=list)  # files left out, and why
+    coloured: int = 0  # images in colour, of which the model sees the brightness
 
 
 def read_dataset(
@@ -72,20 +78,28 @@ def read_dataset(
 
 
 def _read_class_folders(files: Files, options: ImportOptions, progress: Progress) -> Imported:
-    name_of = image_paths(files.paths, folder=options.folder)
+    paths = [
+        path
+        for path in sorted(visible_paths(files.paths, folder=options.folder))
+        if path.rpartition("/")[2] != GROUPS_FILE and not fnmatch(path, options.leave_out)
+    ]
+    images, read, skipped, coloured = _decode_all(files, paths, progress)
+    if not read and skipped:
+        raise DatasetError(
+            f"None of {len(paths):,} files can be read as an image; the first one: {skipped[0][1]}"
+        )
+    _refuse_masks(read)
+    name_of = names_in_folders(read, folder=options.folder)
     if not name_of:
         raise DatasetError(
             "No images in class folders found: expected paths such as Hand/000001.jpeg."
         )
-    paths = sorted(name_of, key=name_of.__getitem__)
-    images, skipped = _decode_all(files, paths, progress)
-    bad = {path for path, _ in skipped}
-    names = [name_of[path] for path in paths if path not in bad]
-    if not names:
-        raise DatasetError(
-            f"None of {len(paths):,} images can be read; the first one: {skipped[0][1]}"
-        )
+    skipped += [(path, "It lies in no class folder.") for path in read if path not in name_of]
+    in_folders = [at for at, path in enumerate(read) if path in name_of]
+    images = images if len(in_folders) == len(images) else images[in_folders]
+    names = list(name_of.values())
     classes = [class_of(name) for name in names]
+    _refuse_second_copies(images, name_of, classes)
     table = _group_table(files, options)
     if table is None:
         targets = np.unique(classes, return_inverse=True)[1]
@@ -93,17 +107,55 @@ def _read_class_folders(files: Files, options: ImportOptions, progress: Progress
     else:
         groups = np.array(groups_of(names, table), dtype=np.int64)
     dataset = Dataset.build(images=images, classes=classes, groups=groups, names=names)
-    return Imported(dataset, "computed" if table is None else "given", skipped)
+    return Imported(dataset, "computed" if table is None else "given", skipped, coloured)
+
+
+def _refuse_masks(paths: Sequence[str]) -> None:
+    found = masks(paths)
+    if found:
+        mask, image = next(iter(found.items()))
+        raise DatasetError(
+            f"{len(found):,} files look like masks of other images, such as {mask!r} of {image!r}. They are no "
+            "class: leave them out with --leave-out, which takes a pattern such as '*mask*'."
+        )
+
+
+def _refuse_second_copies(
+    images: np.ndarray, name_of: Mapping[str, str], classes: Sequence[str]
+) -> None:
+    """Class folders whose images are all in others are another copy of the set, and no class."""
+    hashes = [hashlib.sha256(image).digest() for image in images]
+    classes_of: dict[bytes, set[str]] = {}
+    for digest, label in zip(hashes, classes, strict=True):
+        classes_of.setdefault(digest, set()).add(label)
+    shared: dict[str, list[set[str]]] = {}
+    for digest, label in zip(hashes, classes, strict=True):
+        shared.setdefault(label, []).append(classes_of[digest])
+    copies = {
+        label: len(set().union(*others))  # the folder of the most classes is the copy
+        for label, others in shared.items()
+        if sum(len(found) > 1 for found in others) >= max(MIN_COPIES, COPIED * len(others))
+    }
+    copy = nested_class(name_of.values()) or max(copies, key=copies.__getitem__, default=None)
+    if copy is not None:
+        name = next(name for name in name_of.values() if class_of(name) == copy)
+        path = next(path for path, other in name_of.items() if other == name)
+        folder = path[: len(path) - len(name)] + name.partition(f"{copy}/")[0]
+        raise DatasetError(
+            f"The folder {copy!r} holds what other class folders hold, too: it looks like a second copy "
+            f"of the set. Leave one of them out, such as with --leave-out {f'{folder}{copy}/*'!r}."
+        )
 
 
 def _decode_all(
     files: Files, paths: list[str], progress: Progress
-) -> tuple[np.ndarray, list[tuple[str, str]]]:
-    """Images uint8 [N, 64, 64] of the readable files, in order; and which files are not readable, and why."""
+) -> tuple[np.ndarray, list[str], list[tuple[str, str]], int]:
+    """Images uint8 [N, 64, 64] and the paths that hold them; the other paths and why; how many are in colour."""
     images = np.empty((len(paths), SIZE, SIZE), dtype=np.uint8)
     batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
+    read: list[str] = []
     skipped: list[tuple[str, str]] = []
-    done = seen = 0
+    seen = coloured = 0
     with ThreadPoolExecutor(thread_name_prefix="decode") as pool:
         for batch, results in zip(
             batches, pool.map(partial(_decode_batch, files), batches), strict=True
@@ -112,23 +164,23 @@ def _decode_all(
                 if isinstance(result, str):
                     skipped.append((path, result))
                 else:
-                    images[done] = result
-                    done += 1
+                    images[len(read)], in_colour = result
+                    coloured += in_colour
+                    read.append(path)
             seen += len(batch)
             progress(seen / len(paths), "reading images")
-    return images[:done], skipped
+    return images[: len(read)], read, skipped, coloured
 
 
-def _decode_batch(files: Files, paths: list[str]) -> list[np.ndarray | str]:
+def _decode_batch(files: Files, paths: list[str]) -> list[tuple[np.ndarray, bool] | str]:
     return [_decode_one(files, path) for path in paths]
 
 
-def _decode_one(files: Files, path: str) -> np.ndarray | str:
-    """The image, preprocessed, or why there is none."""
+def _decode_one(files: Files, path: str) -> tuple[np.ndarray, bool] | str:
+    """The image, preprocessed, and whether it is in colour; or why there is none."""
     try:
-        data = files.read(path)
-        pixels = plain_jpeg(data)
-        return preprocess(decode(data).pixels if pixels is None else pixels)
+        pixels, info = decode_pixels(files.read(path))
+        return preprocess(pixels), info.in_colour
     except MedloopError as error:
         return str(error)
     except OSError as error:
@@ -151,13 +203,13 @@ def _groups_file(path: Path) -> dict[str, int]:
 
 def _read_npz(path: Path, options: ImportOptions, progress: Progress) -> Imported:
     """MedMNIST's layout: `train_images`, `train_labels`, `val_…`, `test_…`. Its own split is not kept."""
-    arrays = _load_npz(path)
+    arrays, held = _load_npz(path)
     parts = [
         part for part in MEDMNIST_PARTS if f"{part}_images" in arrays and f"{part}_labels" in arrays
     ]
     if not parts:
         raise DatasetError(
-            f"{path.name!r} has no train_images and train_labels; it holds: {', '.join(arrays) or 'nothing'}."
+            f"{path.name!r} has no train_images and train_labels; it holds: {', '.join(held) or 'nothing'}."
         )
     images = np.concatenate([_grey(arrays[f"{part}_images"]) for part in parts])
     numbers = np.concatenate([_classes(arrays[f"{part}_labels"]) for part in parts])
@@ -175,7 +227,8 @@ def _read_npz(path: Path, options: ImportOptions, progress: Progress) -> Importe
     return Imported(dataset, "computed" if options.groups is None else "given")
 
 
-def _load_npz(path: Path) -> dict[str, np.ndarray]:
+def _load_npz(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The arrays that are wanted, and the names of all, as they may be printed."""
     if not path.is_file():
         raise DatasetError(f"There is no file {str(path)!r}.")
     try:
@@ -183,7 +236,8 @@ def _load_npz(path: Path) -> dict[str, np.ndarray]:
             check_zip(archive, most_file_bytes=MOST_NPZ_BYTES)
         with np.load(path, allow_pickle=False) as arrays:
             wanted = [f"{part}_{kind}" for part in MEDMNIST_PARTS for kind in ("images", "labels")]
-            return {name: arrays[name] for name in wanted if name in arrays.files}
+            held = [ascii(name)[1:-1][:80] for name in arrays.files[:NAMED]]
+            return {name: arrays[name] for name in wanted if name in arrays.files}, held
     except DatasetError:
         raise
     except (

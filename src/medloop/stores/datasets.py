@@ -50,14 +50,14 @@ class DatasetInfo:
 
 @contextmanager
 def sample_file() -> Iterator[Path]:
-    """The sample's zip, also where the package lies in one itself."""
+    """Open the sample's zip, even if the package itself is in one."""
     with as_file(files("medloop") / "data" / SAMPLE) as path:
         yield path
 
 
 @cache
 def bundled_sample() -> Dataset:
-    """6,000 images of Medical MNIST in their six classes; read once a process, and not to be written to."""
+    """Read 6,000 images of Medical MNIST in six classes, once per process and read-only."""
     with sample_file() as path:
         dataset = read_dataset(path).dataset
     dataset.images.flags.writeable = False
@@ -65,14 +65,14 @@ def bundled_sample() -> Dataset:
 
 
 class DatasetStore:
-    """Data sets by id: the bundled sample, `home/datasets`, and S3 where the state folder lacks one."""
+    """Data sets by id: the bundled sample, those in `home/datasets`, and those on S3."""
 
     def __init__(self, home: Path, objects: ObjectStore | None = None) -> None:
         self._folder = home / "datasets"
         self._objects = objects
 
     def get(self, dataset_id: str | None = None) -> Dataset:
-        """The data set; None is the bundled sample.
+        """Load a data set; None is the bundled sample.
 
         Raises:
             NotFoundError: Neither here nor on S3.
@@ -99,7 +99,7 @@ class DatasetStore:
         options: ImportOptions = DEFAULTS,
         note: str = "",
     ) -> Imported:
-        """Read somebody's data set and keep it; the same content twice is kept once."""
+        """Read a data set and keep it; the same content is kept once."""
         imported = read_dataset(path, options=options, progress=progress)
         dataset = imported.dataset
         info = DatasetInfo(
@@ -116,7 +116,7 @@ class DatasetStore:
         return imported
 
     def publish(self, dataset: Dataset, progress: Progress = silent) -> bool:
-        """Put it on S3 so that other machines can train on it; True if it was not there yet.
+        """Put it on S3 for other machines to train on; True if it was not there yet.
 
         Raises:
             StoreError: No object store is set up, or it refuses.
@@ -138,7 +138,7 @@ class DatasetStore:
         return objects.ensure(f"{prefix}/manifest.json", json.dumps(manifest, indent=1).encode())
 
     def info(self, dataset_id: str) -> DatasetInfo:
-        """What is known about a data set.
+        """Read what is known about a data set.
 
         Raises:
             NotFoundError: There is no such data set here.
@@ -157,17 +157,17 @@ class DatasetStore:
             ) from error
 
     def ids(self) -> list[str]:
-        """Ids of the data sets on this machine, the bundled sample first."""
+        """List the ids of the data sets on this machine, the bundled sample first."""
         stored = sorted(path.stem for path in self._folder.glob("*.json"))
         sample = bundled_sample().id
         return [sample, *(dataset_id for dataset_id in stored if dataset_id != sample)]
 
     def published_ids(self) -> list[str]:
-        """Ids of the data sets on S3; none where no object store is set up."""
+        """List the ids of the data sets on S3; none without an object store."""
         return self._objects.folders("datasets") if self._objects else []
 
     def images(self, dataset_id: str) -> Iterator[np.ndarray]:
-        """Its images, uint8 [K, 64, 64] at a time, leaving no copy here of what lies on S3 alone."""
+        """Read its images, uint8 [K, 64, 64] at a time; what is on S3 alone is not kept here."""
         if dataset_id in self.ids():
             yield self.get(dataset_id).images
             return
@@ -179,7 +179,8 @@ class DatasetStore:
     def _need_objects(self) -> ObjectStore:
         if self._objects is None:
             raise StoreError(
-                "No object store is set up: name a bucket in the settings, or start one with `medloop up`."
+                "No object store is set up: name a bucket in the settings, or start one with "
+                "`medloop up`."
             )
         return self._objects
 
@@ -195,7 +196,8 @@ class DatasetStore:
     def _download(self, dataset_id: str) -> Dataset:
         if self._objects is None:
             raise NotFoundError(
-                f"There is no data set {dataset_id!r} here, and no object store is set up to look in."
+                f"There is no data set {dataset_id!r} here, and no object store is set up to look "
+                f"in."
             )
         prefix = f"datasets/{dataset_id}"
         raw = self._objects.find(f"{prefix}/manifest.json")
@@ -215,7 +217,8 @@ class DatasetStore:
         for name, data in parts.items():
             if hashlib.sha256(data).hexdigest() != manifest["files"][name]:
                 raise DatasetError(
-                    f"{prefix}/{name} in {self._objects.name} is damaged: delete {prefix} there and publish it again."
+                    f"{prefix}/{name} in {self._objects.name} is damaged: delete {prefix} there "
+                    f"and publish it again."
                 )
         dataset = _join(parts, dataset_id)
         self._save(dataset, _parse_info(raw))
@@ -223,7 +226,7 @@ class DatasetStore:
 
 
 def _table(dataset: Dataset) -> dict[str, np.ndarray]:
-    """Everything but the pixels, as arrays that need no pickle."""
+    """Collect everything but the pixels, as arrays that need no pickle."""
     return {
         "labels": np.array(dataset.labels), "targets": dataset.targets, "groups": dataset.groups,
         "names": np.array(dataset.names),
@@ -241,7 +244,7 @@ def _unpack(path: Path, dataset_id: str) -> Dataset:
 
 
 def _dataset(images: np.ndarray, table: Mapping[str, np.ndarray], dataset_id: str) -> Dataset:
-    """The data set with its content checked against its id, or ValueError."""
+    """Build the data set; ValueError if its content does not fit its id."""
     labels, names = (tuple(str(item) for item in table[key]) for key in ("labels", "names"))
     if content_id(labels, images, table["targets"], table["groups"], names) != dataset_id:
         raise ValueError("its content does not fit its id")
@@ -249,7 +252,7 @@ def _dataset(images: np.ndarray, table: Mapping[str, np.ndarray], dataset_id: st
 
 
 def _parts(dataset: Dataset) -> dict[str, bytes]:
-    """File name to bytes; the same data set gives the same bytes."""
+    """Pack into files, bytes by name; the same data set gives the same bytes."""
     parts = {
         "table.npz": _bytes(
             lambda file: np.savez_compressed(file, allow_pickle=False, **_table(dataset))
@@ -280,7 +283,7 @@ def _bytes(write: Callable[[io.BytesIO], Any]) -> bytes:
 
 
 def _parse_info(raw: bytes) -> DatasetInfo:
-    """Keys added by a newer version are ignored."""
+    """Read what is known; keys added by a newer version are ignored."""
     body = json.loads(raw)
     known = {field.name: body[field.name] for field in fields(DatasetInfo) if field.name in body}
     return DatasetInfo(**known | {"labels": tuple(body["labels"])})
@@ -288,7 +291,7 @@ def _parse_info(raw: bytes) -> DatasetInfo:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears under its name when it is complete, or not at all."""
+    """Write a file that appears under its name once it is complete, or not at all."""
     partial_path = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         with partial_path.open("wb") as file:

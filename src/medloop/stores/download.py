@@ -1,4 +1,4 @@
-"""One large file over HTTP: resumes, retries, and appears under its name only when it is whole and right."""
+"""One large file over HTTP: resumes, retries, and appears only when it is whole and right."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ def download(
 ) -> str:
     """Fetch `url` to `target` and return its SHA-256.
 
-    What is there of an interrupted download (`target` with `.part`) is continued if the server still has the same
-    file, else fetched anew. A lost connection is tried again, with growing pauses from `pause_s` on.
+    What is there of an interrupted download (`target` with `.part`) is continued if the server
+    still has the same file, else fetched anew. A lost connection is tried again, with growing
+    pauses from `pause_s` on.
 
     Raises:
         StoreUnavailableError: No answer; what has arrived is kept for the next try.
@@ -58,14 +59,15 @@ def download(
             failures = 1 if _size(part) > before else failures + 1
             if failures >= ATTEMPTS:
                 raise StoreUnavailableError(
-                    f"{url} cannot be downloaded ({_reason(error)}); {_size(part):,} bytes are kept for the next try."
+                    f"{url} cannot be downloaded ({_reason(error)}); {_size(part):,} bytes are "
+                    f"kept for the next try."
                 ) from error
             time.sleep(pause_s * 2 ** (failures - 1))
     return _finish(part, target, sha256)
 
 
 def _fetch(url: str, part: Path, progress: Progress) -> None:
-    """Append to `part` until the server says that it is whole; an OSError where the connection breaks."""
+    """Append to `part` until it is whole; OSError if the connection breaks."""
     validator = _validator_file(part)
     done = _size(part) if validator.is_file() else 0
     headers = {"Accept-Encoding": "identity", "User-Agent": "medloop"}
@@ -90,7 +92,7 @@ def _fetch(url: str, part: Path, progress: Progress) -> None:
 
 
 def _remember(validator: Path, headers: Mapping[str, str]) -> None:
-    """Keep what identifies the file for `If-Range`; without it a resumed download could join two files."""
+    """Keep what identifies the file for `If-Range`, so that two files are never joined."""
     strong = headers.get("ETag", "")
     known = strong if strong and not strong.startswith("W/") else headers.get("Last-Modified", "")
     if known:
@@ -121,7 +123,8 @@ def _finish(part: Path, target: Path, sha256: str | None) -> str:
     if sha256 is not None and found != sha256.strip().lower():
         _discard(part)
         raise DatasetError(
-            f"The download has the SHA-256 {found}, expected {sha256}: it was thrown away. Try again."
+            f"The download has the SHA-256 {found}, expected {sha256}: it was thrown away. Try "
+            f"again."
         )
     part.replace(target)
     _validator_file(part).unlink(missing_ok=True)

@@ -16,9 +16,10 @@ from typing import Final
 
 import numpy as np
 
+from medloop.core.data.class_folders import HIDDEN
 from medloop.core.imaging.decode import Limits
 from medloop.errors import DecodeError, NotFoundError, SettingsError, StoreError
-from medloop.stores.archives import HIDDEN, ZIP_STARTS, check_size, open_archive
+from medloop.stores.archives import check_size, is_zip, open_archive
 from medloop.stores.objects import ObjectInfo, ObjectStore
 
 S3_SCHEME: Final = "s3://"
@@ -131,7 +132,7 @@ def _open_without_waiting(path: str, flags: int) -> int:
 def _starts_as_zip(path: str) -> bool:
     try:
         with open(path, "rb", opener=_open_without_waiting) as file:
-            return file.read(4) in ZIP_STARTS
+            return is_zip(file)
     except OSError:
         return False
 
@@ -160,7 +161,8 @@ def _objects(
     if open_s3 is None:
         raise StoreError(f"S3 paths are not available here: {path!r}")
     store, empty = open_s3(bucket), True
-    for info in store.list(prefix):
+    own = store.head(prefix) if prefix and not prefix.endswith("/") else None
+    for info in [own] if own and own.size_bytes else store.list(prefix):
         # Some tools store an empty object for each folder; of its name the store does not tell the last slash.
         if info.size_bytes or "." in info.key.rpartition("/")[2]:
             empty = False
@@ -174,4 +176,11 @@ def _objects(
 
 def _read_object(store: ObjectStore, info: ObjectInfo, max_bytes: int) -> bytes:
     check_size(info.size_bytes, max_bytes)
-    return store.get(info.key)
+    try:
+        return store.get(info.key)
+    except StoreError as error:
+        if isinstance(error.__cause__, ValueError):
+            raise DecodeError(
+                "S3 clients do not agree on how to spell this key: give the object another name."
+            ) from error
+        raise

@@ -1,8 +1,9 @@
 """A lease in S3: one holder at a time, anywhere, that ends by itself when the holder dies.
 
-Taken and renewed by compare-and-swap. The object stays after the release, so that the fencing token only grows.
-Machines may disagree about the time by less than the lease's length. An object that no holder can have written, such as
-one that claims to last for years, holds nobody up: the next one replaces it.
+Taken and renewed by compare-and-swap. The object stays after the release, so that the fencing token
+only grows. Machines may disagree about the time by less than the lease's length. An object that no
+holder can have written, such as one that claims to last for years, holds nobody up: the next one
+replaces it.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Lease:
 
     @contextmanager
     def hold(self, owner: str, ttl_s: float = 60.0) -> Iterator[Held]:
-        """Hold the lease for the block, renewing it from a thread; the same owner may take it over again.
+        """Hold the lease for the block, renewed by a thread; the same owner may take it over again.
 
         Args:
             owner: Names the run, in a way that no other run shares.
@@ -109,7 +110,8 @@ class Lease:
             current = self._parse(raw)
             if not (current.is_free(self._now()) or current.owner == owner):
                 raise LeaseHeldError(
-                    f"{current.owner} is at work until {current.expires_at} at least; try again later"
+                    f"{ascii(current.owner)[1:-1]} is at work until {current.expires_at} at least; "
+                    "try again later"
                 )
             mine = self._held_by(owner, token=current.token + 1, ttl_s=ttl_s)
             try:
@@ -145,16 +147,15 @@ class Lease:
 
 
 class Held:
-    """A lease in somebody's hand. `token` fences: a write that carries a smaller one comes from a former holder."""
+    """A lease in somebody's hand. A write with a smaller `token` comes from a former holder."""
 
     def __init__(self, lease: Lease, state: LeaseState, ttl_s: float) -> None:
         self._lease = lease
         self._state = state
         self._ttl_s = ttl_s
         self._lost: StaleError | None = None
-        self._checking = (
-            threading.Lock()
-        )  # the renewing thread and the holder must not take each other for a thief
+        # The renewing thread and the holder must not take each other for a thief.
+        self._checking = threading.Lock()
         self.token = state.token
 
     def check(self) -> None:

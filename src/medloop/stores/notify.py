@@ -1,4 +1,4 @@
-"""Telling people, over a webhook. E-mail goes through Airflow's SMTP connection (`medloop.dags.notify`)."""
+"""Notices over a webhook. E-mail goes through Airflow's connection (`medloop.dags.notify`)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Literal
 import httpx
 from pydantic import SecretStr
 
+from medloop.core.printable import printable
 from medloop.errors import StoreError, StoreUnavailableError
 
 TIMEOUT_S = 10
@@ -20,13 +21,17 @@ class Notice:
 
     event: Literal["failed", "promoted", "rolled back"]
     text: str  # one sentence; what chat services show
-    details: Mapping[str, str] = field(
-        default_factory=dict
-    )  # ids and addresses; never image content or names
+    # Ids and addresses; never image content or names.
+    details: Mapping[str, str] = field(default_factory=dict)
 
     def body(self) -> dict[str, str]:
-        """The JSON that a webhook gets; `text` is what Slack, Mattermost, Teams and Zulip read."""
-        return {"text": self.text, "event": self.event, "source": "medloop", **self.details}
+        """Build the JSON that a webhook gets; chat services read `text`."""
+        return {
+            "text": printable(self.text),
+            "event": self.event,
+            "source": "medloop",
+            **self.details,
+        }
 
 
 def post_webhook(url: SecretStr, notice: Notice) -> None:
@@ -48,5 +53,6 @@ def post_webhook(url: SecretStr, notice: Notice) -> None:
         )
     if not answer.is_success:
         raise StoreError(
-            f"The webhook in MEDLOOP_NOTIFY_WEBHOOK refuses the message ({answer.status_code}): is its address right?"
+            f"The webhook in MEDLOOP_NOTIFY_WEBHOOK refuses the message ({answer.status_code}): is "
+            f"its address right?"
         )

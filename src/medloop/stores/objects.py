@@ -1,6 +1,7 @@
 """S3, and a store in memory that behaves alike: the one place that knows obstore.
 
-Owns credentials, time limits, conditional writes and the words for what can go wrong. Knows no key layout.
+Owns credentials, time limits, conditional writes and the words for what can go wrong. Knows no key
+layout.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from medloop.settings import Settings
 
 CLIENT: Final = {"connect_timeout": "3s", "read_timeout": "15s", "timeout": "60s"}
-# Few retries here: whoever calls knows better whether to wait (the outbox for days, a page not at all).
+# Few retries here: whoever calls knows better whether to wait (the outbox for days, a page not at
+# all).
 RETRY: Final[Any] = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
 LIST_CHUNK: Final = 1000
 
@@ -47,8 +49,8 @@ class ObjectInfo:
 class ObjectStore:
     """One bucket. Safe to share between threads; opens no connection before the first call.
 
-    Every method raises `StoreUnavailableError` where the store does not answer or asks to come back later, and
-    `StoreError` where it refuses; the message says why and what to do.
+    Every method raises `StoreUnavailableError` where the store does not answer or asks to come back
+    later, and `StoreError` where it refuses; the message says why and what to do.
     """
 
     def __init__(self, backend: Any, *, name: str, any_keys: AnyKeys | None = None) -> None:
@@ -58,7 +60,7 @@ class ObjectStore:
 
     @classmethod
     def from_settings(cls, settings: Settings, *, bucket: str | None = None) -> Self:
-        """The settings' bucket (or another one) at the settings' endpoint; AWS where there is none."""
+        """Open the settings' bucket, or another one, at the settings' endpoint or AWS."""
         bucket = bucket or settings.s3_bucket
         endpoint = settings.s3_endpoint_url
         config: dict[str, Any] = {"region": settings.aws_region, "disable_bulk_delete": True}
@@ -86,23 +88,23 @@ class ObjectStore:
 
     @classmethod
     def in_memory(cls) -> Self:
-        """An empty store that lives as long as the object: for tests and for trying out."""
+        """Make an empty store that lives as long as the object, for tests."""
         return cls(MemoryStore(), name="the store in memory")
 
     def get(self, key: str) -> bytes:
-        """The object's bytes, or `NotFoundError`."""
+        """Read an object, or raise `NotFoundError`."""
         with self._translated("reading", key):
             return bytes(obstore.get(self._backend, key).bytes())
 
     def find(self, key: str) -> bytes | None:
-        """The object's bytes, or None where there is no such object."""
+        """Read an object; None if there is none."""
         try:
             return self.get(key)
         except NotFoundError:
             return None
 
     def get_versioned(self, key: str) -> tuple[bytes, str]:
-        """The object's bytes and the e-tag to give to `replace`, read as one; or `NotFoundError`."""
+        """Read an object and the e-tag for `replace`, or raise `NotFoundError`."""
         with self._translated("reading", key):
             result = obstore.get(self._backend, key)
             return bytes(result.bytes()), str(result.meta["e_tag"])
@@ -121,8 +123,8 @@ class ObjectStore:
     def ensure(self, key: str, data: bytes, *, content_type: str | None = None) -> bool:
         """Write unless the key exists; True if it was new.
 
-        For keys that name their content (a hash, an event id): what is there already is not compared. `content_type`
-        is for people who open the object in a browser.
+        For keys that name their content (a hash, an event id): what is there is not compared.
+        `content_type` serves people who open the object in a browser.
         """
         try:
             self.create(key, data, content_type=content_type)
@@ -131,12 +133,12 @@ class ObjectStore:
         return True
 
     def replace(self, key: str, data: bytes, e_tag: str) -> str:
-        """Compare and swap: the new e-tag, or `StaleError` where the object is no longer the one of `e_tag`."""
+        """Compare and swap: return the new e-tag, or raise `StaleError` if `e_tag` is outdated."""
         with self._translated("writing", key):
             return str(obstore.put(self._backend, key, data, mode={"e_tag": e_tag})["e_tag"])
 
     def head(self, key: str) -> ObjectInfo | None:
-        """What a listing would say, or None where there is no such object."""
+        """Look an object up; None if there is none."""
         try:
             with self._translated("looking up", key):
                 return _info(obstore.head(self._backend, key))
@@ -149,7 +151,7 @@ class ObjectStore:
             obstore.delete(self._backend, key)
 
     def list(self, prefix: str, *, after: str | None = None) -> Iterator[ObjectInfo]:
-        """Yield objects below the folder `prefix`, at any depth, from the first key greater than `after` on.
+        """Yield objects below the folder `prefix`, at any depth, with keys greater than `after`.
 
         Among them may be keys that no other method takes, such as one with a newline.
         """
@@ -187,19 +189,19 @@ class ObjectStore:
             raise refusal(str(error), store=self.name, act=f"listing {folder}") from error
 
     def get_many(self, keys: Sequence[str], *, concurrency: int = 64) -> builtins.list[bytes]:
-        """`get` of each, at once, in the order of `keys`."""
+        """Do `get` for each at once, in the order of `keys`."""
         return _at_once(self.get, keys, concurrency)
 
     def find_many(
         self, keys: Sequence[str], *, concurrency: int = 64
     ) -> builtins.list[bytes | None]:
-        """`find` of each, at once, in the order of `keys`."""
+        """Do `find` for each at once, in the order of `keys`."""
         return _at_once(self.find, keys, concurrency)
 
     def ensure_many(
         self, items: Sequence[tuple[str, bytes]], *, concurrency: int = 64
     ) -> builtins.list[bool]:
-        """`ensure` of each (key, data), at once, in order."""
+        """Do `ensure` for each (key, data) at once, in order."""
         return _at_once(lambda item: self.ensure(*item), items, concurrency)
 
     @contextmanager

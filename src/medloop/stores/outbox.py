@@ -8,6 +8,7 @@ stay, as the person's history.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import sqlite3
 import threading
@@ -24,8 +25,8 @@ from medloop.errors import NotFoundError, StoreError
 
 OUTBOX_FILE: Final = "outbox.db"  # in the state folder
 BUSY_S: Final = 30.0  # how long a writer waits for the others
-# The same answer within this time is a double click. A later one is a new event: the person may have
-# given another answer meanwhile on another machine, of which this file knows nothing.
+# The same answer within this time is a double click. A later one is a new event: the person may
+# have given another answer meanwhile on another machine, of which this file knows nothing.
 SAME_CLICK_S: Final = 5.0
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (
@@ -40,13 +41,13 @@ CREATE TABLE IF NOT EXISTS events (
     day TEXT NOT NULL,              -- the day under which it is, or was last tried to be, stored
     attempts INTEGER NOT NULL DEFAULT 0,
     stored INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX IF NOT EXISTS events_by_person ON events (who, image_sha256, seq);
-CREATE INDEX IF NOT EXISTS events_pending ON events (attempts, seq) WHERE NOT stored;
-CREATE TABLE IF NOT EXISTS images (image_sha256 TEXT PRIMARY KEY, png BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS trouble (only INTEGER PRIMARY KEY CHECK (only = 1), reason TEXT NOT NULL);
+); CREATE INDEX IF NOT EXISTS events_by_person ON events (who, image_sha256, seq); CREATE INDEX IF
+NOT EXISTS events_pending ON events (attempts, seq) WHERE NOT stored; CREATE TABLE IF NOT EXISTS
+images (image_sha256 TEXT PRIMARY KEY, png BLOB NOT NULL) WITHOUT ROWID; CREATE TABLE IF NOT EXISTS
+trouble (only INTEGER PRIMARY KEY CHECK (only = 1), reason TEXT NOT NULL);
 """
 
+log = logging.getLogger(__name__)
 State = Literal["pending", "stored"]
 
 
@@ -96,7 +97,7 @@ class Outbox:
 
     @property
     def lock_path(self) -> Path:
-        """The file whose lock makes one process at a time send."""
+        """Name the file whose lock lets one process at a time send."""
         return self._path.with_suffix(".lock")
 
     def add(self, correction: Correction, png: bytes) -> Receipt:
@@ -188,7 +189,11 @@ class Outbox:
             image_sha256,
             limit,
         )
-        return [OutboxEntry(_parse(folder, body), _state(stored)) for folder, body, stored in rows]
+        return [
+            OutboxEntry(event, _state(stored))
+            for folder, body, stored in rows
+            if (event := _parse(folder, body))
+        ]
 
     def pending(self, limit: int) -> list[Pending]:
         """List what to send next: tried least, then oldest; a bad event holds up no other."""
@@ -198,14 +203,15 @@ class Outbox:
             limit,
         )
         return [
-            Pending(seq=seq, event=_parse(folder, body), png=png, day=day)
+            Pending(seq=seq, event=event, png=png, day=day)
             for seq, folder, body, png, day in rows
+            if (event := _parse(folder, body))
         ]
 
     def unsent(self) -> list[Correction | Review]:
         """List every event that is not in S3 yet, oldest first."""
         query = "SELECT folder, body FROM events WHERE NOT stored ORDER BY seq"
-        return [_parse(folder, body) for folder, body in self._rows(query)]
+        return [event for row in self._rows(query) if (event := _parse(*row))]
 
     def move_to_day(self, seqs: Sequence[int], day: str) -> None:
         """Note, before trying, that these will be stored under `day`."""
@@ -311,8 +317,13 @@ def _state(stored: int) -> State:
     return "stored" if stored else "pending"
 
 
-def _parse(folder: str, body: bytes) -> Correction | Review:
-    return Correction.from_json(body) if folder == "corrections" else Review.from_json(body)
+def _parse(folder: str, body: bytes) -> Correction | Review | None:
+    """Read an event; one that an older version took and nobody could read stops no other."""
+    try:
+        return Correction.from_json(body) if folder == "corrections" else Review.from_json(body)
+    except StoreError as error:
+        log.warning("outbox: an event stays here: %s", error)
+        return None
 
 
 def _remedy(error: Exception) -> str:

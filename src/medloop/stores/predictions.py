@@ -1,7 +1,8 @@
 """The prediction log: labels, versions and confidences, for drift and for the watch on a promotion.
 
-Appended in batches, a Parquet file each, under the day. No pixels and no person. It is worth less than corrections:
-what a killed process had not written yet is lost, and where S3 is away for long the oldest lines are.
+Appended in batches, a Parquet file each, under the day. No pixels and no person. It is worth less
+than corrections: what a killed process had not written yet is lost, and where S3 is away for long
+the oldest lines are.
 """
 
 from __future__ import annotations
@@ -46,9 +47,7 @@ class PredictionLine:
     ood_score: float
     model_version: str
     source: str  # page, cli or python
-    distance: float | None = (
-        None  # of its embedding to the nearest labelled picture's, cosine; see `core.drift`
-    )
+    distance: float | None = None  # cosine, to the nearest labelled picture; see `core.drift`
 
 
 NUMBERS: Final = ("confidence", "ood_score", "distance")
@@ -80,13 +79,14 @@ class PredictionLog:
             self._wake.set()
 
     def flush(self) -> int:
-        """Write what waits, as one file; how many lines. Raises `StoreError` and keeps them where that fails."""
+        """Write what waits, as one file; how many lines. Keeps them on a `StoreError`."""
         with self._writing:
             lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
             if not lines:
                 return 0
             now = self._now().astimezone(UTC)
-            key = f"predictions/dt={now:%Y-%m-%d}/{event_id(now=now, random=self._random(10))}.parquet"
+            name = event_id(now=now, random=self._random(10))
+            key = f"predictions/dt={now:%Y-%m-%d}/{name}.parquet"
             try:
                 self._objects.create(key, _pack(lines))
             except StoreError:
@@ -113,7 +113,7 @@ class PredictionLog:
         return days_among(self._objects.folders("predictions"))
 
     def read(self, day: str) -> list[PredictionLine]:
-        """Read all lines of a day, in the order of writing, but for files that are damaged or no such log."""
+        """Read all lines of a day, in the order of writing, but for damaged files."""
         listed = self._objects.list(f"predictions/dt={day}")
         keys = sorted(
             info.key

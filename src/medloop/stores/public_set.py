@@ -1,4 +1,4 @@
-"""Medical MNIST as it is public on GitHub: where it lies, and whether what was downloaded is that.
+"""Medical MNIST as published on GitHub: its address, and the verification of a download.
 
 How a download is verified, and why so, is in docs/data.md.
 """
@@ -27,7 +27,8 @@ FOLDER: Final = "resized"  # of the repository, with the class folders
 URL: Final = f"https://codeload.github.com/{REPOSITORY}/zip/{COMMIT}"
 TREE_URL: Final = f"https://api.github.com/repos/{REPOSITORY}/git/trees/{COMMIT}"
 COUNTS: Final[Mapping[str, int]] = {
-    "AbdomenCT": 10_000, "BreastMRI": 8_954, "CXR": 10_000, "ChestCT": 10_000, "Hand": 10_000, "HeadCT": 10_000,
+    "AbdomenCT": 10_000, "BreastMRI": 8_954, "CXR": 10_000, "ChestCT": 10_000, "Hand": 10_000,
+    "HeadCT": 10_000,
 }  # fmt: skip
 ANSWER_BYTES: Final = 2**20
 TIMEOUT_S: Final = 15.0
@@ -42,16 +43,16 @@ class Expected:
 
 
 def medical_mnist() -> Expected:
-    """The counts by class, and the 6,000 files of the bundled sample byte by byte."""
+    """Expect the counts by class, and the 6,000 files of the bundled sample byte by byte."""
     with sample_file() as path, zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name != GROUPS_FILE]
         return Expected(COUNTS, {name: blob_hash(archive.read(name)) for name in names})
 
 
 def verify(path: Path, expected: Expected, *, tree: str | None, progress: Progress = silent) -> str:
-    """The git hash of the image folder in the zip at `path`, after every file was read and its CRC checked.
+    """Read every file of the zip, check it, and return the git hash of the image folder.
 
-    `tree` is the hash that it must have, where one is known.
+    `tree` is the hash that it must have, if one is known.
 
     Raises:
         DatasetError: The zip is damaged, or holds something else.
@@ -68,7 +69,8 @@ def verify(path: Path, expected: Expected, *, tree: str | None, progress: Progre
     counts = dict(Counter(class_of(name) for name in names))
     if counts != dict(expected.counts):
         raise DatasetError(
-            f"The download is not Medical MNIST: expected {dict(expected.counts)}, found {counts or 'no images'}."
+            f"The download is not Medical MNIST: expected {dict(expected.counts)}, found "
+            f"{counts or 'no images'}."
         )
     other = [
         name
@@ -77,7 +79,8 @@ def verify(path: Path, expected: Expected, *, tree: str | None, progress: Progre
     ]
     if other:
         raise DatasetError(
-            f"The download is not Medical MNIST: {len(other):,} of {len(expected.blobs):,} files that {SAMPLE} holds "
+            f"The download is not Medical MNIST: {len(other):,} of {len(expected.blobs):,} files "
+            f"that {SAMPLE} holds "
             f"too differ, the first is {other[0]}."
         )
     found = tree_hash(entries)
@@ -89,7 +92,7 @@ def verify(path: Path, expected: Expected, *, tree: str | None, progress: Progre
 
 
 def _entries(archive: zipfile.ZipFile, progress: Progress) -> dict[str, Entry]:
-    """Every file below FOLDER, by its path from there."""
+    """Read every file below FOLDER, by its path from there."""
     members = [
         info
         for info in archive.infolist()
@@ -105,14 +108,12 @@ def _entries(archive: zipfile.ZipFile, progress: Progress) -> dict[str, Entry]:
 
 
 def published_tree(url: str | None = None) -> str | None:
-    """The git hash of the image folder as GitHub names it for the pinned commit; None where it does not answer."""
+    """Ask GitHub for the git hash of the pinned image folder; None without an answer."""
     request = urllib.request.Request(url or TREE_URL, headers={"User-Agent": "medloop"})  # noqa: S310 - our own address
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310
             listing = json.loads(response.read(ANSWER_BYTES))
         found = [str(entry["sha"]) for entry in listing["tree"] if entry["path"] == FOLDER]
     except (OSError, ValueError, KeyError, TypeError):
-        return (
-            None  # the other checks hold without it, and the answer says that this one was left out
-        )
+        return None  # the other checks hold without it
     return found[0] if found else None

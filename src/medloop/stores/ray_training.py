@@ -46,7 +46,8 @@ def train(
     from ray.train.torch import TorchTrainer
 
     with _cluster(workers), tempfile.TemporaryDirectory(prefix="medloop-ray-") as folder:
-        mailbox = ray.remote(num_cpus=0)(_Mailbox).remote()
+        actor: Any = ray.remote(num_cpus=0)(_Mailbox)
+        mailbox = actor.remote()
         given = {"initial_weights": initial_weights, "snapshot_id": snapshot_id}
         job = {"data": ray.put(data), "config": config, "given": given, "mailbox": mailbox}
         resources: Any = ray.cluster_resources()  # type: ignore[no-untyped-call]
@@ -120,7 +121,7 @@ class _Mailbox:
 
 @contextmanager
 def _cluster(workers: int) -> Iterator[None]:
-    """Join the cluster of RAY_ADDRESS, or start one on this machine; leave and stop it afterwards."""
+    """Join the cluster of RAY_ADDRESS, or start one here; leave and stop it afterwards."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
     import ray

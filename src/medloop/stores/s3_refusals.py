@@ -1,4 +1,4 @@
-"""What S3 servers answer when they refuse, in words that say what to do. Knows error codes, no client library."""
+"""Refusals of S3 servers, in words that say what to do. Knows error codes, no client library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REMEDIES: Final = {  # S3 error code → what to do
     "ExpiredTokenException": "the credentials have expired: renew them",
     "TokenRefreshRequired": "the credentials have expired: renew them",
     "InvalidToken": "the session token does not belong to this key: renew the credentials",
-    "InvalidAccessKeyId": "the store does not know this access key: check AWS_ACCESS_KEY_ID and the endpoint",
+    "InvalidAccessKeyId": "the store does not know this key: check AWS_ACCESS_KEY_ID",
     "SignatureDoesNotMatch": "the secret does not fit the access key: check AWS_SECRET_ACCESS_KEY",
     "NoSuchBucket": "create the bucket or correct MEDLOOP_S3_BUCKET",
     "RequestTimeTooSkewed": "set this machine's clock",
@@ -32,10 +32,10 @@ COME_BACK: Final = {
 
 
 def refusal(answer: str, *, store: str, act: str) -> StoreError:
-    """The error for an S3 client's error text.
+    """Turn an S3 client's error text into an error.
 
-    The answer itself is not repeated: S3 puts the access key into it. Where the store as a whole does not work, what
-    was asked of it says nothing and is left out.
+    The answer itself is not repeated: S3 puts the access key into it. What was asked is left out
+    if the store as a whole does not work.
 
     Args:
         answer: The client's text.

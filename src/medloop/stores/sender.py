@@ -1,7 +1,7 @@
 """Sends the outbox to S3 in the background, for as long as it takes.
 
-Sending is at least once and idempotent (keys are content hashes and event ids, writes are conditional), so that a crash
-at any instruction neither loses nor doubles an event.
+Sending is at least once and idempotent (keys are content hashes and event ids, writes are
+conditional): a crash at any instruction neither loses nor doubles an event.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ class SendReport:
 
 
 def backoff_s(failures: int, *, chance: float) -> float:
-    """Seconds to wait after so many failures in a row; `chance` in [0, 1) spreads many senders out."""
+    """Compute the seconds to wait after failures in a row; `chance` in [0, 1) spreads senders."""
     ceiling = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures - 1, 16))
     return ceiling * (0.5 + 0.5 * chance)
 
 
 class Sender:
-    """The background thread of one process. Several processes may each have one on the same outbox."""
+    """The background thread of one process; several processes may share an outbox."""
 
     def __init__(self, outbox: Outbox, store: CorrectionStore, now: Callable[[], datetime]) -> None:
         self._outbox = outbox
@@ -62,7 +62,7 @@ class Sender:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start the thread; a second call, or one in a forked child that has lost the thread, is fine."""
+        """Start the thread, unless it runs; a forked child starts its own."""
         with self._starting:
             if self._thread is None or not self._thread.is_alive():
                 self._stopping.clear()
@@ -77,7 +77,7 @@ class Sender:
             self._thread.join(timeout_s)
 
     def wake(self) -> None:
-        """There is something new; during a back-off it waits its turn."""
+        """Look for something new now, unless a back-off is running."""
         self._wake.set()
 
     def settle(self, event_id: str, timeout_s: float) -> State:
@@ -92,7 +92,7 @@ class Sender:
         return state
 
     def send_once(self) -> SendReport:
-        """Send all that waits, now, in this thread; ends early where nothing gets through."""
+        """Send all that waits, in this thread; stop early if nothing gets through."""
         sent = failed = 0
         reason = None
         with self._alone():
@@ -118,7 +118,7 @@ class Sender:
             failures += 1
             if failures == 1:
                 log.warning("outbox: %s", reason)
-            self._stopping.wait(backoff_s(failures, chance=random.random()))  # noqa: S311  spreads load, guards nothing
+            self._stopping.wait(backoff_s(failures, chance=random.random()))  # noqa: S311
 
     def _pass(self) -> str | None:
         try:
@@ -154,7 +154,7 @@ class Sender:
         return len(stored), len(failed), reason
 
     def _bring_to(self, today: str, batch: Sequence[Pending], pool: ThreadPool) -> list[int]:
-        """Move events that an earlier day's try did not store to today; return those it did store."""
+        """Move events that no earlier day's try stored to today; return the stored ones."""
         earlier = [item for item in batch if item.day != today]
         there = pool.map(lambda item: self._store.has(item.event, day=item.day), earlier)
         if moved := [item.seq for item, known in zip(earlier, there, strict=True) if not known]:
@@ -182,7 +182,7 @@ class Sender:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """One sender at a time on this outbox, among all processes; the kernel frees a killed one's lock."""
+        """Keep other processes' senders waiting; the kernel frees the lock of a killed one."""
         self._outbox.lock_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(self._outbox.lock_path, os.O_CREAT | os.O_RDWR, 0o600)
         try:

@@ -1,4 +1,4 @@
-"""Events and pixels as Parquet, readable by anything that reads Parquet; deterministic for one version of pyarrow."""
+"""Packs events and pixels as Parquet; deterministic for one version of pyarrow."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Snapshots in S3: manifests, and the shards that they share.
 
-Shards are named by the hash of what they hold, so snapshots share them and two jobs at once write the same. The
-pointer to the latest snapshot also remembers which days were seen: it is a shortcut, and losing it costs time only.
+Shards are named by the hash of what they hold, so snapshots share them and two jobs at once write
+the same. The pointer to the latest snapshot also remembers which days were seen: it is a shortcut,
+and losing it costs time only.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Final
 import numpy as np
 
 from medloop.core.corrections.correction_policy import PolicyDecision, decide
+from medloop.core.corrections.events import read_checked
 from medloop.core.corrections.fold import Event, fold
 from medloop.core.corrections.holdout import is_holdout
 from medloop.core.corrections.snapshot import (
@@ -65,7 +67,7 @@ class SnapshotStore:
         return self.look()[1]
 
     def look(self, *, lost_ok: bool = False) -> tuple[Pointer | None, Manifest | None]:
-        """Read what `point_to` wrote last, and that snapshot; None twice for a damaged one where that is ok."""
+        """Read what `point_to` wrote last, and that snapshot; None twice if a loss is ok."""
         raw = self._objects.find(LATEST)
         if raw is None:
             return None, None
@@ -89,7 +91,7 @@ class SnapshotStore:
             ) from error
 
     def ids(self) -> list[str]:
-        """Ids of all complete snapshots, in no order."""
+        """List the ids of all complete snapshots, in no order."""
         names = [
             name for name in self._objects.folders("snapshots") if name not in ("events", "images")
         ]
@@ -106,7 +108,7 @@ class SnapshotStore:
             ]
 
     def images(self, chunk: Chunk, *, lost_ok: bool = False) -> dict[str, np.ndarray]:
-        """Read pixels uint8 [64, 64] of a chunk's images, without erased ones; {} for a lost shard where that is ok."""
+        """Read a chunk's images, uint8 [64, 64], without erased ones; {} if a loss is ok."""
         if chunk.images is None:
             return {}
         key = _images_key(chunk.images)
@@ -208,12 +210,12 @@ class SnapshotStore:
         )
 
     def all_events(self, manifest: Manifest) -> list[Event]:
-        """Every whole event of a snapshot, oldest first."""
+        """Read every whole event of a snapshot, oldest first."""
         parsed = (record.parse() for records in self.events(manifest.chunks) for record in records)
         return [event for event in parsed if event is not None]
 
     def events_about(self, manifest: Manifest, image_sha256s: Collection[str]) -> list[Event]:
-        """A snapshot's events about these images, oldest first. Reads every shard of events, and parses few of them."""
+        """Read all shards of a snapshot, and parse what is about these images, oldest first."""
         found: list[Event] = []
         for start in range(0, len(manifest.chunks), SHARDS_AT_ONCE):
             for records in self.events(manifest.chunks[start : start + SHARDS_AT_ONCE]):
@@ -226,7 +228,7 @@ class SnapshotStore:
         return {record.id for records in found for record in records or ()}
 
     def erase_images(self, image_sha256s: Collection[str]) -> list[str]:
-        """Take images' pixels out of every shard that holds them, in one pass over all; the keys of those shards.
+        """Take images' pixels out of every shard that holds them, in one pass; those shards' keys.
 
         Ids and manifests stay: they name events and image hashes, not pixels.
         """
@@ -265,7 +267,7 @@ class SnapshotStore:
     def _read_pixels(
         self, chunks: Sequence[Chunk], wanted: Sequence[str]
     ) -> tuple[np.ndarray, set[str]]:
-        """Pixels uint8 [len(wanted), 64, 64], and the hashes of those that were there."""
+        """Read pixels uint8 [len(wanted), 64, 64], and the hashes of those that were there."""
         rows = {sha256: row for row, sha256 in enumerate(wanted)}
         images = np.zeros((len(wanted), SIZE, SIZE), dtype=np.uint8)
         there: set[str] = set()
@@ -290,10 +292,8 @@ def _only_with_image(decision: PolicyDecision, there: Collection[str]) -> Policy
 
 def _parse_pointer(raw: bytes) -> Pointer:
     try:
-        body = json.loads(raw)
-        days = {folder: tuple(days) for folder, days in body["days"].items()}
-        return Pointer(body["snapshot_id"], days, body.get("day"))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        return read_checked(Pointer, raw)
+    except StoreError as error:
         raise StoreError(f"{LATEST} is damaged ({error})") from error
 
 

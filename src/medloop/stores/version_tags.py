@@ -24,6 +24,8 @@ class VersionTags:
     labels: tuple[str, ...] = ()  # in the order of the outputs
     corrections: int = 0  # trained on
     accuracy: float | None = None  # on the base test images
+    balanced_accuracy: float | None = None  # the same, each class counting alike
+    warning: str = ""  # what a first model will not do well
     gate: str = ""  # yes, no, or "" before the first judgement
     gate_reasons: tuple[str, ...] = ()
     gate_champion: str = ""  # judged against
@@ -56,7 +58,7 @@ def _parse(name: str, text: str) -> Any:
             return tuple(json.loads(text))
         case "gate_reasons":
             return tuple(text.splitlines())
-        case "accuracy":
+        case "accuracy" | "balanced_accuracy":
             return float(text)
         case "corrections" | "training_fence" | "champion_fence":
             return int(text)
@@ -69,6 +71,8 @@ def _format(name: str, value: Any) -> str:
             return json.dumps(list(value))
         case "gate_reasons":
             return "\n".join(value)[:MAX_TAG_LENGTH]
-        case "accuracy":
+        case "warning":
+            return str(value)[:MAX_TAG_LENGTH]
+        case "accuracy" | "balanced_accuracy":
             return f"{value:.6f}"
     return str(value)

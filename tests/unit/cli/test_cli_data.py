@@ -33,10 +33,10 @@ def test_import_prints_the_id_alone_on_stdout_and_tells_of_skipped_files(tmp_pat
     result = run("import", str(path))
     dataset_id = result.stdout.strip()
     assert len(dataset_id) == 16
-    assert "1 unreadable files were skipped" in result.stderr
+    assert "2 files were left out" in result.stderr
     assert "broken.png" in result.stderr
     about = json.loads(run("info", dataset_id, "--json").stdout)
-    assert (about["id"], about["skipped"], about["groups_from"]) == (dataset_id, 1, "computed")
+    assert (about["id"], about["skipped"], about["groups_from"]) == (dataset_id, 2, "computed")
     assert dataset_id in run("list").stdout
     assert run("use", dataset_id).stdout == f"MEDLOOP_BASE_DATASET={dataset_id}\n"
 

@@ -287,7 +287,7 @@ class TestCorrect:
         """The champion may have learned it since."""
         unpacked(tmp_path, {"1.png": PNG})
         newer = Registry8(exported(labels=("Hand", "Knee")))
-        monkeypatch.setattr("medloop.stores.registry.Registry", lambda settings: newer)
+        monkeypatch.setattr("medloop.wiring.Registry", lambda settings: newer)
         run("correct", tmp_path / "1.png", "--label", "Knee", "--no-wait")
         (waiting,) = Outbox(home / OUTBOX_FILE).pending(10)
         assert isinstance(waiting.event, Correction)

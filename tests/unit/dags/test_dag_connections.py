@@ -158,7 +158,12 @@ def test_the_variable_holds_other_settings(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize(
     ("value", "complaint"),
-    [("{broken", "JSON"), ("[1]", "is a list"), ('{"mim_new": 1}', "called mim_new")],
+    [
+        ("{broken", "JSON"),
+        ("[1]", "is a list"),
+        ('{"mim_new": 1}', r"called 'mim_new'"),
+        ('{"enginee": "ray"}', "did you mean 'engine'"),
+    ],
 )
 def test_a_broken_variable_is_said_and_not_ignored(
     monkeypatch: pytest.MonkeyPatch, value: str, complaint: str

@@ -10,9 +10,10 @@ import pytest
 from tests.corrections_world import BaseDataset, World
 from tests.events import correction, image, review, sha256_of
 
+from medloop.core.corrections.correction_policy import Waiting
 from medloop.core.corrections.fold import fold
 from medloop.core.corrections.reliability import reliabilities
-from medloop.jobs.review import Waiting, people, picture, queue
+from medloop.jobs.review import people, picture, queue
 from medloop.jobs.review import review as decide
 from medloop.jobs.screen import screen
 from medloop.jobs.snapshot import snapshot

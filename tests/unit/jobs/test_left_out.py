@@ -187,7 +187,7 @@ def test_a_snapshot_with_something_bad_is_repaired_by_a_full_one(
     assert labels(world) == {said: "Hand"}
 
 
-@pytest.mark.parametrize("damage", [b"", b"PAR1", b"{}", None])
+@pytest.mark.parametrize("damage", [b"", b"PAR1", b"{}", b"[" * 5000, None])
 @pytest.mark.parametrize("part", ["events", "images", "manifest", "latest"])
 def test_a_full_snapshot_repairs_whatever_is_damaged(
     world: World, part: str, damage: bytes | None
@@ -240,3 +240,36 @@ def test_a_forged_move_of_an_alias_is_not_believed(world: World, tmp_path: Path)
     page = World(old.objects, tmp_path / "page", keys=PAGE)
     page.context.ledger.append(promotion("4"))
     assert [move.to_version for move in page.context.ledger.entries()] == ["1", "2", "4"]
+
+
+def test_a_flood_is_read_once_per_process(tmp_path: Path) -> None:
+    """A page draws the review queue again and again."""
+    read: list[str] = []
+
+    class Counting(ObjectStore):
+        def find(self, key: str) -> bytes | None:
+            read.append(key)
+            return super().find(key)
+
+    world = World(Counting.in_memory(), tmp_path)
+    bad = event_key(correction(content_sha256(image(1))))
+    world.objects.put(bad, b"[")
+    for _ in range(3):
+        assert bad in gather(world.context).left_out
+    assert read.count(bad) == 1
+    world.objects.put(bad, b"[]")
+    assert bad in gather(world.context).left_out
+    assert read.count(bad) == 2
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b'{"events": 3}', b"[" * 5000])
+def test_a_damaged_list_of_older_reviews_is_said_so(
+    world: World, tmp_path: Path, raw: bytes
+) -> None:
+    said = world.correct(1)
+    world.objects.put("snapshots/unsigned.json", raw)
+    other = World(world.objects, tmp_path / "other", keys=KEYS)
+    with pytest.raises(StoreError, match="restore it, or delete it"):
+        other.context.signatures.begin()
+    world.objects.delete("snapshots/unsigned.json")
+    assert labels(other) == {said: "Hand"}

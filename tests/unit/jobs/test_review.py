@@ -92,20 +92,6 @@ def test_a_look_alike_in_an_earlier_snapshot_counts(world: World) -> None:
     assert set(screen(world.context).flagged) == {wrong}
 
 
-def test_a_vandal_among_many_is_found_and_the_first_of_a_new_kind_is_not(world: World) -> None:
-    rng = np.random.default_rng(0)
-    for n in range(6):
-        noisy = np.clip(image(5) + rng.normal(0, 25, (64, 64)), 0, 255).astype(np.uint8)
-        store_pixels(world, noisy, "Hand", f"person {n}")
-    assert screen(world.context).flagged == {}
-    snapshot(world.context)
-    noisy = np.clip(image(5) + rng.normal(0, 45, (64, 64)), 0, 255).astype(np.uint8)
-    wrong = store_pixels(world, noisy, "CXR", "vandal")
-    (reasons,) = screen(world.context).flagged.values()
-    assert "5 of the 5 most similar corrections say Hand" in reasons
-    assert [item.image_sha256 for item in queue(world.context)] == [wrong]
-
-
 class WhileReading(ObjectStore):
     """Does something when an image is first read, as somebody else might."""
 

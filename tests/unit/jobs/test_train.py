@@ -13,10 +13,12 @@ import pytest
 from tests.app.registry import MemoryRegistry
 from tests.corrections_world import World
 
+from medloop.core.data.datasets import Dataset
 from medloop.core.data.splits import split
 from medloop.core.data.training_set import Corrections, assemble
 from medloop.core.imaging.decode import encode_png
 from medloop.core.learn.recipe import TrainingConfig
+from medloop.core.prediction.predictor import Predictor
 from medloop.errors import DatasetError, StaleError
 from medloop.jobs.acceptance_sets import add as add_acceptance_set
 from medloop.jobs.bootstrap import bootstrap
@@ -45,6 +47,15 @@ class SlowRegistry(MemoryRegistry):
     def register(self, run: TrainingRun, *, confirm: Callable[[], object] = bool) -> ModelVersion:
         self.meanwhile()
         return super().register(run, confirm=confirm)
+
+
+class NobodysChampion(MemoryRegistry):
+    """A first version is champion only if somebody moves the alias."""
+
+    def register(self, run: TrainingRun, *, confirm: Callable[[], object] = bool) -> ModelVersion:
+        made = super().register(run, confirm=confirm)
+        self.aliases.clear()
+        return made
 
 
 @pytest.fixture
@@ -100,7 +111,7 @@ def test_a_training_by_other_rules_says_so_when_it_cannot_be_reproduced(world: W
 def test_the_first_model_is_not_trained_on_acceptance_sets(world: World, tmp_path: Path) -> None:
     context = replace(
         world.context,
-        registry=MemoryRegistry(),
+        registry=NobodysChampion(),
         promotion_lease=Lease(world.objects, "leases/promotion.json"),
     )
     sample = bundled_sample()
@@ -116,6 +127,43 @@ def test_the_first_model_is_not_trained_on_acceptance_sets(world: World, tmp_pat
     version = context.registry.get("1")
     assert read_recipe(context, version).kept_out == (("ours", added.set_id),)
     assert read_origin(context, version).base_images < len(parts.train)
+
+
+class OneDataset:
+    """A store that has one data set."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    def get(self, dataset_id: str) -> Dataset:
+        return self.dataset
+
+
+def test_a_first_model_at_chance_is_told_in_words_and_is_never_confident(world: World) -> None:
+    """Classes that differed by colour alone: what is left of them in grey is noise."""
+    images = np.random.default_rng(0).integers(100, 140, (180, 64, 64), dtype=np.uint8)
+    made = Dataset.build(
+        images=images,
+        classes=["red", "green", "blue"] * 60,
+        groups=np.arange(180),
+        names=[f"{i:03}" for i in range(180)],
+    )
+    context = replace(
+        world.context,
+        registry=NobodysChampion(),
+        datasets=OneDataset(made),
+        promotion_lease=Lease(world.objects, "leases/promotion.json"),
+    )
+    warned: list[str] = []
+    bootstrap(context, config=SHORT, warn=warned.append)
+    tags = context.registry.get("1").tags
+    assert "differ by colour alone" in warned[0]
+    assert "no better than chance" in warned[1]
+    assert tags.warning == " ".join(warned)
+    assert tags.balanced_accuracy is not None
+    assert tags.balanced_accuracy < 0.6
+    predictor = Predictor(context.registry.model_file("1"))
+    assert "confident" not in predictor.verdicts(predictor.predict_arrays(images))
 
 
 def test_a_training_that_an_acceptance_set_overtook_makes_no_version(

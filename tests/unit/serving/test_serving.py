@@ -23,7 +23,7 @@ from medloop.core.imaging.preprocess import READABLE_VERSIONS
 from medloop.core.prediction.model_contract import load_checked
 from medloop.errors import DecodeError, ModelError, NotFoundError, StoreUnavailableError
 from medloop.serving import Champion, Classifier, NoModelError, classify
-from medloop.serving.champion import REFUSED_FOR_S
+from medloop.serving.champion import DOUBTED_FOR_S, REFUSED_FOR_S
 from medloop.stores.datasets import bundled_sample
 from medloop.stores.inputs import Input
 from medloop.stores.model_cache import CachedModel, ModelCache
@@ -158,8 +158,56 @@ class TestRefusing:
         champion.refresh()
         assert (
             champion.current().notice
-            == "The registry has no champion any more; version 1 goes on serving."
+            == "The registry has no champion (`medloop doctor` says what to do); "
+            "version 1 goes on serving."
         )
+        after = Champion(world.source, tmp_path / "models", poll_s=1)  # a new process
+        assert after.current().version == "1"
+        assert "medloop doctor" in after.current().notice
+
+    def test_a_new_registry_s_version_of_the_same_number_is_loaded(
+        self, world: FakeWorld, tmp_path: Path
+    ) -> None:
+        champion = serving(world, tmp_path)
+        before = champion.current().predictor
+        world.source.alias = None
+        champion.refresh()
+        world.source.files["1"], world.source.alias = model(3), "1"
+        champion.refresh()
+        assert champion.current().predictor is not before
+        assert champion.current().notice == ""
+
+    def test_the_alias_is_followed_to_versions_that_the_ledger_names(
+        self, world: FakeWorld, tmp_path: Path
+    ) -> None:
+        named, clock = ["1"], [0.0]
+        champion = Champion(
+            world.source,
+            tmp_path / "models",
+            poll_s=1,
+            named=lambda: named,
+            monotonic=lambda: clock[0],
+        )
+        world.promote(world.add(model()))
+        champion.refresh()
+        world.promote(world.add(model(1)))  # by another client
+        champion.refresh()
+        assert champion.current().version == "1"
+        assert "another client moved the alias" in champion.current().notice
+        named.append("2")
+        clock[0] += DOUBTED_FOR_S
+        champion.refresh()
+        assert (champion.current().version, champion.current().notice) == ("2", "")
+
+    def test_a_ledger_that_cannot_be_read_keeps_no_version_from_serving(
+        self, world: FakeWorld, tmp_path: Path
+    ) -> None:
+        def away() -> list[str]:
+            raise StoreUnavailableError("S3 does not answer")
+
+        world.promote(world.add(model()))
+        champion = Champion(world.source, tmp_path / "models", poll_s=1, named=away)
+        assert champion.current().version == "1"
 
     def test_an_error_nobody_foresaw_stops_nothing(self, world: FakeWorld, tmp_path: Path) -> None:
         champion = serving(world, tmp_path)

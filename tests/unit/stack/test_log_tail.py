@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medloop.stack.exit_log import describe_exit, ends
+from medloop.stack.exit_log import describe_exit, read_ends
 from medloop.stack.log_tail import Tail, last_lines
 
 
@@ -59,11 +59,11 @@ def test_ends_are_told_since_the_supervisor_started(tmp_path: Path) -> None:
         "2026-11-23 07:02:00,000 WARN exited: airflow-scheduler (exit status 137; not expected)\n"
         "2026-11-23 07:03:00,000 INFO exited: airflow-migration (exit status 0; expected)\n"
     )
-    assert ends(tmp_path / "supervisord.log") == [
+    assert read_ends(tmp_path / "supervisord.log") == [
         ("mlflow", "killed by SIGTERM"),
         ("airflow-scheduler", "killed by SIGKILL"),
     ]
-    assert ends(tmp_path / "missing.log") == []
+    assert read_ends(tmp_path / "missing.log") == []
 
 
 def test_an_exit_status_in_words() -> None:

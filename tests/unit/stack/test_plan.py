@@ -41,14 +41,17 @@ def _file(plan: StackPlan, name: str) -> dict:
 
 def test_each_identity_of_s3_has_no_more_rights_than_it_needs(tmp_path: Path) -> None:
     s3 = _file(_plan(tmp_path), "s3.json")
-    actions = {entry["name"]: entry.get("actions", []) for entry in s3["identities"]}
-    assert "Admin" in actions.pop("operator")
-    assert {action.partition(":")[2] for action in actions.pop("mlflow")} == {"mlflow"}
-    assert actions == {"frontend": [], "trainer": []}
-    assert {
-        entry["name"]: entry["policyNames"] for entry in s3["identities"] if "policyNames" in entry
-    } == {"frontend": ["frontend"], "trainer": ["trainer"]}
-    for document in s3["policies"]:
+    operator, *others = s3["identities"]
+    assert "Admin" in operator["actions"]
+    assert [(entry["name"], entry["policyNames"]) for entry in others] == [
+        (name, [name]) for name in ("frontend", "trainer", "mlflow")
+    ]
+    assert not any("actions" in entry for entry in others)
+    *documented, mlflow = s3["policies"]
+    everything, _, ledger = json.loads(mlflow["content"])["Statement"]
+    assert everything["Resource"] == ["arn:aws:s3:::mlflow", "arn:aws:s3:::mlflow/*"]
+    assert ledger["Action"] == "s3:GetObject"
+    for document in documented:
         written = (ROOT / "docs" / f"iam-{document['name']}.json").read_text()
         assert json.loads(document["content"]) == json.loads(written), (
             "docs/iam-*.json and services.rights differ"
@@ -399,3 +402,25 @@ def test_a_percent_sign_in_a_path_reaches_the_supervisor_whole(tmp_path: Path) -
     parser = ConfigParser()
     parser.read_string(configuration(folder, _plan(tmp_path).programs))
     assert parser["program:app"]["directory"] == str(folder.home)
+
+
+def test_the_page_can_sign_reviews_and_no_erasures(tmp_path: Path) -> None:
+    plan = _plan(tmp_path)
+    names = ("MEDLOOP_REVIEW_KEY", "MEDLOOP_ERASURE_KEY")
+    both = dict(zip(names, (CREDENTIALS.review_key, CREDENTIALS.erasure_key), strict=True))
+    assert both.items() <= _program(plan, "first-model").environment.items()
+    assert both.items() <= plan.operator_env.items()
+    page = _program(plan, "app").environment
+    assert [page.get(name) for name in names] == [CREDENTIALS.review_key, None]
+
+
+def test_a_bucket_of_others_has_signing_keys_of_its_own(tmp_path: Path) -> None:
+    """Each machine's generated keys would not be each other's, and would make reviews worth nothing."""
+    plan = _plan(tmp_path, s3_bucket="ours")
+    for environment in (*(program.environment for program in plan.programs), plan.operator_env):
+        assert not environment.keys() & {"MEDLOOP_REVIEW_KEY", "MEDLOOP_ERASURE_KEY"}
+    own = _plan(tmp_path, s3_bucket="ours", review_key="r", erasure_key="e")
+    page = _program(own, "app").environment
+    assert page["MEDLOOP_REVIEW_KEY"] == "r"
+    assert "MEDLOOP_ERASURE_KEY" not in page
+    assert _program(own, "first-model").environment["MEDLOOP_ERASURE_KEY"] == "e"

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.hostile.corpus import dicom, photo
 from tests.small_sets import FILES, encoded, unpacked, zipped
 
 from medloop.core.data.splits import split
@@ -14,6 +15,75 @@ from medloop.errors import DatasetError
 from medloop.stores import dataset_files
 from medloop.stores.dataset_import import ImportOptions, read_dataset
 from medloop.stores.datasets import bundled_sample, sample_file
+
+
+def test_files_are_told_apart_by_content_and_not_by_name(tmp_path: Path) -> None:
+    names = ["1.3.12.2.1107.5.2.32.35162.9", "IM-0001.ima", "IM000001", "scan.txt", "2.dat"]
+    files = {f"set/{part}/{name}": dicom(photo(seed=n)) for n, (part, name) in enumerate(
+        (part, name) for part in ("head", "spine") for name in names
+    )}  # fmt: skip
+    imported = read_dataset(zipped(tmp_path / "a.zip", files))
+    assert len(imported.dataset.names) == 10
+    assert imported.skipped == []
+
+
+def test_a_picture_in_no_class_folder_is_named(tmp_path: Path) -> None:
+    files = {"Hand/1.png": encoded(1), "CXR/1.png": encoded(2), "stray.png": encoded(3)}
+    imported = read_dataset(zipped(tmp_path / "a.zip", files))
+    assert imported.skipped == [("stray.png", "It lies in no class folder.")]
+
+
+class TestSecondCopies:
+    def files(self, *tops: str) -> dict[str, bytes]:
+        places = [f"{part}/{label}" for part in ("train", "test") for label in ("A", "B")]
+        names = [f"{place}/{n}.png" for place in places for n in (1, 2)]
+        return {f"{top}{name}": encoded(n) for top in tops for n, name in enumerate(names)}
+
+    @pytest.mark.parametrize(
+        "tops", [("set/", "set/set/"), ("images/", "backup/"), ("", "old/copy/")]
+    )
+    def test_are_refused_with_the_folder_to_leave_out(
+        self, tops: tuple[str, str], tmp_path: Path
+    ) -> None:
+        path = zipped(tmp_path / "a.zip", self.files(*tops))
+        with pytest.raises(DatasetError, match="second copy") as caught:
+            read_dataset(path)
+        pattern = str(caught.value).rpartition("--leave-out '")[2].partition("'")[0]
+        dataset = read_dataset(path, options=ImportOptions(leave_out=pattern)).dataset
+        assert dataset.labels == ("A", "B")
+        assert len(dataset.names) == 8
+
+    def test_copies_within_a_class_are_none(self, tmp_path: Path) -> None:
+        files = {"A/1.png": encoded(1), "A/2.png": encoded(1), "B/1.png": encoded(2)}
+        assert len(read_dataset(zipped(tmp_path / "a.zip", files)).dataset.names) == 3
+
+
+@pytest.mark.parametrize(
+    "mask", ["A/masks/{}.png", "A/{}_mask.png", "A/{}-seg.tif", "masks/A/{}.png", "A/{}_mask_1.png", "A/GroundTruth/{}.bmp"]
+)  # fmt: skip
+def test_masks_beside_images_are_refused_or_left_out(mask: str, tmp_path: Path) -> None:
+    images = {f"{label}/images/{n}.png": encoded(n) for label, n in (("A", 1), ("A", 2), ("B", 3))}
+    files = images | {mask.format(n): encoded(10 + n) for n in (1, 2)}
+    path = zipped(tmp_path / "a.zip", files)
+    with pytest.raises(DatasetError, match="2 files look like masks"):
+        read_dataset(path)
+    pattern = mask.replace("{}", "[0-9]")
+    dataset = read_dataset(path, options=ImportOptions(leave_out=pattern)).dataset
+    assert len(dataset.names) == 3
+
+
+def test_classes_may_be_called_after_masks(tmp_path: Path) -> None:
+    files = {"with mask/1.png": encoded(1), "without mask/2.png": encoded(2)}
+    assert read_dataset(zipped(tmp_path / "a.zip", files)).dataset.labels == (
+        "with mask",
+        "without mask",
+    )
+
+
+def test_an_npz_of_another_kind_is_told_what_it_holds(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x_train=np.zeros((2, 28, 28), np.uint8), y_train=np.zeros(2))
+    with pytest.raises(DatasetError, match="it holds: x_train, y_train"):
+        read_dataset(tmp_path / "a.npz")
 
 
 def test_zip_and_folder_give_the_same_data_set(tmp_path: Path) -> None:
@@ -38,12 +108,15 @@ def test_unreadable_files_are_counted_and_the_rest_is_read(tmp_path: Path) -> No
         "archive/Hand/broken.jpg": encoded(5)[:200],
         "archive/CXR/empty.png": b"",
         "archive/CXR/text": b"hello",
+        "archive/CXR/notes.txt": b"hello",
     }
     imported = read_dataset(zipped(tmp_path / "a.zip", files))
     assert {name for name, _ in imported.skipped} == {
         "archive/Hand/broken.jpg",
         "archive/CXR/empty.png",
         "archive/CXR/text",
+        "archive/CXR/notes.txt",
+        "archive/README.md",
     }
     assert all(why for _, why in imported.skipped)
     assert imported.dataset.id == read_dataset(zipped(tmp_path / "b.zip", FILES)).dataset.id
@@ -54,7 +127,7 @@ def test_a_damaged_member_is_skipped(tmp_path: Path) -> None:
     raw = path.read_bytes()
     at = raw.index(FILES["archive/Hand/1.JPEG"]) + 300
     path.write_bytes(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
-    assert [name for name, _ in read_dataset(path).skipped] == ["archive/Hand/1.JPEG"]
+    assert "archive/Hand/1.JPEG" in dict(read_dataset(path).skipped)
 
 
 def test_groups_come_from_the_option_then_from_inside_then_from_the_pixels(tmp_path: Path) -> None:
@@ -147,7 +220,7 @@ def test_nothing_there_no_images_and_nothing_readable_are_told_apart(tmp_path: P
         read_dataset(tmp_path / "missing")
     with pytest.raises(DatasetError, match="No images in class folders"):
         read_dataset(zipped(tmp_path / "a.zip", {"stray.png": encoded(1)}))
-    with pytest.raises(DatasetError, match="None of 2 images"):
+    with pytest.raises(DatasetError, match="None of 2 files"):
         read_dataset(zipped(tmp_path / "b.zip", {"a/1.png": b"x", "b/1.png": b"y"}))
     with pytest.raises(DatasetError, match="two classes"):
         read_dataset(zipped(tmp_path / "c.zip", {"a/1.png": encoded(1)}))

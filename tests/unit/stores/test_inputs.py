@@ -6,15 +6,19 @@ import io
 import os
 import struct
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from tests.fake_s3 import fake_s3
 from tests.hostile.archives import archives, table_of
-from tests.hostile.corpus import honest
+from tests.hostile.corpus import dicom, honest
 from tests.small_sets import unpacked, zipped
 
 from medloop.core.imaging.decode import Limits
 from medloop.errors import DecodeError, NotFoundError, SettingsError
+from medloop.settings import Settings
 from medloop.stores.inputs import Input, iter_inputs
 from medloop.stores.objects import ObjectStore
 
@@ -255,3 +259,60 @@ class TestS3:
             list(iter_inputs(["s3://scans/none/"], open_s3=lambda _: store))
         with pytest.raises(SettingsError, match="Write s3://bucket/prefix"):
             list(iter_inputs(["s3:///x"], open_s3=lambda _: store))
+
+
+class TestKeysThatNoClientSpells:
+    """AWS keeps any key; obstore gives up a listing that holds one that it can't spell."""
+
+    @pytest.fixture
+    def open_s3(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ObjectStore]]:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        with fake_s3(self.objects) as endpoint:
+            settings = Settings(s3_endpoint_url=endpoint)
+            yield lambda bucket: ObjectStore.from_settings(settings, bucket=bucket)
+
+    strange: ClassVar = [
+        "inbox//b.png",
+        "inbox/../c.png",
+        "inbox/d\ne.png",
+        "inbox/./f.png",
+        "inbox/\x01",
+    ]
+    objects: ClassVar = dict.fromkeys(
+        ["inbox/a.png", *strange, "inbox/ü %20.png", "inbox/z.png"], PNG
+    )
+
+    def test_are_named_and_the_others_read(self, open_s3: Callable[[str], ObjectStore]) -> None:
+        found = {item.path: item for item in iter_inputs(["s3://b/inbox/"], open_s3=open_s3)}
+        assert set(found) == {f"s3://b/{key}" for key in self.objects}
+        for key in self.objects:
+            item = found[f"s3://b/{key}"]
+            if key in self.strange:
+                assert "give the object another name" in refusal(item)
+            else:
+                assert item.read() == PNG
+
+    def test_a_key_of_ones_own_is_an_object(self, open_s3: Callable[[str], ObjectStore]) -> None:
+        (item,) = iter_inputs(["s3://b/inbox/a.png"], open_s3=open_s3)
+        assert (item.path, item.read()) == ("s3://b/inbox/a.png", PNG)
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [("a.zip", b"PK\x07\x08"), ("a.zip", b"PK00PK"), ("setup.exe", b"MZ".ljust(5000, b"\0")), ("a.run", b"#!/bin/sh\nexit\n"), ("a", b"\x7fELF" + b"\0" * 900)],
+)  # fmt: skip
+def test_an_archive_may_lie_behind_a_marker_or_a_program(
+    name: str, start: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(start + zipped(tmp_path / "plain.zip", {"1.png": PNG}).read_bytes())
+    (item,) = iter_inputs([str(path)])
+    assert (item.path, item.read()) == (f"{path}/1.png", PNG)
+
+
+def test_a_picture_with_an_archive_behind_it_is_a_picture(tmp_path: Path) -> None:
+    behind = zipped(tmp_path / "plain.zip", {"1.png": PNG}).read_bytes()
+    for data in (PNG, dicom(preamble=b"MZ".ljust(128, b"\0"))):
+        (tmp_path / "picture").write_bytes(data + behind)
+        assert names(tmp_path / "picture") == [str(tmp_path / "picture")]

@@ -308,3 +308,14 @@ def test_a_broken_file_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="keep the file"):
         Outbox(path).add(correction(sha256_of(1)), PNG)
     assert path.read_bytes() == b"not a database" * 1000
+
+
+def test_an_event_that_nobody_could_read_stops_no_other(outbox: Outbox, tmp_path: Path) -> None:
+    """Older versions took remarks of any length."""
+    for n in (1, 2):
+        outbox.add(correction(sha256_of(n)), PNG)
+    with sqlite3.connect(tmp_path / "home" / "outbox.db") as db:
+        db.execute("UPDATE events SET body = ? WHERE seq = 1", (b'{"id": "x"}',))
+    assert [item.event.image_sha256 for item in outbox.pending(10)] == [sha256_of(2)]
+    assert len(outbox.unsent()) == len(outbox.history("ada")) == 1
+    assert outbox.status().pending == 2

@@ -231,11 +231,11 @@ def _focus(back: Backend, bench: Workbench, picture: UploadedPicture, served: Se
         st.markdown(plain(words.sentence))
         st.html(bars(ranked(picture.prediction)))
         st.caption(f"Answered by model version {picture.version}")
-        for warning in picture.warnings:
+        for warning in picture.info.warnings:
             st.warning(plain(warning), icon=":material/visibility:")
         who = visitor(back)
         if who.may("correct"):
-            if picture.needs_clearance:
+            if picture.info.needs_clearance:
                 _clearance(bench, picture)
             _buttons(back, bench, picture)
         else:
@@ -249,7 +249,7 @@ def _focus(back: Backend, bench: Workbench, picture: UploadedPicture, served: Se
         preview = bench.preview(picture, limits=actions.limits(back))
         _preview(picture, preview, words.headline)
         st.caption(
-            f"{plain(picture.source.name)} · {picture.kind} · "
+            f"{plain(picture.source.name)} · {picture.info.kind} · "
             f"{picture.width} × {picture.height} pixels"
         )
         _receipt(back, bench)
@@ -259,8 +259,8 @@ def _focus(back: Backend, bench: Workbench, picture: UploadedPicture, served: Se
 
 def _preview(picture: UploadedPicture, shown: bytes, headline: str) -> None:
     alt = f"{picture.source.name}, classified as {headline}"
-    if picture.text_regions:
-        shown = framed_png(shown, picture.text_regions, width=picture.width)
+    if picture.info.text_regions:
+        shown = framed_png(shown, picture.info.text_regions, width=picture.width)
         alt += "; with a frame where there may be text"
     st.image(shown, width="stretch", alt=alt)
 

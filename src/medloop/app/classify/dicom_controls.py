@@ -1,4 +1,4 @@
-"""Slices (DICOM, TIFF stacks), windows and technical tags (DICOM) of the picture being looked at. Widgets."""
+"""Slices (DICOM, TIFF stacks), windows and technical tags (DICOM) of the current picture."""
 
 from __future__ import annotations
 
@@ -34,33 +34,36 @@ CT_WINDOWS: Final[
 def dicom_controls(
     back: Backend, bench: Workbench, picture: UploadedPicture, served: Served
 ) -> None:
-    """What only such files have; nothing for an ordinary picture."""
+    """Show what only such files have; draw nothing for an ordinary picture."""
     _slice_and_window(back, bench, picture, served)
-    if not picture.technical:
+    if not picture.info.technical:
         return
     known = picture.prediction.label if picture.prediction.verdict != "unknown" else None
-    for sentence in disagreements(picture.technical, known):
+    for sentence in disagreements(picture.info.technical, known):
         st.warning(plain(sentence), icon=":material/compare_arrows:")
     with st.expander("Technical tags", icon=":material/list_alt:"):
-        st.html(facts(picture.technical.items()))
+        st.html(facts(picture.info.technical.items()))
         st.caption("Technical tags only. The patient's are neither shown nor kept.")
 
 
 def _slice_and_window(
     back: Backend, bench: Workbench, picture: UploadedPicture, served: Served
 ) -> None:
-    id_, presets = picture.source.id, windows(picture.technical)
+    id_, presets = picture.source.id, windows(picture.info.technical)
     frame, window = picture.shown_frame, picture.window
     if picture.volume:
-        faces = {LARGEST: None, STORED: picture.frame}
-        default = LARGEST if picture.resliced else STORED
+        faces = {LARGEST: None, STORED: picture.info.frame}
+        default = LARGEST if picture.info.resliced else STORED
         frame = faces[
             st.segmented_control(
                 "Plane", list(faces), default=default, key=f"plane-{id_}", required=True
             )
         ]
-    if picture.frames > 1 and frame is not None:
-        frame = st.slider("Slice", 1, picture.frames, picture.frame + 1, key=f"slice-{id_}") - 1
+    if picture.info.frames > 1 and frame is not None:
+        frame = (
+            st.slider("Slice", 1, picture.info.frames, picture.info.frame + 1, key=f"slice-{id_}")
+            - 1
+        )
     if len(presets) > 1:
         chosen = st.segmented_control(
             "Window",
@@ -87,13 +90,13 @@ def _name(
 
 
 def windows(technical: Mapping[str, str]) -> dict[str, Window | None]:
-    """The window presets to offer: those of CT for a CT, else only what the file says."""
+    """List the window presets: those of CT for a CT, else only what the file says."""
     presets: dict[str, Window | None] = {AS_STORED: None}
     return presets | (dict(CT_WINDOWS) if technical.get("Modality") == "CT" else {})
 
 
 def disagreements(technical: Mapping[str, str], label: str | None) -> list[str]:
-    """Sentences for tags that contradict the class `label`; none where the model knows no class (None)."""
+    """Name the tags that contradict the class; None is no class, and nothing contradicts it."""
     if label is None:
         return []
     return [

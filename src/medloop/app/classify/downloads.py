@@ -24,7 +24,7 @@ class _Row:
 
 
 def download(bench: Workbench, kind: Kind) -> bytes:
-    """Every picture in the order of the page, then what could not be read; the CSV is safe to open in a spreadsheet."""
+    """Write every picture in the page's order, then the unreadable files, safe for spreadsheets."""
     rows = [
         _Row(bench.pictures[id_].source.name, bench.pictures[id_].prediction) for id_ in bench.order
     ]

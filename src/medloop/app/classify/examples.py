@@ -1,4 +1,4 @@
-"""Example pictures for people who have none at hand: one of each class, two altered, one that is no class at all."""
+"""Example pictures to try: one per class, two altered ones, one that shows no class at all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAGE_SIDE: Final = 256
 
 
 def examples(dataset: Dataset) -> list[Source]:
-    """Pictures from the data set's test groups, which no model was trained on, as PNG files in memory."""
+    """Make PNG files in memory from the data set's test groups, which no model was trained on."""
     test = split(dataset.targets, dataset.groups).test
     test = test[~blank(dataset.images[test])]
     chosen = {
@@ -37,10 +37,10 @@ def examples(dataset: Dataset) -> list[Source]:
 
 
 def _written_page() -> np.ndarray:
-    """Black lines of words on white, uint8 [256, 256]: none of the classes, and far from all that the model knows.
+    """Draw black lines of words on white, uint8 [256, 256]: no class, and far from all of them.
 
-    Among the drawings that were tried (grey bars and rings, stripes, noise, a star of wedges) the sample's models took
-    some for a class; this one scored 5 to 10 above their limits of about 1.
+    The sample's models took some drawings for a class (grey bars and rings, stripes, noise, a star
+    of wedges). This one scored 5 to 10 above their limits of about 1.
     """
     image, words = Image.new("L", (PAGE_SIDE, PAGE_SIDE), 255), np.random.default_rng(7)
     draw = ImageDraw.Draw(image)

@@ -1,4 +1,4 @@
-"""The strip of thumbnails: one small component, because a hundred pictures as widgets would be a thousand elements."""
+"""The strip of thumbnails: one component, since a hundred widgets would be a thousand elements."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ def gallery(bench: Workbench, *, on_pick: Callable[[], None]) -> None:
 
 
 def picked() -> str | None:
-    """The source id that was chosen just now."""
+    """Give the source id that was chosen just now."""
     return getattr(st.session_state.get(KEY), "picked", None)
 
 
 def entries(bench: Workbench) -> Sequence[dict[str, Any]]:
-    """One entry a picture, in the bench's order."""
+    """Describe each picture, in the bench's order."""
     return [_entry(bench, id_) for id_ in bench.order]
 
 

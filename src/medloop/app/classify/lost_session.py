@@ -1,7 +1,7 @@
-"""Notices that a new session began under an open page: the server was restarted, or could not be reached for long.
+"""Notices that a new session began under an open page: the server was restarted, or away for long.
 
-The browser remembers, for as long as the page is open, which session it was in and how many pictures were there; the
-server cannot know. Loading the page again is no such case: whoever does so expects it empty.
+The browser remembers, while the page is open, which session it was in and how many pictures were
+there. The server cannot know. After loading the page again, everybody expects it empty.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def watch(pictures: int) -> None:
 
 
 def restarted() -> bool:
-    """Whether pictures were lost that way, and none have come since."""
+    """Tell whether pictures were lost that way, and none have come since."""
     return bool(st.session_state.get(RESTARTED))
 
 

@@ -1,18 +1,21 @@
 """Uploaded files to sources: zips are opened in memory, within limits. Nothing touches the disk.
 
-What a session holds of a zip is the upload itself: each member is unpacked when it is looked at, and let go again.
+A session holds only the upload of a zip: a member is unpacked when it is looked at, and let go.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from medloop.app.kit.workbench import Source
+from medloop.core.printable import printable
 from medloop.errors import DecodeError
-from medloop.stores.archives import ZIP_STARTS, ArchiveEntry, is_hidden, open_archive
+from medloop.stores.archives import ArchiveEntry, is_hidden, is_zip, open_archive
 
+MAX_PICTURES: Final = 5_000  # in one session: thumbnails and answers take memory, too
 MAX_MEMBERS: Final = 1_000  # pictures from one zip
 MAX_ENTRIES: Final = 10 * MAX_MEMBERS  # of it, hidden files and folders included
 MAX_UNPACKED_BYTES: Final = 500 * 2**20  # of one zip: how much one upload may give the page to do
@@ -36,7 +39,7 @@ class Unpacked:
 
 
 def unpack(uploads: Iterable[Upload], *, known: Unpacked | None = None, max_bytes: int) -> Unpacked:
-    """Every file of the uploads, zips opened. What systems leave in a folder beside a person's files is left out.
+    """List the uploads' files, zips opened, without what systems leave beside a person's files.
 
     Args:
         uploads: As the browser gave them.
@@ -54,8 +57,8 @@ def unpack(uploads: Iterable[Upload], *, known: Unpacked | None = None, max_byte
             result.sources += earlier[upload.file_id]
             continue
         data = upload.getvalue()
-        if not (upload.name.lower().endswith(".zip") or data.startswith(ZIP_STARTS)):
-            result.sources.append(Source(upload.file_id, upload.name, data))
+        if not (upload.name.lower().endswith(".zip") or is_zip(io.BytesIO(data))):
+            result.sources.append(Source(upload.file_id, printable(upload.name), data))
             continue
         try:
             members = _members(data, max_bytes=max_bytes)
@@ -63,21 +66,28 @@ def unpack(uploads: Iterable[Upload], *, known: Unpacked | None = None, max_byte
             result.problems.append(f"{upload.name}: {error}")
         else:
             result.sources += [
-                Source(f"{upload.file_id}/{n}", m.name, m.read) for n, m in enumerate(members)
+                Source(f"{upload.file_id}/{n}", printable(m.name), m.read)
+                for n, m in enumerate(members)
             ]
+    if (over := len(result.sources) - MAX_PICTURES) > 0:
+        del result.sources[MAX_PICTURES:]
+        result.problems.append(
+            f"This page takes {MAX_PICTURES:,} pictures at a time; {over:,} were left out. For more, "
+            "use the command medloop predict."
+        )
     return result
 
 
 def _members(data: bytes, *, max_bytes: int) -> list[ArchiveEntry]:
     members = open_archive(data, max_bytes=max_bytes, max_entries=MAX_ENTRIES)
     if not members:
-        raise DecodeError("This zip archive holds no files.")
+        raise DecodeError("This zip archive is empty.")
     if len(members) > MAX_MEMBERS:
         raise DecodeError(
-            f"This archive holds {len(members):,} files, more than {MAX_MEMBERS:,}; split it."
+            f"This archive holds {len(members):,} files, and {MAX_MEMBERS:,} is the limit. Please split it."
         )
     if sum(member.size_bytes for member in members) > MAX_UNPACKED_BYTES:
         raise DecodeError(
-            f"Unpacked, this archive is larger than {MAX_UNPACKED_BYTES // 2**20} MB; split it."
+            f"Unpacked, this archive is larger than {MAX_UNPACKED_BYTES // 2**20} MB. Please split it."
         )
     return members

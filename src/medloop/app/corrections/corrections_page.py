@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from medloop.app.corrections.corrections_view import StoreFacts, known
+from medloop.app.corrections.corrections_view import StoreFacts, ask_stores
 from medloop.app.corrections.journey import (
     Said,
+    describe_prediction,
     label_of,
     last_said,
     may_withdraw,
     steps,
     timeline,
-    was,
 )
 from medloop.app.kit import actions
 from medloop.app.kit.escape_markdown import plain
@@ -31,7 +31,7 @@ HISTORY = 1_000  # newest events that are looked at
 
 
 def page() -> None:
-    """The whole page."""
+    """Draw the page."""
     back = backend()
     st.title("My corrections")
     show_failure()
@@ -63,7 +63,7 @@ def _row(back: Backend, said: Said, pixels: np.ndarray | None, known: StoreFacts
     decision = (known.decisions or {}).get(correction.image_sha256)
     in_snapshot = known.in_snapshot(correction)
     prediction = (
-        known.served.predictor.predict([pixels])[0] if known.served and pixels is not None else None
+        known.served.answer(pixels).prediction if known.served and pixels is not None else None
     )
     way = steps(
         said,
@@ -83,9 +83,10 @@ def _row(back: Backend, said: Said, pixels: np.ndarray | None, known: StoreFacts
             )
         with right:
             st.markdown(
-                f"**{plain(class_name(correction.given_label))}** · {ago(correction.at, back.context.now())}"
+                f"**{plain(class_name(correction.given_label))}** · "
+                f"{ago(correction.at, back.context.now())}"
             )
-            st.caption(plain(was(correction)))
+            st.caption(plain(describe_prediction(correction)))
             st.html(timeline(way))
             if may_withdraw(said, in_snapshot=in_snapshot):
                 st.button(
@@ -101,8 +102,8 @@ def _row(back: Backend, said: Said, pixels: np.ndarray | None, known: StoreFacts
 
 
 def _ask(back: Backend, shown: Sequence[Said]) -> tuple[StoreFacts, dict[str, np.ndarray]]:
-    """What the stores say; the page says what does not answer, once."""
-    found = known(back)
+    """Ask the stores and the pictures; say once what does not answer."""
+    found = ask_stores(back)
     try:
         pictures = _pictures(back, shown)
     except MedloopError as error:
@@ -118,7 +119,7 @@ def _ask(back: Backend, shown: Sequence[Said]) -> tuple[StoreFacts, dict[str, np
 
 
 def _pictures(back: Backend, shown: Sequence[Said]) -> dict[str, np.ndarray]:
-    """Pixels of what is stored, by image hash."""
+    """Read the pixels of what is stored, by image hash."""
     hashes = [item.correction.image_sha256 for item in shown]
     found = back.context.corrections.images(hashes)
     return {sha256: decode(png).pixels for sha256, png in zip(hashes, found, strict=True) if png}

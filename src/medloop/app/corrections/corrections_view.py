@@ -1,14 +1,15 @@
-"""What is known of a person's corrections: asked of each store by itself, so that one that is away hides no other."""
+"""What is known of a person's corrections, asked of each store by itself: one that is away hides no other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import streamlit as st
 
 from medloop.app.corrections.journey import LearningOutcome
+from medloop.app.kit.wording import name_classes
 from medloop.app.process.backend import Backend
 from medloop.core.corrections.correction_policy import PolicyDecision, decide
 from medloop.core.corrections.events import Correction
@@ -40,13 +41,12 @@ class StoreFacts:
     decisions: Mapping[str, PolicyDecision] | None = None  # by image hash; None: not known
     snapshot: Snapshot | None = None  # None: there is none yet, or it is not known
     snapshot_asked: bool = False
-    uses: Mapping[tuple[str, str | None], str] = field(
-        default_factory=dict
-    )  # by image hash and label
+    # By image hash and label.
+    uses: Mapping[tuple[str, str | None], str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)  # sentences, each once
 
     def in_snapshot(self, correction: Correction) -> bool | None:
-        """Whether the latest snapshot holds it; None: not known."""
+        """Tell whether the latest snapshot holds it; None: not known."""
         if not self.snapshot_asked:
             return None
         return self.snapshot is not None and correction.id in self.snapshot.event_ids
@@ -54,14 +54,14 @@ class StoreFacts:
     def learned(
         self, correction: Correction, label: str | None, prediction: Prediction | None
     ) -> LearningOutcome | None:
-        """What the serving version made of a picture under the label that was decided; None without a model."""
+        """Tell what the serving version learned of a picture under the decided label; None: no model."""
         if self.served is None:
             return None
         use = self.uses.get((correction.image_sha256, label))
         return LearningOutcome(version=self.served.version, use=use, prediction=prediction)
 
 
-def known(back: Backend) -> StoreFacts:
+def ask_stores(back: Backend) -> StoreFacts:
     """Ask the model, the events, the snapshots and the registry."""
     found = StoreFacts()
 
@@ -86,7 +86,8 @@ def known(back: Backend) -> StoreFacts:
         return held
 
     found.served = ask(back.champion.current)
-    found.decisions = ask(lambda: standing(back.context))
+    labels = found.served.predictor.metadata.labels if found.served else ()
+    found.decisions = ask(lambda: decide_today(back.context, labels))
     found.snapshot = ask(latest)
     if served := found.served:
         found.uses = ask(lambda: _uses(served.version, str(back.settings.home), back)) or {}
@@ -95,23 +96,25 @@ def known(back: Backend) -> StoreFacts:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _event_ids(snapshot_id: str, _back: Backend) -> frozenset[str]:
-    return event_ids(_back.context, snapshot_id)
+    return read_event_ids(_back.context, snapshot_id)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _uses(version: str, home: str, _back: Backend) -> dict[tuple[str, str | None], str]:
-    return uses(_back.context, version)
+    return read_uses_of(_back.context, version)
 
 
-def standing(context: Context) -> Mapping[str, PolicyDecision]:
-    """What would be decided about each image today, by its hash: as the review queue and the next snapshot see it.
+def decide_today(context: Context, labels: Sequence[str] = ()) -> Mapping[str, PolicyDecision]:
+    """Decide about each image as the review queue and the next snapshot would today, by hash.
 
     Raises:
         StoreError: The events cannot be read.
     """
     states = fold(all_events(context))
     decisions = {
-        decision.state.image_sha256: decision
+        decision.state.image_sha256: replace(
+            decision, reasons=tuple(name_classes(reason, labels) for reason in decision.reasons)
+        )
         for decision in decide(states.values(), policy_of(context.settings))
     }
     erased = {
@@ -122,8 +125,8 @@ def standing(context: Context) -> Mapping[str, PolicyDecision]:
     return {**decisions, **erased}
 
 
-def event_ids(context: Context, snapshot_id: str) -> frozenset[str]:
-    """The events that a snapshot holds.
+def read_event_ids(context: Context, snapshot_id: str) -> frozenset[str]:
+    """Read the ids of the events in a snapshot.
 
     Raises:
         StoreError: The snapshot cannot be read.
@@ -133,8 +136,8 @@ def event_ids(context: Context, snapshot_id: str) -> frozenset[str]:
     )
 
 
-def uses(context: Context, version: str) -> dict[tuple[str, str | None], str]:
-    """What the training of a version did with each correction, by image hash and label; {} where its run is silent."""
+def read_uses_of(context: Context, version: str) -> dict[tuple[str, str | None], str]:
+    """Read what a version's training did with corrections, by image hash and label; {} if unrecorded."""
     from medloop.jobs.training_record import read_uses  # brings the gate's statistics along
 
     try:

@@ -1,12 +1,12 @@
-"""What became of each correction, as steps a person can follow. Pure: events and facts in, steps out."""
+"""What became of each correction, as steps that a person can follow. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Final, Literal
 
+from medloop.app.kit.escape_markdown import plain_html
 from medloop.app.kit.wording import class_name, percent
 from medloop.core.corrections.correction_policy import PolicyDecision
 from medloop.core.corrections.events import Correction, Review
@@ -15,8 +15,8 @@ from medloop.stores.outbox import OutboxEntry, State
 
 USES: Final[Mapping[str, str]] = {
     "trained": "Version {version} learned from it",
-    "held out": "Kept for testing: version {version} was judged by it",
-    "twin of a held-out one": "Not learned from: nearly the same as one that is kept for testing",
+    "held out": "Kept for testing: version {version} was tested on it",
+    "twin of a held-out one": "Not learned from: nearly the same as one kept for testing",
     "in the base test": "Not learned from: it, or nearly the same one, is among the test pictures",
     "class too new": "Waits until there are enough pictures of this class",
 }
@@ -51,16 +51,12 @@ class LearningOutcome:
     """What the serving model knows of a correction."""
 
     version: str
-    use: (
-        str | None
-    )  # what its training did with it, see `medloop.core.data.training_set.Use`; None: it did not have it
-    prediction: (
-        Prediction | None
-    )  # the serving model's answer; None where the image could not be read
+    use: str | None  # see `medloop.core.data.training_set.Use`; None: its training did not have it
+    prediction: Prediction | None  # its answer; None: the image could not be read
 
 
 def last_said(entries: Sequence[OutboxEntry]) -> list[Said]:
-    """One entry an image, newest first, from a person's history (newest first)."""
+    """Keep one entry per image of a person's history; both have the newest first."""
     found: dict[str, Said] = {}
     withdrawn: set[str] = set()
     for entry in entries:
@@ -82,11 +78,11 @@ def steps(
     learned: LearningOutcome | None,
     asked: bool = True,
 ) -> list[Station]:
-    """The way of one correction.
+    """Tell the way of one correction.
 
     Args:
         said: The correction and whether it is stored.
-        decision: What all that was said of the image amounts to today; None where nothing is known of it.
+        decision: What all answers to the image amount to today; None if nothing is known.
         snapshot: Id of the latest snapshot, if the correction is in it.
         learned: The serving model's view.
         asked: Whether the store could be asked for `decision` and `snapshot`.
@@ -116,14 +112,14 @@ def steps(
 
 
 def label_of(correction: Correction, decision: PolicyDecision | None) -> str | None:
-    """The label that is learned from: the reviewer's where there is one, else the person's own."""
+    """Choose the label that is learned from: the reviewer's if there is one, else the person's."""
     if decision and decision.state.status == "approved":
         return decision.state.label
     return correction.given_label
 
 
 def may_withdraw(said: Said, *, in_snapshot: bool | None) -> bool:
-    """Whether to offer to take it back: not once a snapshot holds it, nor while that is not known (None).
+    """Tell whether it can be taken back: a snapshot does not hold it, and that is known.
 
     What waits for the store is in no snapshot.
     """
@@ -153,19 +149,21 @@ def _now(label: str | None, learned: LearningOutcome) -> list[Station]:
     ]
 
 
-def was(correction: Correction) -> str:
-    """What the model had said, in words."""
+def describe_prediction(correction: Correction) -> str:
+    """Say what the model had answered."""
     if correction.predicted_label is None:
         return "No model had answered."
     sure = f", {percent(correction.confidence)}" if correction.confidence is not None else ""
     agreed = "You agreed with" if correction.confirms else "Instead of"
-    return f"{agreed} version {correction.model_version}: {class_name(correction.predicted_label)}{sure}."
+    label = class_name(correction.predicted_label)
+    return f"{agreed} version {correction.model_version}: {label}{sure}."
 
 
 def timeline(way: Sequence[Station]) -> str:
-    """An ordered list; the state of each station is told by its mark and, for screen readers, in words."""
+    """Draw an ordered list; marks tell the states, and words do for screen readers."""
     items = "".join(
-        f'<li class="{step.state}">{escape(step.text)}<span class="ml-sr"> ({SAYS[step.state]})</span></li>'
+        f'<li class="{step.state}">{plain_html(step.text)}'
+        f'<span class="ml-sr"> ({SAYS[step.state]})</span></li>'
         for step in way
     )
     return f'<ol class="ml-way">{items}</ol>'

@@ -27,7 +27,7 @@ _draw_loop = st.components.v2.component(
 
 
 def page() -> None:
-    """The whole page."""
+    """Draw the page."""
     texts, who = files("medloop.app"), visitor(backend())
     st.title("How medloop learns")
     _draw_loop(key="loop-picture")
@@ -39,7 +39,9 @@ def page() -> None:
 
 def _who(who: User) -> str:
     if who.local:
-        return f"There is no login here: whoever uses this page has every right, and is on record as {plain(who.name)}."
+        return (
+            f"There is no login: everybody here may do everything, recorded as {plain(who.name)}."
+        )
     return f"You are signed in as {plain(who.shown_as or who.name)}. Your role: {who.role}."
 
 

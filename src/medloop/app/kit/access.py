@@ -1,7 +1,7 @@
-"""Who may do what: every action of the pages passes through here, on the server, whatever a page shows.
+"""Who may do what. Every action asks here, on the server, whatever a page shows.
 
-Without a login there is one local user with every right; the app listens on loopback alone. With one, the provider says
-who somebody is, and the settings say which role that means.
+Without a login there is one local user with every right, and the app listens on loopback only. With
+a login the provider says who somebody is, and the settings say which role that means.
 """
 
 from __future__ import annotations
@@ -17,13 +17,9 @@ from medloop.settings import Settings
 Role = Literal["viewer", "corrector", "reviewer", "admin"]
 Action = Literal["classify", "correct", "review", "retrain", "promote", "rollback"]
 
-ROLES: Final[tuple[Role, ...]] = (
-    "viewer",
-    "corrector",
-    "reviewer",
-    "admin",
-)  # each may do what those before it may
-LEAST: Final[Mapping[Action, Role]] = {
+# Each may do what those before it may.
+ROLES: Final[tuple[Role, ...]] = ("viewer", "corrector", "reviewer", "admin")
+MIN_ROLE: Final[Mapping[Action, Role]] = {
     "classify": "viewer",
     "correct": "corrector",
     "review": "reviewer",
@@ -51,8 +47,8 @@ class User:
     shown_as: str = ""  # to the person; "": the name
 
     def may(self, action: Action) -> bool:
-        """Whether the role allows it."""
-        return ROLES.index(self.role) >= ROLES.index(LEAST[action])
+        """Tell whether the role allows it."""
+        return ROLES.index(self.role) >= ROLES.index(MIN_ROLE[action])
 
     def require(self, action: Action) -> None:
         """Pass, or refuse.
@@ -63,7 +59,8 @@ class User:
         if not self.may(action):
             who = self.shown_as or self.name
             raise AccessError(
-                f"{who} is a {self.role}; this needs the role {LEAST[action]}: ask an administrator"
+                f"{who} is a {self.role}, and this needs the role {MIN_ROLE[action]}. "
+                "Ask an administrator for it."
             )
 
 
@@ -72,15 +69,13 @@ class Rules:
     """What makes somebody an admin, a reviewer or a corrector, and for how long a login holds."""
 
     claim: str  # of the identity token
-    members: Mapping[
-        Role, frozenset[str]
-    ]  # e-mail addresses and values of the claim, in lower case
+    members: Mapping[Role, frozenset[str]]  # e-mail addresses and values of the claim, lower case
     default: Role
     session: timedelta
 
     @classmethod
     def of(cls, settings: Settings) -> Rules:
-        """As set."""
+        """Read the settings."""
         named: dict[Role, str] = {
             "admin": settings.oidc_admins,
             "reviewer": settings.oidc_reviewers,
@@ -95,14 +90,14 @@ class Rules:
 
 
 def local_user(name: str) -> User:
-    """The one user of an installation without a login."""
+    """Make the one user of an installation without a login."""
     return User(name=name, role="admin", local=True)
 
 
 def person(claims: Mapping[str, Any], rules: Rules, *, now: datetime) -> User:
-    """Whom an identity token names.
+    """Tell whom an identity token names.
 
-    An e-mail address counts only where the provider vouches for it: elsewhere anybody could claim an administrator's.
+    An e-mail address counts only if the provider vouches for it: else anybody could claim another's.
 
     Raises:
         SignInError: Nobody is signed in, or too long ago.
@@ -124,7 +119,7 @@ def person(claims: Mapping[str, Any], rules: Rules, *, now: datetime) -> User:
 
 
 def _values(claims: Mapping[str, Any], name: str) -> set[str]:
-    """The claim's values in lower case; a dot in its name goes inside unless a claim has that whole name."""
+    """Read the claim's values in lower case; a dot in its name goes inside unless it has that name."""
     value: Any = claims
     for part in [name] if name in claims else name.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None

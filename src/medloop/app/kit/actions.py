@@ -1,4 +1,4 @@
-"""What people do on Classify, My corrections and Review. Each action asks for its role here; no widgets."""
+"""What people do on Classify, My corrections and Review. Each action asks for its role; no widgets."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Final
 from medloop.app.kit.access import User
 from medloop.app.kit.workbench import GivenAnswer, Source, UploadedPicture, Workbench
 from medloop.app.process.backend import Backend
+from medloop.core.corrections.correction_policy import Waiting
 from medloop.core.imaging.decode import Limits, decode
 from medloop.errors import ReviewError
 from medloop.jobs.correct import correct
 from medloop.jobs.correct import withdraw as withdraw_job
-from medloop.jobs.review import Verdict, Waiting
+from medloop.jobs.review import Verdict
 from medloop.jobs.review import review as review_job
 from medloop.serving import Served
 
@@ -21,22 +22,21 @@ STORED_WITHIN_S: Final = 0.25  # how long a click waits, so that "stored" usuall
 BATCH: Final = 16  # pictures between two movements of the progress bar
 CLEARANCE: Final = "No name or date of a patient is in this picture"
 UNCLEARED: Final = (
-    f"Nothing is saved: this picture may name a patient. Look at it, and tick “{CLEARANCE}” if so."
+    f"Nothing is saved: this picture may name a patient. Please look, and tick “{CLEARANCE}” "
+    "if that is true."
 )
-SHOWN_EVERY_S: Final = (
-    0.7  # how long to classify before the page shows what there is: drawing it takes time, too
-)
+SHOWN_EVERY_S: Final = 0.7  # of classifying before the page draws what there is, which takes time
 
 
 def limits(backend: Backend) -> Limits:
-    """The limits of uploads, as set."""
+    """Read the limits of one file from the settings."""
     return Limits(max_bytes=backend.settings.max_upload_mb * 2**20)
 
 
 def classify(
     backend: Backend, bench: Workbench, fresh: Sequence[Source], served: Served
 ) -> Iterator[int]:
-    """Classify files in small batches, and after each tell how many are left; ends when it is time to show some."""
+    """Classify files in small batches, yield how many are left, and stop once it is time to draw."""
     until = time.monotonic() + SHOWN_EVERY_S
     for start in range(0, len(fresh), BATCH):
         batch = fresh[start : start + BATCH]
@@ -63,7 +63,8 @@ def note(
 def answer(backend: Backend, bench: Workbench, *, id_: str, label: str | None, user: User) -> None:
     """Hand one answer to the outbox.
 
-    The same answer again, the tail of a double click, and a button of a picture that is no longer shown change nothing.
+    The same answer again, the tail of a double click, and a button of a picture that is no longer
+    shown change nothing.
 
     Raises:
         AccessError: The user may not correct.
@@ -94,7 +95,7 @@ def confirm_confident(backend: Backend, bench: Workbench, *, user: User) -> int:
 
 
 def undo(backend: Backend, bench: Workbench, *, user: User) -> None:
-    """Take the newest answer back, and look at its picture again. What was stored stays on record as withdrawn."""
+    """Take the newest answer back, and look at its picture again."""
     user.require("correct")
     if bench.last is None:
         return
@@ -128,12 +129,13 @@ def decide(
 
     Raises:
         AccessError: The user may not review.
-        ReviewError: There is none, a conflict cannot be approved, or somebody else has to decide; nothing was decided.
+        ReviewError: Nothing was decided: there is no picture, it is a conflict that cannot be
+            approved, or somebody else has to decide.
         StoreError: Nothing could be saved.
     """
     user.require("review")
     if not items:
-        raise ReviewError("Tick at least one picture first.")
+        raise ReviewError("Please tick at least one picture first.")
     review_job(backend.context, items=items, verdict=verdict, who=user.name, label=label, why=why)
 
 

@@ -1,4 +1,4 @@
-"""Why the model answered so: heat map, nearest labelled pictures, familiarity. Widgets, drawn on demand."""
+"""Why the model answered so: heat map, familiarity, most similar labelled pictures. Widgets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NEIGHBOUR_WIDTH = 112  # pixels; the labelled pictures have 64
 
 
 def explanation(back: Backend, picture: UploadedPicture, served: Served, *, preview: bytes) -> None:
-    """An expander that costs nothing until it is opened; `preview` is the picture as PNG."""
+    """Draw an expander that costs nothing until it is opened; `preview` is the picture as PNG."""
     box = st.expander(
         "Why this answer?", icon=":material/psychology:", key="why", on_change="rerun"
     )
@@ -49,7 +49,7 @@ def _heat_map(picture: UploadedPicture, preview: bytes) -> None:
 
 
 def most_alike(back: Backend, served: Served, *, small: np.ndarray, embedding: np.ndarray) -> None:
-    """The labelled pictures nearest to one, with their classes.
+    """Show the labelled pictures nearest to one, with their classes.
 
     Args:
         back: Whose base data set they come from.
@@ -74,7 +74,7 @@ def most_alike(back: Backend, served: Served, *, small: np.ndarray, embedding: n
 
 @st.cache_resource(max_entries=2, show_spinner="Looking through the labelled pictures …")
 def _reference(version: str, _served: Served, _back: Backend) -> LabelledImages:
-    """Of one model version: that is the cache's key."""
+    """Build it per model version, the cache's key."""
     return build_reference(
         _served.predictor, _back.context.datasets.get(_back.settings.base_dataset)
     )

@@ -1,8 +1,9 @@
 """Keeps shortcuts and focus out of each other's way, as long as the page is open.
 
-Streamlit's shortcuts listen to the whole page: with the focus on the button "Hand", Enter would press "Right: Chest CT"
-as well. A listener that comes before them lets Enter through to the focused element alone. Streamlit itself leaves
-fields alone, ticks among them: one that was ticked with the mouse gives the focus up, so that keys answer again.
+Streamlit's shortcuts listen to the whole page: with the focus on the button "Hand", Enter would press
+"Right: Chest CT" as well. A listener that comes before them lets Enter through to the focused
+element only. Streamlit itself leaves fields alone, ticks among them: one that was ticked with the
+mouse gives up the focus, so that keys answer again.
 """
 
 from __future__ import annotations

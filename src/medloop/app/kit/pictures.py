@@ -1,4 +1,4 @@
-"""Pictures for the screen: previews, thumbnails and the class activation map. Numpy and Pillow; no widgets."""
+"""Pictures for the screen: previews, thumbnails and the class activation map. No widgets."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ HEAT: Final = np.array(
 
 
 def preview_png(pixels: np.ndarray, *, side: int = PREVIEW_SIDE) -> bytes:
-    """Grey uint8 [H, W] as a PNG of at most `side` pixels a side; smaller ones are left as they are."""
+    """Write grey uint8 [H, W] as PNG of at most `side` pixels a side; smaller ones keep their size."""
     image = Image.fromarray(pixels)
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     return _png(image)
 
 
 def framed_png(picture: bytes, regions: Iterable[Region], *, width: int) -> bytes:
-    """A preview with a thin frame around each region, as a new PNG.
+    """Draw a thin frame around each region of a preview, as a new PNG.
 
     Args:
         picture: PNG of the picture, perhaps reduced.
@@ -55,7 +55,7 @@ def framed_png(picture: bytes, regions: Iterable[Region], *, width: int) -> byte
 
 
 def thumbnail_url(pixels: np.ndarray) -> str:
-    """A data URL of a small square JPEG, padded with black."""
+    """Write a small square JPEG, padded with black, as a data URL."""
     image = Image.fromarray(pixels)
     image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
     square = Image.new("L", (max(image.size),) * 2)
@@ -66,11 +66,11 @@ def thumbnail_url(pixels: np.ndarray) -> str:
 
 
 def overlay_png(picture: bytes, cam: np.ndarray, *, strength: float) -> bytes:
-    """A class activation map laid over a picture.
+    """Lay a class activation map over a picture.
 
     Args:
         picture: PNG of the picture.
-        cam: float32 [h, w], evidence by place in logits; only evidence for the class (above zero) is drawn.
+        cam: float32 [h, w], evidence by place in logits; only what is above zero is drawn.
         strength: 0 (picture alone) to 1 (heat alone, where there is the most evidence).
     """
     base = Image.open(io.BytesIO(picture)).convert("L")
@@ -91,7 +91,7 @@ def overlay_png(picture: bytes, cam: np.ndarray, *, strength: float) -> bytes:
 
 
 def _heat_colors(values: np.ndarray) -> np.ndarray:
-    """[H, W] in 0..1 to float [H, W, 3] in 0..255."""
+    """Map [H, W] in 0..1 to float [H, W, 3] in 0..255."""
     anchors = np.linspace(0, 1, len(HEAT))
     return np.stack([np.interp(values, anchors, HEAT[:, channel]) for channel in range(3)], axis=-1)
 

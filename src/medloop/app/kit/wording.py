@@ -1,15 +1,16 @@
-"""What the model's answer means, in words that say what to do next. Pure: predictions in, sentences out."""
+"""The words that pages share: verdicts, class names, numbers and times for people. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
 from medloop.core import none_of_these
 from medloop.core.prediction.predictor import Doubt, Prediction, Verdict
+from medloop.core.printable import printable
 
 Color = Literal["green", "orange", "violet"]
 
@@ -21,9 +22,7 @@ DOUBTS: Final[Mapping[Doubt, str]] = {
     "tags": ", but the file's own tags say otherwise",
 }
 NEED: Final[Mapping[Verdict, int]] = {"unknown": 0, "unsure": 1, "confident": 2}
-SPELLED_OUT: Final[Mapping[str, str]] = {
-    "CXR": "Chest X-ray"
-}  # abbreviations that not everybody reads
+SPELLED_OUT: Final[Mapping[str, str]] = {"CXR": "Chest X-ray"}  # what not everybody reads
 UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
 WORD_STARTS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
 
@@ -40,14 +39,20 @@ class Advice:
 
 
 def class_name(label: str | None) -> str:
-    """A class label as people write it: "AbdomenCT" becomes "Abdomen CT"; None is "none of these"."""
+    """Write a label as people do: "AbdomenCT" becomes "Abdomen CT", None "None of these"."""
     if label is None:
         return NONE_OF_THESE
-    return SPELLED_OUT.get(label, WORD_STARTS.sub(" ", label).strip())
+    return SPELLED_OUT.get(label, printable(WORD_STARTS.sub(" ", label).strip()))
+
+
+def name_classes(text: str, labels: Iterable[str]) -> str:
+    """Write the labels within a sentence as people say them."""
+    known = "|".join(map(re.escape, labels))
+    return re.sub(rf"\b({known})\b", lambda found: class_name(found[0]), text) if known else text
 
 
 def percent(share: float, *, places: int = 0) -> str:
-    """A share for people: never "100 %" or "0 %" unless it is exactly that."""
+    """Write a share for people: never "100 %" or "0 %" unless it is exactly that."""
     if share in (0, 1):
         return f"{share * 100:.0f} %"
     step = 10**-places
@@ -60,7 +65,7 @@ def percent(share: float, *, places: int = 0) -> str:
 
 
 def advice(prediction: Prediction) -> Advice:
-    """The verdict on one picture, in words."""
+    """Put the verdict on one picture into words."""
     first, *_ = ranked(prediction)
     name, other = class_name(first[0]), runner_up(prediction)
     if prediction.verdict == "confident":
@@ -69,7 +74,7 @@ def advice(prediction: Prediction) -> Advice:
             ":material/check_circle:",
             "green",
             name,
-            f"The model is sure ({percent(first[1])}). If that is right, confirm it; if not, say what it is.",
+            f"The model is sure ({percent(first[1])}). Confirm it, or say what it is.",
         )
     if prediction.verdict == "unsure":
         perhaps = f", perhaps {class_name(other[0])} ({percent(other[1])})" if other else UNFAMILIAR
@@ -86,17 +91,18 @@ def advice(prediction: Prediction) -> Advice:
         ":material/question_mark:",
         "violet",
         "None of the known classes?",
-        f"It is unlike what the model has learned; {name} would be a guess. Please say what it is, or none of these.",
+        f"It is unlike what the model has learned, and {name} would be a guess. Please say what it is, "
+        "or none of these.",
     )
 
 
 def familiarity(prediction: Prediction) -> str:
-    """Whether the model knows such pictures, and what that means for its answer. The number is `unfamiliarity`'s."""
+    """Say whether the model knows such pictures, and what that means for its answer."""
     name = class_name(prediction.label)
     if prediction.verdict == "unknown":
         return (
-            "The picture has little in common with those that the model learned from. The percentages only compare "
-            f"its classes with each other: {name} is the least unlike, and that is no reason to believe it."
+            "The picture has little in common with those that the model learned from. The "
+            f"percentages only compare the classes: {name} is the closest, and still not believable."
         )
     if prediction.doubt:
         return (
@@ -104,42 +110,45 @@ def familiarity(prediction: Prediction) -> str:
         )
     if prediction.verdict == "unsure":
         if other := runner_up(prediction):
-            return f"The model knows such pictures, but both {name} and {class_name(other[0])} fit this one."
-        return f"It looks most like {name}, but it is somewhat unlike the pictures that the model learned from."
-    return f"The picture is of a kind that the model knows well, and {name} stands out among its classes."
+            fits = f"both {name} and {class_name(other[0])} fit this one"
+            return f"The model knows such pictures, but {fits}."
+        return (
+            f"It looks most like {name}, but somewhat unlike the pictures the model learned from."
+        )
+    return f"The model knows such pictures well, and {name} clearly fits best."
 
 
 def unfamiliarity(*, ood_score: float, limit: float) -> str:
-    """The number behind `familiarity`, for those who want it."""
+    """Explain the number behind `familiarity`, for those who want it."""
     return (
-        f"Unfamiliarity {ood_score:.2f}. From {limit:.2f} on, the model says unknown, whatever the percentages are; "
-        "the lower, the more like what it learned from."
+        f"Unfamiliarity {ood_score:.2f}. The lower, the more it is like what the model learned from. "
+        f"From {limit:.2f} on the model says unknown, whatever the percentages are."
     )
 
 
 def ranked(prediction: Prediction) -> list[tuple[str, float]]:
-    """Classes with their probabilities, the likeliest first, ties by name."""
+    """Sort classes with their probabilities, the likeliest first, ties by name."""
     return sorted(prediction.probabilities.items(), key=lambda item: (-item[1], item[0]))
 
 
 def runner_up(prediction: Prediction) -> tuple[str, float] | None:
-    """The second likeliest class, if it is likely enough to be named."""
+    """Give the second likeliest class, if it is likely enough to be named."""
     _, *rest = ranked(prediction)
     return rest[0] if rest and rest[0][1] >= RUNNER_UP else None
 
 
 def need(prediction: Prediction) -> tuple[int, float]:
-    """Sort key: what needs a person most comes first (unknown, unsure, then the rest, the least sure first)."""
+    """Make a sort key: unknown first, then unsure, then the rest, the least sure first."""
     return NEED[prediction.verdict], prediction.confidence
 
 
 def count_of(n: int, noun: str) -> str:
-    """The number with its noun: 1 picture, 2 pictures."""
+    """Write a number with its noun: 1 picture, 2 pictures."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def ago(at: str | datetime, now: datetime) -> str:
-    """How long ago a time (ISO 8601 or a datetime, with zone) is, in the largest whole unit."""
+    """Say how long ago a time (ISO 8601 or a datetime, with zone) is, in the largest whole unit."""
     moment = datetime.fromisoformat(at) if isinstance(at, str) else at
     seconds = (now - moment).total_seconds()
     for length, unit in UNITS:
@@ -149,6 +158,6 @@ def ago(at: str | datetime, now: datetime) -> str:
 
 
 def day_and_time(at: str | datetime) -> str:
-    """Such as 2026-11-23 07:15 UTC."""
+    """Write a time as 2026-11-23 07:15 UTC."""
     moment = datetime.fromisoformat(at) if isinstance(at, str) else at
     return f"{moment:%Y-%m-%d %H:%M} UTC"

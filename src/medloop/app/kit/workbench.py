@@ -1,11 +1,11 @@
-"""One browser session's pictures and answers. Lives in memory, goes with the session; knows no widget.
+"""One browser session's pictures and answers, in memory. Knows no widget.
 
-Nothing here is shared between sessions and nothing is written to disk: file names stay in this object.
+Nothing here is shared between sessions or written to disk: file names stay in this object.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -13,10 +13,8 @@ import numpy as np
 
 from medloop.app.kit.pictures import preview_png, thumbnail_url
 from medloop.app.kit.wording import need
-from medloop.core.imaging.burnt_in import Region
 from medloop.core.imaging.decode import DecodedImage, Limits, decode
-from medloop.core.imaging.picture import About
-from medloop.core.imaging.preprocess import preprocess
+from medloop.core.imaging.picture import ImageInfo
 from medloop.core.prediction.predictor import Prediction
 from medloop.errors import DecodeError
 from medloop.serving import Served
@@ -24,9 +22,7 @@ from medloop.stores.outbox import State
 
 Window = tuple[float, float]  # centre and width, in the DICOM's own units
 DOUBLE_CLICK_S: Final = 0.4  # the second click of a double click must not answer the next picture
-PREVIEWS: Final = (
-    3  # pictures kept at the size one judges them at: the one looked at, and those just before
-)
+PREVIEWS: Final = 3  # pictures kept at the size one judges them at: the current and those before
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +34,7 @@ class Source:
     content: bytes | Callable[[], bytes]  # a zip's member is unpacked when it is its turn
 
     def read(self) -> bytes:
-        """The file's bytes.
+        """Read the file's bytes.
 
         Raises:
             DecodeError: It is a zip's member, and damaged.
@@ -52,35 +48,20 @@ class UploadedPicture:
 
     source: Source
     sha256: str  # of the decoded pixels
-    kind: str
+    info: ImageInfo
     height: int
     width: int
-    frames: int
-    frame: int
-    resliced: bool  # a cut across the frames is shown, of which `frame` is the middle one
-    volume: bool  # such a cut can be shown
+    volume: bool  # a cut across the frames can be shown
     window: Window | None  # None: as the file says
-    technical: Mapping[str, str]
-    warnings: tuple[str, ...]
-    needs_clearance: bool  # it may name a patient
-    text_regions: tuple[Region, ...]
-    in_colour: bool
-    small: (
-        np.ndarray
-    )  # uint8 [64, 64], the model's input: a new version answers without decoding again
+    small: np.ndarray  # uint8 [64, 64], what a new version answers without decoding again
     thumbnail: str  # data URL
     prediction: Prediction
     version: str  # of the model that answered
 
     @property
-    def about(self) -> About:
-        """What the predictor is told beside the pixels."""
-        return About(self.in_colour, self.technical)
-
-    @property
     def shown_frame(self) -> int | None:
         """What `decode` is asked for to see this again."""
-        return None if self.resliced else self.frame
+        return None if self.info.resliced else self.info.frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,27 +90,19 @@ class Workbench:
 
     pictures: dict[str, UploadedPicture] = field(default_factory=dict)  # by source id
     unreadable: dict[str, Unreadable] = field(default_factory=dict)  # by source id
-    answers: dict[str, GivenAnswer] = field(
-        default_factory=dict
-    )  # by content hash: the same picture is answered once
-    cleared: set[str] = field(
-        default_factory=set
-    )  # content hashes: the person saw that they name no patient
+    answers: dict[str, GivenAnswer] = field(default_factory=dict)  # by content hash
+    cleared: set[str] = field(default_factory=set)  # hashes: the person saw no patient named
     examples: list[Source] = field(default_factory=list)
     order: list[str] = field(default_factory=list)  # source ids, what needs a person first
     current_id: str | None = None
     version: str | None = None  # that the pictures were last answered with
     last: GivenAnswer | None = None  # the newest, for undo
-    skipped: set[str] = field(
-        default_factory=set
-    )  # source ids that the person did not want to wait for
+    skipped: set[str] = field(default_factory=set)  # source ids that nobody wanted to wait for
     stopping: bool = False  # the person has just said so
-    previews: dict[tuple[str, int | None, Window | None], bytes] = field(
-        default_factory=dict
-    )  # PNG, see `preview`
+    previews: dict[tuple[str, int | None, Window | None], bytes] = field(default_factory=dict)
 
     def sync(self, sources: Sequence[Source]) -> list[Source]:
-        """Forget pictures whose file was taken away; give back the files not yet looked at."""
+        """Forget pictures whose file was taken away; return the files not yet looked at."""
         kept = {source.id for source in sources}
         self.pictures = {id_: picture for id_, picture in self.pictures.items() if id_ in kept}
         self.unreadable = {id_: reason for id_, reason in self.unreadable.items() if id_ in kept}
@@ -164,7 +137,7 @@ class Workbench:
     def add(
         self, sources: Iterable[Source], served: Served, *, limits: Limits
     ) -> list[UploadedPicture]:
-        """Decode and classify files; gives the readable ones, the others get a sentence instead."""
+        """Decode and classify files; return the readable ones, keep a sentence on the others."""
         added = []
         for source in sources:  # one at a time: a decoded picture may take 64 MB
             try:
@@ -183,10 +156,10 @@ class Workbench:
             self.current_id = self.next_open() or next(iter(self.order), None)
 
     def renew(self, served: Served) -> int:
-        """Answer every picture with another model version; returns how many answers changed. Order and answers stay."""
+        """Answer every picture with another version; return how many answers changed."""
         pictures = list(self.pictures.values())
         predictions = served.predictor.predict(
-            [p.small for p in pictures], about=[p.about for p in pictures]
+            [p.small for p in pictures], about=[p.info for p in pictures]
         )
         changed = 0
         for picture, prediction in zip(pictures, predictions, strict=True):
@@ -201,7 +174,7 @@ class Workbench:
     def look(
         self, id_: str, served: Served, *, limits: Limits, frame: int | None, window: Window | None
     ) -> None:
-        """Show another slice or window of a DICOM, and classify it; without a slice, the one shown by default.
+        """Show another slice or window of a DICOM, and classify it; None is the default slice.
 
         Raises:
             DecodeError: That slice cannot be read.
@@ -212,7 +185,7 @@ class Workbench:
         self.pictures[id_] = replace(shown, window=window, volume=before.volume or shown.volume)
 
     def preview(self, picture: UploadedPicture, *, limits: Limits) -> bytes:
-        """The picture at the size one judges it at, as PNG: made from its file when it is looked at.
+        """Make the picture as PNG at the size one judges it at, from its file, when it is looked at.
 
         Fifty of them kept would be most of a session's memory.
         """
@@ -245,7 +218,7 @@ class Workbench:
             self.current_id = self.order[place % len(self.order)]
 
     def next_open(self) -> str | None:
-        """The next picture without an answer after the current one, around the end; None where all have one."""
+        """Find the next picture without an answer, around the end; None if all have one."""
         start = self.order.index(self.current_id) + 1 if self.current_id in self.order else 0
         around = self.order[start:] + self.order[:start]
         return next((id_ for id_ in around if self.pictures[id_].sha256 not in self.answers), None)
@@ -256,31 +229,31 @@ class Workbench:
         self.last = answer
 
     def name_of(self, answer: GivenAnswer) -> str:
-        """The name of the file that was answered, as this session's person knows it."""
+        """Name the file that was answered, as this session's person knows it."""
         return next(
             (self.pictures[id_].source.name for id_ in self._files_of(answer)), "The picture"
         )
 
     def withdraw(self, sha256: str) -> None:
-        """Forget an answer that was taken back, and look at its file; the answer before it can be undone next."""
+        """Forget an answer that was taken back, and look at its file; the one before is `last` again."""
         answer = self.answers.pop(sha256, None)
         self.last = max(self.answers.values(), key=lambda answer: answer.at, default=None)
         if answer and (files := self._files_of(answer)):
             self.current_id = files[0]
 
     def _files_of(self, answer: GivenAnswer) -> list[str]:
-        """Ids of the file in which it was seen, if that is still there, then of those that show the same."""
+        """List the file in which it was seen, if it is still there, then those that show the same."""
         same = [id_ for id_ in self.order if self.pictures[id_].sha256 == answer.sha256]
         return [id_ for id_ in (answer.source_id, *same) if id_ in self.pictures]
 
     def is_double_click(self, picture: UploadedPicture, label: str | None, *, at: float) -> bool:
-        """Whether this is the tail of a click that answered another picture with the same button."""
+        """Tell whether a click is the tail of one that answered another picture with this button."""
         if self.last is None or picture.sha256 in self.answers:
             return False
         return self.last.label == label and at - self.last.at < DOUBLE_CLICK_S
 
     def refresh(self, state: Callable[[str], State]) -> bool:
-        """Ask for the state of answers not yet stored; True where one changed."""
+        """Ask for the state of answers not yet stored; return whether one changed."""
         changed = False
         for sha256, answer in self.answers.items():
             if answer.state == "pending" and state(answer.event_id) == "stored":
@@ -293,11 +266,11 @@ class Workbench:
         (self.cleared.add if cleared else self.cleared.discard)(sha256)
 
     def may_be_stored(self, picture: UploadedPicture) -> bool:
-        """Whether it names no patient, as far as the file tells, or else as the person says."""
-        return not picture.needs_clearance or picture.sha256 in self.cleared
+        """Tell whether it names no patient, by what the file or else the person says."""
+        return not picture.info.needs_clearance or picture.sha256 in self.cleared
 
     def confident_open(self) -> list[UploadedPicture]:
-        """Pictures with a confident answer that nobody has confirmed or corrected, each content once.
+        """List pictures with a confident answer that nobody has answered, each content once.
 
         Left out is what may name a patient, until somebody has looked at it.
         """
@@ -311,7 +284,7 @@ class Workbench:
         return list(found.values())
 
     def counts(self) -> dict[str, int]:
-        """How many pictures have each verdict, and how many are answered."""
+        """Count the pictures per verdict, and those that are answered."""
         counts = dict.fromkeys(("unknown", "unsure", "confident", "answered"), 0)
         for picture in self.pictures.values():
             counts[picture.prediction.verdict] += 1
@@ -319,32 +292,23 @@ class Workbench:
         return counts
 
     def pending(self) -> int:
-        """Answers that are saved here but not yet stored."""
+        """Count the answers that are saved here but not yet stored."""
         return sum(answer.state == "pending" for answer in self.answers.values())
 
 
 def _picture(source: Source, image: DecodedImage, served: Served) -> UploadedPicture:
     height, width = image.pixels.shape
-    small = preprocess(image.pixels, served.predictor.metadata.input_size)
-    (prediction,) = served.predictor.predict([small], about=[image.about])
+    answered = served.answer(image)
     return UploadedPicture(
         source=source,
         sha256=image.sha256,
-        kind=image.kind,
+        info=image.info,
         height=height,
         width=width,
-        frames=image.frames,
-        frame=image.frame,
-        resliced=image.resliced,
         volume=image.resliced,
         window=None,
-        technical=image.technical,
-        warnings=image.warnings,
-        needs_clearance=image.needs_clearance,
-        text_regions=image.text_regions,
-        in_colour=image.in_colour,
-        small=small,
+        small=answered.small,
         thumbnail=thumbnail_url(image.pixels),
-        prediction=prediction,
-        version=served.version,
+        prediction=answered.prediction,
+        version=answered.version,
     )

@@ -56,7 +56,7 @@ def _pictures(report: GateReport) -> None:
     with left:
         st.subheader("Truth and answer", anchor=False)
         cells = models_view.confusion_cells(report.scores["challenger"])
-        st.vega_lite_chart(
+        st.altair_chart(
             charts.confusion_matrix(cells), alt="Confusion matrix of the tested version"
         )
         st.caption(
@@ -66,7 +66,7 @@ def _pictures(report: GateReport) -> None:
     with right:
         st.subheader("Can the percentages be believed?", anchor=False)
         points = models_view.reliability_points(report)
-        st.vega_lite_chart(
+        st.altair_chart(
             charts.reliability(points), alt="Share right by confidence, for both versions"
         )
         st.caption("On the dashed line, of the answers given with 90 %, 90 in 100 are right.")
@@ -121,13 +121,12 @@ def _checks(rows: Sequence[CheckRow], *, n_failed: int) -> None:
             if row.bound
         ]
         if measured:
-            st.vega_lite_chart(
+            st.altair_chart(
                 charts.gate_checks(measured), alt="Accuracy lost by each check, and what is allowed"
             )
             st.caption(
                 "Dots: what was lost on these pictures, left of 0: gained. Lines: how much it may "
-                "be on others like "
-                "them. Grey marks: what is allowed."
+                "be on others like them. Grey marks: a loss that must be excluded."
             )
 
 

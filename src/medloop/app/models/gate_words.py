@@ -9,38 +9,24 @@ from typing import Final
 
 from medloop.app.kit.wording import class_name, count_of, day_and_time, percent
 from medloop.core.corrections.events import Promotion
-from medloop.core.gate.decision import (
-    ACCEPTANCE,
-    BELOW_FLOOR,
-    CALIBRATION,
-    CLASS,
-    CONFIDENT,
-    CORRECTIONS,
-    GOLDEN,
-    IMPLANTS,
-    LABEL_ORDER,
-    LATENCY,
-    NO_REFERENCE,
-    NOT_MEASURED,
-    PICTURES,
-    SERVING_PATH,
-    Check,
-)
+from medloop.core.gate.decision import Check, Finding, Kind
 from medloop.core.gate.report import GateReport
 
 NAMES: Final[Mapping[tuple[str, str], str]] = {  # what a check is about, by kind and subject
-    (PICTURES, "base test"): "All test pictures",
-    (PICTURES, "corrupted images"): "Test pictures with noise, blur or other faults added",
-    (PICTURES, "unknown images kept out"): "Pictures of something else, to be called unknown",
-    (PICTURES, "base test kept as known"): "Test pictures, not to be called unknown",
-    (CORRECTIONS, ""): "Corrections that no version has learned from",
-    (IMPLANTS, ""): "Parts of corrected pictures, put onto test pictures",
-    (CONFIDENT, "base test"): "Test pictures, right and confident",
-    (CONFIDENT, "corrupted images"): "Test pictures with faults, right and confident",
+    (Kind.PICTURES, "base test"): "All test pictures",
+    (Kind.PICTURES, "corrupted images"): "Test pictures with noise, blur or other faults added",
+    (Kind.PICTURES, "unknown images kept out"): "Pictures of something else, to be called unknown",
+    (Kind.PICTURES, "base test kept as known"): "Test pictures, not to be called unknown",
+    (Kind.PICTURES, "all test images together"): "All kinds of test pictures together",
+    (Kind.THRESHOLD, ""): "The limit from which it says unknown",
+    (Kind.CORRECTIONS, ""): "Corrections that no version has learned from",
+    (Kind.IMPLANTS, ""): "Parts of corrected pictures, put onto test pictures",
+    (Kind.CONFIDENT, "base test"): "Test pictures, right and confident",
+    (Kind.CONFIDENT, "corrupted images"): "Test pictures with faults, right and confident",
 }
 FINDINGS: Final[Mapping[str, str]] = {
-    NOT_MEASURED: "it could not be measured",
-    NO_REFERENCE: "there is no reference version to compare with",
+    Finding.NOT_MEASURED: "it could not be measured",
+    Finding.NO_REFERENCE: "there is no reference version to compare with",
 }
 
 
@@ -113,16 +99,26 @@ def _row(check: Check) -> CheckRow:
         sentence=_sentence(check),
         observed=100 * net / numbers["n"] if measured else None,
         bound=_points(numbers.get("bound")),
-        margin=_points(numbers.get("margin")),
+        margin=_points(numbers.get("excluded", numbers.get("margin"))),
     )
 
 
 def about(check: Check) -> str:
     """Name the pictures that a check is about, whatever it compares with."""
-    if check.kind == CLASS and check.subject:
+    if check.kind == Kind.CLASS and check.subject:
         return class_name(check.subject)
     known = NAMES.get((check.kind, check.subject))
     return known or f"{check.kind} {check.subject}".strip().capitalize()
+
+
+def slice_scores(check: Check) -> dict[str, float]:
+    """Give the challenger's share right by kind of picture; {} if the check is of none."""
+    if check.kind == Kind.THRESHOLD and check.numbers:
+        ends = {"base test kept as known": "known", "unknown images kept out": "unknown"}
+        return {NAMES[Kind.PICTURES, name]: check.numbers[key] for name, key in ends.items()}
+    if check.kind in {Kind.PICTURES, Kind.CORRECTIONS} and "right" in check.numbers:
+        return {about(check): check.numbers["right"]}
+    return {}
 
 
 def _name(check: Check) -> str:
@@ -144,14 +140,32 @@ def _comparison(check: Check) -> str:
     now, before = (percent(numbers[name], places=1) for name in ("right", "right_before"))
     of = f" of {count_of(int(numbers['n']), 'picture')}" if numbers.get("n") else ""
     told = f"{_name(check)}: {now} right, before {before}{of}."
-    if check.finding == BELOW_FLOOR:
+    if check.finding == Finding.BELOW_FLOOR:
         return f"{told} At least {percent(numbers['floor'])} must be."
-    bound, margin = _points(numbers.get("bound")), _points(numbers.get("margin"))
-    if check.passed or bound is None or margin is None:
-        return told
+    return f"{told}{_reason(check)}"
+
+
+def _reason(check: Check) -> str:
+    """Say why a comparison failed: evidence of a loss, or too little evidence against one."""
+    if check.passed:
+        return ""
+    if check.finding == Finding.WORSE:
+        return " That is hardly chance: it is worse."
+    bound, margin = (_points(check.numbers.get(name)) for name in ("bound", "margin"))
+    if check.finding == Finding.TOO_LITTLE or bound is None or margin is None:
+        return " These pictures are too few to be sure that it is not much worse."
+    return f" It may have lost {bound:.1f} points; for this many pictures {margin:.1f} are allowed."
+
+
+def _threshold(check: Check) -> str:
+    known, known_before, unknown, unknown_before = (
+        percent(check.numbers[name], places=1)
+        for name in ("known", "known_before", "unknown", "unknown_before")
+    )
     return (
-        f"{told} It may have lost {bound:.1f} points; for this many pictures {margin:.1f} are "
-        "allowed."
+        f"{_name(check)}: {known} of the test pictures are not called unknown, before "
+        f"{known_before}; {unknown} of pictures of something else are, before {unknown_before}."
+        f"{' One of the two is too low.' if check.finding == Finding.BELOW_FLOOR else _reason(check)}"
     )
 
 
@@ -228,17 +242,18 @@ def _implants(check: Check) -> str:
 
 
 SENTENCES: Final[Mapping[str, Callable[[Check], str]]] = {
-    SERVING_PATH: _serving_path,
-    LABEL_ORDER: _label_order,
-    GOLDEN: _golden,
-    LATENCY: _latency,
-    PICTURES: _comparison,
-    CLASS: _comparison,
-    CORRECTIONS: _corrections,
-    CALIBRATION: _calibration,
-    CONFIDENT: _confident,
-    ACCEPTANCE: _acceptance,
-    IMPLANTS: _implants,
+    Kind.SERVING_PATH: _serving_path,
+    Kind.LABEL_ORDER: _label_order,
+    Kind.GOLDEN: _golden,
+    Kind.LATENCY: _latency,
+    Kind.PICTURES: _comparison,
+    Kind.CLASS: _comparison,
+    Kind.THRESHOLD: _threshold,
+    Kind.CORRECTIONS: _corrections,
+    Kind.CALIBRATION: _calibration,
+    Kind.CONFIDENT: _confident,
+    Kind.ACCEPTANCE: _acceptance,
+    Kind.IMPLANTS: _implants,
 }
 
 

@@ -10,10 +10,11 @@ from medloop.app.kit.escape_markdown import plain
 from medloop.app.kit.state import attempt, user, visitor
 from medloop.app.models import model_actions
 from medloop.app.models.models_view import VersionRow
-from medloop.app.models.training_run import training_run
 from medloop.app.process.backend import Backend
-from medloop.errors import MedloopError
+from medloop.errors import MedloopError, NotFoundError
+from medloop.stores.airflow import Airflow
 
+POLL_S = 2.0  # of a training
 REASON = "Reason (stands in the history beside your name)"
 
 
@@ -117,3 +118,44 @@ def _finish(sentence: str | None) -> None:
     if sentence:
         st.session_state["done"] = sentence
         st.rerun()
+
+
+def training_run(back: Backend, run_id: str) -> None:
+    """Show a box that follows one run."""
+    finished = st.session_state.get("run_finished") == run_id
+
+    @st.fragment(run_every=None if finished else POLL_S)
+    def draw() -> None:
+        with st.container(border=True, key="training-run"):
+            try:
+                airflow = Airflow(back.settings)
+                run = airflow.run(run_id)
+            except NotFoundError:
+                st.info(
+                    "Airflow knows no such training. Start one with “Retrain now”.",
+                    icon=":material/search_off:",
+                )
+                return
+            except MedloopError as error:
+                st.warning(
+                    plain(f"Airflow does not answer; a training goes on all the same. {error}"),
+                    icon=":material/cloud_off:",
+                )
+                return
+            if run.finished:
+                st.markdown(plain(model_actions.outcome(airflow, run)))
+            else:
+                st.progress(model_actions.progress(run), text="Training is under way")
+            for row in model_actions.task_rows(run):
+                st.markdown(
+                    f":material/{'check' if row.done else 'pending'}: {row.name}: {row.word}"
+                )
+            if link := model_actions.airflow_link(back.settings, run_id):
+                st.link_button(
+                    "Open in Airflow", link, type="tertiary", icon=":material/open_in_new:"
+                )
+        if run.finished and not finished:
+            st.session_state["run_finished"] = run_id
+            st.rerun(scope="app")
+
+    draw()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import streamlit as st
 
@@ -14,11 +14,12 @@ from medloop.app.models import gate_words, model_actions, models_view
 from medloop.app.models.gate_report import gate_report
 from medloop.app.models.model_dialogs import levers
 from medloop.app.models.models_view import VersionRow
-from medloop.app.models.reports import reports
 from medloop.app.process.backend import Backend, backend
 from medloop.core.corrections.events import Promotion
-from medloop.errors import MedloopError
+from medloop.core.gate.report import GateReport
+from medloop.errors import MedloopError, NotFoundError
 from medloop.jobs.alias_moves import moves
+from medloop.stores.registry import REPORT_FILE
 
 PLOTTED = 20  # newest versions in the plots
 
@@ -102,7 +103,7 @@ def _roles(back: Backend, rows: Sequence[VersionRow]) -> None:
 def _versions(back: Backend, rows: Sequence[VersionRow]) -> None:
     found, failed = {}, ""
     try:
-        found = reports(back, rows[:PLOTTED])
+        found = _reports(back, rows[:PLOTTED])
     except MedloopError as error:
         failed = f"The test reports cannot be read just now. {error}"
     now = back.context.now()
@@ -135,7 +136,7 @@ def _versions(back: Backend, rows: Sequence[VersionRow]) -> None:
 def _plot(title: str, points: list[dict[str, object]], *, several: bool) -> None:
     if points and several:
         st.subheader(title, anchor=False)
-        st.vega_lite_chart(charts.scores_over_versions(points), alt=f"{title}, over versions")
+        st.altair_chart(charts.scores_over_versions(points), alt=f"{title}, over versions")
 
 
 def _report(back: Backend, rows: Sequence[VersionRow]) -> None:
@@ -146,7 +147,7 @@ def _report(back: Backend, rows: Sequence[VersionRow]) -> None:
     version = st.selectbox("Version", [row.version for row in judged], key="report-version")
     row = next(row for row in judged if row.version == version)
     try:
-        report = reports(back, [row]).get(version)
+        report = _reports(back, [row]).get(version)
     except MedloopError as error:
         st.error(plain(f"The report cannot be read. {error}"), icon=":material/cloud_off:")
         return
@@ -172,7 +173,7 @@ def _history(back: Backend, rows: Sequence[VersionRow]) -> None:
         st.info("No version was ever promoted.", icon=":material/history:")
         return
     points = models_view.promotion_points(found)
-    st.vega_lite_chart(charts.champion_over_time(points), alt="Which version was champion when")
+    st.altair_chart(charts.champion_over_time(points), alt="Which version was champion when")
     for move in reversed(found):
         st.markdown(f"**{day_and_time(move.at)}** {plain(models_view.promotion_sentence(move))}")
 
@@ -181,3 +182,25 @@ def _history(back: Backend, rows: Sequence[VersionRow]) -> None:
 def _moves(champion: str | None, home: str, _back: Backend) -> list[Promotion]:
     """Read the history; the champion and the folder `home` are the cache's key."""
     return moves(_back.context)
+
+
+def _reports(back: Backend, rows: Iterable[VersionRow]) -> dict[str, GateReport]:
+    """Read, by version, the reports that are still there.
+
+    Raises:
+        StoreError: The registry does not answer, or a report is damaged.
+    """
+    home = str(back.settings.home)
+    found = {
+        row.version: _read_report(row.run_id, row.gate, home, back) for row in rows if row.gate
+    }
+    return {version: report for version, report in found.items() if report is not None}
+
+
+@st.cache_resource(ttl=600, max_entries=50, show_spinner="Reading the test reports …")
+def _read_report(run_id: str, gate: str, home: str, _back: Backend) -> GateReport | None:
+    """Read one report; a version may be judged again, hence `gate` in the cache's key."""
+    try:
+        return GateReport.from_json(_back.context.registry.attachment(run_id, REPORT_FILE))
+    except NotFoundError:
+        return None

@@ -11,9 +11,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from medloop.app.kit.wording import class_name
-from medloop.app.models.gate_words import about
+from medloop.app.models.gate_words import slice_scores
 from medloop.core.corrections.events import Promotion
-from medloop.core.gate.decision import CORRECTIONS, PICTURES
 from medloop.core.gate.report import GateReport
 from medloop.stores.registry import ModelVersion
 
@@ -94,16 +93,11 @@ def slice_points(
 ) -> list[dict[str, Any]]:
     """Plot one point per judged version and slice; classes have a plot of their own."""
     return [
-        {
-            "version": int(row.version),
-            "label": row.label,
-            "what": about(check),
-            "score": check.numbers["right"],
-        }
+        {"version": int(row.version), "label": row.label, "what": what, "score": score}
         for row in rows
         for check in (reports[row.version].decision.checks if row.version in reports else ())
-        if check.kind in {PICTURES, CORRECTIONS} and check.against != "reference"
-        if "right" in check.numbers
+        if check.against != "reference"
+        for what, score in slice_scores(check).items()
     ]
 
 

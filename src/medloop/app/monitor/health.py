@@ -27,7 +27,7 @@ class Health:
     """One part of the system."""
 
     name: str
-    state: str  # "well", "away" or "not set"
+    state: str  # "OK", "away" or "not set"
     detail: str
 
 
@@ -38,7 +38,7 @@ def outbox_health(backend: Backend) -> Health:
     except MedloopError as error:
         return Health("Corrections on this machine", "away", str(error))
     if status.pending == 0:
-        return Health("Corrections on this machine", "well", "Everything is stored.")
+        return Health("Corrections on this machine", "OK", "Everything is stored.")
     since = (
         f", the oldest from {ago(status.oldest_at, backend.context.now())}"
         if status.oldest_at
@@ -120,7 +120,7 @@ def model_health(backend: Backend) -> Health:
         return Health("Model", "away", str(error))
     return Health(
         "Model",
-        "away" if served.notice else "well",
+        "away" if served.notice else "OK",
         served.notice or f"Version {served.version} answers.",
     )
 
@@ -135,4 +135,4 @@ def _ask(name: str, question: Callable[[], object]) -> Health:
         return Health(name, "away", str(error))
     except Exception as error:  # what nobody foresaw must not leave the question open for ever
         return Health(name, "away", f"cannot be asked: {type(error).__name__} {error}")
-    return Health(name, "well", f"answers in {(time.monotonic() - started) * 1000:.0f} ms")
+    return Health(name, "OK", f"answers in {(time.monotonic() - started) * 1000:.0f} ms")

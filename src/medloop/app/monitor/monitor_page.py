@@ -31,7 +31,7 @@ DAYS = 30  # that are looked at
 MOST = 50_000  # newest predictions that are looked at
 RECENT = 7  # newest days with predictions that drift is judged by
 MARKS = {
-    "well": (":material/check_circle:", "green"),
+    "OK": (":material/check_circle:", "green"),
     "away": (":material/error:", "red"),
     "not set": (":material/do_not_disturb_on:", "gray"),
 }
@@ -107,8 +107,7 @@ def _seen(back: Backend) -> list[str]:
         return []
     if not lines:
         st.info(
-            "No picture has been classified yet, or not long enough ago: new ones show within two "
-            "minutes.",
+            "No pictures yet. New ones appear within two minutes.",
             icon=":material/inbox:",
         )
         return []
@@ -126,11 +125,11 @@ def _seen(back: Backend) -> list[str]:
             on_click="ignore",
             help="Every prediction behind these charts",
         )
-    rows = monitor_view.predictions_per_day(lines)
+    rows = monitor_view.count_per_day((line.at, line.verdict) for line in lines)
     left, right = st.columns(2)
-    left.vega_lite_chart(charts.per_day(rows, title="Pictures"), alt="Pictures a day by verdict")
+    left.altair_chart(charts.per_day(rows, title="Pictures"), alt="Pictures a day by verdict")
     share = charts.per_day(rows, title="Share of verdicts", share=True)
-    right.vega_lite_chart(share, alt="Share of verdicts a day")
+    right.altair_chart(share, alt="Share of verdicts a day")
     return _drift(back, lines)
 
 
@@ -160,7 +159,7 @@ def _drift(back: Backend, lines: Sequence[PredictionLine]) -> list[str]:
         sure = monitor_view.spread_per_day((line.at, line.confidence) for line in own)
         middle = float(np.median(reference.confidences))
         chart = charts.spread(sure, title="Confidence", reference=middle, percent=True)
-        st.vega_lite_chart(chart, alt="Confidence a day, with the middle of the test pictures")
+        st.altair_chart(chart, alt="Confidence a day, with the middle of the test pictures")
         st.markdown(
             monitor_view.drift_sentence(
                 "got a less sure answer than 19 of 20 test pictures", confidence
@@ -173,7 +172,7 @@ def _drift(back: Backend, lines: Sequence[PredictionLine]) -> list[str]:
         if far:
             middle = float(np.median(reference.distances))
             chart = charts.spread(far, title="How unlike what it knows", reference=middle)
-            st.vega_lite_chart(
+            st.altair_chart(
                 chart, alt="How unlike the pictures are a day, with the middle of the test pictures"
             )
         unlike = "are less like anything that it knows than 19 of 20 test pictures"
@@ -210,19 +209,21 @@ def _charts(answers: Sequence[Correction]) -> None:
     )
     left, right = st.columns(2)
     with left:
-        rows = monitor_view.answers_per_day(answers)
-        st.vega_lite_chart(
+        rows = monitor_view.count_per_day(
+            (c.at, "confirmed" if c.agrees else "corrected") for c in answers
+        )
+        st.altair_chart(
             charts.per_day(rows, title="Answers"), alt="Confirmed and corrected answers a day"
         )
     with right:
-        rows = monitor_view.verdicts_per_day(answers)
+        rows = monitor_view.count_per_day((c.at, c.verdict or "not recorded") for c in answers)
         chart = charts.per_day(rows, title="Share of verdicts", share=True)
-        st.vega_lite_chart(chart, alt="Verdicts of the answered pictures a day")
+        st.altair_chart(chart, alt="Verdicts of the answered pictures a day")
     for by, column in (("class", left), ("version", right)):
         rows = monitor_view.correction_rates(answers, by=by, interval=wilson_interval)  # type: ignore[arg-type]
         with column:
             chart = charts.intervals(rows, title=f"Share corrected, by {by}")
-            st.vega_lite_chart(chart, alt=f"Share of corrected answers by {by}")
+            st.altair_chart(chart, alt=f"Share of corrected answers by {by}")
     st.caption(
         "Lines: where the share probably lies, given so many answers (95 % interval). People "
         "answer what looks wrong "

@@ -14,7 +14,6 @@ import numpy as np
 from medloop.app.kit.wording import class_name, count_of, percent
 from medloop.core.corrections.events import Correction, Review
 from medloop.core.monitoring.drift import EXPECTED, LEAST, Drift
-from medloop.stores.predictions import PredictionLine
 
 Interval = Callable[
     [int, int], tuple[float, float]
@@ -31,25 +30,9 @@ def answers(events: Iterable[Correction | Review]) -> list[Correction]:
     ]
 
 
-def answers_per_day(corrections: Iterable[Correction]) -> list[dict[str, Any]]:
-    """Count answers per day, confirmed or corrected."""
-    counts = Counter((c.at[:10], "confirmed" if c.agrees else "corrected") for c in corrections)
-    return [
-        {"day": day, "what": what, "count": count} for (day, what), count in sorted(counts.items())
-    ]
-
-
-def verdicts_per_day(corrections: Iterable[Correction]) -> list[dict[str, Any]]:
-    """Count per day how sure the model was of the pictures that people answered."""
-    counts = Counter((c.at[:10], c.verdict or "not recorded") for c in corrections)
-    return [
-        {"day": day, "what": what, "count": count} for (day, what), count in sorted(counts.items())
-    ]
-
-
-def predictions_per_day(lines: Iterable[PredictionLine]) -> list[dict[str, Any]]:
-    """Count how many answers of each kind the model gave per day."""
-    counts = Counter((line.at[:10], line.verdict) for line in lines)
+def count_per_day(items: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Count (time, what) per day and what."""
+    counts = Counter((at[:10], what) for at, what in items)
     return [
         {"day": day, "what": what, "count": count} for (day, what), count in sorted(counts.items())
     ]

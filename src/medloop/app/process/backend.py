@@ -1,4 +1,4 @@
-"""The process's one connection to the outside: the loop's stores and the champion, shared by all sessions.
+"""The process's one connection to the outside, shared by all sessions: the stores and the champion.
 
 Opened by the first session that asks; pages never connect on their own. Not a Streamlit cache: the sender's and the
 champion's threads live as long as the process, whatever a page clears.
@@ -15,7 +15,7 @@ from medloop.errors import ModelError
 from medloop.jobs.context import Context
 from medloop.serving import Champion
 from medloop.settings import Settings
-from medloop.wiring import connect
+from medloop.wiring import connect, open_champion
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,11 @@ _opened: list[Backend] = []  # none or one
 
 
 def backend() -> Backend:
-    """The process's backend; the first caller opens it and starts its threads."""
+    """Give the process's backend; the first caller opens it and starts its threads."""
     with _lock:
         if not _opened:
             context = connect()
-            champion = Champion(
-                context.registry, context.settings.home / "models", poll_s=context.settings.poll_s
-            )
+            champion = open_champion(context)
             champion.start()
             context.sender.start()
             recorder = Recorder(context)
@@ -61,6 +59,6 @@ def backend() -> Backend:
 
 
 def install(replacement: Backend | None) -> None:
-    """Use this backend from now on (a host with stores of its own, a test); None opens a new one at the next use."""
+    """Use this backend from now on; None opens a new one at the next use."""
     with _lock:
         _opened[:] = [] if replacement is None else [replacement]

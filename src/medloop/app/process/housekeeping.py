@@ -1,12 +1,13 @@
-"""What the page's process does by itself: no click searches all of memory, and ended sessions leave nothing behind.
+"""What the page's process does by itself: clear memory without holding up clicks.
 
-After each run of the page, that is after each click, Streamlit collects garbage through all of memory, which is mostly
-modules: 0.1 s of work in which no other session moves, and with twenty sessions at work nine tenths of all. What is
-there for long is therefore taken out of the search.
+After each run of the page, that is after each click, Streamlit collects garbage through all of
+memory, which is mostly modules. That takes 0.1 s in which no other session moves, and nine tenths
+of all work with twenty sessions. What is there for long is therefore taken out of the search.
 
-Streamlit keeps a session for two minutes after its browser has gone, in case it comes back, and after that until the
-next one ends: after the last of an evening, all night, with its pictures. It has no setting for that and no call, so
-this reaches for the table in which it keeps them; tests/app/test_housekeeping.py tells when a new one has moved it.
+Streamlit keeps a session for two minutes after its browser has gone, in case it comes back, and
+after that until the next one ends: after the last of an evening, all night, with its pictures. It
+has no setting for that and no call, so this reaches for the table in which it keeps them.
+tests/app/test_housekeeping.py tells when a new Streamlit has moved it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _begun = threading.Lock()  # held from the first `begin` on
 
 
 def begin() -> None:
-    """Do it from now on; once a process, and only where there is a server: tests run the page without."""
+    """Keep house from now on, once per process, and only on a server: tests run pages without."""
     if (
         runtime.exists()
         and isinstance(runtime.get_instance(), runtime.Runtime)
@@ -57,7 +58,7 @@ def _keep_house() -> None:
 
 
 def forget() -> int:
-    """Have Streamlit drop the sessions whose time is over; returns how many."""
+    """Have Streamlit drop the sessions whose time is over; return how many."""
     server: Any = runtime.get_instance()
     kept = server._session_mgr._session_storage._cache
     return asyncio.run_coroutine_threadsafe(
@@ -66,7 +67,7 @@ def forget() -> int:
 
 
 async def _expire(kept: Any) -> int:
-    """On the server's own thread: the table is not made for several."""
+    """Empty ended sessions, on the server's own thread: the table is not made for several."""
     ended = [stored.session for _, stored in kept.expire()]
     for session in ended:
         session.shutdown()
@@ -77,7 +78,7 @@ async def _expire(kept: Any) -> int:
 
 
 def tidy() -> None:
-    """Collect garbage everywhere, take what is left out of later searches, and return freed memory to the system."""
+    """Collect garbage, take the rest out of later searches, give freed memory to the system."""
     gc.unfreeze()  # of the sessions that were there last time, some may have ended
     gc.collect()
     gc.freeze()

@@ -1,6 +1,7 @@
-"""Notes the page's answers in the prediction log, from a thread of its own: nobody waits, and a full queue drops.
+"""Notes the page's answers in the prediction log, from a thread of its own: nobody waits for it.
 
-A line says when, which picture (by the hash of its pixels), the answer, and how far it is from the labelled pictures.
+A line says when, which picture (by the hash of its pixels), the answer, and how far it is from the
+labelled pictures. A full queue drops new lines.
 No picture, no embedding, no file name and no person.
 """
 
@@ -37,22 +38,22 @@ class _Batch:
 
 
 class References:
-    """What each served version makes of the base data set; built when first asked for. Safe to share."""
+    """The drift baseline of the served version, built when first asked for. Safe to share."""
 
     def __init__(self, context: Context) -> None:
-        self._loop = context
+        self._context = context
         self._lock = threading.Lock()
         self._known: dict[str, drift.DriftBaseline] = {}
 
     def of(self, served: Served) -> drift.DriftBaseline:
-        """Takes a second or so for a new version.
+        """Give the baseline of a version; a new one takes a second or so.
 
         Raises:
             MedloopError: The base data set cannot be read.
         """
         with self._lock:
             if served.version not in self._known:
-                dataset = self._loop.datasets.get(self._loop.settings.base_dataset)
+                dataset = self._context.datasets.get(self._context.settings.base_dataset)
                 self._known = {served.version: drift.build_reference(served.predictor, dataset)}
             return self._known[served.version]
 
@@ -62,13 +63,13 @@ class Recorder:
 
     def __init__(self, context: Context) -> None:
         self.references = References(context)
-        self._loop = context
+        self._context = context
         self._queue: queue.Queue[_Batch | None] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
     def note(self, served: Served, answers: Sequence[tuple[str, Prediction]]) -> None:
         """Take (hash of the pixels, answer) in; returns at once."""
-        at = self._loop.now().astimezone(UTC).isoformat(timespec="seconds")
+        at = self._context.now().astimezone(UTC).isoformat(timespec="seconds")
         try:
             self._queue.put_nowait(_Batch(at, served, tuple(answers)))
         except queue.Full:
@@ -76,7 +77,7 @@ class Recorder:
 
     def start(self) -> None:
         """Begin, and have the log written from its own thread."""
-        self._loop.predictions.start()
+        self._context.predictions.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -84,7 +85,7 @@ class Recorder:
         with contextlib.suppress(queue.Full):
             self._queue.put(None, timeout=STOP_WITHIN_S)
         self._thread.join(STOP_WITHIN_S)
-        self._loop.predictions.stop()
+        self._context.predictions.stop()
 
     def _run(self) -> None:
         while batch := self._queue.get():
@@ -103,7 +104,7 @@ class Recorder:
                 )
                 for (sha256, prediction), distance in zip(batch.answers, distances, strict=True)
             ]
-            self._loop.predictions.add(lines)
+            self._context.predictions.add(lines)
 
     def _distances(self, batch: _Batch) -> Sequence[float | None]:
         try:

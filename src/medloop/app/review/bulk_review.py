@@ -1,4 +1,4 @@
-"""Several pictures of the review queue decided with one click. Widgets; they cost nothing until they are opened."""
+"""Several pictures of the review queue decided with one click. Costs nothing until opened."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from medloop.app.kit import actions
 from medloop.app.kit.escape_markdown import plain
 from medloop.app.kit.pictures import preview_png
 from medloop.app.kit.state import guarded, user, visitor
-from medloop.app.kit.wording import NONE_OF_THESE, class_name
+from medloop.app.kit.wording import NONE_OF_THESE, class_name, name_classes
 from medloop.app.process.backend import Backend
+from medloop.core.corrections.correction_policy import Waiting
 from medloop.errors import MedloopError
 from medloop.jobs.context import Context
-from medloop.jobs.review import Verdict, Waiting, is_own, picture
+from medloop.jobs.review import Verdict, is_own, picture
 
-MOST: Final = 24  # pictures at once
+MAX_PICTURES: Final = 24  # pictures at once
 SIDE: Final = 128  # pixels of a picture
 FORGET_S: Final = 600  # how long this process keeps pictures of the queue
 WHY: Final = "several-why"
 
 
-def several(back: Backend, waiting: Sequence[Waiting]) -> None:
-    """Thumbnails to tick and what to do with them; nothing where fewer than two can be decided so."""
+def decide_several(back: Backend, waiting: Sequence[Waiting]) -> None:
+    """Offer thumbnails to tick, and decisions; draw nothing for fewer than two."""
     items = offered(back.context, waiting, who=visitor(back).name)
     if len(items) < 2:
         return
@@ -46,24 +47,24 @@ def several(back: Backend, waiting: Sequence[Waiting]) -> None:
 
 
 def offered(context: Context, waiting: Sequence[Waiting], *, who: str) -> list[Waiting]:
-    """The first that wait and can be decided at a glance: nobody disagrees, and it is not this person's own word."""
+    """List the first that can be decided at a glance: undisputed, and not this person's own."""
     clear = (
         item
         for item in waiting
         if not (item.conflict or item.disputed or is_own(context, item, who=who))
     )
-    return list(islice(clear, MOST))
+    return list(islice(clear, MAX_PICTURES))
 
 
 def claim(item: Waiting) -> str:
-    """What people said of it, and what the model did where that is something else."""
+    """Say what people said of it, and what the model did if that differs."""
     said, predicted = item.decision.state.label, item.corrections[-1].predicted_label
     other = f", the model: {class_name(predicted)}" if predicted not in (None, said) else ""
     return class_name(said) + other
 
 
 def _choice(back: Backend, item: Waiting, place: int) -> bool:
-    """Offer one; False where it cannot be shown, as nobody should decide about that."""
+    """Offer one; return False if it cannot be shown, since nobody should decide about that."""
     with st.container(width=SIDE + 20):
         try:
             png = _thumbnail(item.image_sha256, back.context, item)
@@ -72,7 +73,7 @@ def _choice(back: Backend, item: Waiting, place: int) -> bool:
             return False
         st.image(png, width=SIDE, alt=f"Picture {place}")
         st.checkbox(plain(f"{place}: {claim(item)}"), key=_key(item))
-        st.caption(plain("; ".join(item.decision.reasons)))
+        st.caption(plain(name_classes("; ".join(item.decision.reasons), back.labels())))
     return True
 
 
@@ -111,6 +112,6 @@ def _key(item: Waiting) -> str:
     return f"several-{item.image_sha256}"
 
 
-@st.cache_data(max_entries=4 * MOST, ttl=FORGET_S, show_spinner=False)
-def _thumbnail(image_sha256: str, _loop: Context, _item: Waiting) -> bytes:
-    return preview_png(picture(_loop, _item), side=SIDE)
+@st.cache_data(max_entries=4 * MAX_PICTURES, ttl=FORGET_S, show_spinner=False)
+def _thumbnail(image_sha256: str, _context: Context, _item: Waiting) -> bytes:
+    return preview_png(picture(_context, _item), side=SIDE)

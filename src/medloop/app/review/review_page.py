@@ -15,19 +15,19 @@ from medloop.app.kit.explain import most_alike
 from medloop.app.kit.keyboard import guard_keys
 from medloop.app.kit.pictures import preview_png
 from medloop.app.kit.state import guarded, show_failure, user, visitor
-from medloop.app.kit.wording import NONE_OF_THESE, class_name, count_of
+from medloop.app.kit.wording import NONE_OF_THESE, class_name, count_of, name_classes
 from medloop.app.process.backend import Backend, backend
-from medloop.app.review.bulk_review import several
-from medloop.app.review.review_statements import said
-from medloop.core.imaging.preprocess import preprocess
+from medloop.app.review.bulk_review import decide_several
+from medloop.app.review.review_statements import list_statements
+from medloop.core.corrections.correction_policy import Waiting
 from medloop.errors import MedloopError
-from medloop.jobs.review import Verdict, Waiting, picture, queue
+from medloop.jobs.review import Verdict, picture, queue
 
 SHORTCUT_CLASSES = 9
 
 
 def page() -> None:
-    """The whole page."""
+    """Draw the page."""
     back = backend()
     st.title("Review")
     who = visitor(back)
@@ -58,18 +58,18 @@ def _desk(back: Backend) -> None:
     place = min(st.session_state.get("review-place", 0), len(waiting) - 1)
     guard_keys()
     _item(back, waiting, place)
-    several(back, waiting)
+    decide_several(back, waiting)
 
 
 def _item(back: Backend, waiting: Sequence[Waiting], place: int) -> None:
     item = waiting[place]
     left, right = st.columns([5, 6], gap="medium")
-    # The buttons first: whoever sees the next picture must not press a button of the one before.
+    # The buttons first: nobody who sees the next picture may press a button of the one before.
     st.session_state["review-shown"] = item.image_sha256
     with right, st.container(key="review-decision"):
         st.subheader("People disagree" if item.conflict else "Is this right?", anchor=False)
         for reason in item.decision.reasons:
-            st.markdown(f":material/flag: {plain(reason)}")
+            st.markdown(f":material/flag: {plain(name_classes(reason, back.labels()))}")
         _answers(back, item)
         why = st.text_input("Remark (optional)", key=f"why-{item.image_sha256}")
         _decisions(back, item, why)
@@ -103,15 +103,14 @@ def _picture(back: Backend, item: Waiting) -> np.ndarray | None:
 def _alike(back: Backend, pixels: np.ndarray) -> None:
     try:
         served = back.champion.current()
-        small = preprocess(pixels, served.predictor.metadata.input_size)
-        (prediction,) = served.predictor.predict([small])
-        most_alike(back, served, small=small, embedding=prediction.embedding)
+        seen = served.answer(pixels)
+        most_alike(back, served, small=seen.small, embedding=seen.prediction.embedding)
     except MedloopError as error:
         st.caption(plain(f"Pictures like this one cannot be shown. {error}"))
 
 
 def _answers(back: Backend, item: Waiting) -> None:
-    """What people and the model said, side by side."""
+    """Show what people and the model said, side by side."""
     counts = Counter(class_name(label) for _, label in item.decision.state.answers)
     for column, (name, votes) in zip(
         st.columns(max(len(counts), 1)), counts.most_common(), strict=False
@@ -119,7 +118,9 @@ def _answers(back: Backend, item: Waiting) -> None:
         column.metric(plain(name), count_of(votes, "vote") if votes else "", border=True)
     st.html(
         facts(
-            said(item.corrections, now=back.context.now(), names=back.settings.identity == "plain")
+            list_statements(
+                item.corrections, now=back.context.now(), names=back.settings.identity == "plain"
+            )
         )
     )
 

@@ -9,13 +9,15 @@ from medloop.app.kit.wording import ago, class_name, percent
 from medloop.core.corrections.events import Correction
 
 
-def said(corrections: Sequence[Correction], *, now: datetime, names: bool) -> list[tuple[str, str]]:
-    """Who said it and what, with their remark, oldest first; then the model that answered last.
+def list_statements(
+    corrections: Sequence[Correction], *, now: datetime, names: bool
+) -> list[tuple[str, str]]:
+    """List who said what, with remarks, oldest first; then the model that answered last.
 
     Args:
         corrections: About one picture, oldest first, at least one.
         now: The time.
-        names: Whether people are stored by name; else each gets a number, in the order of their first answers.
+        names: True if people are stored by name; else each gets a number, in order of first answers.
     """
     people = list(dict.fromkeys(correction.who for correction in corrections))
     known_as = {

@@ -1,4 +1,4 @@
-"""Which folded states a model may learn from, and which wait for a reviewer, with the reasons in words."""
+"""Decides which folded states a model may learn from, and which wait for a reviewer, and why."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from medloop.core.corrections.events import event_time
+from medloop.core.corrections.events import Correction, event_time
 from medloop.core.corrections.fold import ImageState
 
 Mode = Literal["trust", "all", "suspicious"]
@@ -24,9 +24,7 @@ class Policy:
     review: Mode = "suspicious"
     max_per_person: int = 500  # unreviewed corrections of one person a day
     max_share: float = 1.0  # of all accepted images, that may rest on one person's word alone
-    share_allowance: int = (
-        0  # images of each person that the share spares; 0 spares nobody, not who is alone either
-    )
+    share_allowance: int = 0  # images per person that the share spares; 0 spares nobody at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +36,33 @@ class PolicyDecision:
     reasons: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One image that waits for a reviewer, with what people and the model said of it."""
+
+    decision: PolicyDecision
+    corrections: tuple[Correction, ...]  # oldest first
+    known_label: str | None = None  # of a honeypot: its class, which the reviewer must not see
+    newest_id: str = ""  # of all events about it
+
+    @property
+    def image_sha256(self) -> str:
+        """The image's hash."""
+        return self.decision.state.image_sha256
+
+    @property
+    def conflict(self) -> bool:
+        """Tell whether people disagree, so that there is nothing to approve."""
+        return self.decision.state.status == "conflict"
+
+    @property
+    def disputed(self) -> bool:
+        """Tell whether somebody has contradicted it since it was approved; it is learned from."""
+        return bool(self.decision.state.against)
+
+
 def decide(states: Iterable[ImageState], policy: Policy) -> list[PolicyDecision]:
-    """One decision a state, sorted by image hash; erased images are left out altogether."""
+    """Decide about each state, sorted by image hash; erased images are left out altogether."""
     kept = sorted(
         (state for state in states if state.status != "erased"),
         key=lambda state: state.image_sha256,
@@ -77,11 +100,11 @@ def _decide(state: ImageState, policy: Policy, *, beyond_limit: bool = False) ->
 
 
 def _within_share(decisions: list[PolicyDecision], policy: Policy) -> list[PolicyDecision]:
-    """The decisions, with the latest images of whoever backs too many alone made to wait.
+    """Make the latest images of whoever backs too many alone wait.
 
-    One person may back as many as `max_share` leaves room for beside what others back or reviewers approved, or as many
-    as are allowed anyway. What they gave before anybody else's correction was accepted comes on top: who was alone is
-    not made to wait afterwards.
+    One person may back as many as `max_share` leaves room for beside what others back or reviewers
+    approved, or as many as are allowed anyway. What they gave before anybody else's correction was
+    accepted comes on top: who was alone is not made to wait afterwards.
     """
     if policy.max_share >= 1:
         return decisions
@@ -97,7 +120,8 @@ def _within_share(decisions: list[PolicyDecision], policy: Policy) -> list[Polic
         room = int((len(accepted) - len(own)) * policy.max_share / (1 - policy.max_share))
         waiting.update(own[spared[who] + max(room, policy.share_allowance) :])
     beyond = f"{policy.share_allowance} corrections and " if policy.share_allowance else ""
-    reason = f"more than {beyond}{policy.max_share:.0%} of what is learned would rest on one person's word"
+    share = f"{beyond}{policy.max_share:.0%} of what is learned"
+    reason = f"more than {share} would rest on one person's word"
     return [
         PolicyDecision(decision.state, "pending", (reason,))
         if decision.state.image_sha256 in waiting
@@ -107,7 +131,7 @@ def _within_share(decisions: list[PolicyDecision], policy: Policy) -> list[Polic
 
 
 def _before_others(accepted: Iterable[ImageState]) -> Counter[str]:
-    """How many images the first person to correct backed alone before there was a second one, by person."""
+    """Count the images that the first person backed alone before there was a second one."""
     alone: Counter[str] = Counter()
     people: set[str] = set()
     for state in accepted:
@@ -120,7 +144,7 @@ def _before_others(accepted: Iterable[ImageState]) -> Counter[str]:
 
 
 def _beyond_limit(states: Iterable[ImageState], policy: Policy) -> set[str]:
-    """Images whose only backer had used up that day's limit. Two people who agree vouch for each other."""
+    """Find images whose only backer had used up that day's limit."""
     alone = [state for state in states if state.status == "unreviewed" and len(state.who) == 1]
     used: Counter[tuple[str, str]] = Counter()
     beyond = set()

@@ -1,8 +1,9 @@
 """Everything a person or the loop says, as append-only events: ids, JSON and S3 keys.
 
-Owns the wire format, what an event may hold and the key layout (docs/s3-layout.md). Whoever may write to the bucket may
-have written anything: an event is checked here, when it is read and when it is written, and nowhere else. Knows no
-store and no clock: ids are made from a time and random bytes that the caller passes in.
+Owns the wire format, what an event may hold and the key layout (docs/s3-layout.md). Whoever may
+write to the bucket may have written anything: an event is checked here, when it is read and when it
+is written, and nowhere else. Knows no store and no clock: ids are made from a time and random bytes
+that the caller passes in.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar, cast
 from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from medloop.errors import StoreError
 
+Checked = TypeVar("Checked")
 SCHEMA_VERSION = 1
 MAX_EVENT_BYTES = 1 << 16  # of a correction or a review; a promotion holds a gate report
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -99,16 +101,19 @@ class _Event:
         Raises:
             StoreError: The bytes are not such an event.
         """
-        try:
-            event: Self = _reader(cls).validate_json(raw)
-        except ValidationError as error:
-            (first, *_) = error.errors(
-                include_url=False, include_input=False, include_context=False
-            )
-            where = ".".join(map(str, first["loc"]))
-            what = f"{where}: {first['msg']}" if where else first["msg"]
-            raise StoreError(f"not a {cls.__name__}: {what}") from error
-        return event
+        return read_checked(cls, raw)
+
+
+def read_checked(cls: type[Checked], raw: bytes) -> Checked:
+    """Read JSON as a dataclass with these types, or raise `StoreError`."""
+    try:
+        found: Checked = _reader(cast("Any", cls)).validate_json(raw)
+    except ValidationError as error:
+        (first, *_) = error.errors(include_url=False, include_input=False, include_context=False)
+        where = ".".join(map(str, first["loc"]))
+        what = f"{where}: {first['msg']}" if where else first["msg"]
+        raise StoreError(f"not a {cls.__name__}: {what}") from error
+    return found
 
 
 @cache
@@ -150,9 +155,10 @@ class Correction(_Event):
 class Review(_Event):
     """Somebody's decision about one image.
 
-    `approve`, `reject` and `relabel` are a reviewer's. `withdraw` takes back all that this person said before. `erase`
-    is the tombstone of an erased image. `flag` is the screening's, and asks for a reviewer. `trial` is a reviewer's
-    answer to a picture whose class was known (`medloop.jobs.honeypots`); `why` says if it was right.
+    `approve`, `reject` and `relabel` are a reviewer's. `withdraw` takes back all that this person
+    said before. `erase` is the tombstone of an erased image. `flag` is the screening's, and asks
+    for a reviewer. `trial` is a reviewer's answer to a picture whose class was known
+    (`medloop.jobs.honeypots`); `why` says if it was right.
     """
 
     image_sha256: ImageHash
@@ -167,8 +173,9 @@ class Review(_Event):
 class Promotion(_Event):
     """One move of an alias: of the champion, unless `alias` says otherwise.
 
-    `bootstrap`, `promote` and `rollback` move the champion, `bootstrap` and `choose` (a person's) the reference,
-    `judge` and `drop` the challenger. Snapshot and gate report are those of `to_version`.
+    `bootstrap`, `promote` and `rollback` move the champion, `bootstrap` and `choose` (a person's)
+    the reference, `judge` and `drop` the challenger. Snapshot and gate report are those of
+    `to_version`.
     """
 
     model: Name

@@ -1,8 +1,9 @@
-"""The state of an image: the fold of all events about it, whatever order they arrive in and however often.
+"""The state of an image: the fold of all events about it, in any order and however often.
 
-The rules are written down as a table in docs/s3-layout.md. Events are put in the order of their ids (their time), so
-that the order of arrival does not matter, and counted once by id, so that repetition does not. What is done with a
-state, such as waiting for a review, is `medloop.core.corrections.correction_policy`'s part.
+The rules are written down as a table in docs/s3-layout.md. Events are put in the order of their ids
+(their time), so that the order of arrival does not matter, and counted once by id, so that
+repetition does not. What is done with a state, such as waiting for a review, is
+`medloop.core.corrections.correction_policy`'s part.
 """
 
 from __future__ import annotations
@@ -21,15 +22,13 @@ Status = Literal["unreviewed", "approved", "conflict", "rejected", "withdrawn", 
 
 @dataclass(frozen=True, slots=True)
 class ImageState:
-    """What is known about one image. `label` counts only if unreviewed or approved; None is "none of these"."""
+    """The state of one image. `label` counts only if unreviewed or approved; None: no class."""
 
     image_sha256: str
     status: Status
     label: str | None = None
     who: tuple[str, ...] = ()  # people whose answer is `label`, sorted
-    answers: tuple[
-        tuple[str, str | None], ...
-    ] = ()  # every person's answer that counts, sorted by person
+    answers: tuple[tuple[str, str | None], ...] = ()  # each person's that counts, by person
     event_ids: tuple[str, ...] = ()  # the corrections behind `answers`, oldest first
     flags: tuple[str, ...] = ()  # what the screening found, for unreviewed ones
     decided_by: str | None = None  # the reviewer
@@ -38,23 +37,22 @@ class ImageState:
 
     @property
     def counts(self) -> bool:
-        """Whether `label` says something."""
+        """Tell whether `label` says something."""
         return self.status in ("unreviewed", "approved")
 
 
 def fold(events: Iterable[Event]) -> dict[str, ImageState]:
-    """States by image hash."""
+    """Fold events into states, by image hash."""
     about: dict[str, list[Event]] = defaultdict(list)
     for event in events:
-        if not (
-            isinstance(event, Review) and event.action == "trial"
-        ):  # says something of the person alone
+        # A trial says something of the person alone.
+        if not (isinstance(event, Review) and event.action == "trial"):
             about[event.image_sha256].append(event)
     return {sha256: fold_image(sha256, of_image) for sha256, of_image in about.items()}
 
 
 def fold_image(image_sha256: str, events: Sequence[Event]) -> ImageState:
-    """The state of one image from all events about it, in any order."""
+    """Derive the state of one image from all events about it, in any order."""
     if len(events) == 1 and isinstance(only := events[0], Correction):
         return _unanimous(image_sha256, [only], ())  # most images, by far
     ordered = [event for _, event in sorted({event.id: event for event in events}.items())]
@@ -72,7 +70,7 @@ def fold_image(image_sha256: str, events: Sequence[Event]) -> ImageState:
 
 
 def _without_withdrawn(ordered: Sequence[Event]) -> list[Event]:
-    """The events that nobody took back. A withdrawal voids what the same person said before it, not after."""
+    """Leave out what a withdrawal voids: all that the same person said before it."""
     withdrawn_at = {
         event.who: event.id
         for event in ordered
@@ -82,7 +80,7 @@ def _without_withdrawn(ordered: Sequence[Event]) -> list[Event]:
 
 
 def _last_answers(corrections: Sequence[Correction]) -> list[Correction]:
-    """One correction a person, the last, in the order of their ids."""
+    """Choose the last correction per person, in the order of their ids."""
     last = {correction.who: correction for correction in corrections}
     return sorted(last.values(), key=lambda correction: correction.id)
 
@@ -90,10 +88,11 @@ def _last_answers(corrections: Sequence[Correction]) -> list[Correction]:
 def _decided(
     image_sha256: str, decision: Review, corrections: Sequence[Correction], flags: Sequence[Review]
 ) -> ImageState | None:
-    """The state by a reviewer's decision; None if it decides nothing.
+    """Derive the state from a reviewer's decision; None if it decides nothing.
 
-    A decision is about the answers and flags that came before it. Later answers that contradict it are shown but do not
-    undo it; only a rejection can be answered, by a label that was not among those rejected.
+    A decision is about the answers and flags that came before it. Later answers that contradict it
+    are shown but do not undo it; only a rejection can be answered, by a label that was not among
+    those rejected.
     """
     before = _last_answers([c for c in corrections if c.id < decision.id])
     labels = {c.given_label for c in before}

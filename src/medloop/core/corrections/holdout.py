@@ -1,7 +1,7 @@
-"""Which corrections are never trained on: a tenth, chosen by what the image looks like and by nothing else.
+"""Chooses the tenth of the corrections that is never trained on, by what the image looks like.
 
-The choice is stable for ever and knows no order, so that a correction can't move from the held-out tenth into training
-when more arrive. It changes only with `preprocess`.
+The choice is stable for ever and knows no order, so that a correction can't move from the held-out
+tenth into training when more arrive. It changes only with `preprocess`.
 """
 
 from __future__ import annotations
@@ -14,22 +14,21 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 BLOCKS: Final = 8  # blocks a side of the hash
-STEP: Final = (
-    2.0  # grey levels that a block must differ from its neighbour: below is noise of compression
-)
+STEP: Final = 2.0  # grey levels between blocks that count: less is noise of compression
 SHARE: Final = 10  # one in so many
 TWIN_BLOCK: Final = 4  # pixels a side of the blocks that twins are compared by
-# Correlation from which two images count as one. In Medical MNIST's sample the nearest image of another examination
-# reaches it in 0 to 1.4 % of cases by class, the nearest of the same one in a third where slices lie close together.
+# Correlation from which two images count as one. In Medical MNIST's sample the nearest image of
+# another examination reaches it in 0 to 1.4 % of cases by class, the nearest of the same one in a
+# third where slices lie close together.
 TWIN: Final = 0.98
-# Pixels that a copy may be moved by. Of 300 test pictures in each of six changes 0.8 % reach TWIN with one of another
-# examination that way, 0 % where nothing is moved.
+# Pixels that a copy may be moved by. Of 300 test pictures in each of six changes 0.8 % reach TWIN
+# with one of another examination that way, 0 % where nothing is moved.
 SHIFT: Final = 4
 ROWS: Final = 4096  # and columns of correlations at a time: 64 MiB
 
 
 def look(images: np.ndarray) -> np.ndarray:
-    """A coarse perceptual hash, 64 bits: uint8 [N, 64, 64] to uint64 [N].
+    """Hash what images look like, coarsely: uint8 [N, 64, 64] to uint64 [N].
 
     A bit for each of 8×8 blocks: whether the block to its right, around the edge, is brighter.
     """
@@ -42,7 +41,7 @@ def look(images: np.ndarray) -> np.ndarray:
 
 
 def is_holdout(images: np.ndarray) -> np.ndarray:
-    """Whether each of uint8 [N, 64, 64] is held out: bool [N]."""
+    """Tell which of uint8 [N, 64, 64] are held out: bool [N]."""
     digests = (
         hashlib.sha256(b"holdout" + int(value).to_bytes(8, "big")).digest()
         for value in look(images)
@@ -53,7 +52,7 @@ def is_holdout(images: np.ndarray) -> np.ndarray:
 
 
 def twins(images: np.ndarray, heldout: np.ndarray) -> np.ndarray:
-    """Whether each of uint8 [N, 64, 64] is nearly the same picture as one of the held-out ones: bool [N]."""
+    """Tell which of uint8 [N, 64, 64] are nearly one of the held-out pictures: bool [N]."""
     found = np.zeros(len(images), dtype=bool)
     if len(heldout) == 0:
         return found
@@ -68,7 +67,7 @@ def twins(images: np.ndarray, heldout: np.ndarray) -> np.ndarray:
 
 
 def copies(images: np.ndarray, of: np.ndarray) -> np.ndarray:
-    """Whether each of uint8 [N, 64, 64] is one of those `of` [K, 64, 64], pixel for pixel or as a twin: bool [N].
+    """Tell which of uint8 [N, 64, 64] equal one `of` [K, 64, 64], or are its twin: bool [N].
 
     A flat image has no twins, but equals.
     """
@@ -87,7 +86,7 @@ def _digests(images: np.ndarray) -> Iterator[bytes]:
 
 
 def twin_groups(images: np.ndarray) -> np.ndarray:
-    """A group for each of uint8 [N, 64, 64]: int64 [N], the place of its first image.
+    """Group uint8 [N, 64, 64]: int64 [N], the place of each group's first image.
 
     Images of one group are twins, or linked by twins: slices of one scan that lie close together.
     """
@@ -105,15 +104,16 @@ def twin_groups(images: np.ndarray) -> np.ndarray:
 
 
 def shapes(images: np.ndarray) -> np.ndarray:
-    """Block means without brightness and contrast, of length 1: float32 [N, 256] of [N, 64, 64]. A flat one is zero."""
+    """Compute block means without brightness and contrast: [N, 64, 64] to float32 [N, 256].
+
+    They have length 1; a flat image's are zero.
+    """
     side = images.shape[1] // TWIN_BLOCK
     strips = images.reshape(len(images), side, TWIN_BLOCK, images.shape[2]).sum(
         axis=2, dtype=np.uint16
     )
     sums = strips.reshape(len(images), side * side, TWIN_BLOCK).sum(axis=2, dtype=np.uint16)
-    rows = (
-        sums.astype(np.float32) / TWIN_BLOCK**2
-    )  # exact; four times as quick as a mean over two axes
+    rows = sums.astype(np.float32) / TWIN_BLOCK**2  # exact, and quicker than a mean over two axes
     rows -= rows.mean(axis=1, keepdims=True)
     return np.asarray(
         rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-3), dtype=np.float32
@@ -121,11 +121,11 @@ def shapes(images: np.ndarray) -> np.ndarray:
 
 
 def within(images: np.ndarray) -> np.ndarray:
-    """What lies within a rim of `SHIFT` pixels: [N, 64, 64] to [N, 56, 56]."""
+    """Cut off a rim of `SHIFT` pixels: [N, 64, 64] to [N, 56, 56]."""
     return images[:, SHIFT:-SHIFT, SHIFT:-SHIFT]
 
 
 def shifted_shapes(image: np.ndarray) -> np.ndarray:
-    """`shapes` of what lies within the rim if [64, 64] is moved by up to `SHIFT` pixels each way: float32 [81, 196]."""
+    """Compute `shapes` of [64, 64] moved by up to `SHIFT` pixels each way: float32 [81, 196]."""
     side = len(image) - 2 * SHIFT
     return shapes(sliding_window_view(image, (side, side)).reshape(-1, side, side))

@@ -1,4 +1,4 @@
-"""How reliable each person's answers were, by what reviewers decided about them and by pictures with a known answer."""
+"""Rates how reliable each person's answers were, by reviewers' decisions and by honeypots."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ LEAST_JUDGED: Final = 10  # answers before anybody is distrusted: the first one 
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """One person. `at_least` is what their share of right answers is with 97.5 % confidence: 0 for who is unknown."""
+    """One person. Their share of right answers is `at_least` this, with 97.5 % confidence."""
 
     who: str
     answers: int  # that count today
-    judged: int  # answers about images that somebody else gave a label as a reviewer, or whose class was known
+    judged: int  # answers about images that another reviewer labelled, or whose class was known
     right: int  # of those, confirmed
     at_least: float
 
 
 def reliabilities(events: Iterable[Event], states: Iterable[ImageState]) -> list[Reliability]:
-    """Everybody who corrects or was tried, the least reliable first, then by name.
+    """Rate everybody who corrects or was tried, the least reliable first, then by name.
 
-    A reviewer's own answers about images that they decided themselves prove nothing. A rejection does not either: it
-    may be for the image's sake.
+    A reviewer's own answers about images that they decided themselves prove nothing. A rejection
+    does not either: it may be for the image's sake.
 
     Args:
         events: Of these, only answers to honeypots count.
@@ -61,7 +61,7 @@ def reliabilities(events: Iterable[Event], states: Iterable[ImageState]) -> list
 
 
 def distrusted(people: Iterable[Reliability], least: float) -> Mapping[str, Reliability]:
-    """Who was judged often enough and may be right less often than `least`, by name."""
+    """Choose who was judged often and may be right less often than `least`, by name."""
     return {
         person.who: person
         for person in people

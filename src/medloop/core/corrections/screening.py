@@ -1,8 +1,9 @@
 """What makes a correction look wrong. Each finding is a reason in words, for a reviewer.
 
-A model that disagrees is no such reason: most corrections of use are ones that the model contradicts. So corrections
-are compared with labelled pictures that look the same, and with what other people said of similar ones. The
-champion's opinion counts only where it did not learn from the picture and no similar picture bears the label.
+A model that disagrees is no such reason: most corrections of use are ones that the model
+contradicts. So corrections are compared with labelled pictures that look the same, and with what
+other people said of similar ones. The champion's opinion counts only where it did not learn from
+the picture and no similar picture bears the label.
 """
 
 from __future__ import annotations
@@ -18,9 +19,6 @@ from scipy.stats import fisher_exact
 from medloop.core import none_of_these
 from medloop.core.corrections.holdout import TWIN, shapes, shifted_shapes, within
 
-NEIGHBOURS: Final = 5
-MAJORITY: Final = 4  # of the neighbours, that must agree on another label
-SIMILAR: Final = 0.8  # cosine from which a neighbour counts as one
 WITNESSES: Final = 10  # pictures nearest in the champion's eyes
 AGREED: Final = 7  # of these, that must bear the class that the champion sees
 IMPROBABLE: Final = 0.05  # probability of a label under which the champion excludes it
@@ -34,14 +32,15 @@ Label = str | None
 def look_alikes(
     looks: np.ndarray, labels: Sequence[Label], *, index: np.ndarray, index_labels: Sequence[Label]
 ) -> list[str]:
-    """For each image, a reason if any look-alike bears another label; "" if not.
+    """Find for each image a reason if any look-alike bears another label; "" if not.
 
     The closest one would not do: it may be a copy that somebody gave the same wrong label.
 
     Args:
         looks: float [N, D] of length 1, by `medloop.core.corrections.holdout.shapes`.
         labels: What people said, N.
-        index: The same of labelled images to compare with, float [M, D]; the images themselves may be among them.
+        index: The same of labelled images to compare with, float [M, D]; the images themselves may
+            be among them.
         index_labels: Their labels, M.
     """
     reasons = [""] * len(looks)
@@ -59,41 +58,6 @@ def look_alikes(
     return reasons
 
 
-def neighbour_disagreement(
-    embeddings: np.ndarray,
-    labels: Sequence[Label],
-    *,
-    index: np.ndarray,
-    index_labels: Sequence[Label],
-) -> list[str]:
-    """For each image, a reason if most of the corrections nearest to it agree on another label; "" if not.
-
-    Args:
-        embeddings: float [N, D] of length 1.
-        labels: What people said, N.
-        index: The same of other corrections that count, best by other people, float [M, D].
-        index_labels: Their labels, M.
-    """
-    reasons = [""] * len(embeddings)
-    if len(index) < NEIGHBOURS:
-        return reasons
-    for start in range(0, len(embeddings), ROWS):
-        for row, similarities in enumerate(embeddings[start : start + ROWS] @ index.T, start=start):
-            nearest = np.argpartition(-similarities, NEIGHBOURS - 1)[:NEIGHBOURS]
-            others = [index_labels[column] for column in nearest if similarities[column] >= SIMILAR]
-            most = max(
-                set(others),
-                key=lambda label: (others.count(label), none_of_these.describe(label)),
-                default=labels[row],
-            )
-            if labels[row] not in others and others.count(most) >= MAJORITY:
-                reasons[row] = (
-                    f"{others.count(most)} of the {NEIGHBOURS} most similar corrections say "
-                    f"{none_of_these.describe(most)}"
-                )
-    return reasons
-
-
 def contradicted(
     probabilities: np.ndarray,
     embeddings: np.ndarray,
@@ -105,11 +69,12 @@ def contradicted(
     pictures: np.ndarray,
     people: Sequence[str | None],
 ) -> list[str]:
-    """For each image, a reason if the champion excludes the label and no picture like it speaks for it; "" if not.
+    """Find for each image a reason if the champion excludes the label and no picture speaks for it.
 
-    A new scanner's pictures lie together in the champion's eyes, so that honest corrections of them vouch for each
-    other however wrong the champion is; but for near copies by the same person, which say one thing twice. Confident
-    learning (Northcutt, Jiang, Chuang, JAIR 2021) with thresholds from the corrections themselves would hold a third of
+    A new scanner's pictures lie together in the champion's eyes, so that honest corrections of them
+    vouch for each other however wrong the champion is; but for near copies by the same person,
+    which say one thing twice. Confident learning (Northcutt, Jiang, Chuang, JAIR 2021) with
+    thresholds from the corrections themselves would hold a third of
     them: docs/experiments.md has the numbers behind this rule.
 
     Args:
@@ -117,10 +82,12 @@ def contradicted(
         embeddings: float [N, D] of length 1, the champion's.
         labels: What people said, N; only those among `classes` can be contradicted.
         classes: The champion's, in the order of its outputs.
-        index: Embeddings of labelled images, float [M, D]; corrections come first, the images themselves before others.
+        index: Embeddings of labelled images, float [M, D]; corrections come first, the images
+            themselves before others.
         index_labels: Their labels, M.
         pictures: The corrections among these, uint8 [K, 64, 64].
-        people: On whose word alone each of the corrections rests, K; None where it rests on no one person's.
+        people: On whose word alone each of the corrections rests, K; None where it rests on no one
+            person's.
     """
     if len(index) <= WITNESSES:
         return [""] * len(embeddings)
@@ -141,9 +108,10 @@ def contradicted(
 def _copies(
     pictures: np.ndarray, people: Sequence[str | None], labels: Sequence[Label]
 ) -> Callable[[int, np.ndarray], np.ndarray]:
-    """Tells for a picture which others nearly are it, a few pixels aside at most, with its label by the same person.
+    """Return a test for which others nearly are a picture, with its label by the same person.
 
-    Nearness is not handed on, or the slices of a volume, each nearly the next one, would all be copies of each other.
+    Nearness is not handed on, or the slices of a volume, each nearly the next one, would all be
+    copies of each other.
     """
     inner = shapes(within(pictures))
     padded = [*people, *[None] * (len(labels) - len(people))]
@@ -164,7 +132,7 @@ def _copies(
 
 
 def _numbered(keys: Sequence[Hashable | None]) -> np.ndarray:
-    """A number for each key, the same for the same one; None is like no other, not like None either: int [N]."""
+    """Number the keys, the same for the same one, but a new one for each None: int [N]."""
     numbers: dict[Hashable, int] = {}
     return np.array(
         [
@@ -175,7 +143,7 @@ def _numbered(keys: Sequence[Hashable | None]) -> np.ndarray:
 
 
 def _similarities(embeddings: np.ndarray, index: np.ndarray) -> Iterator[np.ndarray]:
-    """For each image those with all of the index: float [M]."""
+    """Yield for each image its similarities with all of the index: float [M]."""
     for start in range(0, len(embeddings), ROWS):
         yield from embeddings[start : start + ROWS] @ index.T
 
@@ -183,7 +151,7 @@ def _similarities(embeddings: np.ndarray, index: np.ndarray) -> Iterator[np.ndar
 def _nearest_but(
     copies: Callable[[np.ndarray], np.ndarray], similarities: np.ndarray
 ) -> np.ndarray:
-    """The columns of the greatest similarities but for copies, of equal ones the first: int [WITNESSES at most].
+    """Find the columns of the greatest similarities but for copies: int [WITNESSES at most].
 
     Asks about near columns alone, and about more of them as long as too few are left.
     """
@@ -204,7 +172,8 @@ def _against(label: Label, probability: Mapping[str, float], witnesses: Sequence
     agreed = witnesses.count(seen)
     if agreed < AGREED:
         return ""
-    return f"the champion excludes {label}, and {agreed} of the {WITNESSES} pictures most like this one are {seen}"
+    most_like = f"{agreed} of the {WITNESSES} pictures most like this one"
+    return f"the champion excludes {label}, and {most_like} are {seen}"
 
 
 def outvoted(
@@ -215,10 +184,10 @@ def outvoted(
     index_labels: Sequence[Label],
     index_people: Sequence[str | None],
 ) -> list[str]:
-    """For each image, a reason if other people's corrections of the pictures most like it agree otherwise; "" if not.
+    """Find for each image a reason if other people agree otherwise on pictures like it; "" if not.
 
-    Nobody votes on their own corrections. Where the pictures most like it are no corrections, or too few of them are
-    somebody else's, nothing is said: only one person may know that scanner yet.
+    Nobody votes on their own corrections. Where the pictures most like it are no corrections, or
+    too few of them are somebody else's, nothing is said: only one person may know that scanner yet.
 
     Args:
         embeddings: float [N, D] of length 1, the champion's.
@@ -249,14 +218,15 @@ def _agreed_otherwise(label: Label, votes: Sequence[Label]) -> str:
         or len(others) <= 2 * (len(votes) - len(others))
     ):
         return ""
-    return f"other people say {none_of_these.describe(others[0])} of {len(others)} of the pictures most like this one"
+    most_like = f"{len(others)} of the pictures most like this one"
+    return f"other people say {none_of_these.describe(others[0])} of {most_like}"
 
 
 def careless(people: Sequence[str | None], contradicted: Sequence[bool]) -> set[str]:
-    """Whose corrections are contradicted far more often than everybody else's.
+    """Find whose corrections are contradicted far more often than everybody else's.
 
-    Fisher's exact test, one-sided, at a level that the number of people is allowed for. Of somebody who is the only one
-    to correct, nothing is said.
+    Fisher's exact test, one-sided, at a level that the number of people is allowed for. Of somebody
+    who is the only one to correct, nothing is said.
 
     Args:
         people: Who gave each correction, N; None where several agree, which counts for nobody.

@@ -1,7 +1,7 @@
 """Signatures of reviews and promotions: who may write an object need not be who may decide.
 
-HMAC-SHA256 over the event's own bytes. An erasure is signed by a key of its own, which the page never holds. Where and
-since when signatures are asked for is `medloop.stores.signatures`' part.
+HMAC-SHA256 over the event's own bytes. An erasure is signed by a key of its own, which the page
+never holds. Where and since when signatures are asked for is `medloop.stores.signatures`' part.
 """
 
 from __future__ import annotations

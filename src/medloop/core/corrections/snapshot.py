@@ -1,8 +1,9 @@
-"""A snapshot: a set of events, a base data set and a policy, under an id that is the hash of all three.
+"""A snapshot: events, a base data set and a policy, under an id that is the hash of all three.
 
-Events lie in chunks, in the order of their ids. A chunk ends after every id whose hash says so (content-defined
-chunking), so that chunks depend on the set of events alone: however many snapshots it took to get there, the same
-events make the same chunks, and new ones change only the chunks they fall into.
+Events lie in chunks, in the order of their ids. A chunk ends after every id whose hash says so
+(content-defined chunking), so that chunks depend on the set of events alone: however many snapshots
+it took to get there, the same events make the same chunks, and new ones change only the chunks they
+fall into.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ from typing import Any, Final, Self
 import numpy as np
 
 from medloop.core.corrections.correction_policy import Policy, PolicyDecision
-from medloop.core.corrections.events import MAX_EVENT_BYTES, Correction, Review, event_time
+from medloop.core.corrections.events import (
+    MAX_EVENT_BYTES,
+    Correction,
+    Review,
+    event_time,
+    read_checked,
+)
 from medloop.core.imaging.preprocess import PREPROCESSING_VERSION
 from medloop.errors import StoreError
 
@@ -55,7 +62,7 @@ class EventRecord:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some consecutive events and the images of their corrections, by the hashes under which they are stored."""
+    """Some consecutive events and their images, by the hashes under which they are stored."""
 
     first: str  # event ids
     last: str
@@ -90,17 +97,17 @@ class Manifest:
 
     @property
     def corrections(self) -> int:
-        """Correction events, whatever became of them."""
+        """Count correction events, whatever became of them."""
         return sum(chunk.corrections for chunk in self.chunks)
 
     @property
     def reviews(self) -> int:
-        """Review events."""
+        """Count review events."""
         return sum(chunk.reviews for chunk in self.chunks)
 
     @property
     def until(self) -> str | None:
-        """Time of the last event, ISO 8601; None without events."""
+        """Read the time of the last event, ISO 8601; None without events."""
         return (
             event_time(self.chunks[-1].last).isoformat(timespec="milliseconds")
             if self.chunks
@@ -108,28 +115,18 @@ class Manifest:
         )
 
     def to_json(self) -> bytes:
-        """Deterministic, for people too."""
+        """Write it the same each time, for people too."""
         counts = {"corrections": self.corrections, "reviews": self.reviews, "until": self.until}
         return json.dumps({"schema": SCHEMA_VERSION, **counts, **asdict(self)}, indent=1).encode()
 
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
         """Read what `to_json` wrote, or raise `StoreError`."""
-        try:
-            body: dict[str, Any] = json.loads(raw)
-            return cls(
-                snapshot_id=body["snapshot_id"],
-                base_id=body["base_id"],
-                policy=Policy(**body["policy"]),
-                preprocessing_version=body["preprocessing_version"],
-                chunks=tuple(Chunk(**chunk) for chunk in body["chunks"]),
-            )
-        except (ValueError, TypeError, KeyError) as error:
-            raise StoreError(f"not the manifest of a snapshot: {error}") from error
+        return read_checked(cls, raw)
 
 
 def _named_fields(policy: Policy) -> dict[str, Any]:
-    """A policy, without the field that came later where it is off: so ids from before still follow from the content."""
+    """Leave out the field that came later if it is off, so that older ids stay true."""
     return {
         name: value for name, value in asdict(policy).items() if name != "share_allowance" or value
     }
@@ -147,23 +144,21 @@ class SnapshotData:
     who: tuple[str, ...]  # those who said so, separated by spaces
     holdout: np.ndarray  # bool [M]: never trained on
     event_ids: tuple[str, ...]  # the corrections behind a row, separated by spaces
-    decisions: tuple[
-        PolicyDecision, ...
-    ]  # of every image, the accepted ones included, with reasons
+    decisions: tuple[PolicyDecision, ...]  # of every image, with reasons
 
     @property
     def content_id(self) -> str:
-        """Hash of what can be learned from: two snapshots that differ in pending corrections only share it."""
+        """Hash what can be learned from, without what is pending."""
         rows = zip(self.image_sha256, self.labels, strict=True)
         return hashlib.sha256(json.dumps([self.base_id, list(rows)]).encode()).hexdigest()[:16]
 
     def count(self, verdict: str) -> int:
-        """Images that are accepted, pending or rejected."""
+        """Count images that are accepted, pending or rejected."""
         return sum(decision.verdict == verdict for decision in self.decisions)
 
 
 def chunked(records: Iterable[EventRecord]) -> Iterator[list[EventRecord]]:
-    """Sorted records in chunks."""
+    """Divide sorted records into chunks."""
     chunk: list[EventRecord] = []
     for record in records:
         chunk.append(record)
@@ -175,12 +170,12 @@ def chunked(records: Iterable[EventRecord]) -> Iterator[list[EventRecord]]:
 
 
 def ends_chunk(event_id: str) -> bool:
-    """Whether a chunk ends after this event."""
+    """Tell whether a chunk ends after this event."""
     return int.from_bytes(hashlib.sha256(event_id.encode()).digest()[:4], "big") % CHUNK_EVENTS == 0
 
 
 def describe(records: Sequence[EventRecord]) -> tuple[Chunk, tuple[str, ...]]:
-    """A chunk's entry in the manifest, and the hashes of the images that go with it, sorted."""
+    """Make a chunk's entry in the manifest; also its images' hashes, sorted."""
     digest = hashlib.sha256()
     for record in records:
         for part in (record.folder.encode(), record.id.encode(), record.raw):
@@ -199,7 +194,7 @@ def describe(records: Sequence[EventRecord]) -> tuple[Chunk, tuple[str, ...]]:
 
 
 def corrected_images(records: Iterable[EventRecord]) -> tuple[str, ...]:
-    """Hashes of the images that the corrections among these are about, sorted, each once."""
+    """List the images that the corrections among these are about, sorted, each once."""
     events = (record.parse() for record in records if record.folder == "corrections")
     return tuple(sorted({event.image_sha256 for event in events if event is not None}))
 
@@ -207,7 +202,7 @@ def corrected_images(records: Iterable[EventRecord]) -> tuple[str, ...]:
 def events_about(
     records: Iterable[EventRecord], image_sha256s: Collection[str]
 ) -> list[Correction | Review]:
-    """The events about these images; only records that name one of them are parsed."""
+    """Choose the events about these images; only records that name one of them are parsed."""
     wanted = {sha256.encode() for sha256 in image_sha256s}
     parsed = (
         record.parse() for record in records if not wanted.isdisjoint(NAMED.findall(record.raw))
@@ -216,7 +211,7 @@ def events_about(
 
 
 def touched(chunks: Sequence[Chunk], ids: Iterable[str]) -> dict[int, set[str]]:
-    """Which chunk each id falls into, as {index of chunk: ids}; what lies behind all falls into the last."""
+    """Assign ids to the chunks they fall into, {index: ids}; ids behind all go to the last."""
     lasts = [chunk.last for chunk in chunks]
     found: dict[int, set[str]] = {}
     for event_id in ids:
@@ -226,6 +221,6 @@ def touched(chunks: Sequence[Chunk], ids: Iterable[str]) -> dict[int, set[str]]:
 
 
 def merged(old: Sequence[EventRecord], new: Iterable[EventRecord]) -> list[EventRecord]:
-    """Old and new records in order, each id once."""
+    """Merge old and new records in order, each id once."""
     by_id: Mapping[str, EventRecord] = {record.id: record for record in (*new, *old)}
     return sorted(by_id.values())

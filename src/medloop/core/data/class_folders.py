@@ -5,42 +5,50 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from medloop.errors import DatasetError
 
-SUFFIXES: Final = frozenset(
-    (
-        "",
-        ".bmp",
-        ".dcm",
-        ".dicom",
-        ".jfif",
-        ".jpe",
-        ".jpeg",
-        ".jpg",
-        ".png",
-        ".tif",
-        ".tiff",
-        ".webp",
-    )
-)
+NO_IMAGES: Final = frozenset(  # suffixes; any other name may be an image's, a DICOM UID too
+    (".csv", ".db", ".htm", ".html", ".ini", ".ipynb", ".json", ".log", ".md", ".pdf", ".py", ".rst", ".tsv", ".txt",
+     ".xls", ".xlsx", ".xml", ".yaml", ".yml", ".zip")
+)  # fmt: skip
 SPLIT_FOLDERS: Final = frozenset(
     ("train", "training", "val", "valid", "validation", "test", "testing")
 )
 GROUPS_FILE: Final = "groups.csv"
+HIDDEN: Final = (
+    ".",
+    "__MACOSX",
+    "Thumbs.db",
+    "desktop.ini",
+)  # what systems leave beside a person's files
+MASK: Final = r"(masks?|segmentations?|seg|annotations?|ground[ _-]?truth|gt|labels?)"
+MASK_FOLDER: Final = re.compile(rf"(^|[/ _-]){MASK}($|/)", re.IGNORECASE)
+MASK_NAME: Final = re.compile(rf"[ _.-]{MASK}([ _-]?\d+)?$", re.IGNORECASE)
 
 
-def image_paths(paths: Sequence[str], *, folder: str | None = None) -> dict[str, str]:
-    """From paths in a zip or folder to {path: name}, name being the path from the class folder on.
+def visible_paths(paths: Iterable[str], *, folder: str | None = None) -> list[str]:
+    """The paths that a person put there: no hidden files and nothing of `__MACOSX`, below `folder` if one is named."""
+    return [path for path in paths if not _is_hidden(path) and _below(path.split("/"), folder)]
 
-    Hidden files, `__MACOSX` and files that are no images by their suffix (any letter case; none is taken for
-    DICOM) are left out, and so are files in no folder. Folders around all class folders are cut off, and so is
-    one named after a split (`train/Hand/1.png` is a Hand, its name stays `train/Hand/1.png`). `folder` names the folder
-    that holds the class folders, where there are others beside it.
+
+def image_paths(paths: Iterable[str], *, folder: str | None = None) -> dict[str, str]:
+    """`names_in_folders` of the visible paths that may be images by their suffix."""
+    shown = visible_paths(paths, folder=folder)
+    return names_in_folders([path for path in shown if _may_be_image(path)], folder=folder)
+
+
+def names_in_folders(paths: Iterable[str], *, folder: str | None = None) -> dict[str, str]:
+    """From paths of images in a zip or folder to {path: name}, name being the path from the class folder on.
+
+    Files in no folder are left out. Folders around all class folders are cut off, and so is one named after a
+    split (`train/Hand/1.png` is a Hand, its name stays `train/Hand/1.png`). `folder` names the folder that holds
+    the class folders, where there are others beside it.
     """
-    parts = {path: _below(tuple(path.split("/")), folder) for path in paths if _is_image(path)}
+    parts = {path: _below(path.split("/"), folder) for path in paths}
     parts = {path: names for path, names in parts.items() if len(names) > 1}
     while (
         parts
@@ -51,22 +59,56 @@ def image_paths(paths: Sequence[str], *, folder: str | None = None) -> dict[str,
     return {path: "/".join(names) for path, names in parts.items()}
 
 
+def nested_class(names: Iterable[str]) -> str | None:
+    """A class folder that holds folders of other classes, as a second copy of the set does; None if there is none."""
+    names = list(names)
+    classes = {class_of(name) for name in names}
+    for name in names:
+        _, _, below = name.partition(f"{class_of(name)}/")
+        inner = class_of(below) if "/" in below else ""
+        if inner in classes - {class_of(name)}:
+            return class_of(name)
+    return None
+
+
+def masks(paths: Iterable[str]) -> dict[str, str]:
+    """From the path of each mask to that of its image, for files that are named as masks of others."""
+    images = {}
+    for path in paths:
+        folders, _, stem = _without_suffix(path).rpartition("/")
+        if not MASK_FOLDER.search(folders) and not MASK_NAME.search(stem):
+            images[stem] = path
+    found = {}
+    for path in paths:
+        folders, _, stem = _without_suffix(path).rpartition("/")
+        image = images.get(MASK_NAME.sub("", stem))
+        if image and (MASK_FOLDER.search(folders) or MASK_NAME.search(stem)):
+            found[path] = image
+    return found
+
+
 def class_of(name: str) -> str:
     """The class of an image by its name, as `image_paths` gives it."""
     parts = name.split("/")
     return parts[1] if len(parts) > 2 and parts[0].lower() in SPLIT_FOLDERS else parts[0]
 
 
-def _is_image(path: str) -> bool:
-    *folders, file = path.split("/")
-    if any(part.startswith(".") or part == "__MACOSX" for part in (*folders, file)):
-        return False
-    stem, dot, suffix = file.rpartition(".")
-    return (f".{suffix.lower()}" if dot and stem else "") in SUFFIXES
+def _is_hidden(path: str) -> bool:
+    return any(part.startswith(HIDDEN) for part in path.split("/"))
 
 
-def _below(parts: tuple[str, ...], folder: str | None) -> tuple[str, ...]:
-    """What follows the folder in `parts`; nothing where it isn't among them."""
+def _may_be_image(path: str) -> bool:
+    file = path.rpartition("/")[2]
+    return file[len(_without_suffix(file)) :].lower() not in NO_IMAGES
+
+
+def _without_suffix(path: str) -> str:
+    stem, dot, suffix = path.rpartition(".")
+    return stem if dot and stem and "/" not in suffix else path
+
+
+def _below(parts: Sequence[str], folder: str | None) -> Sequence[str]:
+    """What follows the folder in `parts`; nothing if it isn't among them."""
     if folder is None:
         return parts
     return parts[parts.index(folder) + 1 :] if folder in parts[:-1] else ()

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
 import numpy as np
-from PIL import Image
 
-from medloop.core.imaging.codestream import START_OF_SCAN, read_jpeg_header
 from medloop.core.imaging.preprocess import SIZE, preprocess
 from medloop.errors import DatasetError
 
 BLANK_SHARE: Final = 0.01  # an image with fewer pixels than this off its background shows nothing
 BLANK_DISTANCE: Final = 12  # grey levels; JPEG noise around a flat background stays below
-MAX_PLAIN_PIXELS: Final = 2**24  # of a JPEG that is read without further ado
 CHUNK: Final = 512  # images at a time, so that the temporaries stay small
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """Images with classes and groups. `labels` is the one order of the classes, here and in models trained on it."""
+    """Images with classes and groups. `labels` is the one order of classes, also in models."""
 
     id: str  # of the content: the same images, classes, groups and names give the same id
     labels: tuple[str, ...]  # sorted
@@ -47,21 +43,14 @@ class Dataset:
             raise DatasetError(
                 f"A data set needs two classes or more, found {', '.join(labels) or 'none'}."
             )
-        number = {label: i for i, label in enumerate(labels)}
         order = sorted(range(len(names)), key=names.__getitem__)
-        in_order = order == list(range(len(order)))  # spares a copy of the pixels
-        images = images if in_order else images[order]
-        targets = np.array([number[classes[i]] for i in order], dtype=np.int64)
+        if order != list(range(len(order))):  # else spare a copy of the pixels
+            images = images[order]
+        targets = np.array([labels.index(classes[i]) for i in order], dtype=np.int64)
         groups = np.asarray(groups, dtype=np.int64)[order]
         names = tuple(names[i] for i in order)
-        return cls(
-            content_id(labels, images, targets, groups, names),
-            labels,
-            images,
-            targets,
-            groups,
-            names,
-        )
+        id_ = content_id(labels, images, targets, groups, names)
+        return cls(id_, labels, images, targets, groups, names)
 
 
 def _check(
@@ -71,11 +60,9 @@ def _check(
         raise DatasetError(
             f"Images must be uint8 [N, {SIZE}, {SIZE}], got {images.dtype} of shape {images.shape}."
         )
-    lengths = {len(images), len(classes), len(groups), len(names)}
+    lengths = sorted({len(images), len(classes), len(groups), len(names)})
     if len(lengths) > 1:
-        raise DatasetError(
-            f"Images, classes, groups and names differ in length: {sorted(lengths)}."
-        )
+        raise DatasetError(f"Images, classes, groups and names differ in length: {lengths}.")
     if len(set(names)) < len(names):
         raise DatasetError("Two images of the data set have the same name.")
 
@@ -87,7 +74,7 @@ def content_id(
     groups: np.ndarray,
     names: tuple[str, ...],
 ) -> str:
-    """16 hexadecimal digits of a SHA-256 over everything that a data set holds."""
+    """Give 16 hexadecimal digits of a SHA-256 over everything that a data set holds."""
     digest = hashlib.sha256(b"medloop data set 1\0")
     for part in ("\0".join(labels), "\0".join(names)):
         digest.update(hashlib.sha256(part.encode()).digest())
@@ -96,34 +83,18 @@ def content_id(
     return digest.hexdigest()[:16]
 
 
-def plain_jpeg(data: bytes) -> np.ndarray | None:
-    """Pixels [H, W] of an ordinary grey JPEG, quickly; None for everything that `core.decode` should look at."""
-    header = read_jpeg_header(data) if data.startswith(b"\xff\xd8\xff") else None
-    if (
-        header is None
-        or header.exif
-        or header.channels != 1
-        or header.width * header.height > MAX_PLAIN_PIXELS
-    ):
-        return None
-    if data.count(START_OF_SCAN) > 1:  # progressive, or made to keep a decoder busy
-        return None
-    try:
-        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
-            return np.asarray(image) if image.mode == "L" else None
-    except (OSError, ValueError, SyntaxError):
-        return None  # core.decode finds the words
-
-
 def thumbnails(images: np.ndarray) -> np.ndarray:
-    """Grey images uint8 [N, H, W] of any one size to [N, 64, 64]."""
+    """Bring grey images uint8 [N, H, W] of any one size to [N, 64, 64]."""
     if images.shape[1:] == (SIZE, SIZE):
         return images
     return np.stack([preprocess(image) for image in images])
 
 
 def blank(images: np.ndarray) -> np.ndarray:
-    """Which images [N, H, W] show nothing: bool [N]. Under 1 % of their pixels leave their most frequent grey."""
+    """Find images [N, H, W] that show nothing: bool [N].
+
+    Under 1 % of their pixels leave their most frequent grey.
+    """
     pixels = images.reshape(len(images), -1)
     found = np.zeros(len(images), dtype=bool)
     for start in range(0, len(images), CHUNK):
@@ -134,25 +105,21 @@ def blank(images: np.ndarray) -> np.ndarray:
 
 
 def background(pixels: np.ndarray) -> np.ndarray:
-    """The most frequent grey value of each row of `pixels` [N, P] (the darkest of equals): int64 [N]."""
+    """Find the commonest grey of each row of `pixels` [N, P], the darkest of equals: int64 [N]."""
     rows = np.arange(len(pixels), dtype=np.int64)[:, None] * 256
     counts = np.bincount((rows + pixels).ravel(), minlength=len(pixels) * 256)
     return np.asarray(counts.reshape(len(pixels), 256).argmax(axis=1), dtype=np.int64)
 
 
 def exact_duplicates(images: np.ndarray) -> np.ndarray:
-    """For each image the index of the first one with the same pixels, its own where there is none before: int64 [N]."""
+    """Give per image the index of the first one with the same pixels, or its own: int64 [N]."""
     seen: dict[bytes, int] = {}
-    digests = (
-        hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
-        for image in images
-    )
-    return np.array(
-        [seen.setdefault(digest, i) for i, digest in enumerate(digests)], dtype=np.int64
-    )
+    contents = (np.ascontiguousarray(image).data for image in images)
+    digests = (hashlib.blake2b(content, digest_size=16).digest() for content in contents)
+    return np.array([seen.setdefault(d, i) for i, d in enumerate(digests)], dtype=np.int64)
 
 
 def scored(images: np.ndarray) -> np.ndarray:
-    """Which images belong into a score: bool [N]. Not the blank ones, and of exact duplicates only the first."""
+    """Find images that belong into a score: not blank, of exact duplicates the first: bool [N]."""
     first = exact_duplicates(images) == np.arange(len(images))
     return np.asarray(first & ~blank(images), dtype=bool)

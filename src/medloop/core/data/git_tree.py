@@ -1,4 +1,4 @@
-"""The hash that git gives a folder, from its files: the same everywhere, whatever bytes an archive of it has."""
+"""The hash that git gives a folder: the same everywhere, whatever bytes an archive of it has."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ Entry = tuple[bool, bytes]  # executable, SHA-1 of the blob
 
 
 def blob_hash(data: bytes) -> bytes:
-    """Git's SHA-1 of one file's content."""
+    """Hash one file's content as git does."""
     return _sha1(b"blob", data)
 
 
 def tree_hash(files: Mapping[str, Entry]) -> str:
-    """Git's SHA-1, in hexadecimal, of a folder with these files by relative path."""
+    """Hash a folder with these files by relative path as git does, in hexadecimal."""
     return _tree(files).hex()
 
 

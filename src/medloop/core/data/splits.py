@@ -8,10 +8,8 @@ from typing import Final
 
 import numpy as np
 
-SHARES: Final = (0.1, 0.1)  # of a class's images: test, validation; the rest is for training
-LARGEST: Final = (
-    0.75  # of a part's target: no larger group goes there, so that two or more make it up
-)
+SHARE: Final = 0.1  # of a class's images for test, and for validation; the rest is for training
+LARGEST: Final = 0.75  # of a part's target: no larger group goes there, so two or more make it up
 TRAIN, VALIDATION, TEST = 0, 1, 2
 
 
@@ -25,13 +23,14 @@ class Split:
 
 
 def split(targets: np.ndarray, groups: np.ndarray, *, seed: int = 0) -> Split:
-    """About 80, 10 and 10 % of each class's images, no group in two parts.
+    """Split about 80, 10 and 10 % of each class's images, no group in two parts.
 
-    Each class is split by itself: its groups in the order of a hash of their ids; each goes to test, then to
-    validation, if that brings the part nearer to its tenth and the group is not most of it. A part that stays
-    empty gets the smallest group that is left, so three groups are enough for one in each part; of two, the larger is
-    for training and the other for test; a single one is for training. Another class's images change
-    nothing, unless a group spans classes: then it goes whole where the first of its classes puts it.
+    Each class is split by itself: its groups in the order of a hash of their ids. Each goes to
+    test, then to validation, if that brings the part nearer to its tenth and the group is not most
+    of it. A part that stays empty gets the smallest group that is left, so three groups are enough
+    for one in each part. Of two, the larger is for training and the other for test; a single one is
+    for training. Another class's images change nothing, unless a group spans classes: then it goes
+    whole where the first of its classes puts it.
     """
     parts: dict[int, int] = {}
     for target in np.unique(targets):
@@ -39,20 +38,14 @@ def split(targets: np.ndarray, groups: np.ndarray, *, seed: int = 0) -> Split:
         size_of = {int(group): int(size) for group, size in zip(ids, sizes, strict=True)}
         _place(size_of, parts, seed)
     part_of = np.array([parts[int(group)] for group in groups], dtype=np.int64)
-    train, validation, test = (
-        np.flatnonzero(part_of == part) for part in (TRAIN, VALIDATION, TEST)
-    )
-    return Split(train=train, validation=validation, test=test)
+    return Split(*(np.flatnonzero(part_of == part) for part in (TRAIN, VALIDATION, TEST)))
 
 
 def _place(sizes: dict[int, int], parts: dict[int, int], seed: int) -> None:
     """Add each group of one class to `parts`; `sizes` are its images by group."""
     free = sorted(sizes.keys() - parts.keys(), key=lambda group: _rank(group, seed))
-    for part, share, reserve in (
-        (TEST, SHARES[0], 2),
-        (VALIDATION, SHARES[1], 1),
-    ):  # reserve: groups for the rest
-        target = share * sum(sizes.values())
+    target = SHARE * sum(sizes.values())
+    for part, reserve in ((TEST, 2), (VALIDATION, 1)):  # reserve: groups for the rest
         placed = sum(size for group, size in sizes.items() if parts.get(group) == part)
         for group in list(free):
             nearer = sizes[group] < 2 * (target - placed)

@@ -1,4 +1,4 @@
-"""What a training learns from and what it must never see: base data and corrections, put together. Pure.
+"""What a training learns from and what it must never see: base data and corrections together.
 
 Owns the order of the labels across weeks. Fetches nothing and trains nothing.
 """
@@ -19,12 +19,9 @@ from medloop.core.corrections.holdout import copies, twins
 from medloop.core.data.datasets import Dataset, scored
 from medloop.core.data.splits import Split, split
 
-DATA_RULES: Final = (
-    "2"  # changes when what is left out of a training does: another rule, another training
-)
-LEAST_OF_NEW_CLASS: Final = (
-    10  # accepted corrections before a label that no model knows becomes a class
-)
+DATA_RULES: Final = "2"  # changes with the rules of what is left out: other rules, other training
+MIN_OF_NEW_CLASS: Final = 10  # accepted corrections before a label that no model knows is a class
+RARE: Final = 0.25  # of the largest class's images: a class with fewer is drawn more often
 
 Use = Literal[
     "trained",
@@ -49,7 +46,7 @@ class Corrections:
 
     @classmethod
     def none(cls) -> Corrections:
-        """No corrections yet."""
+        """Give no corrections."""
         nothing = np.zeros(0, dtype=bool)
         return cls(np.zeros((0, 64, 64), np.uint8), (), nothing, nothing, nothing, ())
 
@@ -71,25 +68,18 @@ class TrainingSet:
         return np.array([use == "trained" for use in self.uses], dtype=bool)
 
     def correction_targets(self) -> np.ndarray:
-        """Targets of the corrections that are trained on; -1 for none of these."""
-        index = {label: i for i, label in enumerate(self.labels)}
-        chosen = (
-            label
-            for label, use in zip(self.corrections.labels, self.uses, strict=True)
-            if use == "trained"
-        )
-        return np.array(
-            [none_of_these.TARGET if label is None else index[label] for label in chosen],
-            dtype=np.int64,
-        )
+        """Give the targets of the corrections that are trained on; -1 for none of these."""
+        index = {label: i for i, label in enumerate(self.labels)} | {None: none_of_these.TARGET}
+        pairs = zip(self.corrections.labels, self.uses, strict=True)
+        return np.array([index[label] for label, use in pairs if use == "trained"], dtype=np.int64)
 
     def scored_test(self) -> np.ndarray:
-        """Indices of the base test images that count: not blank, each content once."""
+        """Give the indices of the base test images that count: not blank, each content once."""
         test = self.split.test
         return np.asarray(test[scored(self.base.images[test])])
 
     def without_seen(self, trained_on: np.ndarray) -> TrainingSet:
-        """The same, its test part without images that are, or nearly are, among uint8 [K, 64, 64] `trained_on`."""
+        """Leave out test images that are, or nearly are, among `trained_on` uint8 [K, 64, 64]."""
         test = self.split.test
         fresh = test[~twins(self.base.images[test], trained_on)]
         return replace(self, split=replace(self.split, test=fresh))
@@ -104,76 +94,66 @@ def assemble(
 ) -> TrainingSet:
     """Put base data and corrections together under the champion's order of labels, new ones behind.
 
-    `acceptance` are the images uint8 [K, 64, 64] of acceptance sets: no base image that is, or nearly is, one of them
-    is trained on or used for calibration. No correction that is, or nearly is, a base test image is trained on.
+    `acceptance` are the images uint8 [K, 64, 64] of acceptance sets: no base image that is, or
+    nearly is, one of them is trained on or used for calibration. No correction that is, or nearly
+    is, a base test image is trained on.
     """
     labels = label_order(champion_labels, base.labels, corrections.labels)
     renumbered = np.array([labels.index(label) for label in base.labels], dtype=np.int64)
-    parts = _without(split(base.targets, base.groups), base.images, acceptance)
-    in_test = copies(corrections.images, base.images[parts.test])
-    uses = tuple(
-        _use(corrections, i, labels, in_test=bool(in_test[i]))
-        for i in range(len(corrections.images))
-    )
+    parts = split(base.targets, base.groups)
+    if acceptance is not None and len(acceptance):
+        train, validation = (
+            part[~copies(base.images[part], acceptance)] for part in (parts.train, parts.validation)
+        )
+        parts = replace(parts, train=train, validation=validation)
     return TrainingSet(
         labels=labels,
         base=base,
         base_targets=renumbered[base.targets],
         split=parts,
         corrections=corrections,
-        uses=uses,
+        uses=_uses(corrections, labels, copies(corrections.images, base.images[parts.test])),
     )
 
 
 def label_order(
     champion: Sequence[str], base: Sequence[str], given: Sequence[str | None] = ()
 ) -> tuple[str, ...]:
-    """The champion's labels as they are, then the base data's, then those that corrections brought often enough.
+    """Order the champion's labels, then the base data's, then those that corrections bring often.
 
     A label keeps its place for ever, whichever classes this week's data happens to have.
     """
     known = [*champion, *(label for label in base if label not in champion)]
     counts = Counter(label for label in given if label is not None and label not in known)
-    return (
-        *known,
-        *sorted(label for label, count in counts.items() if count >= LEAST_OF_NEW_CLASS),
+    new = sorted(label for label, count in counts.items() if count >= MIN_OF_NEW_CLASS)
+    return (*known, *new)
+
+
+def _uses(corrections: Corrections, labels: Sequence[str], in_test: np.ndarray) -> tuple[Use, ...]:
+    """Tell of each correction if it is trained on, or the first reason against it."""
+    reasons: tuple[tuple[Use, Sequence[bool] | np.ndarray], ...] = (
+        ("class too new", [label not in (None, *labels) for label in corrections.labels]),
+        ("in an acceptance set", corrections.in_acceptance),
+        ("held out", corrections.held_out),
+        ("twin of a held-out one", corrections.twins),
+        ("in the base test", in_test),
     )
-
-
-def _use(corrections: Corrections, i: int, labels: Sequence[str], *, in_test: bool) -> Use:
-    label = corrections.labels[i]
-    if label is not None and label not in labels:
-        return "class too new"
-    if corrections.in_acceptance[i]:
-        return "in an acceptance set"
-    if corrections.held_out[i]:
-        return "held out"
-    if corrections.twins[i]:
-        return "twin of a held-out one"
-    if in_test:
-        return "in the base test"
-    return "trained"
-
-
-def _without(parts: Split, images: np.ndarray, kept_out: np.ndarray | None) -> Split:
-    if kept_out is None or len(kept_out) == 0:
-        return parts
-    train, validation = (
-        part[~copies(images[part], kept_out)] for part in (parts.train, parts.validation)
-    )
-    return replace(parts, train=train, validation=validation)
+    found: list[Use] = ["trained"] * len(corrections.labels)
+    for use, applies in reversed(reasons):
+        found = [use if so else before for so, before in zip(applies, found, strict=True)]
+    return tuple(found)
 
 
 def data_key(
     *, snapshot_id: str, base_id: str, kept_out: Sequence[str], config: Mapping[str, Any]
 ) -> str:
-    """Hash of what is learned from, by which rules, and how. The device is left out: nobody asks for one."""
+    """Hash what is learned from, by which rules, and how; the device is left out."""
     asked = {name: value for name, value in config.items() if name != "device"}
     return _key(DATA_RULES, snapshot_id, base_id, sorted(kept_out), asked)
 
 
 def run_key(data: str, *, parent_weights_sha256: str) -> str:
-    """Hash of a whole training: its data and the weights that it starts from."""
+    """Hash a whole training: its data and the weights that it starts from."""
     return _key(data, parent_weights_sha256)
 
 
@@ -182,5 +162,5 @@ def _key(*parts: Any) -> str:
 
 
 def use_counts(training_set: TrainingSet) -> dict[str, int]:
-    """How many corrections went where."""
+    """Count the corrections by use."""
     return dict(Counter(training_set.uses))

@@ -7,37 +7,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from enum import StrEnum
+from typing import Literal
 
 Against = Literal["champion", "reference", ""]
 
-SERVING_PATH: Final = "serving path"  # kinds of checks
-LABEL_ORDER: Final = "label order"
-GOLDEN: Final = "golden predictions"
-LATENCY: Final = "latency"
-PICTURES: Final = "pictures"  # not worse on one kind of picture
-CLASS: Final = "class"  # not worse on one class of the base test
-CORRECTIONS: Final = "held-out corrections"
-CONFIDENT: Final = "confident share"
-ACCEPTANCE: Final = "acceptance set"
-CALIBRATION: Final = "calibration"
-IMPLANTS: Final = "implanted parts"  # of corrected pictures, that turn others into their class
 
-NOT_MEASURED: Final = "not measured"  # findings that numbers don't tell
-NO_REFERENCE: Final = "no reference"
-BELOW_FLOOR: Final = "below its floor"
+class Kind(StrEnum):
+    """Which rule a check is."""
+
+    SERVING_PATH = "serving path"
+    LABEL_ORDER = "label order"
+    GOLDEN = "golden predictions"
+    LATENCY = "latency"
+    PICTURES = "pictures"  # not worse on one kind of picture
+    THRESHOLD = "threshold for unknown"  # both of its ends
+    CLASS = "class"  # not worse on one class of the base test
+    CORRECTIONS = "held-out corrections"
+    CONFIDENT = "confident share"
+    ACCEPTANCE = "acceptance set"
+    CALIBRATION = "calibration"
+    IMPLANTS = "implanted parts"  # of corrected pictures, that turn others into their class
+
+
+class Finding(StrEnum):
+    """Why a check failed, if its numbers don't tell."""
+
+    NOT_MEASURED = "not measured"
+    NO_REFERENCE = "no reference"
+    BELOW_FLOOR = "below its floor"
+    WORSE = "evidence of a relevant loss"
+    TOO_LITTLE = "too little evidence to exclude a loss"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
     """One rule and how it came out."""
 
-    kind: str  # which rule; a report of another medloop version may hold one that this doesn't know
+    kind: str  # a `Kind`, or one that only another medloop version knows
     subject: str  # pictures, class or acceptance set that it's about; "" if the kind says it
     against: Against
     passed: bool
     numbers: Mapping[str, float] = field(default_factory=dict)
-    finding: str = ""  # why it failed, if the numbers don't say
+    finding: str = ""  # a `Finding`
     details: tuple[str, ...] = ()  # texts from outside: an error, labels
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from medloop.core.gate.report import GateReport
 from medloop.core.gate.words import sentence
+from medloop.core.printable import markdown
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def _head(origin: Origin) -> str:
     )
     return (
         f"# {origin.model}\n\nA small convolutional network that says what a medical image shows: "
-        f"{', '.join(_text(label) for label in origin.labels)}, or none of these. It takes one "
+        f"{', '.join(markdown(label) for label in origin.labels)}, or none of these. It takes one "
         "grey "
         f"image of 64×64 pixels and starts from {start}."
     )
@@ -59,7 +60,7 @@ def _judgement(report: GateReport | None) -> str:
     if report is None:
         return "## Evaluation\n\nNot judged yet."
     checks = "\n".join(
-        f"| {'yes' if check.passed else '**no**'} | {_text(sentence(check))} |"
+        f"| {'yes' if check.passed else '**no**'} | {markdown(sentence(check))} |"
         for check in report.decision.checks
     )
     gate = (
@@ -79,7 +80,7 @@ def _judgement(report: GateReport | None) -> str:
 
 def _scores(scores: Mapping[str, Any]) -> str:
     classes = "\n".join(
-        f"| {_text(c['label'])} | {c['n']} | {c['recall']:.4f} | {c['precision']:.4f} |"
+        f"| {markdown(c['label'])} | {c['n']} | {c['recall']:.4f} | {c['precision']:.4f} |"
         for c in scores["classes"]
     )
     ece = "not a number" if scores["ece"] is None else f"{scores['ece']:.4f}"
@@ -105,9 +106,3 @@ def _training(origin: Origin) -> str:
         f"## Training\n\nTook {origin.seconds:.0f} s; weights `{origin.weights_sha256}`.\n\n"
         f"| setting | value |\n|---|---|\n{rows}"
     )
-
-
-def _text(value: str) -> str:
-    """Escape text from outside: it can't break a table or smuggle markup in."""
-    escaped = value.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
-    return " ".join(escaped.split())

@@ -6,29 +6,33 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from medloop.core.gate.decision import (
-    ACCEPTANCE,
-    CALIBRATION,
-    CLASS,
-    CONFIDENT,
-    CORRECTIONS,
-    GOLDEN,
-    LABEL_ORDER,
-    LATENCY,
-    NOT_MEASURED,
-    PICTURES,
-    SERVING_PATH,
-    Against,
-    Check,
-)
+from medloop.core.gate.decision import Against, Check, Finding, Kind
 
 NAME: Final = re.compile(r"(?P<rest>.*?)(?:,? against the (?P<against>champion|reference))?")
-PREFIXED: Final = {"class ": CLASS, "acceptance set ": ACCEPTANCE, "confident share, ": CONFIDENT}
-PLAIN: Final = {SERVING_PATH, LABEL_ORDER, GOLDEN, LATENCY, CORRECTIONS, CALIBRATION}
+PREFIXED: Final = {
+    "class ": Kind.CLASS,
+    "acceptance set ": Kind.ACCEPTANCE,
+    "confident share, ": Kind.CONFIDENT,
+}
+PLAIN: Final = {
+    Kind.SERVING_PATH,
+    Kind.LABEL_ORDER,
+    Kind.GOLDEN,
+    Kind.LATENCY,
+    Kind.CORRECTIONS,
+    Kind.CALIBRATION,
+}
 ERROR: Final = "the model file does not serve: "
 NEW: Final = "and new: "
 CHALLENGERS: Final = "the challenger's "
-NUMBERS_TOLD: Final = {PICTURES, CLASS, CORRECTIONS, CONFIDENT, ACCEPTANCE, CALIBRATION}
+NUMBERS_TOLD: Final = {
+    Kind.PICTURES,
+    Kind.CLASS,
+    Kind.CORRECTIONS,
+    Kind.CONFIDENT,
+    Kind.ACCEPTANCE,
+    Kind.CALIBRATION,
+}
 
 
 def read_old_check(
@@ -39,12 +43,12 @@ def read_old_check(
     rest = match["rest"] if match else name
     against: Against = "reference" if match and match["against"] == "reference" else ""
     kind, subject = _kind(rest, numbers)
-    if not against and kind in {PICTURES, CLASS}:
+    if not against and kind in {Kind.PICTURES, Kind.CLASS}:
         against = "champion"
     told = reason.removeprefix(f"{name}: ")
     details = () if kind in NUMBERS_TOLD and numbers else _details(kind, passed, told)
     missing = kind in NUMBERS_TOLD and not numbers and not passed
-    finding = NOT_MEASURED if missing else ""
+    finding = Finding.NOT_MEASURED if missing else ""
     return Check(kind, subject, against, passed, numbers, finding, details)
 
 
@@ -53,16 +57,16 @@ def _kind(name: str, numbers: Mapping[str, float]) -> tuple[str, str]:
         if name.startswith(prefix):
             return kind, name.removeprefix(prefix)
     if name == "confident share":
-        return CONFIDENT, "base test"
+        return Kind.CONFIDENT, "base test"
     if name in PLAIN:
         return name, ""
-    return (PICTURES, name) if "right" in numbers else (name, "")
+    return (Kind.PICTURES, name) if "right" in numbers else (name, "")
 
 
 def _details(kind: str, passed: bool, reason: str) -> tuple[str, ...]:
-    if kind == SERVING_PATH:
+    if kind == Kind.SERVING_PATH:
         return () if passed else (reason.removeprefix(ERROR),)
-    if kind == LABEL_ORDER:
+    if kind == Kind.LABEL_ORDER:
         labels = reason.partition(NEW if passed else CHALLENGERS)[2].removesuffix(": reordered")
         return tuple(labels.split(", ")) if labels else ()
     return (reason,)

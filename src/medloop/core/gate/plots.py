@@ -77,7 +77,8 @@ def gate_plot(report: GateReport) -> bytes:
     for y, check in enumerate(reversed(rows)):
         numbers = check.numbers
         observed = 100 * (numbers["lost"] - numbers["gained"]) / max(numbers["n"], 1)
-        bound, margin = 100 * numbers["bound"], 100 * numbers["margin"]
+        bound = 100 * numbers["bound"]
+        margin = 100 * numbers.get("excluded", numbers.get("margin", np.nan))
         colour = BLUE if check.passed else RED
         axes.plot([observed, max(observed, bound)], [y, y], color=colour, linewidth=2)
         axes.plot([observed], [y], marker="o", color=colour)
@@ -86,7 +87,7 @@ def gate_plot(report: GateReport) -> bytes:
     names = [f"{check_name(check)} (n {check.numbers['n']:.0f})" for check in reversed(rows)]
     axes.set_yticks(range(len(rows)), names)
     axes.set(
-        xlabel="accuracy lost, points: dot observed, line to its 95 % bound, orange the margin"
+        xlabel="accuracy lost, points: dot observed, line to its 95 % bound, orange what to exclude"
     )
     return _png(figure)
 

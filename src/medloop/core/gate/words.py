@@ -10,36 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from medloop.core.gate.decision import (
-    ACCEPTANCE,
-    BELOW_FLOOR,
-    CALIBRATION,
-    CLASS,
-    CONFIDENT,
-    CORRECTIONS,
-    GOLDEN,
-    IMPLANTS,
-    LABEL_ORDER,
-    LATENCY,
-    NO_REFERENCE,
-    NOT_MEASURED,
-    PICTURES,
-    SERVING_PATH,
-    Check,
-)
+from medloop.core.gate.decision import Check, Finding, Kind
 
 if TYPE_CHECKING:
     from medloop.core.gate.report import GateReport
 
 FINDINGS: Final[Mapping[str, str]] = {
-    NOT_MEASURED: "not measured, and no model is let through without",
-    NO_REFERENCE: "there is no reference version to compare with: run `medloop bootstrap`",
+    Finding.NOT_MEASURED: "not measured, and no model is let through without",
+    Finding.NO_REFERENCE: "there is no reference version to compare with: run `medloop bootstrap`",
 }
 
 
 def check_name(check: Check) -> str:
     """Name a check in a table or a plot."""
-    name = check.subject if check.kind == PICTURES else f"{check.kind} {check.subject}".rstrip()
+    name = (
+        check.subject if check.kind == Kind.PICTURES else f"{check.kind} {check.subject}".rstrip()
+    )
     return f"{name}, against the {check.against}" if check.against else name
 
 
@@ -70,7 +56,7 @@ def summary(report: GateReport) -> str:
         return f"the gate said no: {'; '.join(reasons(report))}"
     new, old = (report.scores[role]["accuracy"] for role in ("challenger", "champion"))
     verdict = f"the gate said yes: base test {percent(new)} right, before {percent(old)}"
-    corrections = [sentence(c) for c in report.decision.checks if c.kind == CORRECTIONS]
+    corrections = [sentence(c) for c in report.decision.checks if c.kind == Kind.CORRECTIONS]
     return "; ".join([verdict, *corrections])
 
 
@@ -102,13 +88,31 @@ def _not_worse(check: Check) -> str:
     numbers = check.numbers
     right = f"{percent(numbers['right'])} right, before {percent(numbers['right_before'])}"
     counts = f"lost {numbers['lost']:.0f}, gained {numbers['gained']:.0f}"
-    told = (
-        f"{right}, of {numbers['n']:.0f} images ({counts}); {_bound(check)}, "
-        f"{_points(numbers['margin'])} allowed for this many images"
+    told = f"{right}, of {numbers['n']:.0f} images ({counts}); {_bound(numbers['bound'])}"
+    if check.finding == Finding.BELOW_FLOOR:
+        return f"{told}; below its floor of {percent(numbers['floor'])}"
+    return f"{told}{_reason(check)}"
+
+
+def _reason(check: Check) -> str:
+    """Say which of the two: worse, or too few images to exclude it."""
+    if check.finding == Finding.WORSE:
+        return f"; evidence of a loss that matters (p = {check.numbers['p_worse']:.1g})"
+    if check.finding == Finding.TOO_LITTLE:
+        return "; too little evidence to exclude a large loss"
+    return "" if check.passed else "; more than is allowed for this many images"
+
+
+def _threshold(check: Check) -> str:
+    known, known_before, unknown, unknown_before = (
+        percent(check.numbers[name])
+        for name in ("known", "known_before", "unknown", "unknown_before")
     )
-    if check.finding == BELOW_FLOOR:
-        told += f"; below its floor of {percent(numbers['floor'])}"
-    return told
+    low = "; below a floor" if check.finding == Finding.BELOW_FLOOR else ""
+    return (
+        f"{known} of the base test kept as known, before {known_before}; {unknown} of unknown "
+        f"images kept out, before {unknown_before}{low}{_reason(check)}"
+    )
 
 
 def _corrections(check: Check) -> str:
@@ -156,31 +160,26 @@ def _implants(check: Check) -> str:
 
 
 SENTENCES: Final[Mapping[str, Callable[[Check], str]]] = {
-    SERVING_PATH: _serving_path,
-    LABEL_ORDER: _label_order,
-    GOLDEN: _golden,
-    LATENCY: _latency,
-    PICTURES: _not_worse,
-    CLASS: _not_worse,
-    CORRECTIONS: _corrections,
-    CONFIDENT: _confident,
-    ACCEPTANCE: _acceptance,
-    CALIBRATION: _calibration,
-    IMPLANTS: _implants,
+    Kind.SERVING_PATH: _serving_path,
+    Kind.LABEL_ORDER: _label_order,
+    Kind.GOLDEN: _golden,
+    Kind.LATENCY: _latency,
+    Kind.PICTURES: _not_worse,
+    Kind.CLASS: _not_worse,
+    Kind.THRESHOLD: _threshold,
+    Kind.CORRECTIONS: _corrections,
+    Kind.CONFIDENT: _confident,
+    Kind.ACCEPTANCE: _acceptance,
+    Kind.CALIBRATION: _calibration,
+    Kind.IMPLANTS: _implants,
 }
 
 
-def _bound(check: Check) -> str:
-    bound = check.numbers["bound"]
-    if bound < 0:
-        return f"at least {_points(-bound)} points gained"
-    return f"{'at most' if check.passed else 'perhaps'} {_points(bound)} points lost"
+def _bound(bound: float) -> str:
+    word = f"at least {-100 * bound:.2f}" if bound < 0 else f"at most {100 * bound:.2f}"
+    return f"{word} points {'gained' if bound < 0 else 'lost'}"
 
 
 def percent(share: float) -> str:
     """Write a share with two decimals."""
     return f"{100 * share:.2f} %"
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:.2f}"

@@ -14,18 +14,29 @@ CHUNK: Final = 1 << 20  # pixels converted at once: bounds the floats in memory
 def to_levels(values: np.ndarray) -> np.ndarray:
     """Grey levels uint8 [H, W] for a 16-bit, 32-bit or float image that does not say its range.
 
-    * Values that fit into 8 bits already are taken as they are.
-    * Values that are all multiples of 257 are an 8-bit image that was widened: it is narrowed exactly.
-    * Anything else uses a part of its range (12 bits in 16, HU with an offset, floats): the percentiles 0.5 and
-      99.5 become black and white, so that a few outliers cannot flatten the picture.
+    What is no 8-bit image (see `narrowed`) uses a part of its range (12 bits in 16, HU with an offset, floats): the
+    percentiles 0.5 and 99.5 become black and white, so that a few outliers cannot flatten the picture.
     """
+    narrow = narrowed(values)
+    return scale(values, *robust_range(values)) if narrow is None else narrow
+
+
+def narrowed(values: np.ndarray) -> np.ndarray | None:
+    """The 8-bit image uint8 that integers were widened from, or None.
+
+    * Signed 8 bits keep their order: -128 is black.
+    * Values that fit into 8 bits already are taken as they are.
+    * Values that are all multiples of 257 are narrowed exactly.
+    """
+    if values.dtype == np.int8:
+        return values.view(np.uint8) ^ 0x80
     if values.dtype.kind in "iu":
         low, high = int(values.min()), int(values.max())
         if low >= 0 and high <= 255:
             return values.astype(np.uint8)
         if low >= 0 and high <= 65_535 and not (values % 257).any():
             return (values // 257).astype(np.uint8)
-    return scale(values, *robust_range(values))
+    return None
 
 
 def robust_range(values: np.ndarray) -> tuple[float, float]:

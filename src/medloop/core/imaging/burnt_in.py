@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 MIN_SIDE: Final = 128  # below, no name is legible
 WORKING_SIDE: Final = (
@@ -70,35 +71,38 @@ def _reduced(pixels: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _text_cells(grey: np.ndarray) -> np.ndarray:
-    """Which cells near the border look like letters: bool [H / 8, W / 8]."""
+    """Which cells near the border look like letters: bool [H / 8, W / 8].
+
+    Most cells have too little contrast, so only the others are looked at closely.
+    """
     rows, columns = grey.shape[0] // CELL, grey.shape[1] // CELL
-
-    def by_cell(values: np.ndarray) -> np.ndarray:
-        return (
-            values.reshape(rows, CELL, columns, CELL)
-            .swapaxes(1, 2)
-            .reshape(rows, columns, CELL * CELL)
-        )
-
-    along = np.abs(np.diff(grey, axis=1, append=grey[:, -1:])) > EDGE
-    down = np.abs(np.diff(grey, axis=0, append=grey[-1:])) > EDGE
-    cells = by_cell(grey)
-    low, high = cells.min(2), cells.max(2)
-    contrast = high - low
-    quarter = contrast[..., None] // 4
-    two_level = ((cells <= low[..., None] + quarter) | (cells >= high[..., None] - quarter)).mean(2)
+    low, high = (
+        reduce(reduce(grey.reshape(rows, CELL, -1), axis=1).reshape(rows, columns, CELL), axis=2)
+        for reduce in (np.minimum.reduce, np.maximum.reduce)
+    )
     y, x = np.ogrid[:rows, :columns]
     near_border = (np.minimum(y, rows - 1 - y) < BORDER * rows) | (
         np.minimum(x, columns - 1 - x) < BORDER * columns
     )
-    letters: np.ndarray = (
-        near_border
-        & (contrast >= MIN_CONTRAST)
-        & (two_level >= MIN_TWO_LEVEL)
-        & (by_cell(along).sum(2) >= MIN_EDGES)
-        & (by_cell(down).sum(2) >= MIN_EDGES)
-    )
+    letters: np.ndarray = near_border & (high - low >= MIN_CONTRAST)
+    at = np.nonzero(letters)
+    if len(at[0]):
+        windows = sliding_window_view(np.pad(grey, (0, 1), mode="edge"), (CELL + 1, CELL + 1))
+        letters[at] = _are_letters(windows[::CELL, ::CELL][at], low[at], high[at])
     return letters
+
+
+def _are_letters(cells: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Whether cells int16 [N, 9, 9], each with the next row and column, look like letters."""
+    inner = cells[:, :CELL, :CELL]
+    along = np.abs(cells[:, :CELL, 1:] - inner) > EDGE
+    down = np.abs(cells[:, 1:, :CELL] - inner) > EDGE
+    quarter = (high - low) // 4
+    dark, bright = (low + quarter)[:, None, None], (high - quarter)[:, None, None]
+    two_level = ((inner <= dark) | (inner >= bright)).mean((1, 2))
+    enough = [edges.sum((1, 2)) >= MIN_EDGES for edges in (along, down)]
+    alike: np.ndarray = (two_level >= MIN_TWO_LEVEL) & enough[0] & enough[1]
+    return alike
 
 
 def _runs(cells: np.ndarray) -> list[tuple[int, int, int, int]]:

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from PIL import Image
@@ -23,38 +22,26 @@ from PIL import Image
 from medloop.core.imaging import burnt_in, colour, raster
 from medloop.core.imaging.file_types import kind_of
 from medloop.core.imaging.limits import Limits
-from medloop.core.imaging.picture import About, Picture
+from medloop.core.imaging.picture import ImageInfo
 from medloop.errors import DecodeError
 
 __all__ = ["DecodedImage", "Limits", "content_sha256", "decode", "encode_png"]
 
-PNG_COMPRESSION = (
-    4  # twice as quick as zlib's default, and within 3 % of its size on medical images
-)
+PNG_COMPRESSION = 4  # twice as quick as zlib's default, and within 3 % on medical images
+INFO_FIELDS = tuple(found.name for found in fields(ImageInfo))
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedImage:
-    """What a person would see, and what may be said about it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedImage(ImageInfo):
+    """What a person would see."""
 
     pixels: np.ndarray  # uint8 [H, W], grey
     sha256: str  # content_sha256(pixels)
-    kind: str  # "JPEG", "PNG", "BMP", "TIFF", "WebP", "GIF" or "DICOM"
-    frames: int = 1  # how many pictures the file holds
-    frame: int = 0  # which of them this is
-    technical: Mapping[str, str] = field(default_factory=dict)  # DICOM only; nothing of a patient
-    warnings: tuple[str, ...] = ()  # sentences: text in the picture is likely, …
-    needs_clearance: bool = False  # it may name a patient: a person has to look before it is stored
-    text_regions: tuple[
-        burnt_in.Region, ...
-    ] = ()  # near the border, in pixels; where there may be text
-    in_colour: bool = False  # the file's picture is: the model sees its luminance alone
-    resliced: bool = False  # DICOM only: a volume's largest face, cut across its frames; `frame` is the middle one
 
     @property
-    def about(self) -> About:
-        """What the predictor is told beside the pixels."""
-        return About(self.in_colour, self.technical)
+    def info(self) -> ImageInfo:
+        """All but the pixels, which take memory."""
+        return ImageInfo(**{name: getattr(self, name) for name in INFO_FIELDS})
 
 
 def decode(
@@ -65,7 +52,40 @@ def decode(
     window: tuple[float, float] | None = None,
     find_text: bool = True,
 ) -> DecodedImage:
-    """The picture in `data`.
+    """Decode the picture in `data`, and say what may be said about it.
+
+    Args:
+        data: The file, told apart by content.
+        limits: What is refused before decoding.
+        frame: As for `decode_pixels`.
+        window: As for `decode_pixels`.
+        find_text: Look for text near the border and warn of it.
+
+    Raises:
+        DecodeError: Not a picture that can be read; one sentence, without file name or patient data.
+    """
+    pixels, info = decode_pixels(data, limits=limits, frame=frame, window=window)
+    pixels.flags.writeable = False
+    regions = burnt_in.text_regions(pixels) if find_text else ()
+    in_colour = (colour.WARNING,) if info.in_colour else ()
+    described = replace(
+        info,
+        warnings=info.warnings + in_colour + burnt_in.warning(regions),
+        needs_clearance=info.needs_clearance or bool(regions),
+        text_regions=regions,
+    )
+    known = {name: getattr(described, name) for name in INFO_FIELDS}
+    return DecodedImage(pixels=pixels, sha256=content_sha256(pixels), **known)
+
+
+def decode_pixels(
+    data: bytes,
+    *,
+    limits: Limits = Limits(),  # noqa: B008 -- frozen
+    frame: int | None = None,
+    window: tuple[float, float] | None = None,
+) -> tuple[np.ndarray, ImageInfo]:
+    """Decode grey pixels uint8 [H, W], and what the file says of them: all that a predictor needs.
 
     Colour becomes luminance, transparency is laid over black, EXIF rotation is applied, more than 8 bits become
     8 as `raster` and `dicom` describe.
@@ -76,8 +96,6 @@ def decode(
         frame: Which picture, from 0, of a multi-frame DICOM or a TIFF stack. By default the middle slice of a
             DICOM file, in the plane of a volume's largest face (docs/images.md), and the first page of a TIFF.
         window: Centre and width in the values of the modality (HU for CT), instead of the DICOM file's own.
-        find_text: Look for text near the border and warn of it; takes about 4 ms for 512 × 512 pixels, so leave it
-            out where nobody reads warnings.
 
     Raises:
         DecodeError: Not a picture that can be read; one sentence, without file name or patient data.
@@ -89,16 +107,12 @@ def decode(
     kind = kind_of(data)
     try:
         if kind == "DICOM":
-            from medloop.core.imaging import dicom
+            from medloop.core.imaging import dicom  # pydicom takes a second to import
 
-            return _described(
-                dicom.read(data, limits=limits, frame=frame, window=window),
-                kind,
-                find_text=find_text,
-            )
-        return _described(
-            raster.read(data, kind, limits=limits, frame=frame), kind, find_text=find_text
-        )
+            pixels, info = dicom.read(data, limits=limits, frame=frame, window=window)
+        else:
+            pixels, info = raster.read(data, kind, limits=limits, frame=frame)
+        return np.ascontiguousarray(pixels), replace(info, kind=kind)
     except DecodeError:
         raise
     except MemoryError:
@@ -108,30 +122,6 @@ def decode(
         raise DecodeError(
             f"This {kind} file is damaged and cannot be read ({type(error).__name__})."
         ) from None
-
-
-def _described(picture: Picture, kind: str, *, find_text: bool) -> DecodedImage:
-    pixels = np.ascontiguousarray(picture.pixels)
-    pixels.flags.writeable = False
-    regions = burnt_in.text_regions(pixels) if find_text else ()
-    warnings = (
-        picture.warnings
-        + ((colour.WARNING,) if picture.in_colour else ())
-        + burnt_in.warning(regions)
-    )
-    return DecodedImage(
-        pixels=pixels,
-        sha256=content_sha256(pixels),
-        kind=kind,
-        frames=picture.frames,
-        frame=picture.frame,
-        technical=picture.technical,
-        warnings=warnings,
-        needs_clearance=picture.needs_clearance or bool(regions),
-        text_regions=regions,
-        in_colour=picture.in_colour,
-        resliced=picture.resliced,
-    )
 
 
 def content_sha256(pixels: np.ndarray) -> str:

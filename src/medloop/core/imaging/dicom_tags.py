@@ -1,7 +1,8 @@
-"""The few DICOM tags that medloop reads, and what of them may be told.
+"""A DICOM header, read once: the few tags that medloop needs, and what of them may be told.
 
-Everything here is bounded: a hostile file may hold millions of elements, values of megabytes, or unpack to
-gigabytes. Of the tags only `technical` ones leave, each held to a list or a pattern that no name or free text fits.
+Everything here is bounded: a hostile file may hold millions of elements, values of megabytes, or
+unpack to gigabytes. Of the tags only `technical` ones leave, each held to a list or a pattern that
+no name or free text fits.
 """
 
 from __future__ import annotations
@@ -11,48 +12,53 @@ import math
 import re
 import warnings
 import zlib
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
+import numpy as np
 from pydicom import config, dcmread, uid
 from pydicom._uid_dict import UID_dictionary
-from pydicom.datadict import tag_for_keyword
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
 
 from medloop.core.imaging.limits import Limits
 from medloop.core.imaging.read_limit import MeteredReader
 from medloop.errors import DecodeError
 
-PIXELS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+PIXELS: Final = {"PixelData": "", "FloatPixelData": "f4", "DoubleFloatPixelData": "f8"}
 GROUPS: Final = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+COLOURS: Final = ("Red", "Green", "Blue")
 LARGE: Final = (  # tags whose value may exceed MAX_VALUE_BYTES
-    *GROUPS, "VOILUTSequence", "ModalityLUTSequence", "RedPaletteColorLookupTableData",
-    "GreenPaletteColorLookupTableData", "BluePaletteColorLookupTableData", "ExtendedOffsetTable",
-    "ExtendedOffsetTableLengths",
+    *GROUPS, "VOILUTSequence", "ModalityLUTSequence",
+    *(f"{colour}PaletteColorLookupTableData" for colour in COLOURS),
+    *(f"Segmented{colour}PaletteColorLookupTableData" for colour in COLOURS),
 )  # fmt: skip
 SMALL: Final = (
     "SOPClassUID", "Modality", "BodyPartExamined", "BurnedInAnnotation", "Rows", "Columns", "SamplesPerPixel",
     "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "BitsAllocated", "BitsStored", "HighBit",
-    "PixelRepresentation", "PixelPaddingValue", "RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth",
-    "VOILUTFunction", "RedPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableDescriptor",
-    "BluePaletteColorLookupTableDescriptor", "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing",
+    "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept",
+    "WindowCenter", "WindowWidth", "VOILUTFunction", "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing",
     "PixelAspectRatio", "SpacingBetweenSlices", "SliceThickness",
+    *(f"{colour}PaletteColorLookupTableDescriptor" for colour in COLOURS),
 )  # fmt: skip
 MAX_VALUE_BYTES: Final = (
     64 * 2**10
-)  # a value of a small tag: a hostile one takes long to split into numbers
+)  # of a small tag: a hostile one takes long to split into numbers
 MAX_LARGE_BYTES: Final = 2**20
-MAX_ITEMS: Final = (
-    50_000  # of all sequences and compressed frames; 2,000 enhanced frames take about 25,000
-)
-ITEMS: Final = (
-    b"\xfe\xff\x00\xe0",
-    b"\xff\xfe\xe0\x00",
-)  # what an item starts with, little and big endian
-DEFLATED: Final = str(uid.DeflatedExplicitVRLittleEndian).encode()
+MAX_ITEMS: Final = 50_000  # of a sequence's value; 2,000 enhanced frames take about 25,000
+ITEMS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # how an item starts, in both byte orders
+PIXEL_TAGS: Final = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
+END_OF_SEQUENCE: Final = b"\xfe\xff\xdd\xe0"
+MAX_META_ELEMENTS: Final = 50
+LONG_TYPES: Final = (b"OB", b"OW", b"SQ", b"UN", b"UT")  # whose length has four bytes
 CODE: Final = re.compile(r"[A-Z0-9_ ]{1,16}")  # a DICOM code string
+BINARY: Final = {
+    "US": "u2", "SS": "i2", "UL": "u4", "SL": "i4", "UV": "u8", "SV": "i8", "FL": "f4", "FD": "f8", "OW": "u2",
+}  # fmt: skip
 # Lists alone: a code is free text on some scanners, and free text may be a name.
 MODALITIES: Final = frozenset({
     "CR", "CT", "DX", "ES", "GM", "IO", "IVUS", "MG", "MR", "NM", "OCT", "OP", "OPT", "OT", "PT", "PX", "RF", "RG",
@@ -70,6 +76,16 @@ BODY_PARTS: Final = frozenset({
     "RIB", "SCAPULA", "SHOULDER", "SINUS", "SKULL", "SPINE", "SSPINE", "STERNUM", "TESTIS", "THIGH", "THORAX",
     "THUMB", "THYROID", "TOE", "TSPINE", "UTERUS", "WHOLEBODY", "WRIST",
 })  # fmt: skip
+NESTED: Final = ("LUTDescriptor", "LUTData", "ImagePositionPatient", "ImageOrientationPatient")
+TAGS: Final = {
+    name: BaseTag(tag_for_keyword(name) or 0) for name in (*PIXELS, *LARGE, *SMALL, *NESTED)
+}
+WANTED: Final[list[BaseTag | int]] = list(TAGS.values())
+GROUP_TAGS: Final = tuple(TAGS[name] for name in GROUPS)
+MAX_BYTES: Final = {
+    **{TAGS[name]: MAX_LARGE_BYTES for name in LARGE}, **{TAGS[name]: MAX_VALUE_BYTES for name in SMALL},
+}  # fmt: skip
+COLOUR_MODELS: Final = ("RGB", "YBR")
 
 
 @cache
@@ -83,27 +99,106 @@ def quieten_pydicom() -> None:
     warnings.filterwarnings("ignore", module=r"pydicom\.")
 
 
-def parse(data: bytes, limits: Limits) -> Dataset:
-    """The few tags that are needed, with values of a sane length."""
-    if max(data.count(item) for item in ITEMS) > MAX_ITEMS:
-        raise DecodeError(
-            f"This DICOM file holds more than {MAX_ITEMS:,} items and looks like an attack."
+@dataclass(frozen=True, slots=True, eq=False)
+class Header:
+    """The tags of a file that say how its pixels are stored, with what others leave out filled in."""
+
+    dataset: (
+        Dataset  # the rest: windows, tables, places; read by `number`, `code`, `table`, `items`
+    )
+    syntax: uid.UID
+    big_endian: bool
+    modality: str
+    photometric: str  # PhotometricInterpretation
+    rows: int
+    columns: int
+    samples: int  # a pixel
+    frames: int
+    by_plane: bool  # uncompressed colours: all red, then all green, then all blue
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    signed: bool
+    float_type: str  # "f4" or "f8"; "" for integers
+    pixels: bytes
+    in_words: bool  # the pixels are 16-bit words, which big-endian files swap
+
+    @property
+    def compressed(self) -> bool:
+        return self.syntax not in UNCOMPRESSED
+
+
+UNCOMPRESSED: Final = (
+    uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian,
+)  # fmt: skip
+
+
+def read_header(data: bytes, limits: Limits) -> Header:
+    """Parse a file.
+
+    Raises:
+        DecodeError: It holds no picture, or too many parts.
+    """
+    dataset, syntax = _parsed(data, limits)
+    found = next((name for name in PIXELS if TAGS[name] in dataset), None)
+    if found is None:
+        if _is_cut_off(data):  # of a compressed picture without an end, pydicom makes nothing
+            raise DecodeError("The picture in this DICOM file is cut off or damaged.")
+        raise DecodeError(f"This DICOM file holds no picture{what_it_is(dataset)}.")
+    element = _element(dataset, found)
+    photometric = code(dataset, "PhotometricInterpretation")
+    samples = integer(dataset, "SamplesPerPixel", 0) or 1 + 2 * photometric.startswith(
+        COLOUR_MODELS
+    )
+    allocated, stored = (integer(dataset, name, 0) for name in ("BitsAllocated", "BitsStored"))
+    stored = stored or allocated
+    return Header(
+        dataset=dataset, syntax=syntax, big_endian=syntax == uid.ExplicitVRBigEndian,
+        modality=code(dataset, "Modality"), photometric=photometric,
+        rows=integer(dataset, "Rows", 0), columns=integer(dataset, "Columns", 0), samples=samples,
+        frames=integer(dataset, "NumberOfFrames", 1) or 1,
+        by_plane=integer(dataset, "PlanarConfiguration", 0) == 1,
+        bits_allocated=allocated or -(-stored // 8) * 8, bits_stored=stored,
+        high_bit=integer(dataset, "HighBit", stored - 1),
+        signed=integer(dataset, "PixelRepresentation", 0) == 1, float_type=PIXELS[found],
+        pixels=element.value or b"", in_words=element.VR == "OW",
+    )  # fmt: skip
+
+
+def _parsed(data: bytes, limits: Limits) -> tuple[Dataset, uid.UID]:
+    """The few tags that are needed, with values of a sane length, and the transfer syntax."""
+    syntax, start = _meta(data)
+    reader, wanted = MeteredReader(data), WANTED
+    if syntax == uid.DeflatedExplicitVRLittleEndian:
+        reader, syntax, start = (
+            MeteredReader(_inflate(data[start:], limits)),
+            uid.ExplicitVRLittleEndian,
+            0,
         )
-    tags: list[Any] = [tag_for_keyword(name) for name in (*PIXELS, *LARGE, *SMALL)]
-    if DEFLATED in data[:2048]:
-        inflated = _inflate(data, limits)
-        dataset = read_dataset(
-            MeteredReader(inflated), is_implicit_VR=False, is_little_endian=True, specific_tags=tags
-        )
-        dataset.file_meta = FileMetaDataset()
-        dataset.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
-        dataset.set_original_encoding(is_implicit_vr=False, is_little_endian=True)
+    if syntax:
+        reader.seek(start)
+        implicit, big = syntax == uid.ImplicitVRLittleEndian, syntax == uid.ExplicitVRBigEndian
+        dataset = read_dataset(reader, implicit, not big, specific_tags=wanted)
     else:
-        dataset = dcmread(MeteredReader(data), force=True, specific_tags=tags)
+        dataset = dcmread(reader, force=True, specific_tags=wanted)  # several times as slow
+        syntax = dataset.file_meta.get("TransferSyntaxUID") or _guessed_syntax(dataset)
     _drop_oversized(dataset)
-    if "TransferSyntaxUID" not in dataset.file_meta:
-        dataset.file_meta.TransferSyntaxUID = _guessed_syntax(dataset)
-    return dataset
+    return dataset, syntax
+
+
+def _meta(data: bytes) -> tuple[uid.UID, int]:
+    """The transfer syntax that the meta group names, and where it ends; "" for a file without an ordinary one."""
+    syntax, at = "", 132 if data[128:132] == b"DICM" else len(data)
+    for _ in range(MAX_META_ELEMENTS):
+        if data[at : at + 2] != b"\2\0":
+            break
+        long = data[at + 4 : at + 6] in LONG_TYPES
+        start = at + (12 if long else 8)
+        length = int.from_bytes(data[at + 8 if long else at + 6 : start], "little")
+        if data[at + 2 : at + 4] == b"\x10\0":
+            syntax = data[start : start + min(length, 64)].decode("latin-1").strip("\0 ")
+        at = start + length
+    return uid.UID(syntax), at
 
 
 def _guessed_syntax(dataset: Dataset) -> uid.UID:
@@ -115,10 +210,7 @@ def _guessed_syntax(dataset: Dataset) -> uid.UID:
 
 def _inflate(data: bytes, limits: Limits) -> bytes:
     """The data set of a deflated file; its size is bounded before it exists."""
-    if data[128:140] != b"DICM\x02\0\0\0UL\x04\0":
-        raise DecodeError("This deflated DICOM file is damaged: its meta header has no length.")
-    start = 144 + int.from_bytes(data[140:144], "little")
-    inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[start:], limits.max_bytes + 1)
+    inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, limits.max_bytes + 1)
     if len(inflated) > limits.max_bytes:
         raise DecodeError(
             f"This DICOM file unpacks to more than {limits.max_bytes / 2**20:.0f} MB; it was not read."
@@ -127,21 +219,30 @@ def _inflate(data: bytes, limits: Limits) -> bytes:
 
 
 def _drop_oversized(dataset: Dataset) -> None:
-    for names, most in ((SMALL, MAX_VALUE_BYTES), (LARGE, MAX_LARGE_BYTES)):
-        for name in names:
-            if name in dataset:
-                value = dataset.get_item(name).value
-                if isinstance(value, bytes) and len(value) > most:
-                    del dataset[name]
-                    if name in GROUPS:
-                        setattr(
-                            dataset, name, Sequence()
-                        )  # there were some: that no frame has a place is not known
+    for tag in list(dataset.keys()):
+        value, max_bytes = dataset.get_item(tag).value, MAX_BYTES.get(tag)
+        if max_bytes is None or not isinstance(value, bytes):
+            continue
+        if len(value) > max_bytes or max(value.count(item) for item in ITEMS) > MAX_ITEMS:
+            del dataset[tag]
+            if tag in GROUP_TAGS:  # there were some: that no frame has a place is not known
+                dataset.add_new(tag, "SQ", Sequence())
+
+
+def _is_cut_off(data: bytes) -> bool:
+    """Check whether the last pixel data of a file starts but does not end."""
+    at = max(data.rfind(tag) for tag in PIXEL_TAGS)
+    if at < 0:
+        return False
+    start = at + (8 if data[at + 4 : at + 6].isalpha() else 4)
+    length = int.from_bytes(data[start : start + 4], "big" if data[at] == 0x7F else "little")
+    ends = END_OF_SEQUENCE in data[start:] if length == 0xFFFFFFFF else start + length < len(data)
+    return not ends
 
 
 def what_it_is(dataset: Dataset) -> str:
-    """Its SOP class in brackets, such as " (CT Image Storage)"; "" for one that the standard does not know."""
-    name = uid.UID(str(dataset.get("SOPClassUID", ""))).name
+    """Name the SOP class in brackets, such as " (CT Image Storage)"; "" for one unknown to the standard."""
+    name = uid.UID(_text(dataset, "SOPClassUID")).name
     return f" ({name})" if name and name in _uid_names() else ""
 
 
@@ -170,79 +271,121 @@ def group(dataset: Dataset, frame: int, name: str) -> Dataset | None:
     return None
 
 
-def numbers(dataset: Dataset, name: str, count: int) -> tuple[float, ...] | None:
+def numbers(source: Dataset, name: str, count: int) -> tuple[float, ...] | None:
     """The values of a numeric tag, if there are `count` and all of them are finite numbers."""
-    try:
-        found = tuple(float(value) for value in _values(dataset, name))
-    except (TypeError, ValueError, KeyError, NotImplementedError, OverflowError):
-        return None
-    return found if len(found) == count and all(map(math.isfinite, found)) else None
+    found = _values(source, name)
+    return tuple(found) if len(found) == count and all(map(math.isfinite, found)) else None
 
 
-def number(dataset: Dataset, name: str) -> float | None:
+def number(source: Dataset, name: str) -> float | None:
     """The first value of a numeric tag, if it is one and finite."""
-    try:
-        number = float(_values(dataset, name)[0])
-    except (TypeError, ValueError, IndexError, KeyError, NotImplementedError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
+    found = _values(source, name)
+    return found[0] if found and math.isfinite(found[0]) else None
 
 
-def _values(dataset: Dataset, name: str) -> list[Any]:
-    """What a tag holds. One inside a sequence may be as long as the file, and to split it takes gigabytes."""
-    if name not in dataset:
-        return []
-    raw = dataset.get_item(name).value
-    if isinstance(raw, bytes) and len(raw) > MAX_VALUE_BYTES:
-        return []
-    value = dataset.get(name)
-    several = hasattr(value, "__getitem__") and not isinstance(value, (str, bytes))
-    return list(value) if several else [value]
-
-
-def integer(dataset: Dataset, name: str, default: int) -> int:
+def integer(source: Dataset, name: str, default: int) -> int:
     """`number` as a whole one, or `default`."""
-    value = number(dataset, name)
+    value = number(source, name)
     return default if value is None else int(value)
 
 
-def code(dataset: Dataset, name: str) -> str:
+def code(source: Dataset, name: str) -> str:
     """A code string, or "" where it is absent or is not one."""
-    try:
-        value = str(dataset.get(name) or "").strip().upper()
-    except (ValueError, NotImplementedError):
-        return ""
+    value = _text(source, name).upper()
     return value if CODE.fullmatch(value) else ""
 
 
-def technical(dataset: Dataset) -> dict[str, str]:
+def table(source: Dataset, name: str, *, max_bytes: int = MAX_LARGE_BYTES) -> np.ndarray:
+    """The 16-bit words of a tag, in the file's byte order: uint16 [N], N = 0 where it is absent."""
+    element = _element(source, name)
+    if element is None or len(element.value) > max_bytes:
+        return np.empty(0, np.uint16)
+    words = np.frombuffer(
+        element.value, "<u2" if _is_little(element) else ">u2", len(element.value) // 2
+    )
+    return words.astype(np.uint16)
+
+
+def _element(source: Dataset, name: str) -> Any:
+    """A tag as it lies in the file, or None. pydicom's own conversion is slow and stricter than viewers."""
+    element = source.get_item(TAGS[name])
+    return element if element is not None and isinstance(element.value, bytes) else None
+
+
+def _is_little(element: Any) -> bool:
+    return bool(element.is_little_endian)
+
+
+def _text(source: Dataset, name: str) -> str:
+    element = _element(source, name)
+    return (
+        element.value[:MAX_VALUE_BYTES].decode("latin-1").strip(" \0")
+        if element is not None
+        else ""
+    )
+
+
+def _values(source: Dataset, name: str) -> list[float]:
+    """What a numeric tag holds, NaN for what is no number; some writers have decimal commas.
+
+    A tag inside a sequence may be as long as the file, and to split it takes gigabytes.
+    """
+    element = _element(source, name)
+    if element is None or len(element.value) > MAX_VALUE_BYTES:
+        return []
+    vr = element.VR if element.VR not in (None, "UN") else dictionary_VR(element.tag)
+    if kind := BINARY.get(vr[:2]):
+        dtype = np.dtype(kind).newbyteorder("<" if _is_little(element) else ">")
+        count = len(element.value) // dtype.itemsize
+        return [float(value) for value in np.frombuffer(element.value, dtype, count)]
+    texts = element.value.decode("latin-1").replace(",", ".").split("\\")
+    return [_decimal(text.strip(" \0")) for text in texts if text.strip(" \0")]
+
+
+def _decimal(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def technical(header: Header) -> dict[str, str]:
     """What may be shown, logged and stored about the file."""
-    syntax = dataset.file_meta.TransferSyntaxUID.name
-    known = {
-        "Modality": MODALITIES,
-        "BodyPartExamined": BODY_PARTS,
-        "PhotometricInterpretation": PHOTOMETRIC,
-    }
+    dataset = header.dataset
     texts = {
-        name: code(dataset, name) for name, words in known.items() if code(dataset, name) in words
+        "Modality": header.modality if header.modality in MODALITIES else "",
+        "BodyPartExamined": code(dataset, "BodyPartExamined"),
+        "PhotometricInterpretation": header.photometric
+        if header.photometric in PHOTOMETRIC
+        else "",
+        "SOPClass": what_it_is(dataset)[2:-1],
+        "TransferSyntax": header.syntax.name if header.syntax.name in _uid_names() else "",
     }
-    texts["SOPClass"] = what_it_is(dataset)[2:-1]
-    texts["TransferSyntax"] = syntax if syntax in _uid_names() else ""
-    numbers = ("Rows", "Columns", "BitsStored", "NumberOfFrames", "WindowCenter", "WindowWidth")
-    found = {name: number(dataset, name) for name in numbers}
+    if texts["BodyPartExamined"] not in BODY_PARTS:
+        del texts["BodyPartExamined"]
+    names = ("Rows", "Columns", "BitsStored", "NumberOfFrames", "WindowCenter", "WindowWidth")
+    found = {name: number(dataset, name) for name in names}
     texts |= {name: f"{value:g}" for name, value in found.items() if value is not None}
     return {name: text for name, text in texts.items() if text}
 
 
-def warnings_about(dataset: Dataset) -> tuple[str, ...]:
+def unreadable_numbers(header: Header) -> tuple[str, ...]:
+    """A sentence about numbers that are there but cannot be read."""
+    names = ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth")
+    texts = {name: _text(header.dataset, name) for name in names}
+    lost = [name for name in names if texts[name] and number(header.dataset, name) is None]
+    return (f"{', '.join(lost)} in this file: no number, and ignored.",) if lost else ()
+
+
+def warnings_about(header: Header) -> tuple[str, ...]:
     """Sentences about text that may be burnt into the picture."""
     found = []
-    if code(dataset, "BurnedInAnnotation") == "YES":
+    if code(header.dataset, "BurnedInAnnotation") == "YES":
         found.append(
             "The file says that text is burnt into the picture: make sure that it names no patient."
         )
-    kind = what_it_is(dataset)
-    if code(dataset, "Modality") == "US" or "Ultrasound" in kind:
+    kind = what_it_is(header.dataset)
+    if header.modality == "US" or "Ultrasound" in kind:
         found.append(
             "Ultrasound pictures often have the patient's name burnt in: look before you store it."
         )

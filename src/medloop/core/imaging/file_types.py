@@ -20,6 +20,7 @@ IMAGES: Final[tuple[tuple[bytes, Kind], ...]] = (
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
 )
+BMP_HEADERS: Final = (12, 16, 40, 52, 56, 64, 108, 124)  # lengths
 OTHERS: Final = (
     (re.compile(rb"%PDF-"), "a PDF"),
     (re.compile(rb"PK(\x03\x04|\x05\x06|\x07\x08)"), "a zip archive or an office document"),
@@ -65,9 +66,8 @@ def kind_of(data: bytes) -> Kind:
             return kind
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WebP"
-    if (
-        data[:2] == b"BM" and data[6:10] == b"\0\0\0\0"
-    ):  # two reserved fields: "BM" alone starts many a text
+    # "BM" alone starts many a text; next come two reserved fields, which not all writers leave at 0.
+    if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in BMP_HEADERS:
         return "BMP"
     if _starts_like_bare_dicom(data):
         return "DICOM"

@@ -10,7 +10,10 @@ import numpy as np
 
 from medloop.core.imaging.bit_depth import CHUNK, robust_range
 
+TABLE_CHUNK: Final = 1 << 16  # pixels whose indices stay in the cache
 MAX_TABLE: Final = 1 << 17  # a wider range of stored values is computed pixel by pixel
+MAX_ENTRIES: Final = 65_536  # of a palette
+DISCRETE, LINEAR, INDIRECT = 0, 1, 2  # kinds of its segments
 VoiFunction = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
 
 
@@ -27,6 +30,55 @@ class Lut:
         at = np.clip(np.nan_to_num(values) - self.first, 0, len(self.entries) - 1)
         found: np.ndarray = self.entries[at.astype(np.intp)]
         return found
+
+
+def make_lut(descriptor: np.ndarray, words: np.ndarray, *, signed: bool) -> Lut | None:
+    """A table from its three-word descriptor and its words uint16 [N]; None if it is not usable.
+
+    Tables of 8 bits may lie two entries to a word. `signed`: the values that it is for may be.
+    """
+    if len(descriptor) != 3 or not words.size or not 1 <= (bits := int(descriptor[2])) <= 16:
+        return None
+    count = int(descriptor[0]) or 65_536
+    entries = words.astype("<u2").view(np.uint8) if bits <= 8 and len(words) < count else words
+    first = int(descriptor[1])
+    entries = entries[:count].astype(np.float64)
+    # Some writers declare 16 bits and use 12: the table's own maximum tells.
+    top = max(float(entries.max()), 1.0) if bits > 8 else float(2**bits - 1)
+    return Lut(first - 65_536 if signed and first > 32_767 else first, entries, top)
+
+
+def expand_segments(words: np.ndarray, *, bits: int) -> np.ndarray:
+    """The entries uint16 [N] of a segmented palette (PS3.3 C.7.9.2).
+
+    Raises:
+        ValueError: Segments of an unknown kind.
+    """
+    data = words.astype("<u2").view(np.uint8) if bits <= 8 else words.astype("<u2")
+    found: list[int] = []
+    at = 0
+    while at + 2 < len(data) and len(found) < MAX_ENTRIES:
+        if data[at] == INDIRECT:  # a number of segments from another place once more
+            ends = at + 2 + 4 // data.itemsize
+            again = int.from_bytes(data[at + 2 : ends].tobytes(), "little") // data.itemsize
+            for _ in range(int(data[at + 1])):
+                again = _expand_segment(data, again, found)
+            at = ends
+        else:
+            at = _expand_segment(data, at, found)
+    return np.array(found[:MAX_ENTRIES], np.uint16)
+
+
+def _expand_segment(data: np.ndarray, at: int, found: list[int]) -> int:
+    """Append a discrete or linear segment, and tell where the next one starts. Each is bounded by adding entries."""
+    kind, count = (int(value) for value in data[at : at + 2])
+    if count == 0 or len(found) > MAX_ENTRIES or kind not in (DISCRETE, LINEAR):
+        raise ValueError(f"a segment of kind {kind} and {count} entries")
+    if kind == DISCRETE:
+        found += data[at + 2 : at + 2 + count].tolist()
+        return at + 2 + count
+    found += np.rint(np.linspace(found[-1], int(data[at + 2]), count + 1)[1:]).astype(int).tolist()
+    return at + 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +143,19 @@ def apply(values: np.ndarray, modality: Modality, voi: Lut | Window) -> np.ndarr
         low, high = int(values.min()), int(values.max())
         if high - low < MAX_TABLE:
             table = levels(np.arange(low, high + 1))
-            return _by_chunk(values, lambda chunk: np.take(table, chunk.astype(np.intp) - low))
+            return _by_chunk(
+                values,
+                lambda chunk: table[np.subtract(chunk, low, dtype=np.intp)],
+                size=TABLE_CHUNK,
+            )
     return _by_chunk(values, levels)
 
 
-def _by_chunk(values: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def _by_chunk(
+    values: np.ndarray, convert: Callable[[np.ndarray], np.ndarray], *, size: int = CHUNK
+) -> np.ndarray:
     result = np.empty(values.shape, np.uint8)
     flat, flat_result = values.reshape(-1), result.reshape(-1)
-    for start in range(0, flat.size, CHUNK):
-        flat_result[start : start + CHUNK] = convert(flat[start : start + CHUNK])
+    for start in range(0, flat.size, size):
+        flat_result[start : start + size] = convert(flat[start : start + size])
     return result

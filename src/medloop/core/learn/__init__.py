@@ -1,1 +1,1 @@
-"""The learning core: network, augmentation, training, calibration, export. The only package that imports torch."""
+"""The learning core, from arrays to a model file. The only package that imports torch."""

@@ -1,8 +1,8 @@
-"""Random views of a batch that keep what the image shows and break how the data set happens to show it.
+"""Random views of a batch: they keep what an image shows and break how the data set shows it.
 
 Every change takes and gives float32 [N, 64, 64] in 0…255, on the processor, and draws from the
-generator it is handed. Most act on a random part of the batch, so that a batch costs little and some
-images stay as they are.
+generator it is handed. Most act on a random part of the batch, so that a batch costs little and
+some images stay as they are.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def curve(x: Tensor, generator: torch.Generator) -> Tensor:
 def rewindow(x: Tensor, generator: torch.Generator) -> Tensor:
     """Cut the grey range to a random part of the levels that the image uses."""
     low, high = x.amin((1, 2), keepdim=True), x.amax((1, 2), keepdim=True)
-    a, b = uniform((2, len(x), 1, 1), generator)
-    bottom, top = low + (high - low) * a * 0.5, high - (high - low) * b * 0.6
+    cut = uniform((2, len(x), 1, 1), generator)
+    bottom, top = low + (high - low) * cut[0] * 0.5, high - (high - low) * cut[1] * 0.6
     return ((x - bottom) * (255 / (top - bottom).clamp(min=8.0))).clamp(0, 255)
 
 
@@ -112,7 +112,7 @@ def _taps(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def remap(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Apply a random smooth curve, monotone or not: another contrast agent, sequence or colour map."""
+    """Apply a random smooth curve, monotone or not: another contrast agent or sequence."""
     return _through(_interpolated(uniform((len(x), 6), generator) * 255), x)
 
 
@@ -267,22 +267,12 @@ def shade(x: Tensor, generator: torch.Generator) -> Tensor:
     return (x * torch.exp(0.7 * smooth)).clamp(0, 255)
 
 
-STEPS: Final = (
-    Augmentation(rerender, 0.55),
-    Augmentation(rewindow, 0.12),
-    Augmentation(random_convolutions, 0.12),
-    Augmentation(remap, 0.05),
-    Augmentation(curve, 0.25),
-    Augmentation(shade, 0.16),
-    Augmentation(move, 0.65),
-    Augmentation(coarsen, 0.1),
-    Augmentation(blur, 0.1),
-    Augmentation(occlude, 0.1),
-    Augmentation(frame, 0.12),
-    Augmentation(draw_over, 0.12),
-    Augmentation(interfere, 0.1),
-    Augmentation(add_noise, 0.15),
-    Augmentation(salt_and_pepper, 0.05),
-    Augmentation(compress, 0.1),
-    Augmentation(invert, 0.1),
+STEPS: Final = tuple(
+    Augmentation(change, share)
+    for change, share in (
+        *((rerender, 0.55), (rewindow, 0.12), (random_convolutions, 0.12), (remap, 0.05)),
+        *((curve, 0.25), (shade, 0.16), (move, 0.65), (coarsen, 0.1), (blur, 0.1)),
+        *((occlude, 0.1), (frame, 0.12), (draw_over, 0.12), (interfere, 0.1), (add_noise, 0.15)),
+        *((salt_and_pepper, 0.05), (compress, 0.1), (invert, 0.1)),
+    )
 )

@@ -1,4 +1,7 @@
-"""Temperature and thresholds, fitted by procedure on held-out base images and altered copies of them. Pure numpy."""
+"""Temperature and thresholds, fitted by procedure on held-out base images and altered copies.
+
+Pure numpy.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,14 @@ from typing import Final
 
 import numpy as np
 
-KNOWN_KEPT: Final = (
-    0.9  # share of altered held-out images below the "unknown" threshold; of others far more are
-)
-CONFIDENT_ERRORS: Final = (
-    0.01  # errors allowed among confident answers on altered held-out images: what they promise
-)
+from medloop.core.data.chance import better_than_chance
+
+KNOWN_KEPT: Final = 0.9  # share of altered held-out images below the "unknown" threshold
+# Errors allowed among confident answers on altered held-out images: what they promise.
+CONFIDENT_ERRORS: Final = 0.01
 UNKNOWN_CONFIDENT: Final = 0.002  # share of held-out unknown images that may be confident
-LEAST_CONFIDENCE: Final = 0.8  # no answer below is called confident, however few errors there are
+MIN_CONFIDENCE: Final = 0.8  # no answer below is called confident, however few errors there are
+NEVER: Final = float(np.nextafter(1.0, 2.0))  # a confidence that no answer reaches
 MISLEADING_LIMIT: Final = 0.05  # of the held-out images
 MISLEADING_VIEWS: Final = 0.75  # of an image's views
 TEMPERATURES: Final = np.exp(np.linspace(np.log(0.25), np.log(8), 141))
@@ -31,20 +34,20 @@ class Calibration:
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Along the last axis."""
+    """Turn logits into probabilities along the last axis."""
     shifted = np.exp(logits - logits.max(-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(-1, keepdims=True))
 
 
 def ood_scores(logits: np.ndarray) -> np.ndarray:
-    """Log odds of "none of the classes" against the classes together, from logits [N, C + 1]."""
+    """Compute log odds of "none of the classes" against all classes, from logits [N, C + 1]."""
     known = logits[:, :-1]
     peak = known.max(1)
     return np.asarray(logits[:, -1] - peak - np.log(np.exp(known - peak[:, None]).sum(1)))
 
 
 def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
-    """The temperature of least negative log-likelihood. `logits` [N, C] of the classes alone."""
+    """Find the temperature of least negative log-likelihood for logits [N, C] of the classes."""
 
     def loss(temperature: float) -> float:
         picked = softmax(logits / temperature)[np.arange(len(targets)), targets]
@@ -53,10 +56,10 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
     return float(min(TEMPERATURES, key=loss))
 
 
-def least_confidence(
+def min_confidence(
     confidence: np.ndarray, correct: np.ndarray, allowed: float = CONFIDENT_ERRORS
 ) -> float:
-    """The lowest threshold with at most `allowed` errors among the answers at or above it; 1.0 if there is none."""
+    """Find the lowest threshold with at most `allowed` errors from it on; 1.0 if there is none."""
     order = np.argsort(-confidence, kind="stable")
     errors = np.cumsum(~correct[order]) / np.arange(1, len(order) + 1)
     fine = np.flatnonzero(errors <= allowed)
@@ -68,6 +71,9 @@ def calibrate(
 ) -> Calibration:
     """Fit temperature and thresholds to logits.
 
+    A model no better than chance is never confident. A class of which most held-out images would be
+    "unknown" raises that threshold, as long as the network itself does not favour "none".
+
     Args:
         known: Logits [N, C + 1] of held-out images as they are.
         shifted: Logits [V, N, C + 1] of V altered views of each, standing in for other sources.
@@ -78,32 +84,32 @@ def calibrate(
     views = shifted[:, kept].reshape(-1, shifted.shape[2])
     view_targets = np.tile(targets[kept], len(shifted))
     both = np.concatenate([np.repeat(known, len(shifted), 0), views])
-    temperature = fit_temperature(
-        both[:, :-1], np.concatenate([np.repeat(targets, len(shifted)), view_targets])
-    )
-    probabilities = softmax(views[:, :-1] / temperature)
-    scores = ood_scores(views)
-    confident_ood = float(
-        min(np.quantile(ood_scores(unknown), UNKNOWN_CONFIDENT), np.quantile(scores, KNOWN_KEPT))
-    )
+    both_targets = np.concatenate([np.repeat(targets, len(shifted)), view_targets])
+    temperature = fit_temperature(both[:, :-1], both_targets)
+    probabilities, scores = softmax(views[:, :-1] / temperature), ood_scores(views)
+    keeping = float(np.quantile(scores, KNOWN_KEPT))
+    as_they_are = ood_scores(known)
+    typical = max(float(np.median(as_they_are[targets == c])) for c in np.unique(targets))
+    confident_ood = min(float(np.quantile(ood_scores(unknown), UNKNOWN_CONFIDENT)), keeping)
     near = scores <= confident_ood
     correct = probabilities.argmax(1) == view_targets
+    confidence = max(MIN_CONFIDENCE, min_confidence(probabilities.max(1)[near], correct[near]))
+    learned = better_than_chance(targets, known[:, :-1].argmax(1))
     return Calibration(
         temperature=temperature,
-        confident_threshold=max(
-            LEAST_CONFIDENCE, least_confidence(probabilities.max(1)[near], correct[near])
-        ),
+        confident_threshold=confidence if learned else NEVER,
         confident_ood_threshold=confident_ood,
-        ood_threshold=float(np.quantile(scores, KNOWN_KEPT)),
+        ood_threshold=max(keeping, min(0.0, float(np.nextafter(typical, np.inf)))),
     )
 
 
 def misleading(shifted: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Images whose label the altered views contradict in unison: bool [N], at most 5 % of them.
+    """Find images whose label the altered views contradict in unison: bool [N], at most 5 %.
 
-    In this data the label belongs to the examination: AbdomenCT has chest slices, told apart by their grey alone. A
-    view without that grey cannot show the label, so such an image says nothing about errors on other sources. The
-    limit keeps a model that is simply wrong from excusing itself.
+    In this data the label belongs to the examination: AbdomenCT has chest slices, told apart by
+    their grey alone. A view without that grey cannot show the label, so such an image says nothing
+    about errors on other sources. The limit keeps a model that is simply wrong from excusing
+    itself.
     """
     against = (shifted[:, :, :-1].argmax(2) != targets).mean(0)
     margin = softmax(shifted[:, :, :-1]).mean(0)[np.arange(len(targets)), targets]
@@ -116,7 +122,7 @@ def misleading(shifted: np.ndarray, targets: np.ndarray) -> np.ndarray:
 def expected_calibration_error(
     probabilities: np.ndarray, targets: np.ndarray, bins: int = 15
 ) -> float:
-    """Mean gap between confidence and accuracy over equal-width bins (Guo et al. 2017)."""
+    """Average the gap of confidence to accuracy over equal-width bins (Guo et al. 2017)."""
     confidence, correct = probabilities.max(1), probabilities.argmax(1) == targets
     index = np.minimum((confidence * bins).astype(int), bins - 1)
     gaps = [

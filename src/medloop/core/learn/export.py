@@ -1,13 +1,12 @@
 """Writes the network as one ONNX file, node by node.
 
-By hand and not by `torch.onnx.export`: it takes milliseconds instead of seconds, gives the same bytes for the same
-weights, and batch normalisation is folded. Convolutions but the first and the map compute in 8-bit integers (ADR 15).
-Tests hold the file to the network's own outputs.
+By hand and not by `torch.onnx.export`: it takes milliseconds instead of seconds, gives the same
+bytes for the same weights, and batch normalisation is folded. Convolutions but the first and the
+map compute in 8-bit integers (ADR 15). Tests hold the file to the network's own outputs.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -47,19 +46,28 @@ class Graph:
 def to_onnx(
     network: Network, ranges: Sequence[UnitRanges], temperature: float, metadata: Mapping[str, Any]
 ) -> bytes:
-    """The served file.
+    """Write the served file.
 
-    `ranges` are those of `quantise.activation_ranges`. `metadata` values are written as JSON strings; see
-    `predict.ModelMetadata` for the names.
+    `ranges` are those of `quantise.activation_ranges`. `metadata` values are written as JSON
+    strings; see `predictor.ModelMetadata` for the names.
     """
-    graph = Graph()
-    features = _features(graph, network, ranges)
-    _outputs(graph, network, features, temperature)
-    n_classes, width = network.head.out_features - 1, network.head.in_features
+    graph, n_classes = Graph(), network.head.out_features - 1
+    x, x_range = _two_views(graph), None
+    for i, (unit, seen) in enumerate(zip(network.conv_units(), ranges, strict=True)):
+        x = _conv_unit(graph, unit, x, x_range, seen, f"unit{i}")
+        x_range = seen.output
+    _outputs(graph, network, x, temperature)
+    shapes: dict[str, list[str | int]] = {
+        "probabilities": ["N", n_classes],
+        "embedding": ["N", network.head.in_features],
+        "ood_score": ["N"],
+        "cam": ["N", n_classes, INPUT_SIZE // 8, INPUT_SIZE // 8],
+    }
+    describe = helper.make_tensor_value_info
+    images = describe("images", TensorProto.UINT8, ["N", INPUT_SIZE, INPUT_SIZE])
+    outputs = [describe(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
     model = helper.make_model(
-        helper.make_graph(
-            graph.nodes, "medloop", [_images()], _signature(n_classes, width), graph.constants
-        ),
+        helper.make_graph(graph.nodes, "medloop", [images], outputs, graph.constants),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="medloop",
@@ -69,38 +77,8 @@ def to_onnx(
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def label_map_sha256(labels: Sequence[str]) -> str:
-    """Digest of the labels in order: two models with the same digest mean the same by each output."""
-    return hashlib.sha256(json.dumps(list(labels)).encode()).hexdigest()
-
-
-def _images() -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", INPUT_SIZE, INPUT_SIZE])
-
-
-def _signature(n_classes: int, width: int) -> list[onnx.ValueInfoProto]:
-    shapes: dict[str, list[str | int]] = {
-        "probabilities": ["N", n_classes],
-        "embedding": ["N", width],
-        "ood_score": ["N"],
-        "cam": ["N", n_classes, INPUT_SIZE // 8, INPUT_SIZE // 8],
-    }
-    return [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-        for name, shape in shapes.items()
-    ]
-
-
-def _features(graph: Graph, network: Network, ranges: Sequence[UnitRanges]) -> str:
-    x, x_range = _two_views(graph), None
-    for i, (unit, seen) in enumerate(zip(network.conv_units(), ranges, strict=True)):
-        x = _conv_unit(graph, unit, x, x_range, seen, f"unit{i}")
-        x_range = seen.output
-    return x
-
-
 def _two_views(graph: Graph) -> str:
-    """`network.two_views`, in the file."""
+    """Write `network.two_views`."""
     pixels = graph.add("Cast", ["images"], "pixels", to=TensorProto.FLOAT)
     x = graph.add("Unsqueeze", [pixels, graph.constant(np.array([1]), "channel_axis")], "grey")
     ones = graph.constant(np.ones((INPUT_SIZE, INPUT_SIZE), np.float32), "ones")
@@ -114,40 +92,30 @@ def _two_views(graph: Graph) -> str:
 def _conv_unit(
     graph: Graph, unit: ConvUnit, x: str, x_range: Range | None, seen: UnitRanges, name: str
 ) -> str:
-    """One unit, its output rounded to 256 levels. The first has an input without a known range: it stays in float32."""
-    weights = (
-        _float_weights(graph, unit, name)
-        if x_range is None
-        else _integer_weights(graph, unit, x_range, name)
-    )
+    """Write one unit, its output rounded to 256 levels.
+
+    The first has an input without a known range: it stays in float32. Weights and biases of others
+    are kept in integers; onnxruntime joins them with the convolution to one integer operator.
+    """
+    if x_range is None:
+        parts = zip(("weight", "bias"), unit.folded(), strict=True)
+        weights = [graph.constant(value, f"{name}_{part}") for part, value in parts]
+    else:
+        integers, weights = quantised_weights(unit, x_range.scale), []
+        for part in ("weight", "bias"):
+            columns = (part, f"{part}_scale")
+            inputs = [graph.constant(getattr(integers, c), f"{name}_{c}") for c in columns]
+            weights.append(graph.add("DequantizeLinear", inputs, f"{name}_{part}_values", axis=0))
     pad, stride = int(unit.conv.padding[0]), int(unit.conv.stride[0])
     y = graph.add("Conv", [x, *weights], f"{name}_conv", pads=[pad] * 4, strides=[stride] * 2)
     if unit.residual:
-        y = graph.add(
-            "Add", [_rounded(graph, y, seen.convolved, f"{name}_convolved"), x], f"{name}_sum"
-        )
+        convolved = _rounded(graph, y, seen.convolved, f"{name}_convolved")
+        y = graph.add("Add", [convolved, x], f"{name}_sum")
     return _rounded(graph, graph.add("Relu", [y], f"{name}_relu"), seen.output, f"{name}_output")
 
 
-def _float_weights(graph: Graph, unit: ConvUnit, name: str) -> list[str]:
-    weight, bias = unit.folded()
-    return [graph.constant(weight, f"{name}_weight"), graph.constant(bias, f"{name}_bias")]
-
-
-def _integer_weights(graph: Graph, unit: ConvUnit, x_range: Range, name: str) -> list[str]:
-    """Weight and bias kept in integers. onnxruntime joins them with the convolution to one integer operator."""
-    weights = quantised_weights(unit, x_range.scale)
-    inputs = []
-    for part, scale in (("weight", "weight_scale"), ("bias", "bias_scale")):
-        constants = [
-            graph.constant(getattr(weights, column), f"{name}_{column}") for column in (part, scale)
-        ]
-        inputs.append(graph.add("DequantizeLinear", constants, f"{name}_{part}_values", axis=0))
-    return inputs
-
-
 def _rounded(graph: Graph, x: str, values: Range, name: str) -> str:
-    """To 256 levels, and back to what they stand for."""
+    """Round to 256 levels, and back to what they stand for."""
     scale = graph.constant(values.scale, f"{name}_scale")
     zero = graph.constant(np.array(values.zero_point, np.uint8), f"{name}_zero")
     levels = graph.add("QuantizeLinear", [x, scale, zero], f"{name}_levels")
@@ -155,21 +123,16 @@ def _rounded(graph: Graph, x: str, values: Range, name: str) -> str:
 
 
 def _outputs(graph: Graph, network: Network, features: str, temperature: float) -> None:
-    """Embedding, probabilities over the classes, score against the "none" row, and the class activation map."""
+    """Write embedding, probabilities, score against the "none" row, and class activation map."""
     n = network.head.out_features - 1
     weight, bias = network.head.weight, network.head.bias
     embedding = graph.add("ReduceMean", [features], "embedding", axes=[2, 3], keepdims=0)
-    logits = graph.add(
-        "Gemm",
-        [embedding, graph.constant(weight.T, "head"), graph.constant(bias, "head_bias")],
-        "logits",
-    )
-    bounds = [
-        graph.constant(np.array([i]), name)
-        for i, name in ((0, "first"), (n, "none_row"), (n + 1, "end"))
-    ]
-    known = graph.add("Slice", [logits, bounds[0], bounds[1], "channel_axis"], "known")
-    none = graph.add("Slice", [logits, bounds[1], bounds[2], "channel_axis"], "none")
+    head = [graph.constant(weight.T, "head"), graph.constant(bias, "head_bias")]
+    logits = graph.add("Gemm", [embedding, *head], "logits")
+    bounds = {"first": 0, "none_row": n, "end": n + 1}
+    first, none_row, end = (graph.constant(np.array([i]), name) for name, i in bounds.items())
+    known = graph.add("Slice", [logits, first, none_row, "channel_axis"], "known")
+    none = graph.add("Slice", [logits, none_row, end, "channel_axis"], "none")
     cooled = graph.add("Mul", [known, graph.constant(1 / temperature, "coldness")], "cooled")
     graph.add("Softmax", [cooled], "probabilities", axis=1)
     evidence = graph.add("ReduceLogSumExp", [known], "evidence", axes=[1], keepdims=1)

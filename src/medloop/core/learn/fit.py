@@ -58,7 +58,7 @@ def fit(
     device: torch.device,
     progress: Progress,
 ) -> tuple[Network, list[dict[str, float]]]:
-    """Train, each batch drawn from every pool; give the averaged network, on the CPU, and a history."""
+    """Train, each batch drawn from every pool; give the averaged network and a history."""
     network = network.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     averaged = copy.deepcopy(network).eval()
     replicas = [copy.deepcopy(network) for _ in range(config.workers)]

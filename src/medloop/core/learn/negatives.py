@@ -1,8 +1,8 @@
 """Procedurally drawn "unknown" images: what people upload that is none of the classes.
 
-Each maker draws one grey image of a kind (photograph-like, document, screenshot, plot, noise, blank,
-other organs and instruments as shapes). They teach the "none of these" row. Nothing here is a
-photograph, so no data set is needed.
+Each maker draws one grey image of a kind (photograph-like, document, screenshot, plot, noise,
+blank, other organs and instruments as shapes). They teach the "none of these" row. Nothing here is
+a photograph, so no data set is needed.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _turned(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size=float(size))
+    return ImageFont.load_default(size=size)
 
 
 def _words(rng: np.random.Generator, n: int) -> str:
@@ -237,8 +237,8 @@ def landscape(rng: np.random.Generator) -> np.ndarray:
     ground = rng.uniform(20, 160) + 30 * _grain(rng, rng.uniform(0.6, 1.6))
     image = np.where(np.arange(CANVAS)[:, None] > ridge[None], ground, sky)
     for _ in _times(rng, 0, 8):
-        left, width, top = rng.integers(0, CANVAS), rng.integers(2, 30), rng.integers(5, 100)
-        image[top : top + rng.integers(15, 90), left : left + width] = rng.uniform(0, 255)
+        left, width, foot = rng.integers(0, CANVAS), rng.integers(2, 30), rng.integers(5, 100)
+        image[foot : foot + rng.integers(15, 90), left : left + width] = rng.uniform(0, 255)
     return image
 
 
@@ -264,7 +264,7 @@ def document(rng: np.random.Generator) -> Image.Image:
     paper, ink = rng.uniform(*spans[0]), _level(rng, *spans[1])
     image, draw = _canvas(paper)
     size = rng.choice([6, 8, 8, 10, 14, 22])
-    font, y, left = _font(size), rng.uniform(2, 20), rng.uniform(2, 14)
+    font, y, left = _font(float(size)), rng.uniform(2, 20), rng.uniform(2, 14)
     while y < CANVAS - 4:
         if rng.random() < 0.88:
             words = _words(rng, int(rng.uniform(0.4, 2.2) * CANVAS / size))
@@ -290,7 +290,7 @@ def screenshot(rng: np.random.Generator) -> Image.Image:
         draw.rounded_rectangle([x0, y0, x0 + w, y0 + h], radius, fill=level)
         if rng.random() < 0.6:
             words = _words(rng, int(rng.integers(3, 16)))
-            font = _font(rng.integers(5, 9))
+            font = _font(float(rng.integers(5, 9)))
             draw.text((x0 + 2, y0 + 1), words, fill=255 - level, font=font)
     if rng.random() < 0.6:
         draw.rectangle([0.0, 0.0, float(CANVAS), float(rng.integers(4, 14))], fill=_level(rng))

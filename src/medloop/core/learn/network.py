@@ -1,13 +1,14 @@
-"""The network: a small residual CNN over a 64×64 grey image, fully convolutional up to a global average.
+"""The network: a small residual CNN over a 64×64 grey image, up to a global average.
 
-Owns layers, standardisation and weight (de)serialisation. Training is in `fit`, the served file in `export`.
+Owns layers, standardisation and weight (de)serialisation. Training is in `fit`, the served file in
+`export`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import torch
@@ -16,17 +17,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 INPUT_SIZE: Final = 64
-STANDARD_DEVIATION_FLOOR: Final = (
-    0.02  # of the 0…1 range: a blank image stays blank instead of becoming noise
-)
+STANDARD_DEVIATION_FLOOR: Final = 0.02  # of 0…1: a blank image stays blank, not noise
 WIDTHS: Final = (16, 32, 64, 96)  # stem at 32×32, then 16×16, then 8×8, then the embedding
 
 
 def two_views(images: Tensor) -> Tensor:
-    """uint8 or 0…255 float [N, H, W] to float32 [N, 2, H, W]: of zero mean and unit variance per image, and as it is.
+    """Turn uint8 or 0…255 float [N, H, W] into float32 [N, 2, H, W]: standardised, and as it is.
 
-    The first makes brightness and contrast of no account. The second, in −1…1, lets the network know a rendering that
-    it was trained on: some slices of this data set can be told apart by nothing else.
+    The first, of zero mean and unit variance, makes brightness and contrast of no account. The
+    second, in −1…1, lets the network know a rendering that it was trained on: some slices of this
+    data set can be told apart by nothing else.
     """
     x = images.to(torch.float32).unsqueeze(1) / 255.0
     mean = x.mean((1, 2, 3), keepdim=True)
@@ -35,7 +35,7 @@ def two_views(images: Tensor) -> Tensor:
 
 
 class ConvUnit(nn.Module):
-    """Convolution, batch normalisation, ReLU; with `residual` the input is added before the ReLU."""
+    """Convolution, batch normalisation, ReLU; if `residual`, the input is added before the ReLU."""
 
     def __init__(
         self, n_in: int, n_out: int, kernel: int, *, stride: int = 1, residual: bool = False
@@ -50,7 +50,7 @@ class ConvUnit(nn.Module):
         return F.relu(y + x if self.residual else y, inplace=True)
 
     def folded(self) -> tuple[Tensor, Tensor]:
-        """The convolution's weight and bias with the normalisation folded in."""
+        """Fold the normalisation into the convolution's weight and bias."""
         norm = self.norm
         scale = norm.weight / (norm.get_buffer("running_var") + norm.eps).sqrt()
         bias = norm.bias - norm.get_buffer("running_mean") * scale
@@ -79,53 +79,48 @@ class Network(nn.Module):
         return logits
 
     def embed(self, images: Tensor) -> Tensor:
-        """Embeddings [N, D]: the global average of the last feature map, not negative."""
+        """Embed as [N, D]: the global average of the last feature map, not negative."""
         x = two_views(images).contiguous(memory_format=torch.channels_last)
         features: Tensor = self.units(x)
         return features.float().mean((2, 3))
 
     def conv_units(self) -> list[ConvUnit]:
-        """The convolutional part in order, for export."""
+        """List the convolutional part in order, for export."""
         return [unit for unit in self.units if isinstance(unit, ConvUnit)]
 
 
 def to_safetensors(network: Network, labels: Sequence[str]) -> bytes:
-    """All weights and statistics; the labels in head order travel as JSON under one metadata key."""
-    state = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
-    }
-    # One key only: safetensors writes several in no fixed order, and equal weights must give equal bytes.
+    """Save all weights and statistics; the labels in head order travel as JSON in the metadata."""
+    state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    # One key only: safetensors writes several in no fixed order, and equal weights must give equal
+    # bytes.
     return save(state, metadata={"medloop": json.dumps({"labels": list(labels)})})
 
 
 def weights_sha256(network: Network) -> str:
-    """Digest over names, shapes and values: equal for equal weights, whatever file holds them."""
+    """Hash names, shapes and values: equal for equal weights, whatever file holds them."""
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
 def saved_labels(weights: bytes) -> tuple[str, ...]:
-    """The labels in the order of the saved head's rows."""
+    """Read the labels in the order of the saved head's rows."""
     header_size = int.from_bytes(weights[:8], "little")
     header = json.loads(weights[8 : 8 + header_size])
     return tuple(json.loads(header["__metadata__"]["medloop"])["labels"])
 
 
 def warm_start(network: Network, labels: Sequence[str], weights: bytes) -> None:
-    """Load `weights` into `network`; head rows go by label, so classes may be added, dropped or reordered."""
-    state = load(weights)
-    old_labels = saved_labels(weights)
-    new_head = {name: tensor.detach().clone() for name, tensor in network.head.state_dict().items()}
-    for row, old_row in _shared_rows(labels, old_labels).items():
-        new_head["weight"][row] = state["head.weight"][old_row]
-        new_head["bias"][row] = state["head.bias"][old_row]
-    network.load_state_dict(state | {f"head.{name}": tensor for name, tensor in new_head.items()})
-
-
-def _shared_rows(labels: Sequence[str], old_labels: Sequence[str]) -> Mapping[int, int]:
-    known = {label: row for row, label in enumerate(old_labels)}
-    rows = {row: known[label] for row, label in enumerate(labels) if label in known}
-    return rows | {len(labels): len(old_labels)}
+    """Load `weights`; head rows go by label, so classes may be added, dropped or reordered."""
+    state, old = load(weights), saved_labels(weights)
+    rows = {row: old.index(label) for row, label in enumerate(labels) if label in old}
+    rows[len(labels)] = len(old)  # "none of the classes"
+    for name, tensor in network.head.state_dict().items():
+        head = tensor.clone()
+        for row, old_row in rows.items():
+            head[row] = state[f"head.{name}"][old_row]
+        state[f"head.{name}"] = head
+    network.load_state_dict(state)

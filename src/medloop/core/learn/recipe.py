@@ -12,11 +12,13 @@ import numpy as np
 import torch
 
 from medloop.core import none_of_these
+from medloop.core.data.chance import mean_recall
+from medloop.core.data.training_set import RARE
 from medloop.core.imaging.preprocess import PREPROCESSING_VERSION
 from medloop.core.learn import calibrate as calibration
 from medloop.core.learn.augment import STEPS, Augmentation, augment
 from medloop.core.learn.config import TrainingConfig
-from medloop.core.learn.export import label_map_sha256, to_onnx
+from medloop.core.learn.export import to_onnx
 from medloop.core.learn.fit import Pool, average, fit, one_core_threads
 from medloop.core.learn.negatives import unknown_images
 from medloop.core.learn.network import (
@@ -27,6 +29,7 @@ from medloop.core.learn.network import (
     weights_sha256,
 )
 from medloop.core.learn.quantise import UnitRanges, activation_ranges
+from medloop.core.prediction.model_contract import label_map_sha256
 from medloop.core.prediction.predictor import Predictor
 from medloop.progress import Progress, part, silent
 
@@ -157,8 +160,12 @@ def _pools(data: TrainingData, config: TrainingConfig, unknown: torch.Tensor) ->
     """Make a batch of base images, unknown ones and corrections (few of these get few places)."""
     none_row = len(data.labels)
     places = _correction_places(len(data.correction_images), config)
+    base = _int64(data.targets)
+    counts = base.bincount()
+    rare = int(counts[counts > 0].min()) < RARE * int(counts.max())
+    weights = _rarity(base) if rare else None  # or "none" outweighs a rare class
     pools = [
-        Pool.of(torch.from_numpy(data.images), _int64(data.targets), config.batch_size - places),
+        Pool.of(torch.from_numpy(data.images), base, config.batch_size - places, weights),
         Pool.of(unknown, torch.full((len(unknown),), none_row), config.unknown_batch),
     ]
     if places:
@@ -250,8 +257,10 @@ def _calibrate(
     unknown, shifted = drawn.result(), np.stack(list(views))
     fitted = calibration.calibrate(known, shifted, targets, unknown)
     probabilities = calibration.softmax(known[:, :-1] / fitted.temperature)
+    predicted = known[:, :-1].argmax(1)
     metrics = {
-        "validation_accuracy": float((known[:, :-1].argmax(1) == targets).mean()),
+        "validation_accuracy": float((predicted == targets).mean()),
+        "validation_balanced_accuracy": mean_recall(targets, predicted),
         "shifted_accuracy": float((shifted[:, :, :-1].argmax(2) == targets).mean()),
         "validation_ece": calibration.expected_calibration_error(probabilities, targets),
         "unknown_rejected": float((calibration.ood_scores(unknown) >= fitted.ood_threshold).mean()),

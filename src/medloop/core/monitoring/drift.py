@@ -18,8 +18,8 @@ import numpy as np
 from medloop.core.data.datasets import Dataset, scored
 from medloop.core.data.splits import split
 from medloop.core.monitoring.intervals import wilson_interval
-from medloop.core.prediction.neighbours import unit
 from medloop.core.prediction.predictor import Predictor
+from medloop.core.prediction.similar_images import unit
 
 EXPECTED: Final = 0.05  # share of odd pictures where nothing drifts
 PER_CLASS: Final = 150  # labelled pictures to compare with; more hardly change the distance

@@ -1,4 +1,4 @@
-"""Answers as JSON lines, CSV or a table, a line each as it comes: for the command line and the page's downloads."""
+"""Answers as JSON lines, CSV or a table, a line each: for the command line and downloads."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from medloop.core.prediction.predictor import Prediction
 
 DIGITS: Final = 6  # of probabilities and scores: float32 has no more
+FIELDS: Final = ("path", "status", "label", "confidence", "verdict", "ood_score", "model_version")
 
 
 class AnswerRow(Protocol):
@@ -36,18 +37,21 @@ class Format(StrEnum):
 
 
 def as_record(answer: AnswerRow, model_version: str) -> dict[str, Any]:
-    """The fields of one answer, in the order of docs/model.md; null where there is nothing."""
-    prediction = answer.prediction
+    """Give the fields of one answer, in the order of docs/model.md; null if there is nothing."""
+    prediction, found = answer.prediction, {}
+    if prediction:
+        found = {
+            "label": prediction.label,
+            "confidence": _rounded(prediction.confidence),
+            "verdict": prediction.verdict,
+            "probabilities": {k: _rounded(p) for k, p in prediction.probabilities.items()},
+            "ood_score": _rounded(prediction.ood_score),
+        }
+    empty = dict.fromkeys(("label", "confidence", "verdict", "probabilities", "ood_score"))
     return {
         "path": answer.path,
         "status": "ok" if prediction else "error",
-        "label": prediction.label if prediction else None,
-        "confidence": _rounded(prediction.confidence) if prediction else None,
-        "verdict": prediction.verdict if prediction else None,
-        "probabilities": {k: _rounded(p) for k, p in prediction.probabilities.items()}
-        if prediction
-        else None,
-        "ood_score": _rounded(prediction.ood_score) if prediction else None,
+        **(found or empty),
         "model_version": model_version,
         "error": answer.error or None,
     }
@@ -56,7 +60,7 @@ def as_record(answer: AnswerRow, model_version: str) -> dict[str, Any]:
 def writer(
     form: Format, to: TextIO, *, labels: Sequence[str], model_version: str
 ) -> Callable[[AnswerRow], None]:
-    """A function that prints one answer; prints the header, if the format has one, right away."""
+    """Print the header, if the format has one, and give a function that prints one answer."""
     if form is Format.JSONL:
         return lambda answer: _write_json(answer, to, model_version)
     if form is Format.CSV:
@@ -66,7 +70,7 @@ def writer(
 
 
 def _rounded(value: float) -> float | None:
-    """`value` for JSON, which knows no infinity and no NaN."""
+    """Round for JSON, which knows no infinity and no NaN."""
     return round(value, DIGITS) if math.isfinite(value) else None
 
 
@@ -77,29 +81,15 @@ def _write_json(answer: AnswerRow, to: TextIO, model_version: str) -> None:
 def _csv_writer(
     to: TextIO, labels: Sequence[str], model_version: str
 ) -> Callable[[AnswerRow], None]:
-    """As `as_record`, with a column p(label) for each class; a record is always one line."""
-    out = csv.writer(to, lineterminator="\n")
-    fields = (
-        "path",
-        "status",
-        "label",
-        "confidence",
-        "verdict",
-        "ood_score",
-        "model_version",
-        "error",
-    )
+    """Write as `as_record`, with a column p(label) for each class; a record is always one line."""
+    out, fields = csv.writer(to, lineterminator="\n"), (*FIELDS, "error")
     out.writerow([*fields, *(_cell(f"p({label})") for label in labels)])
 
     def write(answer: AnswerRow) -> None:
         record = as_record(answer, model_version)
-        probabilities = record["probabilities"] or {}
-        out.writerow(
-            [
-                *(_cell(record[field]) for field in fields),
-                *(_cell(probabilities.get(x)) for x in labels),
-            ]
-        )
+        chances = record["probabilities"] or {}
+        cells = [*(record[field] for field in fields), *(chances.get(label) for label in labels)]
+        out.writerow(map(_cell, cells))
 
     return write
 
@@ -109,13 +99,10 @@ def _cell(value: Any) -> Any:
 
 
 def _write_row(answer: AnswerRow, to: TextIO) -> None:
-    prediction = answer.prediction
+    prediction, path = answer.prediction, printable(answer.path)
     if prediction is None:
-        to.write(
-            f"{'-':<14} {'-':>10}  {'error':<9}  {printable(answer.path)}: {printable(answer.error)}\n"
-        )
+        to.write(f"{'-':<14} {'-':>10}  {'error':<9}  {path}: {printable(answer.error)}\n")
         return
     label = f"({prediction.label})" if prediction.verdict == "unknown" else prediction.label
-    to.write(
-        f"{printable(label):<14} {prediction.confidence:>10.1%}  {prediction.verdict:<9}  {printable(answer.path)}\n"
-    )
+    confidence, verdict = prediction.confidence, prediction.verdict
+    to.write(f"{printable(label):<14} {confidence:>10.1%}  {verdict:<9}  {path}\n")

@@ -1,4 +1,4 @@
-"""Whether a model file keeps the contract of docs/model.md, so that it may serve. Loads it as serving does."""
+"""The contract of docs/model.md, that a model file must keep to serve. Loads it as serving does."""
 
 from __future__ import annotations
 
@@ -18,61 +18,57 @@ TOLERANCE: Final = 1e-3  # of a sum of probabilities, and between an image alone
 
 
 def load_checked(onnx: bytes, *, threads: int | None = None) -> Predictor:
-    """The predictor of a file that keeps the contract.
+    """Load a file that keeps the contract.
 
-    Probed with a blank, a white, a noisy and two odd images: outputs of the promised shapes, finite, probabilities
-    that sum to 1, and the same answer alone as in a batch.
+    Probed with a blank, a white, a noisy and two odd images: outputs of the promised shapes,
+    finite, probabilities that sum to 1, and the same answer alone as in a batch.
 
     Raises:
         ModelError: It breaks the contract; the message says where.
     """
+    doing = "load"
     try:
         predictor = Predictor(onnx, threads=threads)
-    except Exception as error:  # onnxruntime has no common base for what it raises
-        raise ModelError(
-            f"the model file does not load ({type(error).__name__}): {_brief(error)}"
-        ) from error
-    _check_metadata(predictor.metadata)
-    probes = _probes(predictor.metadata.input_size)
-    try:
+        _check_metadata(predictor.metadata)
+        doing = "answer"
+        probes = _probes(predictor.metadata.input_size)
         together, alone = predictor.predict_arrays(probes), predictor.predict_arrays(probes[:1])
         predictor.predict([np.full((300, 200), 90, np.uint8)])
-    except Exception as error:
-        raise ModelError(
-            f"the model does not answer ({type(error).__name__}): {_brief(error)}"
-        ) from error
+    except ModelError:
+        raise
+    except Exception as error:  # onnxruntime has no common base for what it raises
+        why = " ".join(str(error).split())[:300]
+        subject = "the model file" if doing == "load" else "the model"
+        raise ModelError(f"{subject} does not {doing} ({type(error).__name__}): {why}") from error
     _check_outputs(together, n_labels=len(predictor.metadata.labels))
     if not np.allclose(together.probabilities[:1], alone.probabilities, atol=TOLERANCE):
         raise ModelError("the model answers differently for an image alone and in a batch")
     return predictor
 
 
-def _brief(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+def label_map_sha256(labels: tuple[str, ...]) -> str:
+    """Hash the labels in order: with the same hash two models mean the same by each output."""
+    return hashlib.sha256(json.dumps(list(labels)).encode()).hexdigest()
 
 
 def _check_metadata(metadata: ModelMetadata) -> None:
     labels = metadata.labels
-    if (
-        len(labels) < 2
-        or len(set(labels)) != len(labels)
-        or not all(isinstance(x, str) and x for x in labels)
-    ):
+    named = all(isinstance(label, str) and label for label in labels)
+    if not named or len(labels) < 2 or len(set(labels)) != len(labels):
         raise ModelError(f"the model needs two or more different labels, it has {list(labels)!r}")
-    if hashlib.sha256(json.dumps(list(labels)).encode()).hexdigest() != metadata.label_map_sha256:
+    if label_map_sha256(labels) != metadata.label_map_sha256:
         raise ModelError(
-            "the model's labels are not those that it was exported with: the label map's digest differs"
+            "the model's labels are not those that it was exported with: the label map's digest "
+            "differs"
         )
     if metadata.preprocessing_version not in READABLE_VERSIONS:
         raise ModelError(
-            f"the model expects preprocessing version {metadata.preprocessing_version!r}, this medloop has "
-            f"{' and '.join(READABLE_VERSIONS)}: use the medloop release that trained it, or train anew"
+            f"the model expects preprocessing version {metadata.preprocessing_version!r}, this "
+            f"medloop has {' and '.join(READABLE_VERSIONS)}: use the medloop release that trained "
+            "it, or train anew"
         )
-    thresholds = (
-        metadata.confident_threshold,
-        metadata.confident_ood_threshold,
-        metadata.ood_threshold,
-    )
+    names = ("confident_threshold", "confident_ood_threshold", "ood_threshold")
+    thresholds = tuple(getattr(metadata, name) for name in names)
     if any(math.isnan(value) for value in thresholds):
         raise ModelError(f"the model's thresholds must be numbers, they are {thresholds}")
 
@@ -88,16 +84,15 @@ def _probes(size: int) -> np.ndarray:
 
 def _check_outputs(raw: RawOutputs, *, n_labels: int) -> None:
     shapes = {
-        "probabilities": (raw.probabilities, (N_PROBES, n_labels)),
-        "embedding": (raw.embedding, (N_PROBES, None)),
-        "ood_score": (raw.ood_score, (N_PROBES,)),
-        "cam": (raw.cam, (N_PROBES, n_labels, None, None)),
+        "probabilities": (N_PROBES, n_labels),
+        "embedding": (N_PROBES, None),
+        "ood_score": (N_PROBES,),
+        "cam": (N_PROBES, n_labels, None, None),
     }
-    for name, (output, shape) in shapes.items():
-        fits = output.ndim == len(shape) and all(
-            want in (None, has) for has, want in zip(output.shape, shape, strict=True)
-        )
-        if not fits:
+    for name, shape in shapes.items():
+        output = getattr(raw, name)
+        pairs = zip(output.shape, shape, strict=False)
+        if output.ndim != len(shape) or any(want not in (None, has) for has, want in pairs):
             raise ModelError(f"the output {name!r} has the shape {output.shape} instead of {shape}")
         if output.dtype != np.float32 or not np.isfinite(output).all():
             raise ModelError(

@@ -1,4 +1,4 @@
-"""The predictor: one ONNX file in, labels with verdicts out. onnxruntime and numpy only; never imports torch."""
+"""The predictor: one ONNX file in, labels with verdicts out. onnxruntime and numpy, never torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final, Literal
 import numpy as np
 import onnxruntime as ort
 
-from medloop.core.imaging.picture import About
+from medloop.core.imaging.picture import ImageInfo
 from medloop.core.imaging.preprocess import preprocess
 from medloop.core.prediction.tag_conflicts import contradictions
 
@@ -29,7 +29,7 @@ class ModelMetadata:
     input_size: int  # pixels a side
     input_mode: Literal["L"]
     temperature: float  # already applied inside the file
-    confident_threshold: float  # least confidence of a "confident" answer
+    confident_threshold: float  # lowest confidence of a "confident" answer
     confident_ood_threshold: float  # highest ood_score of a "confident" answer
     ood_threshold: float  # from this ood_score on: "unknown"
     preprocessing_version: str
@@ -38,7 +38,11 @@ class ModelMetadata:
 
     @classmethod
     def parse(cls, properties: Mapping[str, str]) -> ModelMetadata:
-        """From the ONNX file's metadata_props, each value JSON. Raises ValueError where one is missing or malformed."""
+        """Read the ONNX file's metadata_props, each value JSON.
+
+        Raises:
+            ValueError: One is missing or malformed.
+        """
         try:
             values = {name: json.loads(properties[name]) for name in cls.__dataclass_fields__}
         except KeyError as error:
@@ -84,50 +88,44 @@ class Predictor:
         self.metadata = ModelMetadata.parse(self._session.get_modelmeta().custom_metadata_map)
 
     def predict(
-        self, images: Sequence[np.ndarray], *, about: Sequence[About] = ()
+        self, images: Sequence[np.ndarray], *, about: Sequence[ImageInfo] = ()
     ) -> list[Prediction]:
-        """One prediction an image, in order. `images`: grey uint8 [H, W] of any size.
+        """Classify grey images uint8 [H, W] of any size, in order.
 
-        `about`: for each, what its file says (`DecodedImage.about`). The answer is "unsure" at best about a
-        picture in colour, of which the model has not seen everything, and where a DICOM's tags contradict it.
+        `about`: for each, what its file says (`DecodedImage.info`). The answer is "unsure" at best
+        about a picture in colour, of which the model has not seen everything, and if a DICOM's tags
+        contradict it.
         """
         if len(images) == 0:
             return []
         size = self.metadata.input_size
         raw = self.predict_arrays(np.stack([preprocess(image, size) for image in images]))
-        predictions = [self._prediction(raw, i) for i in range(len(images))]
-        if not about:
-            return predictions
-        return [_as_sure_as_may_be(p, known) for p, known in zip(predictions, about, strict=True)]
+        about = about or [ImageInfo()] * len(images)
+        return [
+            _as_sure_as_may_be(self._prediction(raw, i), known)
+            for i, known in zip(range(len(images)), about, strict=True)
+        ]
 
     def predict_arrays(self, images: np.ndarray) -> RawOutputs:
-        """The raw outputs for preprocessed uint8 images [N, 64, 64]."""
+        """Compute the raw outputs for preprocessed uint8 images [N, 64, 64]."""
         starts = range(0, max(len(images), 1), BATCH_SIZE)
         batches = [
             self._session.run(OUTPUTS, {"images": images[i : i + BATCH_SIZE]}) for i in starts
         ]
-        columns = (
-            batches[0]
-            if len(batches) == 1
-            else [np.concatenate(column) for column in zip(*batches, strict=True)]
-        )
-        return RawOutputs(*columns)
+        return RawOutputs(*(np.concatenate(column) for column in zip(*batches, strict=True)))
 
     def verdicts(self, raw: RawOutputs) -> list[Verdict]:
-        """The verdict on each image."""
-        return [
-            self._verdict(float(p.max()), float(s))
-            for p, s in zip(raw.probabilities, raw.ood_score, strict=True)
-        ]
+        """Give the verdict on each image."""
+        pairs = zip(raw.probabilities.max(1), raw.ood_score, strict=True)
+        return [self._verdict(float(confidence), float(score)) for confidence, score in pairs]
 
     def _verdict(self, confidence: float, ood_score: float) -> Verdict:
         if ood_score >= self.metadata.ood_threshold:
             return "unknown"
-        sure = (
-            confidence >= self.metadata.confident_threshold
-            and ood_score <= self.metadata.confident_ood_threshold
+        known = ood_score <= self.metadata.confident_ood_threshold
+        return (
+            "confident" if known and confidence >= self.metadata.confident_threshold else "unsure"
         )
-        return "confident" if sure else "unsure"
 
     def _prediction(self, raw: RawOutputs, i: int) -> Prediction:
         probabilities = raw.probabilities[i].tolist()
@@ -143,7 +141,7 @@ class Predictor:
         )
 
 
-def _as_sure_as_may_be(prediction: Prediction, known: About) -> Prediction:
+def _as_sure_as_may_be(prediction: Prediction, known: ImageInfo) -> Prediction:
     if prediction.verdict != "confident":
         return prediction
     if known.in_colour:

@@ -1,6 +1,7 @@
-"""The labelled pictures most like one: what the model has learned from, so that a person can compare.
+"""The labelled images most like one: what the model has learned from, so that people can compare.
 
-The page and `load_champion().nearest` both ask here; which data set, and how long its embeddings are kept, they say.
+The page and `load_champion().nearest` both ask here. They say which data set, and how long its
+embeddings are kept.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from typing import Final
 import numpy as np
 
 from medloop.core.data.datasets import Dataset, scored
-from medloop.core.prediction.neighbours import nearest
 from medloop.core.prediction.predictor import Predictor
 
 PER_CLASS: Final = 150  # enough to find a near relative, and embedded within a second
@@ -19,18 +19,18 @@ PER_CLASS: Final = 150  # enough to find a near relative, and embedded within a 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledImages:
-    """Labelled pictures with their embeddings under one model version."""
+    """Labelled images with their embeddings under one model version."""
 
     images: np.ndarray  # uint8 [N, 64, 64]
-    labels: tuple[str, ...]  # of each picture
-    names: tuple[str, ...]  # of each picture's file, in the data set
+    labels: tuple[str, ...]  # of each image
+    names: tuple[str, ...]  # of each image's file, in the data set
     dataset_id: str
     embeddings: np.ndarray  # float32 [N, D]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbour:
-    """One labelled picture and how alike it is."""
+    """One labelled image and how alike it is."""
 
     pixels: np.ndarray  # uint8 [64, 64]
     label: str
@@ -62,13 +62,13 @@ def build_reference(
 def neighbours(
     reference: LabelledImages, small: np.ndarray, embedding: np.ndarray, *, k: int = 5
 ) -> list[Neighbour]:
-    """The `k` pictures most like `small` [64, 64] by its `embedding` [D], the most alike first, itself left out.
+    """Find the `k` images most like `small` [64, 64] by its `embedding` [D], the most alike first.
 
-    Itself would be no news, and in the review queue it would give a honeypot's answer away.
+    Itself is left out: it would be no news, and in the review queue it would give a honeypot's
+    answer away.
     """
     others = np.flatnonzero((reference.images != small).any(axis=(1, 2)))
     found, similarities = nearest(embedding, reference.embeddings[others], k)
-    places = others[found]
     return [
         Neighbour(
             pixels=reference.images[place],
@@ -77,5 +77,27 @@ def neighbours(
             name=reference.names[place],
             dataset_id=reference.dataset_id,
         )
-        for place, similarity in zip(places, similarities, strict=True)
+        for place, similarity in zip(others[found], similarities, strict=True)
     ]
+
+
+def nearest(embedding: np.ndarray, index: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Find the rows of `index` [N, D] most like `embedding` [D], exactly: enough for 100,000 rows.
+
+    Gives indices int64 [k] and cosine similarities float32 [k], the most similar first, ties by
+    row. Fewer than k rows give as many as there are. A zero vector is like nothing (0).
+    """
+    if index.ndim != 2 or embedding.shape != (index.shape[1],):
+        raise ValueError(
+            f"embedding {embedding.shape} does not fit an index of shape {index.shape}"
+        )
+    norms = np.linalg.norm(index, axis=1) * np.linalg.norm(embedding)
+    similarities = (index @ embedding / np.where(norms > 0, norms, 1.0)).astype(np.float32)
+    order = np.argsort(-similarities, kind="stable")[: max(k, 0)].astype(np.int64)
+    return order, similarities[order]
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Scale rows [N, D] to length one, float32, so that products are cosines; zeros stay zero."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)

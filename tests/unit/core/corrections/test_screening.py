@@ -9,7 +9,6 @@ from medloop.core.corrections.screening import (
     careless,
     contradicted,
     look_alikes,
-    neighbour_disagreement,
     outvoted,
 )
 
@@ -67,27 +66,6 @@ def test_of_several_look_alikes_with_other_labels_the_closest_is_named() -> None
         assert look_alikes(
             LOOKS[:1], ["CXR"], index=np.concatenate(index), index_labels=labels
         ) == ["nearly the same picture is known as Hand"]
-
-
-def test_the_crowd_is_a_reason_where_it_agrees_and_is_close() -> None:
-    rng = np.random.default_rng(0)
-    crowd = LOOKS[:1] + rng.normal(0, 0.01, (6, LOOKS.shape[1]))
-    crowd = crowd / np.linalg.norm(crowd, axis=1, keepdims=True)
-    said = ["Hand"] * 5 + ["CXR"]
-    assert neighbour_disagreement(
-        LOOKS[:1], ["HeadCT"], index=crowd[:5], index_labels=said[:5]
-    ) == ["5 of the 5 most similar corrections say Hand"]
-    assert neighbour_disagreement(LOOKS[:1], ["Hand"], index=crowd, index_labels=said) == [""]
-    assert neighbour_disagreement(
-        LOOKS[:1], ["HeadCT"], index=crowd[:4], index_labels=said[:4]
-    ) == [""], "too few"
-    assert neighbour_disagreement(LOOKS[1:2], ["HeadCT"], index=crowd, index_labels=said) == [""], (
-        "too far"
-    )
-    mixed = ["Hand", "Hand", "CXR", "CXR", None]
-    assert neighbour_disagreement(LOOKS[:1], ["HeadCT"], index=crowd[:5], index_labels=mixed) == [
-        ""
-    ], "no majority"
 
 
 CLASSES = ("CXR", "Hand", "HeadCT")

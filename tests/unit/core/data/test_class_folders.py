@@ -22,6 +22,7 @@ from medloop.errors import DatasetError
         (["only/Hand/1.png"], ["Hand/1.png"]),
         (["Hand/1.png", "README.md", "groups.csv", "stray.png", "__MACOSX/Hand/._1.png", "Hand/.DS_Store"], ["Hand/1.png"]),
         (["Hand/Thumbs.db", "Hand/notes.txt"], []),
+        (["Hand/1.2.840.9", "Hand/scan.ima", "CXR/x"], ["Hand/1.2.840.9", "Hand/scan.ima", "CXR/x"]),
     ],
 )  # fmt: skip
 def test_the_folders_around_the_classes_are_cut_off(paths: list[str], names: list[str]) -> None:

@@ -1,16 +1,12 @@
 """Data sets in memory: one order of the labels, ids by content, what shows nothing or repeats."""
 
-import io
 import zipfile
 
 import numpy as np
 import pytest
-from PIL import Image
-from tests.hostile.corpus import corpus
 
 from medloop.core.data.data_summary import picture, summarise
-from medloop.core.data.datasets import Dataset, blank, exact_duplicates, plain_jpeg, scored
-from medloop.core.imaging.decode import decode
+from medloop.core.data.datasets import Dataset, blank, exact_duplicates, scored
 from medloop.errors import DatasetError
 from medloop.stores.datasets import SAMPLE, bundled_sample, sample_file
 
@@ -78,22 +74,6 @@ def test_only_the_first_of_exact_duplicates_is_scored() -> None:
     images = np.stack([a, b, a, np.zeros_like(a), a])
     assert exact_duplicates(images).tolist() == [0, 1, 0, 3, 0]
     assert scored(images).tolist() == [True, True, False, False, False]
-
-
-def test_the_quick_jpeg_path_gives_what_decode_gives_and_leaves_it_the_rest() -> None:
-    with sample_file() as path, zipfile.ZipFile(path) as archive:
-        data = (
-            archive.read("Hand/000005.jpeg") if "Hand/000005.jpeg" in archive.namelist() else None
-        )
-        data = data or archive.read(archive.namelist()[0])
-    pixels = plain_jpeg(data)
-    assert pixels is not None
-    assert np.array_equal(pixels, decode(data).pixels)
-    buffer = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(buffer, "JPEG")
-    hostile = [corpus()[name] for name in ("jpeg of 4e9 pixels", "jpeg of 300 scans")]
-    for other in (buffer.getvalue(), data[:300], b"\xff\xd8\xff nonsense", b"", *hostile):
-        assert plain_jpeg(other) is None
 
 
 def test_the_sample_is_varied_clean_and_small() -> None:

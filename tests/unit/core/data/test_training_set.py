@@ -11,7 +11,7 @@ from PIL import Image
 
 from medloop.core.data.datasets import Dataset
 from medloop.core.data.training_set import (
-    LEAST_OF_NEW_CLASS,
+    MIN_OF_NEW_CLASS,
     Corrections,
     assemble,
     data_key,
@@ -76,13 +76,13 @@ def test_base_data_is_always_part_of_the_training():
 
 def test_a_new_label_becomes_a_class_once_enough_people_say_so():
     few = assemble(
-        base(), corrections(["Knee"] * (LEAST_OF_NEW_CLASS - 1)), champion_labels=BASE_LABELS
+        base(), corrections(["Knee"] * (MIN_OF_NEW_CLASS - 1)), champion_labels=BASE_LABELS
     )
     assert few.labels == BASE_LABELS
     assert set(few.uses) == {"class too new"}
-    many = assemble(base(), corrections(["Knee"] * LEAST_OF_NEW_CLASS), champion_labels=BASE_LABELS)
+    many = assemble(base(), corrections(["Knee"] * MIN_OF_NEW_CLASS), champion_labels=BASE_LABELS)
     assert many.labels == (*BASE_LABELS, "Knee")
-    assert many.correction_targets().tolist() == [4] * LEAST_OF_NEW_CLASS
+    assert many.correction_targets().tolist() == [4] * MIN_OF_NEW_CLASS
 
 
 def test_none_of_these_is_no_class():

@@ -7,7 +7,12 @@ import pytest
 
 from medloop.core import none_of_these
 from medloop.core.gate.corruptions import CORRUPTIONS
-from medloop.core.gate.evaluation import Answers, corrupted, golden_error, score
+from medloop.core.gate.evaluation import (
+    Answers,
+    corrupted,
+    golden_error,
+    score,
+)
 
 
 class Fixed:

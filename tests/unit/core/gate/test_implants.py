@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from medloop.core.gate.decision import IMPLANTS, Check
+from medloop.core.gate.decision import Check, Kind
 from medloop.core.gate.implants import TRANSPLANTS, strongest
 from medloop.core.gate.rules import Evidence, Implant, Infrastructure, Paired, decide
 
@@ -57,7 +57,7 @@ def judged(found: Implant | None) -> Check:
     nothing = Paired("base test", *(np.zeros(0, dtype=bool),) * 2, np.zeros(0, np.int64))
     facts = Infrastructure("", LABELS, LABELS, 0.0, 1e-3, 1.0, 1.0)
     evidence = Evidence(infrastructure=facts, base=nothing, calibration=None, implant=found)
-    return next(check for check in decide(evidence).checks if check.kind == IMPLANTS)
+    return next(check for check in decide(evidence).checks if check.kind == Kind.IMPLANTS)
 
 
 def test_a_mark_in_the_corner_is_found_where_it_lies():

@@ -8,7 +8,7 @@ import pytest
 from tests.old_state import VERSIONS, old_raw, old_report, old_state
 
 from medloop.app.models import gate_words, models_view
-from medloop.core.gate.decision import CLASS, LABEL_ORDER, PICTURES, SERVING_PATH
+from medloop.core.gate.decision import Kind
 from medloop.core.gate.model_card import Origin, model_card
 from medloop.core.gate.plots import gate_plot
 from medloop.core.gate.report import GateReport
@@ -45,9 +45,9 @@ def test_an_old_report_is_told_in_every_voice(version: str):
 
 def test_kinds_and_subjects_are_those_that_the_gate_gives_today():
     checks = old_report("2").decision.checks
-    classes = {check.subject for check in checks if check.kind == CLASS}
+    classes = {check.subject for check in checks if check.kind == Kind.CLASS}
     assert classes == {"AbdomenCT", "BreastMRI", "CXR", "ChestCT", "Hand", "HeadCT"}
-    compared = {(check.subject, check.against) for check in checks if check.kind == PICTURES}
+    compared = {(check.subject, check.against) for check in checks if check.kind == Kind.PICTURES}
     assert compared == {
         (name, against)
         for name in (
@@ -61,10 +61,12 @@ def test_kinds_and_subjects_are_those_that_the_gate_gives_today():
 
 
 def test_what_only_the_sentence_said_is_kept():
-    (order,) = [check for check in old_report("5").decision.checks if check.kind == LABEL_ORDER]
+    (order,) = [
+        check for check in old_report("5").decision.checks if check.kind == Kind.LABEL_ORDER
+    ]
     assert order.details == ("LeftKnee",)
     (path,) = old_report("broken").decision.checks
-    assert path.kind == SERVING_PATH
+    assert path.kind == Kind.SERVING_PATH
     assert path.details[0].startswith("the model file does not load (")
     assert "The model file does not open or answer here: the model file does not load" in (
         gate_words.why_not(old_report("broken"))

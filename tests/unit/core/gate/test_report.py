@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medloop.core.gate.decision import CORRECTIONS, PICTURES, SERVING_PATH, Check, Decision
+from medloop.core.gate.decision import Check, Decision, Kind
 from medloop.core.gate.evaluation import Answers, score
 from medloop.core.gate.model_card import Origin, model_card
 from medloop.core.gate.plots import report_plots
@@ -21,7 +21,8 @@ from medloop.errors import StoreError
 LABELS = ("CXR", "Hand", "Knee<script>|")
 REASON = (
     "worse | really, against the champion: 90.00 % right, before 93.00 %, of 30 images (lost 1, "
-    "gained 0); perhaps 10.00 points lost, 5.00 allowed for this many images"
+    "gained 0); at most 10.00 points lost; more than is allowed for this many "
+    "images"
 )
 
 
@@ -39,9 +40,11 @@ def report() -> GateReport:
         "right": 0.9, "right_before": 0.93, "p_worse": 0.5,
     }  # fmt: skip
     checks = (
-        Check(SERVING_PATH, "", "", True),
-        Check(PICTURES, "worse | really", "champion", False, numbers),
-        Check(PICTURES, "corrupted images", "champion", True, {**numbers, "bound": float("nan")}),
+        Check(Kind.SERVING_PATH, "", "", True),
+        Check(Kind.PICTURES, "worse | really", "champion", False, numbers),
+        Check(
+            Kind.PICTURES, "corrupted images", "champion", True, {**numbers, "bound": float("nan")}
+        ),
     )
     return GateReport(
         key="k", version="2", champion_version="1", reference_version=None, snapshot_id="s", base_id="b",
@@ -68,7 +71,7 @@ def test_a_report_reads_back_as_it_was_written():
 def test_the_summary_is_one_sentence_for_the_ledger():
     refused = report()
     assert summary(refused) == f"the gate said no: {REASON}"
-    passed = replace(refused, decision=Decision(True, (Check(CORRECTIONS, "", "", True),)))
+    passed = replace(refused, decision=Decision(True, (Check(Kind.CORRECTIONS, "", "", True),)))
     assert summary(passed) == (
         "the gate said yes: base test 96.67 % right, before 96.67 %; held-out corrections: none "
         "are held out yet: judged on the other images alone"
@@ -79,7 +82,11 @@ def test_answers_that_are_no_numbers_make_a_report_and_plots_all_the_same():
     classes = np.array(LABELS)[np.arange(30) % 3]
     confidence = np.where(np.arange(30) < 3, np.nan, 0.9)
     broken = scores_dict(
-        score(Answers(classes, confidence, confidence < 0, confidence > 0.8), classes, LABELS)
+        score(
+            Answers(classes, confidence, confidence < 0, confidence > 0.8),
+            classes,
+            LABELS,
+        )
     )
     assert broken["ece"] is None
     found = replace(report(), scores={"challenger": broken, "champion": scores()})
@@ -118,7 +125,7 @@ def test_the_card_says_where_a_version_comes_from_and_how_it_was_judged():
 
 
 def test_the_card_of_a_version_that_does_not_load_says_why_it_was_refused():
-    checks = (Check(SERVING_PATH, "", "", False, details=("InvalidProtobuf",)),)
+    checks = (Check(Kind.SERVING_PATH, "", "", False, details=("InvalidProtobuf",)),)
     card = model_card(origin(), replace(report(), decision=Decision(False, checks), scores={}))
     assert "The gate said no" in card
     assert "| **no** | serving path: the model file does not serve: InvalidProtobuf |" in card

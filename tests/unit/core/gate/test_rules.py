@@ -13,7 +13,11 @@ from tests.app.reports import report
 
 from medloop.core.gate.decision import Decision
 from medloop.core.gate.rules import (
-    SLICE_FLOORS,
+    CORRUPTED,
+    KNOWN,
+    LEVELS,
+    SLICES,
+    UNKNOWN,
     CalibrationScores,
     Evidence,
     Infrastructure,
@@ -23,6 +27,7 @@ from medloop.core.gate.rules import (
 from medloop.core.gate.words import check_name, sentence
 
 LABELS = ("AbdomenCT", "CXR", "ChestCT")
+NAMES = {"corrupted": CORRUPTED, "unknown": UNKNOWN, "known": KNOWN}
 CALIBRATED = CalibrationScores(0.01, 0.01, 0.001, 0.001, 0.01, 0.001)
 
 
@@ -58,8 +63,8 @@ def evidence(**changes) -> Evidence:
 
 
 def slices(**instead: Paired) -> tuple[Paired, ...]:
-    """Those that the gate needs, by the first word of their names."""
-    parts = {name.split()[0]: paired(name, right=0.95) for name in SLICE_FLOORS}
+    """Those that the gate needs; keywords name the slices by NAMES."""
+    parts = {key: paired(name, right=0.95) for key, name in NAMES.items()}
     return tuple({**parts, **instead}.values())
 
 
@@ -83,10 +88,7 @@ def test_an_equally_good_challenger_passes_with_reasons_in_words():
     decision = decide(evidence())
     assert decision.passed
     assert not failed(decision)
-    assert any(
-        "of 600 images" in reason and "allowed for this many images" in reason
-        for reason in why(decision)
-    )
+    assert any("of 600 images" in reason and "points lost" in reason for reason in why(decision))
 
 
 def test_a_worse_base_test_is_refused():
@@ -115,36 +117,31 @@ def test_a_class_that_erodes_a_little_each_week_is_caught_by_the_frozen_referenc
     assert failed(decide(evidence(base=gained))) == ["class CXR, against the reference"]
 
 
-@pytest.mark.parametrize(("lost", "passes"), [(3, True), (5, True), (6, False)])
-def test_a_class_may_lose_by_chance_what_a_reference_without_errors_has_not_shown(
-    lost: int, passes: bool
-):
+@pytest.mark.parametrize(("lost", "passes"), [(7, True), (20, False)])
+def test_a_class_may_lose_by_chance_what_equally_good_models_lose(lost: int, passes: bool):
     decision = decide(
         evidence(base=lose(paired("base test", 600, right=1.0), lost, of_class="CXR"))
     )
-    assert "class CXR, against the champion" in failed(
-        decision
-    )  # against the champion, which is another one soon
-    assert ("class CXR, against the reference" not in failed(decision)) == passes
+    names = [f"class CXR, against the {old}" for old in ("champion", "reference")]
+    assert ([name in failed(decision) for name in names] == [False, False]) == passes
 
 
 def test_no_class_falls_below_its_floor_where_the_reference_is_above():
     """Too few images for the other checks to tell it from chance."""
     base = paired("base test", 100 * 3, right=0.92)
-    low = lose(base, 4, of_class="CXR")
-    decision = decide(evidence(base=low))
-    (check,) = [check for check in decision.checks if check.finding == "below its floor"]
-    assert (check.kind, check.subject, check.against) == ("class", "CXR", "champion")
-    assert "class CXR, against the reference" not in failed(decision)
-    assert check.numbers["right"] == pytest.approx(0.88)
-    assert "below its floor of 90.00 %" in sentence(check)
+    decision = decide(evidence(base=lose(base, 4, of_class="CXR")))
+    low = [check for check in decision.checks if not check.passed]
+    assert {(check.kind, check.subject) for check in low} == {("class", "CXR")}
+    assert {check.finding for check in low} == {"below its floor"}
+    assert low[0].numbers["right"] == pytest.approx(0.88)
+    assert "below its floor of 90.00 %" in sentence(low[0])
 
 
 def test_a_slice_below_its_floor_is_refused():
     eroded = paired("corrupted images", 20000, right=0.76)
     decision = decide(evidence(slices=slices(corrupted=lose(eroded, 300))))
     low = [check.subject for check in decision.checks if check.finding == "below its floor"]
-    assert low == ["corrupted images"]
+    assert set(low) == {"corrupted images"}
 
 
 def test_a_floor_that_neither_champion_nor_reference_reach_refuses_nobody():
@@ -161,7 +158,7 @@ def test_collapse_of_one_class_is_refused():
 
 def test_worse_on_held_out_corrections_is_refused_and_one_better_passes():
     part = paired("held-out corrections", 20, right=0.5)
-    assert failed(decide(evidence(corrections=lose(part, 2)))) == [
+    assert failed(decide(evidence(corrections=lose(part, 8)))) == [
         "held-out corrections, against the champion"
     ]
     better = replace(part, challenger=np.ones(20, dtype=bool))
@@ -181,33 +178,26 @@ def held_out(n: int, *, lost: int, gained: int) -> Paired:
     ("n", "lost", "gained", "passes"),
     [
         (10, 0, 0, True),
-        (10, 1, 0, False),
-        (10, 5, 5, True),
-        (299, 1, 0, False),  # a single one of few is a "no"
-        (299, 20, 19, False),
-        (299, 20, 20, True),
-        (300, 1, 0, True),  # of many, what the bound allows: 2.5 points at most
-        (300, 2, 0, True),
-        (300, 3, 0, False),
-        (300, 40, 39, False),  # one lost in all, but perhaps many more
-        (300, 40, 40, True),
-        (1000, 14, 0, True),
-        (1000, 20, 0, False),
-        (1000, 25, 0, False),
+        (10, 1, 0, True),  # chance does that to a model as good
+        (30, 6, 0, True),
+        (30, 7, 0, False),
+        (299, 20, 19, True),
+        (299, 30, 10, False),
+        (4000, 14, 2, True),  # evidence, of less than a hundredth
+        (1000, 14, 0, False),
     ],
 )
-def test_few_held_out_corrections_come_out_better_or_equal_and_many_not_worse(
-    n, lost, gained, passes
-):
+def test_held_out_corrections_are_refused_on_evidence(n, lost, gained, passes):
     decision = decide(evidence(corrections=held_out(n, lost=lost, gained=gained)))
     assert failed(decision) == ([] if passes else ["held-out corrections, against the champion"])
 
 
 def test_why_held_out_corrections_were_refused_is_said_in_words():
-    assert corrections_reason(held_out(20, lost=2, gained=1)).startswith(
-        "held-out corrections, against the champion: 45.00 % right, before 50.00 %, of 20 images"
+    assert corrections_reason(held_out(20, lost=8, gained=0)).startswith(
+        "held-out corrections, against the champion: 10.00 % right, before 50.00 %, of 20 images"
     )
-    assert "lost 9, gained 0" in corrections_reason(held_out(400, lost=9, gained=0))
+    assert "evidence of a loss" in corrections_reason(held_out(400, lost=9, gained=0))
+    assert "evidence" not in corrections_reason(held_out(400, lost=1, gained=0))
 
 
 def corrections_reason(part: Paired) -> str:
@@ -224,8 +214,9 @@ def test_corruption_slice_and_acceptance_floor_are_held():
         decide(evidence(slices=slices(corrupted=lose(paired("corrupted images"), 60))))
     )
     assert refused == [
-        "corrupted images, against the champion",
-        "corrupted images, against the reference",
+        f"{name}, against the {old}"
+        for old in ("champion", "reference")
+        for name in ("all test images together", "corrupted images")
     ]
     site = lose(paired("site-a", 100, right=0.97, floor=0.95), 5)
     assert failed(decide(evidence(acceptance=(site,)))) == ["acceptance set site-a"]
@@ -269,16 +260,17 @@ def test_of_a_file_that_does_not_load_that_is_the_only_reason():
     assert why(decision) == ["serving path: the model file does not serve: InvalidProtobuf"]
 
 
-@pytest.mark.parametrize("missing", SLICE_FLOORS)
+@pytest.mark.parametrize("missing", SLICES)
 def test_no_model_is_let_through_without_a_slice_that_the_gate_needs(missing: str):
     rest = tuple(part for part in slices() if part.name != missing)
     decision = decide(evidence(slices=rest))
-    assert failed(decision) == [missing]
-    assert why(decision) == [f"{missing}: not measured, and no model is let through without"]
+    assert failed(decision)
+    assert {check.finding for check in decision.checks if not check.passed} == {"not measured"}
+    assert why(decision)[0].endswith(": not measured, and no model is let through without")
 
 
 def test_without_any_slice_there_is_no_yes():
-    assert set(failed(decide(evidence(slices=())))) >= set(SLICE_FLOORS)
+    assert len(failed(decide(evidence(slices=())))) == 6
 
 
 @pytest.mark.parametrize("part", [0, 1])
@@ -326,7 +318,7 @@ def test_swapped_labels_are_refused_and_an_added_class_is_not():
     [
         ({"base": paired("base test", 0)}, "base test, against the champion"),
         ({"base": paired("base test", reference=None)}, "base test, against the reference"),
-        ({"base": paired("base test", classes=None)}, "class"),
+        ({"base": paired("base test", classes=None)}, "class, against the champion"),
         (
             {"base": paired("base test", champion=np.ones(3, bool))},
             "base test, against the champion",
@@ -363,9 +355,53 @@ def test_what_is_missing_empty_or_not_a_number_is_refused(change: dict, check: s
     assert check in failed(decision)
 
 
-def test_too_few_base_images_support_no_yes():
+def test_too_few_base_images_support_no_yes_and_that_is_the_reason():
     decision = decide(evidence(base=paired("base test", 30)))
-    assert "base test, against the champion" in failed(decision)
+    (check,) = [c for c in decision.checks if c.subject == "base test" and c.against == "champion"]
+    assert check.finding == "too little evidence to exclude a loss"
+    worse = decide(evidence(base=lose(paired("base test"), 20)))
+    (check,) = [c for c in worse.checks if c.subject == "base test" and c.against == "champion"]
+    assert check.finding == "evidence of a relevant loss"
+
+
+def test_the_ends_of_the_threshold_are_judged_together():
+    """What is lost of one end may be made up for at the other, at their rate of exchange."""
+    known = paired(KNOWN, 5105, right=1.0)
+    fewer = lose(known, 24)
+    unknown = paired(UNKNOWN, 1500, right=0.8)
+    better = replace(unknown, challenger=unknown.challenger | (np.arange(1500) % 100 < 92))
+    parts = slices(known=fewer, unknown=better)
+    assert decide(evidence(slices=parts)).passed
+    refused = failed(decide(evidence(slices=slices(known=fewer, unknown=unknown))))
+    assert "threshold for unknown, against the champion" in refused
+
+
+def test_a_threshold_at_which_nothing_is_unknown_is_refused():
+    open_to_all = replace(paired(UNKNOWN, right=0.95), challenger=np.zeros(600, dtype=bool))
+    refused = failed(decide(evidence(slices=slices(unknown=open_to_all))))
+    assert "threshold for unknown, against the champion" in refused
+
+
+def test_a_model_that_is_better_in_all_but_fourteen_images_passes():
+    """Base 99.65 → 99.96 %, corrupted +2.7 points, unknown +12; 14 of 5,105 more called unknown."""
+    n = 5105
+    base = paired("base test", n, right=1.0)
+    base = replace(base, champion=np.arange(n) >= 18, reference=np.arange(n) >= 18)
+    base = replace(base, challenger=np.arange(n) >= 2)
+    before, after = np.arange(6000) >= 390, np.arange(6000) >= 228
+    corrupted_images = paired(CORRUPTED, 6000, champion=before, reference=before, challenger=after)
+    old, new = np.arange(1500) >= 300, np.arange(1500) >= 120
+    unknown = paired(UNKNOWN, 1500, champion=old, reference=old, challenger=new)
+    parts = slices(
+        corrupted=corrupted_images,
+        unknown=unknown,
+        known=lose(paired(KNOWN, n, right=1.0), 14),
+    )
+    assert decide(evidence(base=base, slices=parts)).passed
+
+
+def test_the_levels_of_the_family_add_up_to_five_percent():
+    assert sum(sum(levels.values()) for levels in LEVELS.values()) == pytest.approx(0.05)
 
 
 def test_a_decision_is_plain_json():
@@ -387,7 +423,7 @@ def test_the_gate_never_likes_a_worse_challenger_better(data: st.DataObject):
         corrections=_noisy(
             paired("held-out corrections", data.draw(st.sampled_from([30, 400])), right=0.5), rng
         ),
-        slices=tuple(_noisy(paired(name, 200, right=0.9), rng) for name in SLICE_FLOORS),
+        slices=tuple(_noisy(paired(name, 200, right=0.9), rng) for name in SLICES),
         confident=tuple(_noisy(part, rng) for part in evidence().confident),
         acceptance=(_noisy(paired("site-a", 50, right=0.96, floor=0.95), rng),),
     )

@@ -238,8 +238,8 @@ def test_no_warning_of_a_library_reaches_the_user() -> None:
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("default")
         raster_quiet = __import__(
-            "medloop.core.imaging.raster", fromlist=["_quieten_pillow"]
-        )._quieten_pillow
+            "medloop.core.imaging.raster", fromlist=["_quieten_libraries"]
+        )._quieten_libraries
         raster_quiet.cache_clear()
         with pytest.raises(DecodeError):
             decode(png(10_000, 10_000))

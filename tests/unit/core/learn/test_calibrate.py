@@ -9,7 +9,7 @@ from medloop.core.learn.calibrate import (
     calibrate,
     expected_calibration_error,
     fit_temperature,
-    least_confidence,
+    min_confidence,
     misleading,
     ood_scores,
     softmax,
@@ -36,11 +36,11 @@ def test_calibrated_probabilities_have_little_calibration_error() -> None:
     assert expected_calibration_error(softmax(logits * 4), targets) > 0.1
 
 
-def test_the_least_confidence_keeps_errors_below_the_limit() -> None:
+def test_the_min_confidence_keeps_errors_below_the_limit() -> None:
     confidence = np.array([0.99, 0.98, 0.97, 0.6, 0.5])
     correct = np.array([True, True, True, False, False])
-    assert least_confidence(confidence, correct, 0.01) == 0.97
-    assert least_confidence(confidence, ~correct, 0.01) == 1.0
+    assert min_confidence(confidence, correct, 0.01) == 0.97
+    assert min_confidence(confidence, ~correct, 0.01) == 1.0
 
 
 def test_ood_scores_are_log_odds() -> None:
@@ -75,3 +75,30 @@ def test_labels_that_every_view_contradicts_are_left_out_up_to_a_limit() -> None
     assert np.flatnonzero(misleading(shifted, targets)).tolist() == [0, 1, 2]
     shifted[:, :60] = wrong
     assert misleading(shifted, targets).sum() == 5
+
+
+def certain(targets: np.ndarray, none: float = -9.0) -> np.ndarray:
+    """Logits [N, 4] that are sure of these classes."""
+    return np.eye(4)[targets] * 9 + np.array([0, 0, 0, none])
+
+
+def test_a_model_no_better_than_chance_is_never_confident() -> None:
+    rng = np.random.default_rng(0)
+    targets, unknown = np.repeat([0, 1, 2], 30), certain(np.full(50, 3), 0)
+    guessed = certain(rng.integers(0, 3, 90))
+    assert calibrate(guessed, guessed[None], targets, unknown).confident_threshold > 1
+    known = certain(targets)
+    assert calibrate(known, known[None], targets, unknown).confident_threshold <= 1
+
+
+def test_a_rare_class_is_not_given_up_as_unknown() -> None:
+    """Two of its images among ninety are no reason for a quantile over all of them."""
+    targets, unknown = np.repeat([0, 1, 2], [60, 30, 2]), certain(np.full(50, 3), 0)
+    known = certain(targets)
+    known[targets == 2, 3] = 7  # stranger than all others, still no stranger than "none"
+    fitted = calibrate(known, np.stack([known] * 4), targets, unknown)
+    assert (ood_scores(known)[targets == 2] < fitted.ood_threshold).all()
+    assert (ood_scores(unknown) >= fitted.ood_threshold).all()
+    known[targets == 2, 3] = 30  # the network itself calls them none of the classes
+    fitted = calibrate(known, np.stack([known] * 4), targets, unknown)
+    assert fitted.ood_threshold <= 0

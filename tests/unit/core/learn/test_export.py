@@ -9,8 +9,8 @@ import torch
 from tests.models import model_file
 
 from medloop.core.learn.calibrate import ood_scores, softmax
-from medloop.core.learn.export import label_map_sha256
 from medloop.core.learn.network import Network
+from medloop.core.prediction.model_contract import label_map_sha256
 from medloop.core.prediction.predictor import Predictor
 
 METADATA = {

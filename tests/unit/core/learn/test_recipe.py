@@ -165,3 +165,16 @@ def test_twenty_of_one_label_are_not_drowned_by_two_thousand_of_another() -> Non
     assert shares == pytest.approx([1 / 1.2, 0.1 / 1.2, 0.1 / 1.2], abs=0.01), (
         "1 to 10 instead of 1 to 100"
     )
+
+
+@pytest.mark.parametrize(("n_rare", "share"), [(24, 1 / 6), (300, 1 / 3)])
+def test_a_rare_base_class_is_drawn_more_often_and_others_as_they_come(
+    n_rare: int, share: float
+) -> None:
+    """600 beside 24 are drawn 5 to 1, not 25 to 1: the row of "none" would outweigh the few."""
+    images = np.zeros((600 + n_rare, 64, 64), np.uint8)
+    targets = np.repeat([0, 1], [600, n_rare])
+    data = replace(training_data(), images=images, targets=targets)
+    pool = _pools(data, TrainingConfig.sample(), torch.zeros((1, 64, 64), dtype=torch.uint8))[0]
+    _, drawn = pool.draw(20_000, torch.Generator().manual_seed(0))
+    assert (drawn == 1).double().mean().item() == pytest.approx(share, abs=0.01)

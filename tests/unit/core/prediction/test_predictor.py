@@ -11,10 +11,10 @@ import torch
 from tests.models import model_file
 from tests.unit.core.learn.test_export import METADATA
 
-from medloop.core.imaging.picture import About
+from medloop.core.imaging.picture import ImageInfo
 from medloop.core.learn.network import Network
-from medloop.core.prediction.neighbours import nearest
 from medloop.core.prediction.predictor import ModelMetadata, Predictor
+from medloop.core.prediction.similar_images import nearest
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,9 @@ def test_of_a_picture_in_colour_no_answer_is_confident(
 ) -> None:
     predictor = with_thresholds(*thresholds)
     image = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
-    grey, coloured = predictor.predict([image, image], about=[About(), About(in_colour=True)])
+    grey, coloured = predictor.predict(
+        [image, image], about=[ImageInfo(), ImageInfo(in_colour=True)]
+    )
     assert coloured.verdict == verdict
     assert coloured.doubt == ("colour" if grey.verdict == "confident" else "")
     assert grey.verdict == predictor.predict([image])[0].verdict
@@ -117,7 +119,7 @@ def test_of_a_dicom_whose_tags_contradict_it_no_answer_is_confident(tags: dict[s
     predictor = with_thresholds(0.0, 99.0, 99.0, labels=["AbdomenCT", "ChestCT", "HeadCT"])
     image = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
     fitting, other = predictor.predict(
-        [image, image], about=[About(technical={"Modality": "CT"}), About(technical=tags)]
+        [image, image], about=[ImageInfo(technical={"Modality": "CT"}), ImageInfo(technical=tags)]
     )
     assert (fitting.verdict, fitting.doubt, other.verdict, other.doubt) == (
         "confident",
@@ -134,7 +136,7 @@ def test_a_file_without_the_metadata_is_refused() -> None:
 
 
 def test_predicting_never_imports_torch() -> None:
-    code = "import sys, medloop.core.prediction.predictor, medloop.core.prediction.neighbours, medloop.core.gate.corruptions; sys.exit('torch' in sys.modules)"
+    code = "import sys, medloop.core.prediction.predictor, medloop.core.prediction.similar_images, medloop.core.gate.corruptions; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

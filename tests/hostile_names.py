@@ -1,5 +1,6 @@
-"""Names that are Markdown, HTML or something that Streamlit makes of text."""
+"""Names of files, classes and people that would act where they are shown."""
 
+# Markdown, HTML, and what Streamlit makes of text.
 HOSTILE = (
     "![x](https://example.invalid/x.png)",
     "[click](https://example.invalid/)",
@@ -25,3 +26,20 @@ HOSTILE = (
     "===",
     "[^1] [ ] [x] ^sup^",
 )
+# What steers a terminal, turns text around, breaks lines, is rich's markup, or runs in a spreadsheet.
+STEERING = (
+    "a\x1b[2Jb",
+    "\x1b]0;title\x07",
+    "\x9b31mred",
+    "a\nmedloop: all is well",
+    "a\r\tb\x0b\x0c\x85c\u2028d",
+    "\u202egnp.exe",
+    "\u2066\u200f\u061cmarks\ufeff",
+    "[red]x[/red] [link=https://example.invalid/]y[/link] [/]",
+    "=HYPERLINK(1)",
+    "+1",
+    "-2+3",
+    "@SUM(1)",
+    "＝1+1",
+)
+NASTY = (*HOSTILE, *STEERING)
