@@ -116,7 +116,7 @@ class _Bench:
 
     def _rows(self, embeddings: np.ndarray) -> np.ndarray:
         scaled = (embeddings - self._mean) / self._scale
-        return np.c_[scaled, np.ones(len(scaled))].astype(np.float64)
+        return np.asarray(np.c_[scaled, np.ones(len(scaled))], dtype=np.float64)
 
     def losses(self, kept: np.ndarray) -> np.ndarray:
         """Of the trusted pictures, if only these corrections (bool [M]) are learned: float [T]."""
