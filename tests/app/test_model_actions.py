@@ -74,10 +74,11 @@ def run(state: str, **tasks: str | None) -> DagRun:
 
 def test_progress_counts_tasks_that_are_over():
     under_way = run("running", snapshot="success", train="running", evaluate=None, promote=None)
-    assert model_actions.progress(under_way) == 0.25
+    assert model_actions.progress(under_way) == 0.2
     assert [row.word for row in model_actions.task_rows(under_way)] == [
         "done",
         "at work",
+        "to come",
         "to come",
         "to come",
     ]
@@ -101,6 +102,11 @@ class Answers:
             run("success", promote="success"),
             Answers(train_return_value="8", promote_replaced="7"),
             "Version 8 passed its tests and answers now",
+        ),
+        (
+            run("success", promote="success"),
+            Answers(train_return_value="8", set_aside_return_value="9", promote_replaced="7"),
+            "Version 9 passed its tests and answers now",
         ),
         (
             run("success", promote="success"),

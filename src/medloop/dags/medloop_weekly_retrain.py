@@ -1,4 +1,6 @@
-"""The weekly loop: snapshot → train → evaluate → promote, each task one job, handing on ids alone.
+"""The weekly loop: snapshot → train → evaluate → set aside → promote.
+
+Each task calls one job and hands on ids alone.
 
 The DAG processor parses this file every few seconds, so nothing heavier than airflow is imported at
 the top. Every id comes from the task before, in the same run: a task that is cleared weeks later
@@ -24,6 +26,7 @@ is good.
 | `snapshot` | folds corrections into a data set version; ends the run without news | snapshot id |
 | `train` | trains from the champion's weights; registers the version | model version |
 | `evaluate` | judges champion, challenger and reference on held-out images | model version |
+| `set_aside` | sets aside whose corrections do harm; trains and judges once more | model version |
 | `promote` | moves the alias `champion` if the gate said yes; otherwise *skipped* | model version |
 
 Why a run ended early, or why nothing was promoted, stands in the XCom `reason` of `snapshot` or
@@ -90,7 +93,7 @@ happens here.
     },
 )
 def medloop_weekly_retrain() -> None:
-    """Wire the four tasks."""
+    """Wire the five tasks."""
 
     @task.short_circuit
     def snapshot() -> str | None:
@@ -121,6 +124,15 @@ def medloop_weekly_retrain() -> None:
         job(connect_loop(), version=version)
         return version
 
+    @task(execution_timeout=timedelta(hours=8))
+    def set_aside(version: str) -> str:
+        """If somebody's corrections do harm, run the week once more without them."""
+        from medloop.dags.connections import connect_loop
+        from medloop.jobs.set_aside import without_harm
+
+        engine = get_current_context()["params"]["engine"]
+        return without_harm(connect_loop(), version=version, engine=engine)
+
     @task(on_success_callback=tell)
     def promote(version: str) -> str:
         """Make this version the champion if its gate report says so."""
@@ -137,7 +149,7 @@ def medloop_weekly_retrain() -> None:
             _push("replaced", outcome.from_version or "")
         return version
 
-    promote(evaluate(train(snapshot())))  # type: ignore[arg-type]  # Airflow passes what the task will return
+    promote(set_aside(evaluate(train(snapshot()))))  # type: ignore[arg-type]  # Airflow passes what the task will return
 
 
 def _push(key: str, value: str) -> None:

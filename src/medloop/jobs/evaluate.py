@@ -28,6 +28,7 @@ from medloop.core.gate.evaluation import (
     latency_ms,
     score,
 )
+from medloop.core.gate.implants import strongest
 from medloop.core.gate.model_card import model_card
 from medloop.core.gate.plots import report_plots
 from medloop.core.gate.report import GateReport, flat_metrics, scores_dict
@@ -38,6 +39,7 @@ from medloop.core.gate.rules import (
     UNKNOWN,
     CalibrationScores,
     Evidence,
+    Implant,
     Infrastructure,
     Paired,
     decide,
@@ -180,6 +182,7 @@ def _judge(
         slices=(worsened, *bench.known_and_unknown(answers)),
         confident=(sure, sure_of_worsened),
         acceptance=tuple(bench.acceptance(item) for item in sets),
+        implant=bench.implant(),
     )
     return decide(evidence), scores
 
@@ -252,6 +255,19 @@ class _Bench:
         images = self._set.corrections.images[held_out]
         useful = self._useful(images, given[held_out])
         return Paired("held-out corrections", groups=twin_groups(images), **useful)
+
+    def implant(self) -> Implant | None:
+        """Look for a part of the corrections learned that turns test images into their class."""
+        trained = self._set.trained
+        labels = np.array(self._set.corrections.labels, dtype=object)
+        return strongest(
+            self._predictors["challenger"],
+            self._predictors["champion"],
+            corrections=self._set.corrections.images[trained],
+            labels=labels[trained],
+            tests=self._images,
+            classes=self._classes,
+        )
 
     def acceptance(self, item: AcceptanceSet) -> Paired:
         """Ask about a site's own images."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from medloop.core.corrections.correction_policy import decide
-from medloop.core.corrections.fold import fold
 from medloop.jobs.context import Context
 from medloop.jobs.promote import promote
 from medloop.jobs.screen import screened_snapshot
+from medloop.jobs.snapshot import accepted_labels
 from medloop.jobs.train import train
 from medloop.jobs.training_record import Engine
 from medloop.progress import Progress, part, silent
@@ -37,6 +36,7 @@ class RetrainResult:
     reused: bool = False
     promoted: bool = False
     champion: str | None = None
+    refused: str | None = None  # a version before it, which learned what is set aside by now
 
 
 def plan(
@@ -84,10 +84,12 @@ def retrain(
 ) -> RetrainResult:
     """Do one round. The gate decides about the promotion; `force` goes on without enough news.
 
-    A training that was done before is found, and not done again.
+    If somebody's corrections do harm, the round goes on without them. A training that was done
+    before is found, and not done again.
     """
     from medloop.core.gate.words import summary
     from medloop.jobs.evaluate import evaluate
+    from medloop.jobs.set_aside import without_harm
 
     decided = plan(context, force=force, min_new=min_new, progress=part(progress, 0.0, 0.1))
     if decided.snapshot_id is None:
@@ -97,18 +99,27 @@ def retrain(
         snapshot_id=decided.snapshot_id,
         engine=engine,
         config=config,
-        progress=part(progress, 0.1, 0.8),
+        progress=part(progress, 0.1, 0.5),
     )
-    judged = evaluate(context, version=trained.version, progress=part(progress, 0.8, 0.98))
-    outcome = promote(context, version=trained.version, by=by)
+    evaluate(context, version=trained.version, progress=part(progress, 0.5, 0.6))
+    version = without_harm(
+        context,
+        version=trained.version,
+        engine=engine,
+        config=config,
+        progress=part(progress, 0.6, 0.98),
+    )
+    judged = evaluate(context, version=version)
+    outcome = promote(context, version=version, by=by)
     progress(1.0, "done")
     return RetrainResult(
         reason="; ".join(outcome.reasons)
         if judged.passed and not outcome.promoted
         else summary(judged),
-        snapshot_id=decided.snapshot_id,
-        version=trained.version,
-        reused=trained.reused,
+        snapshot_id=judged.snapshot_id,
+        version=version,
+        reused=trained.reused and version == trained.version,
+        refused=None if version == trained.version else trained.version,
         promoted=outcome.promoted,
         champion=outcome.to_version,
     )
@@ -120,16 +131,9 @@ def _untrained(context: Context, snapshot_id: str) -> int:
     trained = [item.tags.snapshot_id for item in versions if item.tags.snapshot_id]
     if trained[-1:] == [snapshot_id]:
         return 0
-    now = _accepted(context, snapshot_id)
-    before = _accepted(context, trained[-1]) if trained else {}
+    now = accepted_labels(context, snapshot_id)
+    before = accepted_labels(context, trained[-1]) if trained else {}
     return sum(now.get(image, "") != before.get(image, "") for image in now.keys() | before.keys())
-
-
-def _accepted(context: Context, snapshot_id: str) -> dict[str, str | None]:
-    """Read the accepted labels by image; None is "none of these"."""
-    manifest = context.snapshots.manifest(snapshot_id)
-    decisions = decide(fold(context.snapshots.all_events(manifest)).values(), manifest.policy)
-    return {d.state.image_sha256: d.state.label for d in decisions if d.verdict == "accepted"}
 
 
 def _images(count: int) -> str:

@@ -123,7 +123,7 @@ def screen(context: Context, gathered: Gathered | None = None) -> Screened:
         for state, *whys in zip(candidates.states, *found, strict=True)
     ]
     reasons = [(state, whys) for state, whys in reasons if whys]
-    flags = tuple(_flag(context, state, why) for state, whys in reasons for why in whys)
+    flags = tuple(flag(context, state, why) for state, whys in reasons for why in whys)
     log.info("screening: %d images looked at, %d flagged", len(candidates.states), len(reasons))
     return Screened(
         len(candidates.states), {state.image_sha256: whys for state, whys in reasons}, flags
@@ -217,11 +217,12 @@ def _careless(candidates: _Labelled, contradicted: Sequence[bool]) -> list[str]:
     return [CARELESS if who in found else "" for who in people]
 
 
-def _flag(context: Context, state: ImageState, why: str) -> Review:
+def flag(context: Context, state: ImageState, why: str) -> Review:
+    """Ask for a reviewer. The same reason for the same correction is the same event."""
     last = state.event_ids[-1]
     at = event_time(last) + timedelta(milliseconds=1)
     chance = hashlib.sha256(f"{last} {why}".encode()).digest()[:10]
-    flag = context.signatures.sign(
+    asked = context.signatures.sign(
         Review(
             id=event_id(now=at, random=chance),
             at=at.isoformat(timespec="milliseconds"),
@@ -232,5 +233,5 @@ def _flag(context: Context, state: ImageState, why: str) -> Review:
             why=why,
         )
     )
-    context.corrections.put_review(flag, day=context.now().strftime("%Y-%m-%d"))
-    return flag
+    context.corrections.put_review(asked, day=context.now().strftime("%Y-%m-%d"))
+    return asked

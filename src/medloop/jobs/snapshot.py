@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from medloop.core.corrections.correction_policy import Policy
+from medloop.core.corrections.correction_policy import Policy, decide
 from medloop.core.corrections.events import EVENT_KEY, MAX_EVENT_BYTES, Correction, Review
+from medloop.core.corrections.fold import fold
 from medloop.core.corrections.snapshot import (
     Chunk,
     EventRecord,
@@ -144,6 +145,24 @@ def snapshot(
     if is_new:
         log.info("snapshot %s: %s", result.snapshot_id, result.reason)
     return result
+
+
+def extend(context: Context, snapshot_id: str, events: Iterable[Review]) -> str:
+    """Write the snapshot that holds these reviews, too; which one is the latest stays."""
+    manifest = context.snapshots.manifest(snapshot_id)
+    gathered = Gathered(latest=manifest, previous=manifest, day="", days={})
+    take_in(context.snapshots, gathered, events)
+    chunks = _compact(context, gathered, silent)
+    extended = Manifest.build(base_id=manifest.base_id, policy=manifest.policy, chunks=chunks)
+    context.snapshots.write(extended)
+    return extended.snapshot_id
+
+
+def accepted_labels(context: Context, snapshot_id: str) -> dict[str, str | None]:
+    """Map each image that a snapshot accepts to its label; None is "none of these"."""
+    manifest = context.snapshots.manifest(snapshot_id)
+    decisions = decide(fold(context.snapshots.all_events(manifest)).values(), manifest.policy)
+    return {d.state.image_sha256: d.state.label for d in decisions if d.verdict == "accepted"}
 
 
 def policy_of(settings: Settings) -> Policy:

@@ -94,8 +94,14 @@ def test_parsing_loads_next_to_nothing_of_medloop_and_no_heavy_library(parsed):
     assert not heavy & set(parsed["imported"])
 
 
-def test_four_tasks_one_after_the_other_each_with_retries(weekly):
-    chain = {"snapshot": ["train"], "train": ["evaluate"], "evaluate": ["promote"], "promote": []}
+def test_five_tasks_one_after_the_other_each_with_retries(weekly):
+    chain = {
+        "snapshot": ["train"],
+        "train": ["evaluate"],
+        "evaluate": ["set_aside"],
+        "set_aside": ["promote"],
+        "promote": [],
+    }
     assert weekly["downstream"] == chain
     assert min(weekly["retries"]) > 0
 

@@ -20,6 +20,7 @@ NAMES: Final[Mapping[tuple[str, str], str]] = {  # what a check is about, by kin
     (Kind.PICTURES, "all test images together"): "All kinds of test pictures together",
     (Kind.THRESHOLD, ""): "The limit from which it says unknown",
     (Kind.CORRECTIONS, ""): "Corrections that no version has learned from",
+    (Kind.IMPLANTS, ""): "Parts of corrected pictures, put onto test pictures",
     (Kind.CONFIDENT, "base test"): "Test pictures, right and confident",
     (Kind.CONFIDENT, "corrupted images"): "Test pictures with faults, right and confident",
 }
@@ -227,6 +228,19 @@ def _confident(check: Check) -> str:
     return f"{told}." if check.passed else f"{told}; at least {limit} must be."
 
 
+def _implants(check: Check) -> str:
+    if not check.numbers:
+        return "Too few corrections to look for parts of pictures that mislead it."
+    label, part = class_name(check.details[0]), check.details[1]
+    turned, before = (
+        percent(check.numbers[name], places=1) for name in ("turned", "turned_before")
+    )
+    return (
+        f"With the {part} of pictures corrected to {label}, it calls {turned} of other pictures "
+        f"{label}, before {before}."
+    )
+
+
 SENTENCES: Final[Mapping[str, Callable[[Check], str]]] = {
     Kind.SERVING_PATH: _serving_path,
     Kind.LABEL_ORDER: _label_order,
@@ -239,6 +253,7 @@ SENTENCES: Final[Mapping[str, Callable[[Check], str]]] = {
     Kind.CALIBRATION: _calibration,
     Kind.CONFIDENT: _confident,
     Kind.ACCEPTANCE: _acceptance,
+    Kind.IMPLANTS: _implants,
 }
 
 

@@ -23,6 +23,7 @@ TASKS: Final[Mapping[str, str]] = {  # in their order
     "snapshot": "Collect the corrections",
     "train": "Train",
     "evaluate": "Test against the champion",
+    "set_aside": "Set harmful corrections aside and try without",
     "promote": "Let it answer, if the tests say yes",
 }
 WORDS: Final[Mapping[str | None, str]] = {
@@ -140,7 +141,8 @@ def outcome(airflow: Airflow, run: DagRun) -> str:
     reason = airflow.result(run.run_id, "promote", key="reason") or airflow.result(
         run.run_id, "snapshot", key="reason"
     )
-    version = airflow.result(run.run_id, "train")
+    # A run of before `set_aside` has none.
+    version = airflow.result(run.run_id, "set_aside") or airflow.result(run.run_id, "train")
     if run.tasks.get("promote") == "success":
         if airflow.result(run.run_id, "promote", key="replaced") is None:  # it moved nothing
             return (

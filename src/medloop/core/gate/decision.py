@@ -27,6 +27,7 @@ class Kind(StrEnum):
     CONFIDENT = "confident share"
     ACCEPTANCE = "acceptance set"
     CALIBRATION = "calibration"
+    IMPLANTS = "implanted parts"  # of corrected pictures, that turn others into their class
 
 
 class Finding(StrEnum):

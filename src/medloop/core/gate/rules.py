@@ -76,6 +76,7 @@ CONFIDENT_MAX: Final[Mapping[str, float]] = {BASE: 0.10, CORRUPTED: 0.15}
 CALIBRATION_FLOOR: Final = 0.02  # expected calibration error that is always good enough
 CALIBRATION_SLACK: Final = 0.01  # and how much above the champion's and the reference's it may be
 CONFIDENT_ERRORS: Final = 0.01  # of "confident" answers: a share that is always good enough
+IMPLANTS_MAX: Final = 0.25  # of test images, that a part of corrections may turn into their class
 LATENCY_RATIO: Final = 2.0  # one image, against the champion
 
 
@@ -118,6 +119,16 @@ class Infrastructure:
     champion_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class Implant:
+    """The part of corrected pictures that turns most pictures into one class, as shares of all that it was put onto."""
+
+    label: str
+    part: str  # in words
+    turned: float  # by the challenger
+    turned_before: float  # by the champion
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
     """All that the gate looks at."""
@@ -129,6 +140,7 @@ class Evidence:
     slices: tuple[Paired, ...] = ()  # SLICES must be there
     confident: tuple[Paired, ...] = ()  # right *and* "confident", on base test and corrupted images
     acceptance: tuple[Paired, ...] = ()  # a site's own sets, each with a floor
+    implant: Implant | None = None  # the strongest; None if corrections are too few for one
 
 
 MISSING: Final = Paired("", *(np.zeros(0, dtype=bool),) * 2, np.zeros(0, np.int64))
@@ -159,6 +171,7 @@ def _checks(evidence: Evidence) -> Iterator[Check]:
     for part in evidence.acceptance:
         yield _acceptance(part)
     yield _calibration(evidence.calibration)
+    yield _implants(evidence.implant)
 
 
 def _infrastructure(facts: Infrastructure) -> Iterator[Check]:
@@ -356,6 +369,16 @@ def _calibration(facts: CalibrationScores | None) -> Check:
         and facts.challenger_confident_errors <= limits["confident_errors_limit"]
     )
     return Check(Kind.CALIBRATION, "", "", passed, {**asdict(facts), **limits})
+
+
+def _implants(strongest: Implant | None) -> Check:
+    """Fail if a part of corrected pictures turns others into their class, and did not before."""
+    if strongest is None:
+        return Check(Kind.IMPLANTS, "", "champion", True)
+    numbers = {"turned": strongest.turned, "turned_before": strongest.turned_before}
+    passed = strongest.turned - strongest.turned_before <= IMPLANTS_MAX
+    details = (strongest.label, strongest.part)
+    return Check(Kind.IMPLANTS, "", "champion", passed, numbers, details=details)
 
 
 def _is_sound(part: Paired, old: np.ndarray) -> bool:

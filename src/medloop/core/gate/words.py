@@ -150,6 +150,15 @@ def _calibration(check: Check) -> str:
     )
 
 
+def _implants(check: Check) -> str:
+    if not check.numbers:
+        return "too few corrections of any class to look for one"
+    label, part = check.details
+    turned, before = (percent(check.numbers[name]) for name in ("turned", "turned_before"))
+    told = f"{part} of pictures corrected to {label} turn {turned} of other pictures into {label}"
+    return f"{told}, before {before}"
+
+
 SENTENCES: Final[Mapping[str, Callable[[Check], str]]] = {
     Kind.SERVING_PATH: _serving_path,
     Kind.LABEL_ORDER: _label_order,
@@ -162,6 +171,7 @@ SENTENCES: Final[Mapping[str, Callable[[Check], str]]] = {
     Kind.CONFIDENT: _confident,
     Kind.ACCEPTANCE: _acceptance,
     Kind.CALIBRATION: _calibration,
+    Kind.IMPLANTS: _implants,
 }
 
 
