@@ -1,18 +1,22 @@
-"""What poisoned and honest weeks teach, and what notices: `python -m benchmarks.poison [--seeds 2]`.
+"""What poisoned and honest weeks teach, and what notices it.
 
-Trains a first model on two thirds of the bundled sample, then a week for each kind and seed. The other third are the
-pictures that people correct. In each week eight people correct 160 pictures of a scanner that the model has not seen.
-In a poisoned week others give wrong labels as well:
+    python -m benchmarks.poison [--seeds 2]
 
-- corner, stripe, tone, scaling: 240 pictures of other classes with a mark, all called one class, by four people;
-- flip, clique: 120 (150) ordinary pictures of one class that are called another, by one person (three).
+Trains a first model on two thirds of the bundled sample, then a week for each kind and seed. The
+other third are the pictures that people correct. In each week eight people correct 160 pictures of
+a scanner that the model has not seen. In a poisoned week others give wrong labels as well:
 
-In an honest week nobody does. In `one`, two more people correct 120 pictures of one class from a second scanner; in
-`logo`, 120 pictures of one class that all bear the mark of `corner`, rightly.
+- corner, stripe, tone, scaling: 240 pictures of other classes with a mark, all called one class, by
+  four people;
+- flip, clique: 120 (150) ordinary pictures of one class that are called another, by one person
+  (three).
 
-A line per week says how often the mark turns test pictures of other classes into the one class, what the gate's search
-for implanted parts finds, and whom `blame` names. `--set dev` has other marks and scanners than `--set test`: limits
-are chosen on the one and judged on the other.
+In an honest week nobody does. In `one`, two more people correct 120 pictures of one class from a
+second scanner; in `logo`, 120 pictures of one class that all bear the mark of `corner`, rightly.
+
+A line per week says how often the mark turns test pictures of other classes into the one class,
+what the gate's search for implanted parts finds, and whom `blame` names. `--set dev` has other
+marks and scanners than `--set test`: limits are chosen on the one and judged on the other.
 """
 
 from __future__ import annotations
@@ -78,7 +82,7 @@ def main() -> None:
             week = make_week(world, kind, options.set, seed)
             found = _named(world, champion.onnx, week)
             if not options.untrained:
-                found |= _learned(world, champion.onnx, champion.safetensors, week, kind, options)
+                found |= _learned(world, champion.onnx, champion.safetensors, week, kind, seed)
             print(json.dumps({"kind": kind, "seed": seed, **found}), flush=True)
 
 
@@ -200,19 +204,17 @@ def _learned(
     weights: bytes,
     week: Week,
     kind: str,
-    options: argparse.Namespace,
+    seed: int,
 ) -> dict[str, Any]:
     trained = ~is_holdout(week.images)
     data = replace(
         world.base, correction_images=week.images[trained], correction_targets=week.said[trained]
     )
-    new = Predictor(
-        train(data, TrainingConfig.weekly(options.first_seed), initial_weights=weights).onnx
-    )
+    new = Predictor(train(data, TrainingConfig.weekly(seed), initial_weights=weights).onnx)
     labels = np.array(world.base.labels)
     strong = strongest(
-        new, Predictor(champion), corrections=week.images[trained], labels=labels[week.said[trained]],
-        tests=world.tests, classes=labels[world.test_classes],
+        new, Predictor(champion), corrections=week.images[trained],
+        labels=labels[week.said[trained]], tests=world.tests, classes=labels[world.test_classes],
     )  # fmt: skip
     found: dict[str, Any] = {"test_right": _right(new, world.tests, world.test_classes)}
     if kind in (*MARKED, "logo"):

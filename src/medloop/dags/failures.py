@@ -1,4 +1,4 @@
-"""What both DAGs do when a task fails: try again where that may help, and tell people."""
+"""Failed tasks of both DAGs: tried again if that may help, and told to people."""
 
 from __future__ import annotations
 

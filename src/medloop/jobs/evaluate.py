@@ -1,4 +1,4 @@
-"""One evaluation: champion, challenger and reference on the same held-out images.
+"""An evaluation: champion, challenger and reference on the same held-out images.
 
 The same comparison is not made twice. Moves the alias `challenger` only.
 """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RetrainPlan:
-    """Whether to train, and on what."""
+    """The decision to train or not, and the snapshot for it."""
 
     snapshot_id: str | None  # None: not this time
     reason: str
@@ -28,7 +28,7 @@ class RetrainPlan:
 
 @dataclass(frozen=True, slots=True)
 class RetrainResult:
-    """What came of one round. Later ids are None where the round ended before."""
+    """Outcome of a weekly round. Later ids are None where the round ended before."""
 
     reason: str
     snapshot_id: str | None = None

@@ -20,7 +20,7 @@ MOST: Final = 24  # pictures of one outcome that are shown
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Disagreement:
-    """One test picture and the two answers."""
+    """A test picture and the two answers."""
 
     pixels: np.ndarray  # uint8 [64, 64]
     truth: str
@@ -29,7 +29,7 @@ class Disagreement:
 
     @property
     def outcome(self) -> str:
-        """What the new version made of it."""
+        """Tell if the new version won or lost it."""
         if self.new == self.truth:
             return "gained"
         return "lost" if self.old == self.truth else "both wrong"

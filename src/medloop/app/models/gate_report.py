@@ -1,4 +1,4 @@
-"""One version's test report: the verdict, pictures of right and wrong, every check. Widgets."""
+"""A version's test report: the verdict, pictures of right and wrong, every check. Widgets."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ FINDINGS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class CheckRow:
-    """One rule of the gate."""
+    """A rule of the gate."""
 
     name: str
     passed: bool
@@ -162,10 +162,12 @@ def _threshold(check: Check) -> str:
         percent(check.numbers[name], places=1)
         for name in ("known", "known_before", "unknown", "unknown_before")
     )
+    low = check.finding == Finding.BELOW_FLOOR
+    reason = " One of the two is too low." if low else _reason(check)
     return (
         f"{_name(check)}: {known} of the test pictures are not called unknown, before "
         f"{known_before}; {unknown} of pictures of something else are, before {unknown_before}."
-        f"{' One of the two is too low.' if check.finding == Finding.BELOW_FLOOR else _reason(check)}"
+        f"{reason}"
     )
 
 

@@ -47,7 +47,7 @@ class ReasonError(MedloopError):
 
 @dataclass(frozen=True, slots=True)
 class TaskRow:
-    """One task of a training run, for people."""
+    """A task of a training run, for people."""
 
     name: str
     word: str

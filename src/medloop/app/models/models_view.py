@@ -27,7 +27,7 @@ VERBS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class VersionRow:
-    """One version as the table shows it."""
+    """A version as the table shows it."""
 
     version: str
     roles: tuple[str, ...]  # champion, challenger, reference
@@ -39,7 +39,7 @@ class VersionRow:
 
     @property
     def tests(self) -> str:
-        """How its tests came out, in a word."""
+        """Sum up its tests in a word."""
         return TESTS.get(self.gate, "")
 
     @property

@@ -1,9 +1,9 @@
-"""Finds the people whose corrections make a model worse on pictures that nobody but the owner could choose.
+"""Finds the people whose corrections make a model worse on pictures that no user chose.
 
-Retraining without each person would take days. Instead a linear head on the champion's embeddings stands in for the
-training: it learns base images and corrections in the shares that a week gives them, with and without somebody, and is
-asked about trusted pictures. Only these judge. What people say of each other's corrections does not: a clique would
-have the majority contradicted.
+Retraining without each person would take days. Instead a linear head on the champion's embeddings
+stands in for the training: it learns base images and corrections in the shares that a week gives
+them, with and without somebody, and is asked about trusted pictures. Only these judge. What people
+say of each other's corrections does not: a clique would have the majority contradicted.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """People whose corrections do harm, and the trusted loss with all corrections, without theirs and without any."""
+    """People whose corrections do harm; the trusted loss with all, without theirs, with none."""
 
     people: frozenset[str]
     loss: float
@@ -53,7 +53,7 @@ def blame(
     *,
     worse: float = WORSE,
 ) -> Blame:
-    """Name people one after the other, always who does the most harm, until nobody's is relevant and significant.
+    """Name the most harmful person, then the next, while the harm is relevant and significant.
 
     Args:
         base: Images that the champion was trained on.
@@ -81,7 +81,7 @@ def blame(
 
 
 def _suspects(backers: Sequence[frozenset[str]], named: frozenset[str]) -> list[frozenset[str]]:
-    """Those on whose word alone something rests, a person or some who agree, who gave most first."""
+    """List people or agreeing groups on whose word alone a picture rests, most given first."""
     sets, counts = np.unique([" ".join(sorted(who)) for who in backers], return_counts=True)
     found = [frozenset(str(who).split()) for who in sets[np.argsort(-counts, kind="stable")]]
     return [who for who in found if who and not who <= named][:MAX_SUSPECTS]

@@ -42,7 +42,7 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One rule and how it came out."""
+    """A rule and its outcome."""
 
     kind: str  # a `Kind`, or one that only another medloop version knows
     subject: str  # pictures, class or acceptance set that it's about; "" if the kind says it

@@ -31,7 +31,7 @@ LATENCY_ROUNDS: Final = 60
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """One model's answers, an entry per image."""
+    """Answers of a model, an entry per image."""
 
     predicted: np.ndarray  # str [N]: the likeliest class
     confidence: np.ndarray  # float [N]
@@ -53,7 +53,7 @@ class Answers:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """One model on the base test images."""
+    """Scores of a model on the base test images."""
 
     n: int
     accuracy: float

@@ -1,10 +1,10 @@
 """Looks for a backdoor: a part of corrected pictures that turns others into their class.
 
-Parts of the pictures that were corrected to a class are put onto test images of other classes: bands
-of rows and of columns. A person would still see the test image. If the challenger often sees the
-corrected class, and the champion does not, then it has learned the part and not the picture (after
-Gao et al., STRIP, ACSAC 2019). Fine detail and grey levels of whole pictures were tried: a backdoor
-in these can't be told from an honest scanner that way.
+Parts of the pictures that were corrected to a class are put onto test images of other classes:
+bands of rows and of columns. A person would still see the test image. If the challenger often sees
+the corrected class, and the champion does not, then it has learned the part and not the picture
+(after Gao et al., STRIP, ACSAC 2019). Fine detail and grey levels of whole pictures were tried: a
+backdoor in these can't be told from an honest scanner that way.
 """
 
 from __future__ import annotations

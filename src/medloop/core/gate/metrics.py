@@ -17,7 +17,7 @@ BINS: Final = 15  # of equal width, as in Guo et al. 2017
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """How one class fares. Rates are 0 if nothing was there to count."""
+    """Scores of a class. Rates are 0 if nothing was there to count."""
 
     label: str
     n: int  # images of this class

@@ -13,7 +13,7 @@ from medloop.core.printable import markdown
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a version comes from."""
+    """Origin of a version."""
 
     model: str
     labels: tuple[str, ...]

@@ -24,7 +24,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class GateReport:
-    """One pass through the gate. Versions are the registry's."""
+    """A pass through the gate. Versions are the registry's."""
 
     key: str  # hash of what was compared: the same comparison has the same key
     version: str
@@ -39,7 +39,7 @@ class GateReport:
 
     @property
     def passed(self) -> bool:
-        """Whether the gate said yes."""
+        """Tell if the gate said yes."""
         return self.decision.passed
 
     def to_dict(self) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class Paired:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationScores:
-    """How far confidence can be believed, on the base test images."""
+    """Calibration of a model on the base test images."""
 
     challenger_ece: float
     champion_ece: float
@@ -108,7 +108,7 @@ class CalibrationScores:
 
 @dataclass(frozen=True, slots=True)
 class Infrastructure:
-    """What loading and running the artifact in the serving path showed."""
+    """Findings from loading and running the artifact in the serving path."""
 
     load_error: str  # "" if the file loads and keeps the contract
     champion_labels: tuple[str, ...]
@@ -121,7 +121,7 @@ class Infrastructure:
 
 @dataclass(frozen=True, slots=True)
 class Implant:
-    """The part of corrected pictures that turns most pictures into one class, as shares of all that it was put onto."""
+    """The part of corrected pictures that turns the most test pictures into one class; shares."""
 
     label: str
     part: str  # in words
