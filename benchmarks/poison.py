@@ -82,7 +82,8 @@ def main() -> None:
             week = make_week(world, kind, options.set, seed)
             found = _named(world, champion.onnx, week)
             if not options.untrained:
-                found |= _learned(world, champion.onnx, champion.safetensors, week, kind, seed)
+                model = champion.onnx, champion.safetensors
+                found |= _learned(world, *model, week, kind, options, seed)
             print(json.dumps({"kind": kind, "seed": seed, **found}), flush=True)
 
 
@@ -204,6 +205,7 @@ def _learned(
     weights: bytes,
     week: Week,
     kind: str,
+    options: argparse.Namespace,
     seed: int,
 ) -> dict[str, Any]:
     trained = ~is_holdout(week.images)
