@@ -156,7 +156,7 @@ def test_a_defect_shows_a_sentence_and_no_stack_trace(page, address, folder):
     page.goto(f"{address}/?site={BROKEN}")
     expect(page.locator("[data-testid=stException]")).to_be_visible(timeout=30_000)
     shown = page.locator("body").inner_text()
-    assert "Something failed that medloop did not foresee." in shown
+    assert "Something failed that medloop did not expect." in shown
     for detail in ("nobody foresaw", "RuntimeError", "Traceback", "site_app.py", "Streamlit"):
         assert detail not in shown
     assert "nobody foresaw" in (folder / "app.log").read_text()

@@ -305,7 +305,7 @@ def test_status_names_every_component_and_what_serves(stack: LocalStack) -> None
         assert any(line.split()[:2] == [name, "running"] for line in result.stdout.splitlines()), (
             name
         )
-    assert "champion  none yet" in result.stdout
+    assert "champion  none\n" in result.stdout
     assert "outbox    empty" in result.stdout
 
 

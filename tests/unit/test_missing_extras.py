@@ -89,7 +89,7 @@ def test_a_missing_program_is_said_with_what_to_do(
 ) -> None:
     missing = Program(program, (str(tmp_path / file),), {})
     with pytest.raises(
-        ServiceError, match=rf"^{file} is missing beside this Python .*`make setup`"
+        ServiceError, match=rf"^{file} is missing beside /.*python: `make setup`"
     ) as caught:
         check_program(missing)
     assert remedy in str(caught.value)
