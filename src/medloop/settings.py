@@ -329,6 +329,12 @@ def load_named_settings(**overrides: Any) -> NamedSettings:
     return _load(NamedSettings, overrides)
 
 
+def metadata_url(issuer: str) -> str:
+    """Find where an OpenID Connect provider describes itself."""
+    well_known, issuer = "/.well-known/openid-configuration", issuer.rstrip("/")
+    return issuer if issuer.endswith(well_known) else issuer + well_known
+
+
 def variable_name(field: str) -> str:
     """Return the environment variable that sets a field."""
     return _names(field)[0]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from medloop.settings import metadata_url
 from medloop.stack.ports import LOOPBACK
 
 MLFLOW_ADMIN: Final = "admin"
@@ -276,12 +277,6 @@ class Login:
         }
         lines = [f"{key} = {json.dumps(text, ensure_ascii=False)}" for key, text in values.items()]
         return "\n".join(["[auth]", *lines, ""])
-
-
-def metadata_url(issuer: str) -> str:
-    """Find where an OpenID Connect provider describes itself."""
-    well_known, issuer = "/.well-known/openid-configuration", issuer.rstrip("/")
-    return issuer if issuer.endswith(well_known) else issuer + well_known
 
 
 def app(

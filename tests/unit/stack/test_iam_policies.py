@@ -47,7 +47,7 @@ def _holds(condition: Mapping[str, Mapping[str, str]], context: Mapping[str, str
             elif operator == "Bool":
                 holds = context.get(name) == value
             else:
-                raise NotImplementedError(operator)
+                raise AssertionError(f"no such operator: {operator}")
             if not holds:
                 return False
     return True

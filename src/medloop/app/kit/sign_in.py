@@ -13,8 +13,7 @@ from medloop.app.kit.state import user
 from medloop.app.process.backend import Backend
 from medloop.app.process.front_door import LOGIN_COOKIE
 from medloop.app.process.sign_outs import record_sign_out
-from medloop.settings import Settings
-from medloop.stack.programs import metadata_url
+from medloop.settings import Settings, metadata_url
 
 PROVIDER_WITHIN_S = 5.0
 LOOK_S = 10.0  # how soon an open page notices that its session has ended
