@@ -85,7 +85,8 @@ def add(
             "set would only flatter it. Take others, or keep them all the same with --keep-learned"
         )
     content = _content(name, floor, brought.images[kept], brought.classes[kept])
-    identifier, at = context.new_event()
+    newest = context.acceptance_sets.newest_id(name)
+    identifier, at = context.new_event(after=newest)
     declaration = Declaration(
         id=identifier,
         at=at,
@@ -117,8 +118,8 @@ def withdraw(context: Context, *, name: str, by: str) -> AcceptanceResult:
         raise NotFoundError(
             f"there is no acceptance set {name!r}: `medloop acceptance list` shows them"
         )
-    identifier, at = context.new_event()
     old = known[name]
+    identifier, at = context.new_event(after=old.id)
     declaration = Declaration(
         id=identifier, at=at, name=name, set_id=None, floor=old.floor, images=0, by=by
     )

@@ -87,7 +87,8 @@ def move_alias(
     """
     if held:
         held.check()
-    known = [move for move in all_moves(context) if move.alias == alias]
+    made = all_moves(context)
+    known = [move for move in made if move.alias == alias]
     same = (action, from_version, to.version)
     unfinished = (
         bool(known) and (known[-1].action, known[-1].from_version, known[-1].to_version) == same
@@ -95,6 +96,7 @@ def move_alias(
     if not unfinished:
         _append(
             context,
+            made,
             alias=alias,
             action=action,
             from_version=from_version,
@@ -123,6 +125,7 @@ def drop_challenger(context: Context, *, version: str, by: str, reason: str) -> 
         context.registry.drop_alias(CHALLENGER)
         _append(
             context,
+            all_moves(context),
             alias=CHALLENGER,
             action="drop",
             from_version=version,
@@ -132,6 +135,7 @@ def drop_challenger(context: Context, *, version: str, by: str, reason: str) -> 
         )
 
 
-def _append(context: Context, **fields: Any) -> None:
-    identifier, at = context.new_event()
+def _append(context: Context, made: Sequence[Promotion], **fields: Any) -> None:
+    """Write a move behind those that were made, even if the clock was set back since."""
+    identifier, at = context.new_event(after=made[-1].id if made else "")
     context.ledger.append(Promotion(id=identifier, at=at, model=context.registry.model, **fields))

@@ -41,7 +41,9 @@ def correct(
     Raises:
         StoreError: Nothing could be saved; the person must be told.
     """
-    identifier, at = context.new_event()
+    person = context.identify(who)
+    last = context.outbox.newest_id(person, image.sha256)
+    identifier, at = context.new_event(after=last)
     event = Correction(
         id=identifier,
         at=at,
@@ -51,7 +53,7 @@ def correct(
         confidence=round(float(prediction.confidence), 6) if prediction else None,
         verdict=prediction.verdict if prediction else None,
         model_version=model_version,
-        who=context.identify(who),
+        who=person,
         source=source,
         note=note,
     )
@@ -79,7 +81,7 @@ def withdraw(context: Context, *, image_sha256: str, who: str, why: str = "") ->
     # What waits for the store is in no snapshot: it can be taken back while the store is away.
     if isinstance(last.event, Correction) and last.state == "stored":
         _refuse_if_in_snapshot(context, last.event)
-    identifier, at = context.new_event()
+    identifier, at = context.new_event(after=context.outbox.newest_id(person, image_sha256))
     event = Review(
         id=identifier,
         at=at,
