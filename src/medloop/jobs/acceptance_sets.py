@@ -116,7 +116,7 @@ def _labels(context: Context) -> Sequence[str]:
     """Return the champion's labels, or the base data set's before the first champion."""
     champion = context.registry.version_of(CHAMPION)
     if champion is None:
-        return context.datasets.get(context.settings.base_dataset).labels
+        return context.datasets.labels(context.settings.base_dataset)
     return context.registry.get(champion).tags.labels
 
 
