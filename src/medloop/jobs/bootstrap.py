@@ -10,7 +10,7 @@ import numpy as np
 
 from medloop.core import none_of_these
 from medloop.core.corrections.lineage import champions
-from medloop.core.data.chance import better_than_chance, mean_recall
+from medloop.core.data.chance import balanced_accuracy, better_than_chance
 from medloop.core.data.data_summary import warnings
 from medloop.core.learn.config import TrainingConfig
 from medloop.core.prediction.model_contract import load_checked
@@ -112,7 +112,7 @@ def _note_accuracy(
     answers = answer(predictor, training_set.base.images[test])
     right = answers.right(labels[y_true])
     y_pred = np.where(right, y_true, none_of_these.TARGET)
-    accuracy, balanced = float(right.mean()), mean_recall(y_true, y_pred)
+    accuracy, balanced = float(right.mean()), balanced_accuracy(y_true, y_pred)
     found = [*warnings(training_set.base)]
     if not better_than_chance(y_true, y_pred):
         found.append(
