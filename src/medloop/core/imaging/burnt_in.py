@@ -89,7 +89,7 @@ def _text_cells(grey: np.ndarray) -> np.ndarray:
 
 
 def _by_cell(grey: np.ndarray, reduce: Callable[..., np.ndarray]) -> np.ndarray:
-    """Reduce cells to one value each, first down, then across: both along whole lines, for speed."""
+    """Reduce cells to one value each, first down, then across: along whole lines, for speed."""
     for _ in range(2):
         grey = np.ascontiguousarray(reduce(grey.reshape(-1, CELL, grey.shape[1]), axis=1).T)
     return grey
