@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from medloop.core.corrections.events import event_id, event_time
+from medloop.core.corrections.events import Review, ReviewAction, event_id, event_time
 
 if TYPE_CHECKING:
     from medloop.settings import Settings
@@ -59,3 +59,17 @@ class Context:
             behind = event_time(after) + timedelta(milliseconds=1)
             identifier = event_id(now=behind, random=self.random(10))
         return identifier, now.isoformat(timespec="milliseconds")
+
+    def new_review(
+        self,
+        action: ReviewAction,
+        image_sha256: str,
+        *,
+        who: str,
+        label: str | None = None,
+        why: str = "",
+        after: str = "",
+    ) -> Review:
+        """Make a review of now by the person with this name; `after` as for `new_event`."""
+        identifier, at = self.new_event(after=after)
+        return Review(identifier, at, image_sha256, action, label, self.identify(who), why)
