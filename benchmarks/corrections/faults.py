@@ -135,11 +135,20 @@ class FrontEnd(Own):
     """Takes corrections; killed only while another one can answer."""
 
     def __init__(
-        self, number: int, environment: Mapping[str, str], folder: Path, *, checkout: Path = ROOT
+        self,
+        number: int,
+        environment: Mapping[str, str],
+        folder: Path,
+        *,
+        checkout: Path = ROOT,
+        clock: Path | None = None,
     ) -> None:
         out = folder / f"front-end-{number}.jsonl"
         super().__init__("front end", "front_end", environment, out, checkout=checkout)
-        self.arguments = lambda life: [str((number * 10_000 + life) * 10_000), str(PAUSE_S)]
+        last = [str(clock)] if clock else []
+        self.arguments = lambda life: [
+            str((number * 10_000 + life) * 10_000), str(PAUSE_S), *last
+        ]  # fmt: skip
         self.others: list[FrontEnd] = []
 
     def is_up(self) -> bool:
@@ -282,11 +291,15 @@ def _environment(stack: Stack, component: str) -> dict[str, str]:
 
 
 def start_front_ends(
-    environment: Mapping[str, str], folder: Path, *, checkouts: Sequence[Path] = (ROOT, ROOT)
+    environment: Mapping[str, str],
+    folder: Path,
+    *,
+    checkouts: Sequence[Path] = (ROOT, ROOT),
+    clock: Path | None = None,
 ) -> list[FrontEnd]:
-    """Start a front end of each checkout; returns when all take corrections."""
+    """Start a front end of each checkout, by this clock; returns when all take corrections."""
     found = [
-        FrontEnd(number, environment, folder, checkout=checkout)
+        FrontEnd(number, environment, folder, checkout=checkout, clock=clock)
         for number, checkout in enumerate(checkouts, 1)
     ]
     for front_end in found:
