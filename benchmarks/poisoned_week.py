@@ -2,10 +2,11 @@
 
     python -m benchmarks.poisoned_week [--kinds flip clique] [--seeds 3]
 
-The people and pictures are those of `benchmarks.poison`; nothing is screened, so that the gate and
-`set_aside` stand alone. A line per week says what the gate said of the first version and why, whom
-`set_aside` named, what the gate said of the second version, who is champion, and how many pictures
-of the new scanner are right before and after.
+The people are those of `benchmarks.poison`, and the pictures, too, but mirrored: the base data set
+is the whole sample, so that the gate has all of its test images. Nothing is screened, so that the
+gate and `set_aside` stand alone. A line per week says what the gate said of the first version and
+why, whom `set_aside` named, what the gate said of the second version, who is champion, and how many
+pictures of the new scanner are right before and after.
 """
 
 from __future__ import annotations
@@ -23,10 +24,9 @@ from typing import Any
 import numpy as np
 from tests.servers import MLflowServer, SeaweedFS
 
-from benchmarks.corrections.world import event_for, new_bucket, store
+from benchmarks.corrections.world import event_for, loop_on, store
 from benchmarks.poison import KINDS, POISONERS, Week, load_world, make_week, scanned
 from medloop.core.corrections.events import event_key, image_key
-from medloop.core.data.splits import split
 from medloop.core.gate.words import reasons
 from medloop.core.imaging.decode import DecodedImage, content_sha256, encode_png
 from medloop.core.prediction.predictor import Predictor
@@ -39,10 +39,8 @@ from medloop.jobs.train import recipe_for, run_training, train
 from medloop.jobs.training_data import gather
 from medloop.jobs.training_environment import environment
 from medloop.jobs.training_record import training_run
-from medloop.settings import Settings
 from medloop.stores.datasets import bundled_sample
 from medloop.stores.registry import CHAMPION, REFERENCE
-from medloop.wiring import connect
 
 
 def main() -> None:
@@ -75,11 +73,8 @@ class Sites:
         self._folder = folder
         self._seaweedfs = seaweedfs
         self._mlflow = mlflow
-        self._base_id = ""
         self.labels = bundled_sample().labels
-        first = self._connect("first", bucket=new_bucket(seaweedfs))
-        self._base_id = first.datasets.import_path(base_folder(folder / "base")).dataset.id
-        first = self._connect("first", bucket=first.settings.s3_bucket)
+        first = self._connect("first")
         self._training_set = gather(first, snapshot_id="", base_id=None, champion_labels=())
         self._recipe = recipe_for(first, self._training_set)
         self._trained = run_training(first, self._training_set, self._recipe)
@@ -89,7 +84,7 @@ class Sites:
 
     def open(self, name: str) -> Context:
         """Give a loop whose champion and reference are the first model, trained once for all."""
-        context = self._connect(name, bucket=new_bucket(self._seaweedfs))
+        context = self._connect(name)
         run = training_run(
             context, self._training_set, self._recipe, self._trained, seconds=0.0,
             environment=environment(device="cpu"), token=0,
@@ -99,34 +94,9 @@ class Sites:
             context.registry.move_alias(alias, version, expected=None)
         return context
 
-    def _connect(self, name: str, *, bucket: str) -> Context:
-        return connect(
-            Settings(
-                home=self._folder / "home", base_dataset=self._base_id or None, identity="plain",
-                s3_endpoint_url=self._seaweedfs.endpoint, s3_bucket=bucket,
-                aws_access_key_id=self._seaweedfs.access_key,
-                aws_secret_access_key=self._seaweedfs.secret_key,
-                mlflow_tracking_uri=self._mlflow.uri,
-                mlflow_tracking_username=self._mlflow.username,
-                mlflow_tracking_password=self._mlflow.password,
-                model_name=name, experiment=name, device="cpu",
-            )
-        )  # fmt: skip
-
-
-def base_folder(folder: Path) -> Path:
-    """Write the sample without the pictures that people correct, as class folders with groups."""
-    sample = bundled_sample()
-    train_rows = split(sample.targets, sample.groups).train
-    corrected = train_rows[sample.groups[train_rows] * 2654435761 % 2**32 % 3 == 0]
-    lines = ["file,group"]
-    for row in np.setdiff1d(np.arange(len(sample.images)), corrected):
-        name = Path(sample.names[row]).with_suffix(".png")
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(encode_png(sample.images[row]))
-        lines.append(f"{name},{sample.groups[row]}")
-    (folder / "groups.csv").write_text("\n".join(lines))
-    return folder
+    def _connect(self, name: str) -> Context:
+        home = self._folder / "home"
+        return loop_on(self._seaweedfs, home, mlflow=self._mlflow, model_name=name, experiment=name)
 
 
 def run_week(sites: Sites, name: str, week: Week, scanner: int) -> dict[str, Any]:
@@ -143,7 +113,7 @@ def run_week(sites: Sites, name: str, week: Week, scanner: int) -> dict[str, Any
     before, learned = accepted_labels(context, taken), accepted_labels(context, snapshot_id)
     aside = Counter(givers[sha256] for sha256 in before.keys() - learned.keys())
     champion = context.registry.version_of(CHAMPION)
-    shown = scanned(scanner, sites.tests)
+    shown = np.flip(scanned(scanner, sites.tests), 2)
     right = {
         version: round(_right(context, version, shown, sites.classes), 3)
         for version in ("1", second)
@@ -164,7 +134,8 @@ def give(context: Context, labels: Sequence[str], week: Week) -> dict[str, str]:
     """Store the week's corrections; who gave each, by image hash."""
     givers: dict[str, str] = {}
     items: list[tuple[str, bytes]] = []
-    for pixels, said, who in zip(week.images, week.said, week.people, strict=True):
+    mirrored = np.ascontiguousarray(np.flip(week.images, 2))
+    for pixels, said, who in zip(mirrored, week.said, week.people, strict=True):
         shown = DecodedImage(pixels=pixels, sha256=content_sha256(pixels), kind="PNG")
         event = event_for(shown, datetime.now(UTC), who=f"person {who}", label=labels[said])
         givers[shown.sha256] = event.who

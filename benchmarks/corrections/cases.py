@@ -30,7 +30,7 @@ from benchmarks.corrections.faults import (
     verdict,
 )
 from benchmarks.corrections.people import say
-from benchmarks.corrections.world import new_bucket, store
+from benchmarks.corrections.world import loop_on, store
 from medloop.core.imaging.decode import DecodedImage, content_sha256
 from medloop.core.learn.recipe import TrainingConfig
 from medloop.errors import StoreError
@@ -42,11 +42,9 @@ from medloop.jobs.evaluate import evaluate
 from medloop.jobs.promote import promote
 from medloop.jobs.retrain import plan
 from medloop.jobs.train import train
-from medloop.settings import Settings
 from medloop.stack.process_guard import descendants
 from medloop.stores.airflow import Airflow, DagRun
 from medloop.stores.registry import CHAMPION
-from medloop.wiring import connect
 
 TASKS = ("snapshot", "train", "evaluate", "set_aside", "promote")
 SETTLE_S = 540
@@ -158,23 +156,25 @@ def between(*, rounds: int = 2) -> dict[str, Any]:
         for number, moment in enumerate(MOMENTS * rounds):
             say(context, number)
             context.sender.send_once()
-            failing = Failing(context.registry, moment, site.mlflow.kill)
-            broken = replace(context, registry=failing)  # type: ignore[arg-type]
-            found.update(_interrupted_week(context, broken, site, TrainingConfig.smoke(number)))
+            found.update(
+                interrupted_week(context, moment, site.mlflow, TrainingConfig.smoke(number))
+            )
     return {"weeks": rounds * len(MOMENTS), **found}
 
 
-def _interrupted_week(
-    context: Context, broken: Context, site: Site, config: TrainingConfig
+def interrupted_week(
+    context: Context, moment: Moment, mlflow: MLflowServer, config: TrainingConfig
 ) -> dict[str, int]:
-    """Do a week on a registry that dies, and again when it is back; count what is wrong then."""
+    """Do a week that MLflow dies in, and again when it is back; count what is wrong then."""
+    failing = Failing(context.registry, moment, mlflow.kill)
+    broken = replace(context, registry=failing)  # type: ignore[arg-type]
     before, ledger = len(context.registry.versions()), len(moves(context))
     snapshot_id = str(plan(context, force=True).snapshot_id)
     with suppress(StoreError):
-        _week(broken, snapshot_id, config)
+        force_week(broken, snapshot_id, config)
         raise AssertionError("MLflow was to die")
-    site.mlflow.start()
-    version = _week(context, snapshot_id, config)
+    mlflow.start()
+    version = force_week(context, snapshot_id, config)
     made = moves(context)
     right = context.registry.version_of(CHAMPION) == version == made[-1].to_version
     return {
@@ -184,7 +184,8 @@ def _interrupted_week(
     }
 
 
-def _week(context: Context, snapshot_id: str, config: TrainingConfig) -> str:
+def force_week(context: Context, snapshot_id: str, config: TrainingConfig) -> str:
+    """Train, judge, and make the version the champion whatever the gate says."""
     version = train(context, snapshot_id=snapshot_id, config=config).version
     evaluate(context, version=version)
     promote(context, version=version, by=BY, reason="the champion is to move", force=True)
@@ -274,7 +275,7 @@ def _cleared(context: Context, client: Airflow, old: DagRun) -> dict[str, Any]:
     """Clear an old run's tasks when another version is champion, and look what has changed."""
     say(context, 10**6)
     context.sender.send_once()
-    newer = _week(context, str(plan(context, force=True).snapshot_id), TrainingConfig.smoke(9))
+    newer = force_week(context, str(plan(context, force=True).snapshot_id), TrainingConfig.smoke(9))
     versions_made, made = len(context.registry.versions()), len(moves(context))
     client.clear(old.run_id, TASKS[1:])
     again = _finished(client, old.run_id)
@@ -314,14 +315,8 @@ def loop() -> Iterator[Site]:
     with store() as seaweedfs, tempfile.TemporaryDirectory() as folder:
         mlflow = MLflowServer(Path(folder), seaweedfs)
         mlflow.start()
-        settings = Settings(
-            home=Path(folder) / "home", identity="plain", review="trust",
-            s3_endpoint_url=seaweedfs.endpoint, s3_bucket=new_bucket(seaweedfs),
-            aws_access_key_id=seaweedfs.access_key, aws_secret_access_key=seaweedfs.secret_key,
-            mlflow_tracking_uri=mlflow.uri, mlflow_tracking_username=mlflow.username,
-            mlflow_tracking_password=mlflow.password,
-        )  # fmt: skip
         try:
-            yield Site(connect(settings), seaweedfs, mlflow)
+            context = loop_on(seaweedfs, Path(folder) / "home", mlflow=mlflow, review="trust")
+            yield Site(context, seaweedfs, mlflow)
         finally:
             mlflow.stop()
