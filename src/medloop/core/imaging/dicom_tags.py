@@ -352,7 +352,7 @@ def technical(header: Header) -> dict[str, str]:
         ("SOPClass", what_it_is(dataset)[2:-1], _uid_names()),
         ("TransferSyntax", header.syntax.name, _uid_names()),
     )
-    texts = {name: text for name, text, known in found if text in known}
+    texts = {name: text for name, text, known in found if text and text in known}
     names = ("Rows", "Columns", "BitsStored", "NumberOfFrames", "WindowCenter", "WindowWidth")
     values = {name: number(dataset, name) for name in names}
     return texts | {name: f"{value:g}" for name, value in values.items() if value is not None}
