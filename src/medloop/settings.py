@@ -106,6 +106,7 @@ class Settings(BaseSettings):
     s3_port: int = Field(8333, ge=0, le=65535)  # port of SeaweedFS
     mlflow_port: int = Field(5000, ge=0, le=65535)  # port of MLflow
     airflow_port: int = Field(8080, ge=0, le=65535)  # port of Airflow's API server
+    postgres_url: Secret = None  # PostgreSQL for MLflow and Airflow: docs/airflow.md
 
     # Login with OpenID Connect. Without it there is one local user, and only this machine reaches
     # the page.
