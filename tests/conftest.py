@@ -12,12 +12,15 @@ from xdist.scheduler import LoadFileScheduling
 
 from tests.servers import OWN_PREFIXES, MLflowServer, SeaweedFS
 
+SHARED = ("tests/e2e/", "tests/services/stack/")  # folders whose files share a stack
+
 
 class ByWhatTheyShare(LoadFileScheduling):
-    """Gives each worker (`-n`) whole files, and all of `e2e` to one, as its files share what they start."""
+    """Gives each worker (`-n`) whole files, and all files to one that share what they start."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "e2e" if nodeid.startswith("tests/e2e/") else super()._split_scope(nodeid)
+        folder = next((shared for shared in SHARED if nodeid.startswith(shared)), None)
+        return folder or super()._split_scope(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)

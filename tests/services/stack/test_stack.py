@@ -34,16 +34,6 @@ from medloop.wiring import connect
 pytestmark = [pytest.mark.services, pytest.mark.timeout(420)]
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """Everything but the first training, which the browser tests see."""
-    stack = LocalStack(tmp_path_factory.mktemp("stack"))
-    stack.up("--no-training")
-    yield stack
-    stack.stop()
-    assert stack.processes() == {}
-
-
 @pytest.fixture
 def small(tmp_path: Path, mlflow_server: MLflowServer) -> Iterator[LocalStack]:
     """SeaweedFS and the page, not yet started; MLflow is one that runs already."""
