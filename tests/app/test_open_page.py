@@ -17,7 +17,6 @@ from medloop.core.imaging.decode import encode_png
 from medloop.stack.ports import free_ports
 
 pytestmark = pytest.mark.browser
-expect.set_options(timeout=15_000)
 PILE = 300  # pictures that take some seconds
 
 

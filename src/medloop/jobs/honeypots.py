@@ -45,17 +45,11 @@ def mix_in(
 ) -> list[Waiting]:
     """Put honeypots after some items, as often as set; the same queue gives the same ones.
 
-    Args:
-        context: The stores.
-        waiting: What really waits.
-        events: Every event; what somebody said of a picture in earnest keeps it from being a
-            honeypot.
-        who: The reviewer's name; what they have answered does not come again.
+    No picture is taken of which somebody said something in earnest, by all `events`, nor one that
+    this reviewer has answered.
     """
-    known, person = (
-        choose_known_images(context.datasets, context.settings.base_dataset),
-        context.identify(who),
-    )
+    known = choose_known_images(context.datasets, context.settings.base_dataset)
+    person = context.identify(who)
     taken = {event.image_sha256 for event in events if not is_trial(event) or event.who == person}
     found: list[Waiting] = []
     for item in waiting:

@@ -48,11 +48,8 @@ def plan(
 ) -> RetrainPlan:
     """Screen what is new, take a snapshot and decide whether enough in it is new to train.
 
-    Args:
-        context: The stores.
-        force: Train in any case.
-        min_new: Fewer new corrections than this are not worth a training; None takes the settings'.
-        progress: Hears of the snapshot.
+    Fewer than `min_new` new corrections are not worth a training, unless it is forced; None takes
+    the settings' number.
     """
     taken, _ = screened_snapshot(context, progress=progress)
     least = context.settings.min_new_corrections if min_new is None else min_new

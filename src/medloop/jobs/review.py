@@ -91,14 +91,9 @@ def review(
 ) -> list[Receipt]:
     """Decide about images in the queue; on this machine's disk when it returns, in S3 soon after.
 
-    Args:
-        context: The stores.
-        items: The images, as `queue` gave them.
-        verdict: What is decided about all of them; to approve one that is disputed stands by its
-            label.
-        who: The reviewer's name; only its identity is stored.
-        label: For `relabel`: the right class, None for none of these.
-        why: The reviewer's reason.
+    The verdict is on all of them; to approve one that is disputed stands by its label. `label` is
+    for `relabel`: the right class, None for none of these. Of the reviewer's name `who` only the
+    identity is stored.
 
     Raises:
         ReviewError: A conflict cannot be approved, nor one's own word where people sign in; nothing

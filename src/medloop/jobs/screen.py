@@ -82,9 +82,7 @@ def screened_snapshot(
 def screen(context: Context, gathered: Gathered | None = None) -> Screened:
     """Flag new corrections that look wrong, unless all are trusted or reviewed anyway.
 
-    Args:
-        context: The stores.
-        gathered: What is new, if it was looked for already.
+    `gathered` is what is new, if it was looked for already.
     """
     if context.settings.review != "suspicious":
         return Screened(0, {})

@@ -180,11 +180,8 @@ def policy_of(settings: Settings) -> Policy:
 def gather(context: Context, *, full: bool = False, with_images: bool = False) -> Gathered:
     """List the last days, and read the events there that the latest snapshot lacks.
 
-    Args:
-        context: The stores.
-        full: Look at all days and events, as if there was no snapshot, and whatever the latest one
-            is like.
-        with_images: Leave corrections out whose images cannot be read, as a snapshot does.
+    `full` looks at all days and events, as if there was no snapshot, and whatever the latest one is
+    like. `with_images` leaves out corrections whose images cannot be read, as a snapshot does.
     """
     pointer, latest = context.snapshots.look(lost_ok=full)
     folders = {folder: context.corrections.folders(folder) for folder in FOLDERS}

@@ -212,7 +212,7 @@ class DatasetStore:
         if self._objects is None:
             raise NotFoundError(
                 f"There is no data set {dataset_id!r} here, and no object store is set up to look "
-                f"in."
+                "in."
             )
         prefix = f"datasets/{dataset_id}"
         raw = self._objects.find(f"{prefix}/manifest.json")
@@ -233,7 +233,7 @@ class DatasetStore:
             if hashlib.sha256(data).hexdigest() != manifest["files"][name]:
                 raise DatasetError(
                     f"{prefix}/{name} in {self._objects.name} is damaged: delete {prefix} there "
-                    f"and publish it again."
+                    "and publish it again."
                 )
         dataset = _join(parts, dataset_id)
         self._save(dataset, _parse_info(raw))
