@@ -10,11 +10,12 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates python3 python3-venv
 RUN python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir uv==0.13.9
 WORKDIR /src
-COPY pyproject.toml requirements.txt README.md LICENSE ./
+COPY pyproject.toml requirements.txt README.md LICENSE .env.example ./
+COPY docs docs
 COPY src src
 # PyTorch's index has the CPU build; a site with a mirror names it: --find-links /wheels
 ARG TORCH_SOURCE=--torch-backend=cpu
-ENV UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1
+ENV UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1 UV_COMPILE_BYTECODE_TIMEOUT=600
 RUN python3 -m venv --without-pip /opt/medloop
 
 FROM build AS build-page
@@ -37,7 +38,8 @@ RUN apt-get update \
  && useradd --uid 10001 --no-create-home --home-dir /state medloop \
  && mkdir -p /state /config/app /config/seaweedfs /config/mlflow /config/airflow /config/tasks \
       /config/trainer /config/postgres /config/prepare \
- && chown -R medloop:medloop /state /config && chmod -R go= /state /config && chmod go+x /config
+ && chown -R medloop:medloop /state /config && chmod -R go= /state /config \
+ && chmod go+x /config && chmod go+rx /config/postgres
 COPY --chmod=0755 deploy/run.py deploy/prepare.py /usr/local/lib/medloop/
 ENV PATH=/opt/medloop/bin:/usr/bin:/bin HOME=/state MEDLOOP_HOME=/state PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1

@@ -1,7 +1,7 @@
 """Start one component in a container: `medloop-run NAME`.
 
 Its command line and environment are those of the local stack, from `/config/NAME.json`, which
-`prepare.py` wrote. Without that file it starts the page with the settings of its environment.
+`prepare.py` wrote. Without that file the page takes the settings of its environment.
 """
 
 from __future__ import annotations
@@ -42,8 +42,10 @@ def main(name: str) -> None:
     if file.exists():
         written = json.loads(file.read_text("utf-8"))
         command, environment = written["command"], written["environment"]
-    else:
+    elif name == "app":
         command, environment = page()
+    else:
+        sys.exit(f"{file} is missing: prepare.py writes it")
     os.execve(command[0], list(command), {**environment, **os.environ})  # noqa: S606
 
 

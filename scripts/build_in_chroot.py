@@ -77,7 +77,7 @@ def chroot(stage: Stage, command: list[str], *, closed: bool = False) -> list[st
         mounts += [f"mount -o remount,bind,ro {root}", "ip link set lo up"]
     env = [f"{name}={value}" for name, value in stage.env.items()]
     inside = ["chroot", f"--userspec={stage.user}:{stage.user}", root, "/usr/bin/env", "-i", *env]
-    inside += ["/bin/sh", "-c", f"cd {stage.workdir} && exec {shlex.join(command)}"]
+    inside += ["/bin/sh", "-c", f"cd {shlex.quote(stage.workdir)} && exec {shlex.join(command)}"]
     script = " && ".join([*mounts, f"exec {shlex.join(inside)}"])
     spaces = ["--mount", "--pid", "--fork", "--kill-child", *(["--net"] if closed else [])]
     return ["unshare", *spaces, "sh", "-ec", script]
@@ -93,7 +93,7 @@ def build(target: str, folder: Path, arguments: dict[str, str]) -> Stage:
         if word == "FROM":
             base, _, name = rest.split()
             if name in wanted:
-                stages[name] = _begin(folder, base, name, stages)
+                stages[name] = begin(folder, base, name, stages)
         elif word == "ARG":
             key, _, default = rest.partition("=")
             arguments.setdefault(key, default)
@@ -102,7 +102,8 @@ def build(target: str, folder: Path, arguments: dict[str, str]) -> Stage:
     return stages[target]
 
 
-def _begin(folder: Path, base: str, name: str, stages: dict[str, Stage]) -> Stage:
+def begin(folder: Path, base: str, name: str, stages: dict[str, Stage]) -> Stage:
+    """Begin a stage: a copy of another one, or of a bare Debian made by debootstrap."""
     root = folder / name
     shutil.rmtree(root, ignore_errors=True)  # of an earlier build
     if base in stages:

@@ -1,4 +1,7 @@
-"""MLflow and Airflow on a real PostgreSQL, set up by the commands of docs/airflow.md as they stand there."""
+"""MLflow and Airflow on a real PostgreSQL: set up, saved, restored and given new keys.
+
+By the commands of docs/airflow.md and docs/runbook.md as they stand there, but `aws s3 sync`, which is boto3 here.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,23 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from copy import copy as shallow
 from pathlib import Path
 
 import psycopg
 import pytest
 from tests.airflow_server import AirflowServer, Background
+from tests.events import image, png
 from tests.models import model
 from tests.postgres import Postgres, new_password
 from tests.servers import MLflowServer, SeaweedFS, clean_environment, wait_until
 
-from medloop.errors import NotFoundError, StoreUnavailableError
+from medloop.core.imaging.decode import decode
+from medloop.errors import NotFoundError, StoreError, StoreUnavailableError
 from medloop.jobs.alias_moves import moves
 from medloop.jobs.context import Context
+from medloop.jobs.correct import correct
 from medloop.settings import load_settings
 from medloop.stack import programs
 from medloop.stores.airflow import Airflow
@@ -29,7 +37,8 @@ from medloop.wiring import connect
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
 
-PAGE = (Path(__file__).parents[2] / "docs/airflow.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = "".join((DOCS / name).read_text() for name in ("airflow.md", "runbook.md"))
 BIN = Path(sys.executable).parent
 COUNTS = range(6)
 COUNTING_DAG = f"""
@@ -50,8 +59,10 @@ counting()
 
 
 def block(start: str, *examples_and_values: str) -> str:
-    """The fenced block of docs/airflow.md that begins so, with its examples replaced in turn."""
-    (found,) = re.findall(rf"^```\w*\n({re.escape(start)}.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    """The fenced block of the two pages that begins so, with its examples replaced in turn."""
+    (found,) = re.findall(
+        rf"^```\w*\n({re.escape(start)}.*?)^```$", PAGES, re.MULTILINE | re.DOTALL
+    )
     for example, value in zip(examples_and_values[::2], examples_and_values[1::2], strict=True):
         assert example in found, f"{example} is not in the block"
         found = found.replace(example, value)
@@ -87,7 +98,7 @@ class Site:
         self.folder, self.store = folder, store
         self.mlflow = MLflowServer(folder / "mlflow", store, database=databases["mlflow"])
         dags = {"AIRFLOW__CORE__DAGS_FOLDER": str(folder / "dags")}
-        self._database = databases["airflow"]
+        self.databases = databases
         self.airflow = AirflowServer(folder / "airflow", dags, database=databases["airflow"])
         self._second = Background(
             programs.airflow(port=0, environment=self.airflow.environment, task_environment={})[1],
@@ -105,11 +116,11 @@ class Site:
 
     def _set_up_airflow(self) -> None:
         """The database, the DAG files, the connections and the Variable, as the page has them."""
-        self._shell(
+        self.shell(
             block(
                 "export AIRFLOW__DATABASE",
                 "postgresql+psycopg://medloop:secret@db.example:5432/airflow",
-                self._database,
+                self.databases["airflow"],
             )
         )
         dags, store, mlflow = self.folder / "dags", self.store, self.mlflow
@@ -131,12 +142,12 @@ class Site:
         )
         with ThreadPoolExecutor() as pool:
             done = pool.map(
-                lambda script: self._shell(script, **keys, TOKEN=mlflow.password),
+                lambda script: self.shell(script, **keys, TOKEN=mlflow.password),
                 (connections, variable),
             )
             list(done)
 
-    def _shell(self, script: str, **environment: str) -> None:
+    def shell(self, script: str, **environment: str) -> None:
         whole = {**clean_environment(), **self.airflow.environment, **environment}
         whole["PATH"] = f"{BIN}:{whole['PATH']}"
         done = subprocess.run(
@@ -219,21 +230,26 @@ except StaleError as error:
 """
 
 
-@pytest.fixture
-def context(site: Site) -> Context:
-    """Two versions, of which the first is champion."""
-    context = connect(
+def connect_to(mlflow: MLflowServer, store: SeaweedFS, *, home: Path, bucket: str) -> Context:
+    return connect(
         load_settings(
-            home=site.folder / "home",
-            s3_endpoint_url=site.store.endpoint,
-            s3_bucket=site.bucket,
-            aws_access_key_id=site.store.access_key,
-            aws_secret_access_key=site.store.secret_key,
-            mlflow_tracking_uri=site.mlflow.uri,
-            mlflow_tracking_username=site.mlflow.username,
-            mlflow_tracking_password=site.mlflow.password,
+            home=home,
+            s3_endpoint_url=store.endpoint,
+            s3_bucket=bucket,
+            identity="plain",
+            aws_access_key_id=store.access_key,
+            aws_secret_access_key=store.secret_key,
+            mlflow_tracking_uri=mlflow.uri,
+            mlflow_tracking_username=mlflow.username,
+            mlflow_tracking_password=mlflow.password,
         )
     )
+
+
+@pytest.fixture(scope="module")
+def context(site: Site) -> Context:
+    """Two versions, of which the first is champion."""
+    context = connect_to(site.mlflow, site.store, home=site.folder / "home", bucket=site.bucket)
     for seed in (1, 2):
         tags = VersionTags(run_key=str(seed), snapshot_id="s1")
         context.registry.register(
@@ -274,3 +290,98 @@ def test_of_two_promotions_at_once_one_moves_the_alias(site: Site, context: Cont
     (move,) = moves(context)
     assert (move.from_version, move.to_version, move.by in {"ada", "bob"}) == ("1", "2", True)
     assert context.registry.version_of(CHAMPION) == "2"
+
+
+def say(context: Context, seed: int, label: str) -> str:
+    """A correction on this machine; its event."""
+    picture = decode(png(image(seed)))
+    return correct(
+        context, image=picture, given_label=label, prediction=None, model_version="1", who="ada"
+    ).event_id
+
+
+def copy(store: SeaweedFS, from_bucket: str, to_bucket: str) -> None:
+    """`aws s3 sync` into an empty bucket, by another client than medloop's."""
+    client = store.client()
+    client.create_bucket(Bucket=to_bucket)
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=from_bucket):
+        for found in page.get("Contents", []):
+            body = client.get_object(Bucket=from_bucket, Key=found["Key"])["Body"].read()
+            client.put_object(Bucket=to_bucket, Key=found["Key"], Body=body)
+
+
+@contextmanager
+def empty_cluster() -> Iterator[tuple[Postgres, dict[str, str]]]:
+    """Another PostgreSQL with two empty databases, and their addresses."""
+    cluster, password = Postgres(), new_password()
+    cluster.start()
+    try:
+        cluster.run(block('psql -c "CREATE ROLE', "secret", password), cwd=cluster.folder.parent)
+        own = {"user": "medloop", "password": password}
+        yield cluster, {name: cluster.url(name, **own) for name in ("mlflow", "airflow")}
+    finally:
+        cluster.stop()
+
+
+@contextmanager
+def restored_mlflow(folder: Path, site: Site, database: str) -> Iterator[MLflowServer]:
+    """An MLflow on restored data, with the passwords that it held."""
+    store = shallow(site.store)
+    store.mlflow_bucket = f"{store.mlflow_bucket}-restored"
+    server = MLflowServer(folder, store, database=database)
+    server.password = site.mlflow.password
+    server.start()
+    yield server
+    server.stop()
+
+
+def runs(addresses: dict[str, str]) -> int:
+    """The number of runs that an Airflow remembers."""
+    with psycopg.connect(addresses["airflow"].replace("+psycopg", "")) as database:
+        (count,) = database.execute("SELECT count(*) FROM dag_run").fetchone()
+    return count
+
+
+def stored_events(context: Context) -> dict[str, bytes]:
+    return {info.key: context.objects.get(info.key) for info in context.objects.list("corrections")}
+
+
+def test_a_backup_restored_into_an_empty_place_has_everything(
+    site: Site, context: Context, postgres: Postgres, tmp_path: Path
+):
+    say(context, 1, "Hand")
+    assert context.sender.send_once().sent == 1
+    waiting = say(context, 2, "CXR")
+    saving, _, _ = block("pg_dump").partition("aws s3 sync")
+    home = str(context.settings.home)
+    postgres.run(saving, cwd=tmp_path, MEDLOOP_HOME=home)
+    for name in (site.bucket, site.store.mlflow_bucket):
+        copy(site.store, name, f"{name}-restored")
+    _, _, restoring = block("aws s3 sync medloop/").partition("s3://mlflow\n")
+    with empty_cluster() as (cluster, addresses):
+        cluster.run(restoring, cwd=tmp_path)
+        new_home = tmp_path / "home"
+        new_home.mkdir()
+        (tmp_path / "outbox.db").rename(new_home / "outbox.db")
+        with restored_mlflow(tmp_path, site, addresses["mlflow"]) as mlflow:
+            bucket = f"{site.bucket}-restored"
+            found = connect_to(mlflow, site.store, home=new_home, bucket=bucket)
+            assert found.registry.versions() == context.registry.versions()
+            assert found.registry.version_of(CHAMPION) == "2"
+            assert found.registry.model_file("2") == context.registry.model_file("2")
+            assert found.ledger.entries() == context.ledger.entries() != []
+            assert stored_events(found) == stored_events(context)
+            assert found.sender.send_once().sent == 1
+            assert any(waiting in key for key in stored_events(found))
+        assert runs(addresses) == runs(site.databases) > 0
+
+
+def test_a_password_of_mlflow_is_changed_by_the_runbooks_command(site: Site, context: Context):
+    old, new = site.mlflow.password, new_password()
+    where = {"MLFLOW_TRACKING_URI": site.mlflow.uri}
+    site.shell(block("curl --fail"), OLD=old, NEW=new, **where)
+    with pytest.raises(StoreError, match="401"):
+        context.registry.versions()
+    site.mlflow.password = new
+    again = connect_to(site.mlflow, site.store, home=site.folder / "home", bucket=site.bucket)
+    assert [version.version for version in again.registry.versions()] == ["1", "2"]
