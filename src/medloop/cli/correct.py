@@ -112,6 +112,8 @@ def correct(
         say("stored" if stored else "saved here, will be stored")
     else:
         _tell(done, stored)
+    if context.settings.review == "all" and done.event_ids and not as_json:
+        remark("A reviewer decides before it is learned, as about all here (MEDLOOP_REVIEW=all).")
     if done.failed:
         raise typer.Exit(1)
 
