@@ -251,14 +251,18 @@ def _tell(done: _Outcome, stored: int) -> None:
         say(f"  {line}{row.item.path}: {why}", err=True)
     if len(done.failed) > FAILURES_SHOWN:
         say(f"  … and {len(done.failed) - FAILURES_SHOWN} more; --json lists all", err=True)
-    saved = len(done.event_ids)
+    saved, waiting = len(done.event_ids), len(done.event_ids) - stored
     counts = ", ".join(f"{class_name(label)} {n}" for label, n in done.labels.most_common())
     repeated = f", {done.repeated} of them said before" if done.repeated else ""
-    say(f"{saved} images corrected{repeated}{': ' if counts else ''}{counts}.")
-    later = "" if stored == saved else f", {saved - stored} saved here, will be stored"
-    failed = f", {len(done.failed)} not corrected" if done.failed else ""
+    images = "image" if saved == 1 else "images"
+    say(f"{saved} {images} corrected{repeated}{': ' if counts else ''}{counts}.")
+    parts = (
+        (stored, "stored"),
+        (waiting, "saved here, will be stored"),
+        (len(done.failed), "not corrected"),
+    )
     said = f" The model had said otherwise of {done.contradicted}." if done.contradicted else ""
-    say(f"{stored} stored{later}{failed}.{said}")
+    say(f"{', '.join(f'{count} {what}' for count, what in parts if count)}.{said}")
 
 
 def find_label(context: Context, word: str) -> str | None:

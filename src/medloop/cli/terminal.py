@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from medloop.progress import Progress
 
-WIDEST = 10_000  # columns of a table in a pipe
+WIDEST = 10_000  # columns of a table in a pipe, where scripts want each row on one line
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 By = Annotated[
@@ -76,7 +76,12 @@ def show_table(
     totals: Sequence[str] = (),
     err: bool = False,
 ) -> None:
-    """Print a table; the columns in `numbers` are set to the right, `totals` stand below."""
+    """Print a table; the columns in `numbers` are set to the right, `totals` stand below.
+
+    On stderr it is a remark.
+    """
+    if err and is_quiet():
+        return
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -93,9 +98,8 @@ def show_table(
         table.add_column(heading, totals[i] if totals else "", justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(cell)) if isinstance(cell, str) else cell for cell in row))
-    console = Console(stderr=err)
-    piped = not console.is_terminal and not os.environ.get("COLUMNS")
-    console.print(table, width=WIDEST if piped else None)  # scripts get each row on one line
+    piped = not (sys.stderr if err else sys.stdout).isatty() and not os.environ.get("COLUMNS")
+    Console(stderr=err, width=WIDEST if piped else None).print(table)
 
 
 @contextmanager
