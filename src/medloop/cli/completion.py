@@ -25,8 +25,7 @@ def _classes() -> list[str]:
     from medloop.wiring import connect
 
     context = connect()
-    dataset = context.datasets.get(context.settings.base_dataset)
-    return [*dataset.labels, none_of_these.WORD]
+    return [*context.datasets.labels(context.settings.base_dataset), none_of_these.WORD]
 
 
 def _versions() -> list[str]:
