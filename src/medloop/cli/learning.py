@@ -21,6 +21,7 @@ from medloop.cli.terminal import (
 
 if TYPE_CHECKING:
     from medloop.core.gate.report import GateReport
+    from medloop.jobs.context import Context
     from medloop.jobs.retrain import RetrainResult
 
 
@@ -180,8 +181,20 @@ def retrain(
         )
     if as_json:
         say_json({**asdict(result), "waiting": waiting})
-    else:
-        say(_outcome(result))
+        return
+    say(_outcome(result))
+    if result.version is None:
+        _remark_on_held(context)
+
+
+def _remark_on_held(context: Context) -> None:
+    """Say how many corrections were left out of the round, and why the first one was."""
+    from medloop.jobs.review import queue
+
+    held = queue(context, who=context.settings.user)
+    if held:
+        why = "; ".join(held[0].decision.reasons) or held[0].decision.state.why
+        remark(f"{len(held)} wait for a reviewer, the first one: {why}. See `medloop review list`.")
 
 
 def _outcome(result: RetrainResult) -> str:
