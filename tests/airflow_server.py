@@ -77,7 +77,7 @@ class AirflowServer:
 
     username = "admin"
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], *, database: str = "") -> None:
         self.password = secrets.token_urlsafe(12)
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
@@ -88,7 +88,11 @@ class AirflowServer:
             passwords, jwt_secret=secrets.token_hex(32), fernet_key=fernet_key
         )
         own = programs.airflow_environment(
-            folder=folder, port=port, roles={self.username: "admin"}, secrets=keys
+            folder=folder,
+            database=database or f"sqlite:///{folder}/airflow.db",
+            port=port,
+            roles={self.username: "admin"},
+            secrets=keys,
         )
         self.environment = {**own, **environment}
         started = programs.airflow(port=port, environment=self.environment, task_environment={})
@@ -106,6 +110,10 @@ class AirflowServer:
 
     def start(self) -> None:
         migrate(self.environment)
+        self.serve()
+
+    def serve(self) -> None:
+        """Start on a database that is there."""
         for server in self._servers:
             server.start()
 

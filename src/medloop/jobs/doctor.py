@@ -16,7 +16,6 @@ from typing import Literal
 
 import httpx
 
-from medloop.core.prediction.predictor import Predictor
 from medloop.errors import AlreadyExistsError, MedloopError
 from medloop.jobs.stored_corrections import take_census
 from medloop.settings import Settings, unknown_settings
@@ -176,6 +175,8 @@ def _airflow(settings: Settings) -> Finding:
 
 
 def _model(settings: Settings) -> Finding:
+    from medloop.core.prediction.predictor import Predictor  # `medloop status` needs no onnxruntime
+
     registry = Registry(settings)
     champion = registry.version_of(CHAMPION)
     if champion is None:

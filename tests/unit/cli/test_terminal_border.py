@@ -62,6 +62,15 @@ def test_lines_tables_and_progress_show_a_name_as_it_is_spelt(
     assert shown.out.count(printable(name)) == 3
 
 
+def test_a_row_stays_on_one_line_in_a_pipe(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    show_table(("A", "B"), [("a" * 150, "b" * 150)])
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if "aaa" in line]
+    assert row.split() == ["a" * 150, "b" * 150]
+
+
 def test_commands_print_through_the_border_alone() -> None:
     """Beside it only JSON, which escapes by itself, and constants."""
     folder = Path(medloop.cli.__file__).parent
