@@ -100,6 +100,11 @@ class AirflowServer:
             (Server if program.health_url else Background)(program, folder) for program in started
         ]
 
+    @property
+    def scheduler(self) -> Server:
+        """The scheduler, with the tasks below it."""
+        return self._servers[1]
+
     def client(self) -> Airflow:
         """A session as the page has one."""
         return Airflow(

@@ -1,9 +1,10 @@
 """A lease in S3: one holder at a time, anywhere, that ends by itself when the holder dies.
 
 Taken and renewed by compare-and-swap. The object stays after the release, so that the fencing token
-only grows. Machines may disagree about the time by less than the lease's length. An object that no
-holder can have written, such as one that claims to last for years, holds nobody up: the next one
-replaces it.
+only grows. An object that no holder can have written, such as one that claims to last for years,
+holds nobody up: the next one replaces it. Nor does a dead holder whose clock was ahead: who wants
+the lease watches it for its length. A clock that is ahead may take a living holder's lease away;
+the fencing token then stops that holder.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -109,7 +111,8 @@ class Lease:
                     continue
                 return Held(self, first, ttl_s)
             current = self._parse(raw)
-            if not (current.is_free(self._now()) or current.owner == owner):
+            free = current.is_free(self._now()) or current.owner == owner
+            if not (free or self._is_abandoned(current, e_tag, ttl_s)):
                 raise LeaseHeldError(
                     f"{printable(current.owner or '')} is at work until "
                     f"{printable(current.expires_at)} at least; try again later"
@@ -121,6 +124,21 @@ class Lease:
                 continue
             return Held(self, mine, ttl_s)
         raise LeaseHeldError(f"{self._key} changes hands all the time; try again later")
+
+    def _is_abandoned(self, current: LeaseState, e_tag: str, ttl_s: float) -> bool:
+        """Tell if a holder whose clock is ahead of ours has died: it would renew within `ttl_s`.
+
+        Where the clocks agree, the time in the lease says so by itself.
+        """
+        left = datetime.fromisoformat(current.expires_at) - self._now()
+        if left <= timedelta(seconds=ttl_s):
+            return False
+        until = time.monotonic() + ttl_s
+        while time.monotonic() < until:
+            time.sleep(ttl_s / 30)
+            if self._objects.get_versioned(self._key)[1] != e_tag:
+                return False
+        return True
 
     def _parse(self, raw: bytes) -> LeaseState:
         """Read the object; a damaged one is nobody's, with a token that no holder can have."""

@@ -195,6 +195,11 @@ class Outbox:
             if (event := _parse(folder, body))
         ]
 
+    def newest_id(self, who: str, image_sha256: str) -> str:
+        """Look up the last event of a person about an image on this machine; "" without one."""
+        query = "SELECT max(event_id) FROM events WHERE who = ? AND image_sha256 = ?"
+        return next((newest or "" for (newest,) in self._rows(query, who, image_sha256)), "")
+
     def pending(self, limit: int) -> list[Pending]:
         """List what to send next: tried least, then oldest; a bad event holds up no other."""
         passed_over: set[int] = set()
