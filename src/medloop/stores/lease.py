@@ -21,6 +21,7 @@ from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from medloop.core.printable import printable
 from medloop.errors import AlreadyExistsError, NotFoundError, StaleError, StoreError
 from medloop.stores.objects import ObjectStore
 
@@ -40,7 +41,7 @@ class LeaseState:
     __pydantic_config__ = ConfigDict(strict=True)
 
     owner: Annotated[str, Field(max_length=1000)] | None
-    token: Annotated[int, Field(ge=0, lt=1 << 53)]
+    token: Annotated[int, Field(ge=0, lt=1 << 52)]  # far from where JSON loses whole numbers
     expires_at: str  # ISO 8601, UTC
 
     def is_free(self, now: datetime) -> bool:
@@ -113,8 +114,8 @@ class Lease:
             free = current.is_free(self._now()) or current.owner == owner
             if not (free or self._is_abandoned(current, e_tag, ttl_s)):
                 raise LeaseHeldError(
-                    f"{ascii(current.owner)[1:-1]} is at work until {current.expires_at} at least; "
-                    "try again later"
+                    f"{printable(current.owner or '')} is at work until "
+                    f"{printable(current.expires_at)} at least; try again later"
                 )
             mine = self._held_by(owner, token=current.token + 1, ttl_s=ttl_s)
             try:

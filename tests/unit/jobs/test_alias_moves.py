@@ -333,7 +333,7 @@ def test_the_history_shows_every_alias_with_gate_and_snapshot(
         re.split(r"\s{2,}", line.strip()) for line in table.stdout.splitlines() if "2026" in line
     ]
     assert [row[1:7] for row in rows] == [
-        ["champion", "promote", "1", version, "yes", "snapshot"],
+        ["champion", "promote", "1", version, "yes", f"snapshot{version}"],
         ["challenger", "drop", version, "–", "–", "–"],
         ["champion", "rollback", version, "1", "–", "–"],
     ]
