@@ -6,6 +6,7 @@ import ast
 import csv
 import io
 import json
+import logging
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from medloop.cli import build_app
 from medloop.cli.terminal import progress_bar, say, show_table, warn
 from medloop.core.gate.model_card import Origin, model_card
 from medloop.core.prediction.answer_formats import Format, writer
-from medloop.core.printable import FORMULA, markdown, printable
+from medloop.core.printable import FORMULA, PrintableFormatter, markdown, printable
 from medloop.jobs.correct import correct
 from medloop.jobs.promote import promote
 from medloop.jobs.snapshot import snapshot
@@ -171,3 +172,9 @@ def test_a_model_card_shows_labels_as_text() -> None:
     assert "![x](" not in card
     assert "<img" not in card
     assert all(markdown(name).count("\n") == 0 for name in HOSTILE)
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_log_lines_show_a_name_as_it_is_spelt(name: str) -> None:
+    record = logging.LogRecord("medloop", logging.WARNING, "", 0, "by %s", (name,), None)
+    assert PrintableFormatter().format(record) == f"WARNING medloop: by {printable(name)}"
