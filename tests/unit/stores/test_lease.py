@@ -135,12 +135,20 @@ def test_what_no_holder_can_have_written_holds_nobody_up(
             first.check()
 
 
-def test_a_clock_two_hours_ahead_keeps_its_lease(lease: Lease, clock: Clock) -> None:
+def test_a_holder_whose_clock_is_two_hours_ahead_keeps_its_lease(
+    objects: ObjectStore, clock: Clock
+) -> None:
+    ahead = Lease(objects, KEY, now=Clock(START + timedelta(hours=2)))
+    with ahead.hold("run a", ttl_s=0.3), pytest.raises(LeaseHeldError):
+        Lease(objects, KEY, now=clock)._take("run b", ttl_s=0.9)
+
+
+def test_a_dead_holder_whose_clock_was_ahead_holds_nobody_up(lease: Lease, clock: Clock) -> None:
     clock.now += timedelta(hours=2)
-    lease._take("run a", ttl_s=60)
+    dead = lease._take("run a", ttl_s=0.3)
     clock.now -= timedelta(hours=2)
-    with pytest.raises(LeaseHeldError), lease.hold("run b"):
-        pass
+    with lease.hold("run b", ttl_s=0.3) as held:
+        assert held.token > dead.token
 
 
 def test_nobody_ever_held_it(lease: Lease) -> None:

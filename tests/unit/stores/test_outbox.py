@@ -58,7 +58,7 @@ def test_the_same_click_twice_is_one_event(outbox: Outbox) -> None:
     [
         correction(sha256_of(1), "CXR"),
         correction(sha256_of(1), None),
-        correction(sha256_of(1), "none of these"),
+        correction(sha256_of(1), "no Hand"),
         correction(sha256_of(2), "Hand"),
         correction(sha256_of(1), "Hand", who="grace"),
         review(sha256_of(1), "withdraw", who="ada"),
@@ -335,6 +335,10 @@ def test_however_many_nobody_could_read_the_next_is_sent(outbox: Outbox, tmp_pat
 def test_a_full_disk_is_worded_truly_where_s3_has_it(outbox: Outbox, tmp_path: Path) -> None:
     outbox.add(correction(sha256_of(1)), PNG)
     with sqlite3.connect(tmp_path / "home" / "outbox.db") as db:
-        db.execute("CREATE TRIGGER full BEFORE UPDATE ON events BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END")
-    with pytest.raises(StoreError, match="are in S3, but this could not be noted here.*disk is full"):
+        db.execute(
+            "CREATE TRIGGER full BEFORE UPDATE ON events BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
+        )
+    with pytest.raises(
+        StoreError, match=r"are in S3, but this could not be noted here.*disk is full"
+    ):
         outbox.mark_stored([1])
