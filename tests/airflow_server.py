@@ -6,7 +6,9 @@ import base64
 import json
 import secrets
 import subprocess
+import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from medloop.settings import Settings
@@ -36,11 +38,19 @@ def connections(store: SeaweedFS, mlflow: MLflowServer, *, bucket: str) -> dict[
     }
 
 
+@cache
+def _migrated() -> bytes:
+    """Airflow's database as its migration leaves it."""
+    with tempfile.TemporaryDirectory() as home:
+        migration = programs.airflow_migration(base_environment(Path(home)))
+        whole = {**clean_environment(), **migration.environment}
+        subprocess.run(migration.command, env=whole, check=True, capture_output=True, timeout=180)
+        return Path(home, "airflow.db").read_bytes()
+
+
 def migrate(environment: Mapping[str, str]) -> None:
-    """Create Airflow's database."""
-    migration = programs.airflow_migration(environment)
-    whole = {**clean_environment(), **migration.environment}
-    subprocess.run(migration.command, env=whole, check=True, capture_output=True, timeout=180)
+    """Create Airflow's database, by a migration that a process does once."""
+    Path(environment["AIRFLOW_HOME"], "airflow.db").write_bytes(_migrated())
 
 
 def dags_folder(folder: Path) -> Path:
@@ -89,6 +99,11 @@ class AirflowServer:
         self._servers = [
             (Server if program.health_url else Background)(program, folder) for program in started
         ]
+
+    @property
+    def scheduler(self) -> Server:
+        """The scheduler, with the tasks below it."""
+        return self._servers[1]
 
     def client(self) -> Airflow:
         """A session as the page has one."""

@@ -14,6 +14,7 @@ import typer
 
 from medloop.cli import classify, correct, corrections, data, learning
 from medloop.cli.terminal import say
+from medloop.core.printable import log_to_stderr
 from medloop.errors import MedloopError
 from medloop.missing_extras import what_is_missing
 from medloop.stack import commands
@@ -46,7 +47,7 @@ def _options(
 
     Start everything with `medloop up`, then open the address that it prints.
     """
-    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
     level = logging.ERROR if quiet else logging.WARNING
     log.setLevel(logging.DEBUG if verbose else level)
 

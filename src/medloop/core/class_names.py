@@ -1,8 +1,9 @@
-"""Class names as people say and type them."""
+"""Class names as people say and type them, and what no class may be called."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -14,6 +15,24 @@ from medloop.errors import UnknownClassError
 NONE_OF_THESE: Final = none_of_these.TEXT.capitalize()
 SPELLED_OUT: Final[Mapping[str, str]] = {"CXR": "Chest X-ray"}  # what not everybody reads
 WORD_STARTS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
+LONGEST: Final = 200
+# Controls, marks that turn text around or show nothing, ends of lines and paragraphs.
+UNSEEN: Final = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+
+
+def check_class_name(name: str) -> str:
+    """Return `name` if people can read, type and tell it from "none of these".
+
+    Raises:
+        ValueError: They can't; the message says why.
+    """
+    if not 0 < len(name) <= LONGEST:
+        raise ValueError(f"a class name has 1 to {LONGEST} characters")
+    if name != name.strip() or any(unicodedata.category(char) in UNSEEN for char in name):
+        raise ValueError(f"the class name {name!a} holds characters that nobody sees")
+    if name.casefold() in (none_of_these.WORD, none_of_these.TEXT):
+        raise ValueError(f"{name!r} is the answer for images of no class, and no class name")
+    return name
 
 
 def class_name(label: str | None) -> str:

@@ -76,6 +76,8 @@ def examine(load: Callable[[], Settings], *besides: Check) -> Iterator[Finding]:
             yield check(settings)
         except (MedloopError, httpx.HTTPError, OSError, ValueError) as error:
             yield Finding(name, "failed", str(error), fix)
+        except Exception as error:  # a server that answers strangely stops no other check
+            yield Finding(name, "failed", f"{type(error).__name__}: {error}", fix)
 
 
 def _s3(settings: Settings) -> Finding:

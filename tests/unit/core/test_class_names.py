@@ -1,10 +1,10 @@
-"""Classes as people type them."""
+"""Classes as people type them, and what no class may be called."""
 
 from __future__ import annotations
 
 import pytest
 
-from medloop.core.class_names import class_name, find_class
+from medloop.core.class_names import check_class_name, class_name, find_class
 from medloop.errors import UnknownClassError
 
 LABELS = ("CXR", "HeadCT", "Hand", "hand", "Knee_left")
@@ -37,3 +37,18 @@ def test_what_the_page_shows_can_be_typed(label: str | None):
 def test_what_fits_no_class_or_two_is_refused(said: str):
     with pytest.raises(UnknownClassError, match=r"give one of CXR, HeadCT, .*, or none\.$"):
         find_class(said, LABELS)
+
+
+@pytest.mark.parametrize("name", ["Hand", "Chest CT", "胸部", "=1+1", "[click](x)", "a\u00a0b"])
+def test_what_people_can_read_and_type_is_a_name(name: str) -> None:
+    assert check_class_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " Hand", "Hand ", "\u202edaH", "\u200b", "a\nb", "a\x1b[2Jb", "x" * 201, "None",
+     "none of these"],
+)  # fmt: skip
+def test_what_nobody_could_mean_is_none(name: str) -> None:
+    with pytest.raises(ValueError, match="class name"):
+        check_class_name(name)
