@@ -101,7 +101,7 @@ def tab(browser: Browser, url: str) -> Iterator[Page]:
     """A page of a person who shares nothing with another's, drawn."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
     page = context.new_page()
-    page.goto(url, timeout=PATIENCE_MS)
+    page.goto(f"{url}/classify", timeout=PATIENCE_MS)
     expect(page.locator("h1")).to_be_visible(timeout=PATIENCE_MS)
     settle(page)
     yield page
@@ -144,7 +144,7 @@ def drop(page: Page, files: list[bytes]) -> None:
 
 def answered(page: Page, count: int) -> None:
     """Until the page says that it has looked at so many."""
-    says = f"{count} picture{'s' if count > 1 else ''}:"
+    says = f"{count} picture{'s' if count > 1 else ''}"
     expect(page.locator(".st-key-summary", has_text=says).first).to_be_visible(timeout=PATIENCE_MS)
     expect(page.locator(".st-key-answer").first).to_be_visible(timeout=PATIENCE_MS)
 

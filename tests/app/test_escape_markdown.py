@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.app.apptest import texts
+from tests.app.apptest import give, texts
 from tests.app.browser import app_over_memory, chromium, open_page
 from tests.app.models import picture
 from tests.hostile_names import HOSTILE
@@ -98,10 +98,7 @@ def test_names_of_files_and_members_are_escaped_on_the_page(site, run_page):
         archive.writestr(f"b/{name}", b"no picture")
     app = run_page("classify")
     damaged = (f"{name}.zip", b"PK\x03\x04 and no more", "application/zip")
-    app.file_uploader(key="uploads").set_value(
-        [("a.zip", buffer.getvalue(), "application/zip"), damaged]
-    )
-    app.run()
+    give(app, [("a.zip", buffer.getvalue(), "application/zip"), damaged])
     next(b for b in app.button if b.key.startswith("right-")).click().run()
     assert not app.exception
     words = texts(app)

@@ -23,7 +23,7 @@ class ClassifyPage:
     page: Page
 
     def open(self, url: str) -> None:
-        self.page.goto(url)
+        self.page.goto(f"{url}/classify")
         expect(self.page.locator(".st-key-uploads input[type=file]")).to_be_attached(timeout=60_000)
 
     def start_upload(self, files: Mapping[str, bytes]) -> None:

@@ -1,0 +1,224 @@
+"""The picture that is looked at, or the chosen ones, with the answer and the buttons beside it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from medloop.app.classify.dicom_controls import dicom_controls
+from medloop.app.classify.gallery import SHORTCUT_CLASSES, labels, meant
+from medloop.app.kit import actions
+from medloop.app.kit.bars import bars
+from medloop.app.kit.escape_markdown import plain, plain_html
+from medloop.app.kit.explain import explanation
+from medloop.app.kit.pictures import framed_png
+from medloop.app.kit.state import guarded, user, visitor
+from medloop.app.kit.wording import NONE_OF_THESE, advice, class_name, ranked
+from medloop.app.kit.workbench import UploadedPicture, Workbench
+from medloop.app.process.backend import Backend
+from medloop.serving import Served
+
+MOSAIC = 60  # chosen pictures that are shown
+CLASS_WIDTH = 112  # pixels, of the narrowest button
+
+
+def answer_panel(back: Backend, bench: Workbench, served: Served) -> None:
+    """Draw picture and answer of the one looked at; of several chosen, what they have in common."""
+    if bench.chosen:
+        _chosen(back, bench)
+    elif picture := bench.current:
+        _one(back, bench, picture, served)
+    else:
+        st.info("No picture is like that. Change the filter above.", icon=":material/filter_list:")
+
+
+def _sides(bench: Workbench) -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Make room for picture and answer: side by side, or beside the wall one above the other."""
+    if bench.view.wall:
+        below = st.container()
+        return st.container(), below
+    left, right = st.columns([6, 5], gap="medium")
+    return left, right
+
+
+def _one(back: Backend, bench: Workbench, picture: UploadedPicture, served: Served) -> None:
+    words = advice(picture.prediction)
+    left, right = _sides(bench)
+    # The buttons first: nobody who sees the next picture may press a button of the one before.
+    with right, st.container(key="answer"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.subheader(plain(words.headline), anchor=False)
+            st.badge(words.word, icon=words.icon, color=words.color)
+        st.markdown(plain(words.sentence))
+        for warning in picture.info.warnings:
+            st.warning(plain(warning), icon=":material/visibility:")
+        who = visitor(back)
+        if who.may("correct"):
+            if picture.info.needs_clearance:
+                _clearance(bench, picture)
+            _buttons_of_one(back, bench, picture)
+        else:
+            st.info(
+                f"You are a {who.role}. To confirm or correct answers you need the role corrector.",
+                icon=":material/lock:",
+            )
+        if len(bench.order) > 1:
+            _steps(bench)
+        st.html(bars(ranked(picture.prediction)))
+        st.caption(f"Answered by model version {picture.version}")
+    with left, st.container(key="picture"):
+        preview = bench.preview(picture, limits=actions.limits(back))
+        _preview(picture, preview, words.headline)
+        st.caption(
+            f"{plain(picture.source.name)} · {picture.info.kind} · "
+            f"{picture.width} × {picture.height} pixels"
+        )
+        dicom_controls(back, bench, picture, served)
+        explanation(back, picture, served, preview=preview)
+
+
+def _preview(picture: UploadedPicture, shown: bytes, headline: str) -> None:
+    alt = f"{picture.source.name}, classified as {headline}"
+    if picture.info.text_regions:
+        shown = framed_png(shown, picture.info.text_regions, width=picture.width)
+        alt += "; with a frame where there may be text"
+    st.image(shown, width="stretch", alt=alt)
+
+
+def _clearance(bench: Workbench, picture: UploadedPicture) -> None:
+    """Ask for a look at a picture that may name a patient, before it is stored."""
+    sha256, key = picture.sha256, f"cleared-{picture.sha256}"
+    st.checkbox(
+        actions.CLEARANCE,
+        value=sha256 in bench.cleared,
+        key=key,
+        on_change=lambda: bench.clear(sha256, cleared=st.session_state[key]),
+    )
+
+
+def _buttons_of_one(back: Backend, bench: Workbench, picture: UploadedPicture) -> None:
+    """Put the picture's id into each button, which keeps late clicks off the next."""
+    id_, predicted = picture.source.id, picture.prediction.label
+    given = bench.answers.get(picture.sha256)
+
+    def answer(label: str | None) -> None:
+        actions.answer(back, bench, id_=id_, label=label, user=user(back))
+        actions.settle(back, bench)
+
+    _buttons(
+        bench,
+        id_,
+        confirm=f"Right: {class_name(predicted)}",
+        on_confirm=lambda: answer(predicted),
+        on_label=answer,
+        is_given=lambda label: given is not None and given.label == label,
+        unknown=picture.prediction.verdict == "unknown",
+    )
+
+
+def _chosen(back: Backend, bench: Workbench) -> None:
+    """Show the chosen pictures by the model's class, and the buttons for all of them."""
+    ids = bench.answered_next()
+    counts = Counter(bench.pictures[id_].prediction.label for id_ in ids)
+    left, right = _sides(bench)
+
+    def answer(labels: Mapping[str, str | None]) -> None:
+        actions.answer_all(back, bench, labels, user=user(back))
+        actions.settle(back, bench)
+
+    with right, st.container(key="answer"):
+        st.subheader(f"{len(ids)} chosen", anchor=False)
+        told = ", ".join(f"{count} {class_name(label)}" for label, count in counts.most_common())
+        st.markdown(plain(f"The model says: {told}."))
+        if locked := sum(not bench.may_be_stored(bench.pictures[id_]) for id_ in ids):
+            st.warning(
+                f"{locked} may name a patient, and stay out until you have looked at each.",
+                icon=":material/visibility:",
+            )
+        _buttons(
+            bench,
+            "chosen",
+            confirm=f"Right: all {len(ids)}",
+            on_confirm=lambda: answer(meant(bench, ids, "Enter")),
+            on_label=lambda label: answer(dict.fromkeys(ids, label)),
+        )
+        st.button(
+            "Choose none",
+            key="choose-none",
+            type="tertiary",
+            icon=":material/close:",
+            on_click=bench.choose,
+            args=((),),
+        )
+    with left, st.container(key="picture"):
+        _mosaic([bench.pictures[id_] for id_ in ids])
+
+
+def _mosaic(pictures: list[UploadedPicture]) -> None:
+    shown = sorted(pictures, key=lambda picture: picture.prediction.label)[:MOSAIC]
+    tiles = "".join(
+        f'<img src="{picture.thumbnail}" alt="{plain_html(picture.source.name)}">'
+        for picture in shown
+    )
+    st.html(f'<div class="ml-mosaic">{tiles}</div>')
+    if len(pictures) > MOSAIC:
+        st.caption(f"and {len(pictures) - MOSAIC} more")
+
+
+def _buttons(
+    bench: Workbench,
+    id_: str,
+    *,
+    confirm: str,
+    on_confirm: Callable[[], None],
+    on_label: Callable[[str | None], None],
+    unknown: bool = False,
+    is_given: Callable[[str | None], bool] = lambda label: False,
+) -> None:
+    """Offer a button and key per answer.
+
+    Args:
+        bench: With the classes.
+        id_: Ends the buttons' keys.
+        confirm: The text of the button that confirms the model's answer.
+        on_confirm: Called by it.
+        on_label: Called by each of the others.
+        unknown: None of these is the likeliest answer.
+        is_given: Tells if a label was the person's answer before.
+    """
+
+    def button(name: str, text: str, shortcut: str | None, label: str | None) -> None:
+        st.button(
+            plain(text),
+            key=f"{name}-{id_}",
+            type="primary" if name == ("none" if unknown else "right") else "secondary",
+            icon=":material/check:" if name != "right" and is_given(label) else None,
+            shortcut=shortcut,
+            on_click=guarded(on_confirm if name == "right" else lambda: on_label(label)),
+            width="stretch",
+        )
+
+    with st.container(key="choices"):
+        with st.grid(2, min_column_width=CLASS_WIDTH, gap="xsmall", key="main-choices"):
+            button("right", confirm, "Enter", None)
+            button("none", NONE_OF_THESE, "0", None)
+        with st.grid(min_column_width=CLASS_WIDTH, gap="xsmall", key="classes"):
+            for place, label in enumerate(labels(bench), start=1):
+                shortcut = str(place) if place <= SHORTCUT_CLASSES else None
+                button(f"class-{label}", class_name(label), shortcut, label)
+
+
+def _steps(bench: Workbench) -> None:
+    with st.container(horizontal=True, key="steps"):
+        for name, key, places in (("Previous", "Left", -1), ("Next", "Right", 1)):
+            st.button(
+                name,
+                key=name.lower(),
+                shortcut=key,
+                type="tertiary",
+                on_click=bench.step,
+                args=(places,),
+            )
