@@ -108,6 +108,17 @@ def examples(page: Page) -> None:
     expect(page.locator(".st-key-picture")).to_contain_text("Written page")
 
 
+def wall(page: Page) -> None:
+    """Some of the example pictures chosen on the wall."""
+    examples(page)
+    page.locator(".st-key-layout button").last.click()
+    settle(page)
+    pictures = page.locator(".st-key-gallery button")
+    pictures.nth(2).click()
+    pictures.nth(5).click(modifiers=["Shift"])
+    expect(page.locator(".st-key-answer")).to_contain_text("4 chosen")
+
+
 def report(page: Page) -> None:
     """The gate's report of the newest version, where there is one."""
     page.get_by_role("tab", name="Test report").click()
@@ -119,8 +130,10 @@ def as_it_opens(page: Page) -> None:
 
 
 SHOTS: Final = [
-    Shot("classify", "", classify),
-    Shot("classify-narrow", "", examples, width=NARROW),
+    Shot("home", "", as_it_opens),
+    Shot("classify", "classify", classify),
+    Shot("wall", "classify", wall),
+    Shot("classify-narrow", "classify", examples, width=NARROW),
     Shot("corrections", "corrections", as_it_opens),
     Shot("review", "review", as_it_opens),
     Shot("models", "models", as_it_opens),

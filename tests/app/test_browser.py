@@ -89,6 +89,18 @@ def test_pictures_are_chosen_one_by_one_and_the_others_stay_open(page):
     says(page, "summary", "2 answered")
 
 
+def test_the_picture_zooms_and_the_next_one_is_whole_again(page):
+    upload(page, 50, 120)
+    shown = page.locator(".st-key-shown img")
+    shown.hover()
+    page.keyboard.down("Shift")
+    page.mouse.wheel(0, -200)
+    page.keyboard.up("Shift")
+    expect(shown).to_have_css("transform", re.compile(r"matrix\(2\.7"))
+    press(page, "ArrowRight")
+    expect(shown).to_have_css("transform", "matrix(1, 0, 0, 1, 0, 0)")
+
+
 @pytest.mark.parametrize("width", [1280, 400])
 def test_the_answer_is_above_the_fold_with_fifty_files(page, width):
     page.set_viewport_size({"width": width, "height": 800})

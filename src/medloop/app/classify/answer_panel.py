@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from importlib.resources import files
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -16,13 +17,16 @@ from medloop.app.kit.escape_markdown import plain, plain_html
 from medloop.app.kit.explain import explanation
 from medloop.app.kit.pictures import framed_png
 from medloop.app.kit.state import guarded, user, visitor
-from medloop.app.kit.wording import NONE_OF_THESE, advice, class_name, ranked
+from medloop.app.kit.wording import NONE_OF_THESE, advice, class_name, percent, ranked
 from medloop.app.kit.workbench import UploadedPicture, Workbench
 from medloop.app.process.backend import Backend
 from medloop.serving import Served
 
 MOSAIC = 60  # chosen pictures that are shown
+TINY = 48  # pixels a side; such a picture is shown pixel by pixel
 CLASS_WIDTH = 112  # pixels, of the narrowest button
+VIEWER = (files("medloop.app.classify") / "viewer.js").read_text("utf-8")
+_mount_viewer = st.components.v2.component("medloop.viewer", js=VIEWER)
 
 
 def answer_panel(back: Backend, bench: Workbench, served: Served) -> None:
@@ -50,7 +54,7 @@ def _one(back: Backend, bench: Workbench, picture: UploadedPicture, served: Serv
     # The buttons first: nobody who sees the next picture may press a button of the one before.
     with right, st.container(key="answer"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.subheader(plain(words.headline), anchor=False)
+            st.header(plain(words.headline), anchor=False)
             st.badge(words.word, icon=words.icon, color=words.color)
         st.markdown(plain(words.sentence))
         for warning in picture.info.warnings:
@@ -76,6 +80,7 @@ def _one(back: Backend, bench: Workbench, picture: UploadedPicture, served: Serv
             f"{plain(picture.source.name)} · {picture.info.kind} · "
             f"{picture.width} × {picture.height} pixels"
         )
+        _mount_viewer(key="viewer", height=0)
         dicom_controls(back, bench, picture, served)
         explanation(back, picture, served, preview=preview)
 
@@ -85,7 +90,8 @@ def _preview(picture: UploadedPicture, shown: bytes, headline: str) -> None:
     if picture.info.text_regions:
         shown = framed_png(shown, picture.info.text_regions, width=picture.width)
         alt += "; with a frame where there may be text"
-    st.image(shown, width="stretch", alt=alt)
+    with st.container(key="tiny" if max(picture.width, picture.height) <= TINY else "shown"):
+        st.image(shown, width="stretch", alt=alt)
 
 
 def _clearance(bench: Workbench, picture: UploadedPicture) -> None:
@@ -102,7 +108,7 @@ def _clearance(bench: Workbench, picture: UploadedPicture) -> None:
 def _buttons_of_one(back: Backend, bench: Workbench, picture: UploadedPicture) -> None:
     """Put the picture's id into each button, which keeps late clicks off the next."""
     id_, predicted = picture.source.id, picture.prediction.label
-    given = bench.answers.get(picture.sha256)
+    given, advised = bench.answers.get(picture.sha256), advice(picture.prediction)
 
     def answer(label: str | None) -> None:
         actions.answer(back, bench, id_=id_, label=label, user=user(back))
@@ -111,6 +117,7 @@ def _buttons_of_one(back: Backend, bench: Workbench, picture: UploadedPicture) -
     _buttons(
         bench,
         id_,
+        told=f"{advised.headline} · {advised.word}, {percent(picture.prediction.confidence)}",
         confirm=f"Right: {class_name(predicted)}",
         on_confirm=lambda: answer(predicted),
         on_label=answer,
@@ -130,7 +137,7 @@ def _chosen(back: Backend, bench: Workbench) -> None:
         actions.settle(back, bench)
 
     with right, st.container(key="answer"):
-        st.subheader(f"{len(ids)} chosen", anchor=False)
+        st.header(f"{len(ids)} chosen", anchor=False)
         told = ", ".join(f"{count} {class_name(label)}" for label, count in counts.most_common())
         st.markdown(plain(f"The model says: {told}."))
         if locked := sum(not bench.may_be_stored(bench.pictures[id_]) for id_ in ids):
@@ -141,6 +148,7 @@ def _chosen(back: Backend, bench: Workbench) -> None:
         _buttons(
             bench,
             "chosen",
+            told=f"{len(ids)} chosen",
             confirm=f"Right: all {len(ids)}",
             on_confirm=lambda: answer(meant(bench, ids, "Enter")),
             on_label=lambda label: answer(dict.fromkeys(ids, label)),
@@ -153,8 +161,9 @@ def _chosen(back: Backend, bench: Workbench) -> None:
             on_click=bench.choose,
             args=((),),
         )
-    with left, st.container(key="picture"):
-        _mosaic([bench.pictures[id_] for id_ in ids])
+    if not bench.view.wall:  # which shows them, too
+        with left, st.container(key="picture"):
+            _mosaic([bench.pictures[id_] for id_ in ids])
 
 
 def _mosaic(pictures: list[UploadedPicture]) -> None:
@@ -172,6 +181,7 @@ def _buttons(
     bench: Workbench,
     id_: str,
     *,
+    told: str,
     confirm: str,
     on_confirm: Callable[[], None],
     on_label: Callable[[str | None], None],
@@ -183,6 +193,7 @@ def _buttons(
     Args:
         bench: With the classes.
         id_: Ends the buttons' keys.
+        told: The answer, for narrow screens, where it is below the picture.
         confirm: The text of the button that confirms the model's answer.
         on_confirm: Called by it.
         on_label: Called by each of the others.
@@ -202,6 +213,7 @@ def _buttons(
         )
 
     with st.container(key="choices"):
+        st.html(f'<p class="ml-told">{plain_html(told)}</p>')
         with st.grid(2, min_column_width=CLASS_WIDTH, gap="xsmall", key="main-choices"):
             button("right", confirm, "Enter", None)
             button("none", NONE_OF_THESE, "0", None)

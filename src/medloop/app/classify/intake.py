@@ -6,7 +6,7 @@ the page on which they were dropped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import streamlit as st
@@ -77,12 +77,18 @@ def remove(bench: Workbench, ids: Iterable[str]) -> None:
 
 def removal(bench: Workbench) -> None:
     """Offer to take away the pictures that an answer would be for, or all of them."""
-    ids = bench.answered_next()
-    for name, text, gone in (
-        ("remove", f"Remove {count_of(len(ids), 'picture')} from this page", ids),
-        ("remove-all", "Start over without pictures", [source.id for source in bench.sources]),
-    ):
-        st.button(text, key=name, icon=":material/delete:", on_click=remove, args=(bench, gone))
+    ways: Mapping[str, Callable[[], Iterable[str]]] = {
+        "Remove what is chosen, or looked at": bench.answered_next,
+        "Start over without pictures": lambda: [source.id for source in bench.sources],
+    }
+    for key, (text, gone) in zip(("remove", "remove-all"), ways.items(), strict=True):
+        st.button(
+            text,
+            key=key,
+            icon=":material/delete:",
+            on_click=lambda gone: remove(bench, gone()),
+            args=(gone,),
+        )
 
 
 def _free(file_ids: set[str], bench: Workbench) -> None:

@@ -56,7 +56,7 @@ def _ways() -> None:
     with st.grid(3, min_column_width=250, key="ways"):
         for address, page_of in st.session_state.get(PAGES, {}).items():
             if about := ABOUT.get(address):
-                with st.container(border=True):
+                with st.container(border=True, height="stretch"):
                     st.page_link(page_of)
                     here = len(workbench().sources) if address == "classify" else 0
                     st.caption(about + (f" {count_of(here, 'picture')} there now." if here else ""))
