@@ -60,6 +60,6 @@ def _return(user: User) -> None:
     found = open_pages.find(token)
     if not isinstance(found, Workbench) or found.owner != user.name:
         st.session_state[GONE] = True
-    elif not workbench().sources and open_pages.state_of(found.session_id) == "left":
+    elif not workbench().sources and open_pages.is_left(found.session_id):
         open_pages.move_uploads(found.session_id, session_id())
         st.session_state[WORKBENCH] = found

@@ -6,11 +6,13 @@ one is kept, and no longer, its pictures can move to the new one.
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+import time
+from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from streamlit import runtime
 
+ENDS_WITHIN_S: Final = 1.0
 _kept: Final[WeakValueDictionary[str, Any]] = WeakValueDictionary()  # by token; sessions hold them
 
 
@@ -24,9 +26,17 @@ def find(token: str) -> Any | None:
     return _kept.get(token)
 
 
-def state_of(session_id: str) -> Literal["open", "left"]:
-    """Tell whether a browser shows the session."""
-    return "open" if runtime.get_instance().is_active_session(session_id) else "left"
+def is_left(session_id: str) -> bool:
+    """Tell if no browser shows the session any more.
+
+    A reload may come a little before the end of the connection that it ends.
+    """
+    until = time.monotonic() + ENDS_WITHIN_S
+    while runtime.get_instance().is_active_session(session_id):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def move_uploads(before: str, now: str) -> None:
