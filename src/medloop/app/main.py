@@ -83,7 +83,15 @@ def main() -> None:
         sign_in.page(back.settings, str(error))
         return
     UPLOADS.admit(session_id())
-    pages = {
+    st.session_state[state.PAGES] = pages = _pages()
+    chosen = st.navigation(list(pages.values()))
+    st.set_page_config(page_title=f"{chosen.title} · medloop")
+    sign_in.foot(back, who)
+    chosen.run()
+
+
+def _pages() -> dict[str, st.Page]:
+    return {
         address: st.Page(
             draw,
             title=title,
@@ -93,11 +101,6 @@ def main() -> None:
         )
         for draw, title, icon, address in PAGES
     }
-    st.session_state[state.PAGES] = pages
-    chosen = st.navigation(list(pages.values()))
-    st.set_page_config(page_title=f"{chosen.title} · medloop")
-    sign_in.foot(back, who)
-    chosen.run()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from medloop.core.corrections.events import Correction, Review
 from medloop.core.corrections.snapshot import touched
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from medloop.core.prediction.predictor import Prediction
 
 Source = Literal["page", "cli"]
+NOTHING_SAID: Final = (
+    "You have said nothing about this picture on this machine: there is nothing to take back."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +108,7 @@ def withdraw_all(
     for sha256 in images:
         said = context.outbox.history(person, 1, image_sha256=sha256)
         if not said:
-            raise ReviewError(
-                "You have said nothing about this picture on this machine: there is nothing to "
-                "take back."
-            )
+            raise ReviewError(NOTHING_SAID)
         # What waits for the store is in no snapshot: it can be taken back while it is away.
         if isinstance(said[0].event, Correction) and said[0].state == "stored":
             stored.append(said[0].event.id)

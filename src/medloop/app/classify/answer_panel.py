@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.resources import files
 
 import streamlit as st
@@ -107,10 +107,11 @@ def _clearance(bench: Workbench, picture: UploadedPicture) -> None:
 
 def _buttons_of_one(back: Backend, bench: Workbench, picture: UploadedPicture) -> None:
     """Put the picture's id into each button, which keeps late clicks off the next."""
-    id_, predicted = picture.source.id, picture.prediction.label
-    given, advised = bench.answers.get(picture.sha256), advice(picture.prediction)
+    id_, advised = picture.source.id, advice(picture.prediction)
+    given = bench.answers.get(picture.sha256)
 
-    def answer(label: str | None) -> None:
+    def answer(key: str) -> None:
+        label = meant(bench, [id_], key)[id_]
         actions.answer(back, bench, id_=id_, label=label, user=user(back))
         actions.settle(back, bench)
 
@@ -118,27 +119,26 @@ def _buttons_of_one(back: Backend, bench: Workbench, picture: UploadedPicture) -
         bench,
         id_,
         told=f"{advised.headline} · {advised.word}, {percent(picture.prediction.confidence)}",
-        confirm=f"Right: {class_name(predicted)}",
-        on_confirm=lambda: answer(predicted),
-        on_label=answer,
-        is_given=lambda label: given is not None and given.label == label,
-        unknown=picture.prediction.verdict == "unknown",
+        confirm=f"Right: {class_name(picture.prediction.label)}",
+        answer=answer,
+        primary="none" if picture.prediction.verdict == "unknown" else "right",
+        given=_name(given.label) if given else "",
     )
 
 
 def _chosen(back: Backend, bench: Workbench) -> None:
     """Show the chosen pictures by the model's class, and the buttons for all of them."""
     ids = bench.answered_next()
-    counts = Counter(bench.pictures[id_].prediction.label for id_ in ids)
     left, right = _sides(bench)
 
-    def answer(labels: Mapping[str, str | None]) -> None:
-        actions.answer_all(back, bench, labels, user=user(back))
+    def answer(key: str) -> None:
+        actions.answer_all(back, bench, meant(bench, ids, key), user=user(back))
         actions.settle(back, bench)
 
     with right, st.container(key="answer"):
         st.header(f"{len(ids)} chosen", anchor=False)
-        told = ", ".join(f"{count} {class_name(label)}" for label, count in counts.most_common())
+        counts = Counter(class_name(bench.pictures[id_].prediction.label) for id_ in ids)
+        told = ", ".join(f"{count} {name}" for name, count in counts.most_common())
         st.markdown(plain(f"The model says: {told}."))
         if locked := sum(not bench.may_be_stored(bench.pictures[id_]) for id_ in ids):
             st.warning(
@@ -150,16 +150,10 @@ def _chosen(back: Backend, bench: Workbench) -> None:
             "chosen",
             told=f"{len(ids)} chosen",
             confirm=f"Right: all {len(ids)}",
-            on_confirm=lambda: answer(meant(bench, ids, "Enter")),
-            on_label=lambda label: answer(dict.fromkeys(ids, label)),
+            answer=answer,
         )
         st.button(
-            "Choose none",
-            key="choose-none",
-            type="tertiary",
-            icon=":material/close:",
-            on_click=bench.choose,
-            args=((),),
+            "Choose none", key="choose-none", type="tertiary", on_click=bench.choose, args=((),)
         )
     if not bench.view.wall:  # which shows them, too
         with left, st.container(key="picture"):
@@ -177,16 +171,19 @@ def _mosaic(pictures: list[UploadedPicture]) -> None:
         st.caption(f"and {len(pictures) - MOSAIC} more")
 
 
+def _name(label: str | None) -> str:
+    return "none" if label is None else f"class-{label}"
+
+
 def _buttons(
     bench: Workbench,
     id_: str,
     *,
     told: str,
     confirm: str,
-    on_confirm: Callable[[], None],
-    on_label: Callable[[str | None], None],
-    unknown: bool = False,
-    is_given: Callable[[str | None], bool] = lambda label: False,
+    answer: Callable[[str], None],
+    primary: str = "right",
+    given: str = "",
 ) -> None:
     """Offer a button and key per answer.
 
@@ -195,32 +192,30 @@ def _buttons(
         id_: Ends the buttons' keys.
         told: The answer, for narrow screens, where it is below the picture.
         confirm: The text of the button that confirms the model's answer.
-        on_confirm: Called by it.
-        on_label: Called by each of the others.
-        unknown: None of these is the likeliest answer.
-        is_given: Tells if a label was the person's answer before.
+        answer: Called with the key that the button stands for, see `meant`.
+        primary: The name of the likeliest button.
+        given: The name of the button that was pressed before.
     """
 
-    def button(name: str, text: str, shortcut: str | None, label: str | None) -> None:
+    def button(name: str, text: str, key: str) -> None:
         st.button(
             plain(text),
             key=f"{name}-{id_}",
-            type="primary" if name == ("none" if unknown else "right") else "secondary",
-            icon=":material/check:" if name != "right" and is_given(label) else None,
-            shortcut=shortcut,
-            on_click=guarded(on_confirm if name == "right" else lambda: on_label(label)),
+            type="primary" if name == primary else "secondary",
+            icon=":material/check:" if name == given else None,
+            shortcut=key if key == "Enter" or int(key) <= SHORTCUT_CLASSES else None,
+            on_click=guarded(lambda: answer(key)),
             width="stretch",
         )
 
     with st.container(key="choices"):
         st.html(f'<p class="ml-told">{plain_html(told)}</p>')
         with st.grid(2, min_column_width=CLASS_WIDTH, gap="xsmall", key="main-choices"):
-            button("right", confirm, "Enter", None)
-            button("none", NONE_OF_THESE, "0", None)
+            button("right", confirm, "Enter")
+            button(_name(None), NONE_OF_THESE, "0")
         with st.grid(min_column_width=CLASS_WIDTH, gap="xsmall", key="classes"):
             for place, label in enumerate(labels(bench), start=1):
-                shortcut = str(place) if place <= SHORTCUT_CLASSES else None
-                button(f"class-{label}", class_name(label), shortcut, label)
+                button(_name(label), class_name(label), str(place))
 
 
 def _steps(bench: Workbench) -> None:

@@ -172,14 +172,9 @@ def _is_said(bench: Workbench, id_: str, label: str | None) -> bool:
 
 
 def _send(
-    backend: Backend,
-    bench: Workbench,
-    labels: Mapping[str, str | None],
-    *,
-    user: User,
-    at: float,
+    backend: Backend, bench: Workbench, labels: Mapping[str, str | None], *, user: User, at: float
 ) -> list[GivenAnswer]:
-    pictures = {id_: bench.pictures[id_] for id_ in labels}
+    pictures = [bench.pictures[id_] for id_ in labels]
     statements = (
         Statement(
             decode(
@@ -188,24 +183,24 @@ def _send(
                 frame=picture.shown_frame,
                 window=picture.window,
             ),
-            given_label=labels[id_],
+            given_label=labels[picture.source.id],
             prediction=picture.prediction,
             model_version=picture.version,
         )
-        for id_, picture in pictures.items()
+        for picture in pictures
     )
     receipts = correct_all(backend.context, statements, who=user.name)
     when = backend.context.now().isoformat(timespec="seconds")
     return [
         GivenAnswer(
             picture.sha256,
-            id_,
-            label=labels[id_],
+            picture.source.id,
+            label=labels[picture.source.id],
             event_id=receipt.event_id,
             state=receipt.state,
             at=at,
             who=user.name,
             when=when,
         )
-        for (id_, picture), receipt in zip(pictures.items(), receipts, strict=True)
+        for picture, receipt in zip(pictures, receipts, strict=True)
     ]
