@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from medloop.core.corrections.events import Correction, Review
+from medloop.core.corrections.events import Correction
 from medloop.core.corrections.snapshot import touched
 from medloop.core.imaging.decode import DecodedImage, encode_png
 from medloop.errors import ReviewError
@@ -112,18 +112,7 @@ def withdraw_all(
         # What waits for the store is in no snapshot: it can be taken back while it is away.
         if isinstance(said[0].event, Correction) and said[0].state == "stored":
             stored.append(said[0].event.id)
-        identifier, at = context.new_event()
-        events.append(
-            Review(
-                id=identifier,
-                at=at,
-                image_sha256=sha256,
-                action="withdraw",
-                label=None,
-                who=person,
-                why=why,
-            )
-        )
+        events.append(context.new_review("withdraw", sha256, who=who, why=why))
     if stored:
         _refuse_if_in_snapshot(context, stored)
     receipts = context.outbox.add_reviews(events)

@@ -40,6 +40,7 @@ from medloop.jobs.snapshot import (
 from medloop.progress import Progress, silent
 
 BY: Final = "screening"  # who a flag is from
+WRONG: Final = "this person was often wrong where the answer is known"
 CARELESS: Final = "this person's corrections are contradicted far more often than other people's"
 NEWEST_CHUNKS: Final = 5  # of about 1,000 events each, that new corrections are compared with
 
@@ -81,27 +82,20 @@ def screened_snapshot(
 def screen(context: Context, gathered: Gathered | None = None) -> Screened:
     """Flag new corrections that look wrong, unless all are trusted or reviewed anyway.
 
-    Args:
-        context: The stores.
-        gathered: What is new, if it was looked for already.
+    `gathered` is what is new, if it was looked for already.
     """
     if context.settings.review != "suspicious":
         return Screened(0, {})
     gathered = gathered or gather(context, with_images=True)
-    new = [
-        event
-        for event in (record.parse() for record in _unscreened(context, gathered))
-        if event is not None
-    ]
+    parsed = (record.parse() for record in _unscreened(context, gathered))
+    new = [event for event in parsed if event is not None]
     changed = {event.image_sha256 for event in new if _may_count_now(event)}
     if not changed:
         return Screened(0, {})
     earlier = _earlier_pixels(context, gathered)
     events = _events_about(context, gathered, changed | earlier.keys())
     states = fold(events)
-    undecided = sorted(sha256 for sha256 in changed if states[sha256].status == "unreviewed")
-    pixels = {sha256: gathered.pixels[sha256] for sha256 in undecided if sha256 in gathered.pixels}
-    pixels |= read_pixels(context.corrections, [s for s in undecided if s not in pixels])
+    pixels = _undecided_pixels(context, gathered, states, changed)
     candidates = _labelled(states, pixels)
     known = _labelled(states, {sha256: earlier[sha256] for sha256 in earlier.keys() - changed})
     new_ids = {event.id for event in new}
@@ -117,17 +111,30 @@ def screen(context: Context, gathered: Gathered | None = None) -> Screened:
         *zip(*(said.get(state.image_sha256, ("", "")) for state in candidates.states), strict=True),
         _doubts(candidates, _distrusted(context, gathered)),
     ]
-    found.append(_careless(candidates, [any(whys) for whys in zip(*found, strict=True)]))
+    return _flag_all(context, candidates, found)
+
+
+def _flag_all(context: Context, candidates: _Labelled, found: Sequence[Sequence[str]]) -> Screened:
+    """Flag the candidates for all reasons; `found` is a list per check, "" for no reason."""
+    careless = _careless(candidates, [any(whys) for whys in zip(*found, strict=True)])
     reasons = [
         (state, tuple(filter(None, whys)))
-        for state, *whys in zip(candidates.states, *found, strict=True)
+        for state, *whys in zip(candidates.states, *found, careless, strict=True)
+        if any(whys)
     ]
-    reasons = [(state, whys) for state, whys in reasons if whys]
     flags = tuple(flag(context, state, why) for state, whys in reasons for why in whys)
     log.info("screening: %d images looked at, %d flagged", len(candidates.states), len(reasons))
-    return Screened(
-        len(candidates.states), {state.image_sha256: whys for state, whys in reasons}, flags
-    )
+    flagged = {state.image_sha256: whys for state, whys in reasons}
+    return Screened(len(candidates.states), flagged, flags)
+
+
+def _undecided_pixels(
+    context: Context, gathered: Gathered, states: Mapping[str, ImageState], changed: set[str]
+) -> dict[str, np.ndarray]:
+    """Give the pixels of changed images that no reviewer has decided about, by their hash."""
+    undecided = sorted(sha256 for sha256 in changed if states[sha256].status == "unreviewed")
+    pixels = {sha256: gathered.pixels[sha256] for sha256 in undecided if sha256 in gathered.pixels}
+    return pixels | read_pixels(context.corrections, [s for s in undecided if s not in pixels])
 
 
 def _unscreened(context: Context, gathered: Gathered) -> list[EventRecord]:
@@ -202,12 +209,7 @@ def _look_alikes(context: Context, candidates: _Labelled, known: _Labelled) -> l
 
 def _doubts(candidates: _Labelled, people: Mapping[str, Reliability]) -> list[str]:
     """Doubt what only people who were often wrong say: a reason or "" for each candidate."""
-    return [
-        "this person was often wrong where the answer is known"
-        if people.keys() >= set(state.who)
-        else ""
-        for state in candidates.states
-    ]
+    return [WRONG if people.keys() >= set(state.who) else "" for state in candidates.states]
 
 
 def _careless(candidates: _Labelled, contradicted: Sequence[bool]) -> list[str]:
