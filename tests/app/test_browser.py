@@ -122,6 +122,9 @@ def test_the_wall_and_the_filters_show_what_is_asked_for(page):
     page.get_by_label("Part of the file name").fill("20")
     page.keyboard.press("Enter")
     expect(page.locator(".st-key-gallery button")).to_have_count(2)  # 120 and 200
+    page.locator("h1").click()
+    page.locator(".st-key-choose button").click()
+    expect(page.get_by_role("menuitem", name="All open (2)")).to_be_visible()
 
 
 def test_files_that_cannot_be_read_are_one_line_with_a_list(page):
@@ -130,9 +133,9 @@ def test_files_that_cannot_be_read_are_one_line_with_a_list(page):
     ]
     give(page, *files(50), *bad)
     says(page, "unreadable", "3 files could not be read")
-    expect(page.get_by_text("2.txt")).to_be_hidden()
+    expect(page.get_by_text("2.txt: This is a text file")).to_be_hidden()
     page.locator(".st-key-unreadable summary").click()
-    expect(page.get_by_text("2.txt")).to_be_visible()
+    expect(page.get_by_text("2.txt: This is a text file")).to_be_visible()
 
 
 def test_pictures_outlast_other_pages_and_a_reload_in_their_own_tab(page):

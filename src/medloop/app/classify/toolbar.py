@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import streamlit as st
 
@@ -30,27 +29,41 @@ Kind = tuple[str | None, str | None]  # verdict and class, None for any
 
 
 def toolbar(bench: Workbench, *, may_answer: bool) -> None:
-    """Draw the row, and show what it asks for."""
+    """Draw the row; what it asks for is in the bench's view."""
     with st.container(horizontal=True, vertical_alignment="center", key="toolbar"):
-        verdict = _summary(bench)
+        _summary(bench)
         with st.container(
             horizontal=True, vertical_alignment="center", width="content", key="tools"
         ):
-            view = _filters(bench)
+            _filters(bench)
             if may_answer:
                 _choose(bench)
             _downloads(bench)
-            wall = _layout(bench) == "wall"
-    bench.look_for(replace(view, verdict=verdict, wall=wall))
+            _layout(bench)
 
 
-def _summary(bench: Workbench) -> str | None:
+def _look(bench: Workbench) -> None:
+    """Show what the widgets ask for, before anything is drawn."""
+    asked = st.session_state
+    bench.look_for(
+        View(
+            verdict=None if asked["show"] == ALL else asked["show"],
+            open_only=asked["open-only"],
+            said=asked["filter-class"],
+            name=asked["filter-name"],
+            sorting=asked["sorting"],
+            wall=asked["layout"] == "wall",
+        )
+    )
+
+
+def _summary(bench: Workbench) -> None:
     """Count the pictures of each kind; a click on a kind shows it alone."""
     counts = bench.counts()
     words = {name: f"{counts[name]} {name}" for name in SHOWN}
     words[ALL] = count_of(len(bench.pictures), "picture")
     with st.container(key="summary", width="content"):
-        chosen = st.pills(
+        st.pills(
             "Show",
             [ALL, *SHOWN],
             default=bench.view.verdict or ALL,
@@ -58,31 +71,36 @@ def _summary(bench: Workbench) -> str | None:
             format_func=words.__getitem__,
             key="show",
             label_visibility="collapsed",
+            on_change=_look,
+            args=(bench,),
         )
-    return None if chosen == ALL else chosen
 
 
-def _filters(bench: Workbench) -> View:
-    view, names = bench.view, sorted({bench.name_of(id_) for id_ in bench.order})
+def _filters(bench: Workbench) -> None:
+    view = bench.view
+    names = sorted({bench.name_of(id_) for id_ in bench.order} | {view.said} - {""})
     active = sum((view.open_only, bool(view.name), bool(view.said), view.sorting != "need"))
-    with st.popover(f"Filter ({active})" if active else "Filter", icon=":material/tune:"):
-        open_only = st.toggle("Hide what is answered", value=view.open_only, key="open-only")
-        name = st.text_input("Part of the file name", value=view.name, key="filter-name")
-        said = st.selectbox(
+    change: dict[str, Any] = {"on_change": _look, "args": (bench,)}
+    label = f"Filter ({active})" if active else "Filter"
+    with st.popover(label, icon=":material/tune:", key="filters"):
+        st.toggle("Hide what is answered", value=view.open_only, key="open-only", **change)
+        st.text_input("Part of the file name", value=view.name, key="filter-name", **change)
+        st.selectbox(
             "Class",
             ["", *names],
-            index=1 + names.index(view.said) if view.said in names else 0,
+            index=1 + names.index(view.said) if view.said else 0,
             format_func=lambda name: name or "all",
             key="filter-class",
+            **change,
         )
-        sorting = st.selectbox(
+        st.selectbox(
             "Order",
             list(SORTINGS),
             index=list(SORTINGS).index(view.sorting),
             format_func=SORTINGS.__getitem__,
             key="sorting",
+            **change,
         )
-    return View(open_only=open_only, said=said, name=name, sorting=sorting)
 
 
 def _choose(bench: Workbench) -> None:
@@ -121,8 +139,8 @@ def _downloads(bench: Workbench) -> None:
             )
 
 
-def _layout(bench: Workbench) -> str | None:
-    return st.segmented_control(
+def _layout(bench: Workbench) -> None:
+    st.segmented_control(
         "Layout",
         list(LAYOUTS),
         default="wall" if bench.view.wall else "strip",
@@ -130,4 +148,6 @@ def _layout(bench: Workbench) -> str | None:
         format_func=lambda name: f":material/{LAYOUTS[name]}:",
         key="layout",
         label_visibility="collapsed",
+        on_change=_look,
+        args=(bench,),
     )
