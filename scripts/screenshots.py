@@ -94,8 +94,11 @@ def take(browser: Browser, url: str, shot: Shot, *, scheme: str, path: Path) -> 
 
 
 def classify(page: Page) -> None:
-    """The example pictures, with the reasons for the answer to one that is none of the classes."""
+    """The example pictures, with the reasons for the answer to a radiograph."""
     examples(page)
+    page.locator(".st-key-gallery button", has_text="Chest X-ray").click()
+    expect(page.locator(".st-key-picture").first).to_contain_text("Chest X-ray.png")
+    settle(page)
     page.locator(".st-key-why summary").click()
     expect(page.locator(".st-key-why img").nth(1)).to_be_visible(timeout=60_000)
 
