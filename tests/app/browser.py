@@ -96,9 +96,10 @@ def files(*levels: int) -> list[FilePayload]:
 
 def give(page: Page, *given: FilePayload) -> None:
     """Hand files to the Classify page, and don't wait."""
-    if page.locator(".st-key-uploads").count() == 0:
+    uploader = page.locator(".st-key-uploads input[type=file]")
+    if uploader.count() == 0:
         page.get_by_role("link", name="Classify").first.click()
-    page.locator(".st-key-uploads input[type=file]").set_input_files(given)
+    uploader.set_input_files(given, timeout=2 * PATIENCE_MS)
 
 
 def upload(page: Page, *levels: int) -> None:

@@ -67,7 +67,8 @@ def correct_all(
     person = context.identify(who)
     events = []
     for said in statements:
-        identifier, at = context.new_event()
+        last = context.outbox.newest_id(person, said.image.sha256)
+        identifier, at = context.new_event(after=last)
         found = said.prediction
         event = Correction(
             id=identifier,
@@ -112,7 +113,8 @@ def withdraw_all(
         # What waits for the store is in no snapshot: it can be taken back while it is away.
         if isinstance(said[0].event, Correction) and said[0].state == "stored":
             stored.append(said[0].event.id)
-        events.append(context.new_review("withdraw", sha256, who=who, why=why))
+        after = context.outbox.newest_id(person, sha256)
+        events.append(context.new_review("withdraw", sha256, who=who, why=why, after=after))
     if stored:
         _refuse_if_in_snapshot(context, stored)
     receipts = context.outbox.add_reviews(events)
