@@ -118,9 +118,9 @@ def _buttons_of_one(back: Backend, bench: Workbench, picture: UploadedPicture) -
     _buttons(
         bench,
         id_,
+        answer,
         told=f"{advised.headline} · {advised.word}, {percent(picture.prediction.confidence)}",
         confirm=f"Right: {class_name(picture.prediction.label)}",
-        answer=answer,
         primary="none" if picture.prediction.verdict == "unknown" else "right",
         given=_name(given.label) if given else "",
     )
@@ -148,9 +148,9 @@ def _chosen(back: Backend, bench: Workbench) -> None:
         _buttons(
             bench,
             "chosen",
+            answer,
             told=f"{len(ids)} chosen",
             confirm=f"Right: all {len(ids)}",
-            answer=answer,
         )
         st.button(
             "Choose none", key="choose-none", type="tertiary", on_click=bench.choose, args=((),)
@@ -178,23 +178,17 @@ def _name(label: str | None) -> str:
 def _buttons(
     bench: Workbench,
     id_: str,
+    answer: Callable[[str], None],
     *,
     told: str,
     confirm: str,
-    answer: Callable[[str], None],
     primary: str = "right",
     given: str = "",
 ) -> None:
-    """Offer a button and key per answer.
+    """Offer a button and key per answer; each calls `answer` with its key, see `meant`.
 
-    Args:
-        bench: With the classes.
-        id_: Ends the buttons' keys.
-        told: The answer, for narrow screens, where it is below the picture.
-        confirm: The text of the button that confirms the model's answer.
-        answer: Called with the key that the button stands for, see `meant`.
-        primary: The name of the likeliest button.
-        given: The name of the button that was pressed before.
+    Narrow screens show what is `told`. `primary` names the likeliest button and `given` the one
+    pressed before; `id_` ends their keys.
     """
 
     def button(name: str, text: str, key: str) -> None:
