@@ -67,8 +67,8 @@ def correct_all(
     person = context.identify(who)
     events = []
     for said in statements:
-        last = context.outbox.newest_id(person, said.image.sha256)
-        identifier, at = context.new_event(after=last)
+        newest = context.outbox.newest_id(person, said.image.sha256)
+        identifier, at = context.new_event(after=newest)
         found = said.prediction
         event = Correction(
             id=identifier,
