@@ -17,6 +17,7 @@ from medloop.core.data.class_folders import (
     GROUPS_FILE,
     class_of,
     groups_of,
+    hidden_paths,
     masks,
     names_in_folders,
     nested_class,
@@ -95,6 +96,8 @@ def _read_class_folders(files: Files, options: ImportOptions, progress: Progress
             "No images in class folders found: expected paths such as Hand/000001.jpeg."
         )
     skipped += [(path, "It lies in no class folder.") for path in read if path not in name_of]
+    hidden = hidden_paths(files.paths, folder=options.folder)
+    skipped += [*files.left_out, *((path, "It is hidden.") for path in hidden)]
     in_folders = [at for at, path in enumerate(read) if path in name_of]
     images = images if len(in_folders) == len(images) else images[in_folders]
     names = list(name_of.values())
