@@ -84,18 +84,19 @@ def nested_class(names: Iterable[str]) -> str | None:
 def masks(paths: Iterable[str]) -> dict[str, str]:
     """Find files that are named as masks of images: {path of the mask: path of its image}."""
     images: dict[str, str] = {}  # by name alone and with folders
+    named: dict[str, list[str]] = {}
     for path in paths:
         folders, _, stem = _without_suffix(path).rpartition("/")
-        if not MASK_FOLDER.search(folders) and not MASK_NAME.search(stem):
+        if MASK_FOLDER.search(folders) or MASK_NAME.search(stem):
+            name = MASK_NAME.sub("", stem)
+            named[path] = [f"{folders}/{name}", name]
+        else:
             images |= {stem: path, f"{folders}/{stem}": path}
-    found = {}
-    for path in paths:
-        folders, _, stem = _without_suffix(path).rpartition("/")
-        name = MASK_NAME.sub("", stem)
-        image = images.get(f"{folders}/{name}") or images.get(name)
-        if image and (MASK_FOLDER.search(folders) or MASK_NAME.search(stem)):
-            found[path] = image
-    return found
+    return {
+        path: images[names[0] if names[0] in images else names[1]]
+        for path, names in named.items()
+        if not images.keys().isdisjoint(names)
+    }
 
 
 def class_of(name: str) -> str:
