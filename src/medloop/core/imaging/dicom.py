@@ -196,8 +196,12 @@ def _through_palette(stored: np.ndarray, header: Header) -> np.ndarray:
     if None in tables:
         raise DecodeError("The palette of this DICOM file is missing or damaged.")
     deep = max(lut.entries.max() for lut in tables if lut) > 255
-    channels = [lut(stored) for lut in tables if lut]
-    return (np.stack(channels, axis=2).astype(np.uint16) >> (8 if deep else 0)).astype(np.uint8)
+    low = max(int(stored.min()), -(2**15))
+    values = np.arange(low, min(int(stored.max()), low + voi.MAX_TABLE) + 1)
+    channels = [lut(values).astype(np.uint16) >> (8 if deep else 0) for lut in tables if lut]
+    colours = np.stack(channels, axis=1).astype(np.uint8)
+    at = np.subtract(stored, low, dtype=np.int64)
+    return np.asarray(colours.take(at, axis=0, mode="clip"))
 
 
 def _palette(header: Header, colour: str) -> voi.Lut | None:

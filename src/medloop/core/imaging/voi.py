@@ -27,7 +27,7 @@ class Lut:
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """Look up values; those below and above the table take its first and last entry."""
-        at = np.clip(np.nan_to_num(values) - np.int64(self.first), 0, len(self.entries) - 1)
+        at = np.clip(np.nan_to_num(values) - self.first, 0, len(self.entries) - 1)
         found: np.ndarray = self.entries[at.astype(np.intp)]
         return found
 
