@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from medloop.stores.outbox import Receipt
 
 PATIENCE_S: Final = 10.0  # for the store, while nothing gets through
-AT_ONCE: Final = 64  # decoded pictures in memory
+AT_ONCE: Final = 8  # decoded pictures in memory, each of up to 64 megapixels
 FAILURES_SHOWN: Final = 20
 
 

@@ -107,6 +107,7 @@ def fetch(
     """Download the full Medical MNIST (58,954 images, about 90 MB), verify it and print its id.
 
     It comes from GitHub. An interrupted download is continued. docs/data.md says what is verified.
+    Kept are the 53,100 images whose examination is known, unless --groups or --sha256 is given.
 
     Example: `medloop data fetch`
     """
@@ -132,7 +133,9 @@ def fetch(
     else:
         note = f"SHA-256 {found} as given"
     with progress_bar() as report:
-        options = ImportOptions(groups=groups, folder=public_set.FOLDER)
+        options = ImportOptions(
+            groups=groups, folder=public_set.FOLDER, known_groups=sha256 is None and groups is None
+        )
         imported = _store().import_path(file, report, options=options, note=f"{address}; {note}")
     file.unlink()
     _tell(imported, as_json)

@@ -41,20 +41,26 @@ def register(app: typer.Typer) -> None:
     acceptance_sets.register(app)
 
 
-def bootstrap(engine: Engine = None, as_json: AsJson = False) -> None:
-    """Train the first model on the base data set, if the registry has no champion yet.
+def bootstrap(
+    train: Annotated[
+        bool, typer.Option("--train", help="Train, even if the package's model would do.")
+    ] = False,
+    engine: Engine = None,
+    as_json: AsJson = False,
+) -> None:
+    """Install the first model, if the registry has no champion yet; `medloop up` does the same.
 
-    `medloop up` does the same. The base data set is MEDLOOP_BASE_DATASET; by default it is the
-    bundled sample.
+    For Medical MNIST it comes with the package. On another base data set, or
+    where acceptance sets must be kept out, it is trained.
 
-    Example: `medloop bootstrap`
+    Examples: `medloop bootstrap`, `medloop bootstrap --train`
     """
     from medloop.jobs.bootstrap import bootstrap as job
     from medloop.wiring import connect
 
     warned: list[str] = []
     with progress_bar() as report:
-        version = job(connect(), report, engine=engine, warn=warned.append)
+        version = job(connect(), report, train=train, engine=engine, warn=warned.append)
     for sentence in warned:
         warn(sentence)
     if as_json:

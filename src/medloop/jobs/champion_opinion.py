@@ -9,7 +9,7 @@ import numpy as np
 
 from medloop.core.corrections.fold import ImageState
 from medloop.core.corrections.screening import contradicted, outvoted
-from medloop.core.data.splits import evenly, split
+from medloop.core.data.splits import evenly
 from medloop.core.prediction.model_contract import load_checked
 from medloop.core.prediction.predictor import Predictor
 from medloop.core.prediction.similar_images import unit
@@ -35,7 +35,7 @@ def opinions(
     if champion is None:
         return {}
     base = context.datasets.get(context.settings.base_dataset)
-    rows = evenly(split(base.targets, base.groups).train, BASE_IMAGES)
+    rows = evenly(base.split().train, BASE_IMAGES)
     pictures = np.stack([*asked.values(), *known.values()])
     raw = champion.predict_arrays(np.concatenate([pictures, base.images[rows]]))
     n, seen = len(asked), unit(raw.embedding)

@@ -9,6 +9,7 @@ import math
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +17,6 @@ import numpy as np
 
 from medloop.core import none_of_these
 from medloop.core.corrections.holdout import twin_groups
-from medloop.core.data.splits import split
 from medloop.core.data.training_set import TrainingSet
 from medloop.core.gate.decision import Decision
 from medloop.core.gate.evaluation import (
@@ -54,12 +54,14 @@ from medloop.jobs.context import Context
 from medloop.jobs.training_data import acceptance_sets, gather_again
 from medloop.jobs.training_record import (
     CARD_FILE,
+    Recipe,
     read_golden,
     read_origin,
     read_recipe,
     recorded_report,
 )
 from medloop.progress import Progress, silent
+from medloop.stores.datasets import split_alike
 from medloop.stores.registry import CHALLENGER, CHAMPION, REFERENCE, REPORT_FILE, ModelVersion
 from medloop.stores.version_tags import VersionTags
 
@@ -94,7 +96,7 @@ def evaluate(context: Context, *, version: str, progress: Progress = silent) -> 
     progress(0.05, "fetching data")
     recipe = read_recipe(context, challenger)
     compared = [challenger, *(context.registry.get(v) for v in (champion, reference) if v)]
-    training_set = _fair(context, gather_again(context, recipe, kept_out=sets), compared)
+    training_set = _fair(context, _gather_tests(context, recipe, sets), compared)
     progress(0.15, "loading models")
     old = {"champion": champion, "reference": reference}
     scores: dict[str, Scores] = {}
@@ -111,7 +113,7 @@ def evaluate(context: Context, *, version: str, progress: Progress = silent) -> 
         champion_version=champion,
         reference_version=reference,
         snapshot_id=recipe.snapshot_id,
-        base_id=recipe.base_id,
+        base_id=training_set.base.id,
         at=context.new_event()[1],
         decision=decision,
         scores={role: scores_dict(item) for role, item in scores.items()},
@@ -121,14 +123,20 @@ def evaluate(context: Context, *, version: str, progress: Progress = silent) -> 
     return found
 
 
+def _gather_tests(context: Context, recipe: Recipe, sets: Sequence[AcceptanceSet]) -> TrainingSet:
+    """Gather what the version learned from, with the largest base test that is as fair."""
+    base_id = context.datasets.largest_alike(recipe.base_id)
+    return gather_again(context, replace(recipe, base_id=base_id), kept_out=sets)
+
+
 def _fair(
     context: Context, training_set: TrainingSet, versions: Sequence[ModelVersion]
 ) -> TrainingSet:
     """Leave out test images that a model or its forebears saw in another base data set."""
     bases = set[str]().union(*(_bases(context, version) for version in versions))
-    for base_id in sorted(bases - {training_set.base.id}):
+    for base_id in sorted(bases - split_alike(training_set.base.id)):
         other = context.datasets.get(base_id)
-        seen = other.images[split(other.targets, other.groups).train]
+        seen = other.images[other.split().train]
         training_set = training_set.without_seen(seen)
     return training_set
 

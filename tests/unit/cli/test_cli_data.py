@@ -104,6 +104,7 @@ def test_fetch_verifies_the_content_against_the_sample_and_github(
         result = run("fetch")
     assert f"git tree {tree}, as GitHub names it" in result.stderr
     assert result.stdout.strip() in run("list").stdout
+    assert run("info", result.stdout.strip()).stdout.count("Groups given") == 1
 
 
 def test_fetch_without_a_network_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

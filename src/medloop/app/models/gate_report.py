@@ -54,7 +54,7 @@ def _list(rows: Sequence[CheckRow]) -> None:
 def _pictures(report: GateReport) -> None:
     left, right = st.columns(2)
     with left:
-        st.subheader("Truth and answer", anchor=False)
+        st.header("Truth and answer", anchor=False)
         cells = models_view.confusion_cells(report.scores["challenger"])
         st.altair_chart(
             charts.confusion_matrix(cells), alt="Confusion matrix of the tested version"
@@ -64,7 +64,7 @@ def _pictures(report: GateReport) -> None:
             "wrong."
         )
     with right:
-        st.subheader("Can the percentages be believed?", anchor=False)
+        st.header("Can the percentages be believed?", anchor=False)
         points = models_view.reliability_points(report)
         st.altair_chart(
             charts.reliability(points), alt="Share right by confidence, for both versions"
@@ -75,7 +75,7 @@ def _pictures(report: GateReport) -> None:
 def _disagreements(back: Backend, report: GateReport) -> None:
     """Show pictures on which the tested version and the one before differ."""
     with st.container(key="disagreements"):
-        st.subheader("Where the two versions disagree", anchor=False)
+        st.header("Where the two versions disagree", anchor=False)
         try:
             found = _compare(
                 report.champion_version,

@@ -43,7 +43,7 @@ def page() -> None:
     back = backend()
     st.title("Monitor")
     place = st.container(key="alarms")
-    st.subheader("Health", anchor=False)
+    st.header("Health", anchor=False)
     checkup = _checkup(str(back.settings.home), back)
     st.session_state[FIRST] = True
     _health(back, checkup)
@@ -55,9 +55,9 @@ def page() -> None:
         )
         found, watched = [], alarms.Watched(alarm=False, sentence="")
     else:
-        st.subheader("What the model saw", anchor=False)
+        st.header("What the model saw", anchor=False)
         found = _seen(back)
-        st.subheader("What people answered", anchor=False)
+        st.header("What people answered", anchor=False)
         _answered(back)
         watched = _promotion(str(back.settings.home), back)
         found += filter(None, [_left_out(str(back.settings.home), back)])
