@@ -17,6 +17,10 @@ second scanner; in `logo`, 120 pictures of one class that all bear the mark of `
 A line per week says how often the mark turns test pictures of other classes into the one class,
 what the gate's search for implanted parts finds, and whom `blame` names. `--set dev` has other
 marks and scanners than `--set test`: limits are chosen on the one and judged on the other.
+
+With `--alone` every correction rests on one person's word, and what contradicts a confident answer
+of the first model waits: a line then says how many right and wrong ones wait, and `scanner_right`
+how the week does on other pictures of the new scanner.
 """
 
 from __future__ import annotations
@@ -63,6 +67,7 @@ class Week:
     said: np.ndarray
     people: np.ndarray
     target: int
+    scanner: int  # of the honest people's pictures
 
 
 def main() -> None:
@@ -73,6 +78,7 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--alone", action="store_true", help="nobody confirms anybody's word")
     parser.add_argument("--untrained", action="store_true", help="only whom `blame` names")
     options = parser.parse_args()
     world = load_world()
@@ -81,6 +87,9 @@ def main() -> None:
         for kind in options.kinds:
             week = make_week(world, kind, options.set, seed)
             found = _named(world, champion.onnx, week)
+            if options.alone:
+                week, waiting = _without_overruling(champion.onnx, week)
+                found |= waiting
             if not options.untrained:
                 model = champion.onnx, champion.safetensors
                 found |= _learned(world, *model, week, kind, options, seed)
@@ -138,7 +147,8 @@ def make_week(world: World, kind: str, part: Part, seed: int) -> Week:
         given.append(
             (images[rows], np.full(len(rows), target), POISONERS + np.arange(len(rows)) % people)
         )
-    return Week(*map(np.concatenate, zip(*given, strict=True)), target)  # type: ignore[arg-type]
+    rows = map(np.concatenate, zip(*given, strict=True))
+    return Week(*rows, target, scanner)  # type: ignore[arg-type]
 
 
 def marked(kind: str, part: Part, images: np.ndarray) -> np.ndarray:
@@ -199,6 +209,22 @@ def _named(world: World, champion: bytes, week: Week) -> dict[str, Any]:
     }
 
 
+def _without_overruling(champion: bytes, week: Week) -> tuple[Week, dict[str, float]]:
+    """Leave out what contradicts a confident answer; give the week and the shares that wait."""
+    predictor = Predictor(champion)
+    raw = predictor.predict_arrays(week.images)
+    confident = np.array(predictor.verdicts(raw)) == "confident"
+    waits = confident & (raw.probabilities.argmax(1) != week.said)
+    wrong = week.people >= POISONERS
+    shares = {
+        f"{kind}_waiting": float(waits[rows].mean())
+        for kind, rows in (("right", ~wrong), ("wrong", wrong))
+        if rows.any()
+    }
+    kept = {name: getattr(week, name)[~waits] for name in ("images", "said", "people")}
+    return replace(week, **kept), shares
+
+
 def _learned(
     world: World,
     champion: bytes,
@@ -218,7 +244,10 @@ def _learned(
         new, Predictor(champion), corrections=week.images[trained],
         labels=labels[week.said[trained]], tests=world.tests, classes=labels[world.test_classes],
     )  # fmt: skip
-    found: dict[str, Any] = {"test_right": _right(new, world.tests, world.test_classes)}
+    found: dict[str, Any] = {
+        "test_right": _right(new, world.tests, world.test_classes),
+        "scanner_right": _right(new, scanned(week.scanner, world.tests), world.test_classes),
+    }
     if kind in (*MARKED, "logo"):
         others = world.tests[world.test_classes != week.target]
         shown = marked("corner" if kind == "logo" else kind, options.set, others)

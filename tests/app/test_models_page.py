@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from streamlit.testing.v1 import AppTest
 from tests.app.apptest import button, texts
 from tests.app.models import OTHER_LEVELS, brightness_model
+from tests.app.reports import report
 from tests.file_server import FileServer
 from tests.listening import Webhook
 
@@ -16,6 +17,7 @@ from medloop.app.kit.access import User
 from medloop.app.models import gate_words, model_actions
 from medloop.app.process.backend import install
 from medloop.core.gate import words
+from medloop.core.gate.report import ChangedAnswer, RecentPictures
 
 ADMIN = User("ada", "admin", local=True)
 
@@ -72,6 +74,18 @@ def test_pictures_on_which_two_versions_disagree_show_both_answers(reported, run
     assert captions
     assert all(caption.startswith("is ") and " → " in caption for caption in captions)
     assert "Right before, wrong now" in texts(app)
+
+
+def test_recent_real_pictures_with_another_answer_are_shown(reported, run_tab):
+    sha256 = reported.say(50, "CXR")
+    changed = (ChangedAnswer(sha256, "CXR", "ChestCT"), ChangedAnswer("0" * 64, "CXR", "unknown"))
+    body = replace(report(passed=False), recent=RecentPictures(30, 7, changed))
+    reported.registry.files["2", "gate/report.json"] = body.to_json()
+    app = run_tab("Test report")
+    assert "**2** of 7 pictures that people corrected or confirmed in the 30 days" in texts(app)
+    captions = [caption for images in app.get("image") for caption in images.captions]
+    assert "Chest X-ray → Chest CT" in captions
+    assert not [caption for caption in captions if "→ unknown" in caption]  # it is not kept
 
 
 def test_versions_that_answer_alike_say_so(reported, run_tab):

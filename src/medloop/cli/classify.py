@@ -157,6 +157,7 @@ def correct(
     `medloop correct cat.jpg --label none --no-wait`
     """
     from medloop.jobs.correct import correct as record
+    from medloop.jobs.correct import explain_weight
     from medloop.wiring import connect
 
     context = connect()
@@ -164,18 +165,23 @@ def correct(
     _confirm(image, yes=yes)
     served = _served_here(context, label)
     prediction = served.answer(image).prediction if served else None
+    given, who = none_of_these.parse(label), as_user or context.settings.user
+    by_reviewer = who == context.settings.user  # who could type `medloop review approve` as well
     receipt = record(
         context,
         image=image,
-        given_label=none_of_these.parse(label),
+        given_label=given,
         prediction=prediction,
         model_version=served.version if served else None,
-        who=as_user or context.settings.user,
+        who=who,
+        by_reviewer=by_reviewer,
         source="cli",
         note=note,
     )
     repeated = "You have said so before; nothing has changed."
     say(repeated if receipt.duplicate else "Saved on this machine.", err=True)
+    if weight := explain_weight(prediction, given, by_reviewer=by_reviewer):
+        say(weight, err=True)
     stored = receipt.state == "stored" or (wait and _stored_in_time(context, receipt))
     say("stored" if stored else "saved here, will be stored")
 

@@ -175,6 +175,8 @@ def retrain(
         typer.echo(json.dumps({**asdict(result), "waiting": waiting}))
     else:
         say(_outcome(result))
+        if result.in_review:
+            say(f"{result.in_review}.", err=True)
 
 
 def _outcome(result: RetrainResult) -> str:
@@ -232,7 +234,7 @@ def reproduce(
 
 def _print_report(report: GateReport) -> None:
     """Print the checks of a gate report as a table, the verdict below."""
-    from medloop.core.gate.words import check_name, found
+    from medloop.core.gate.words import check_name, found, recent
 
     rows = []
     for check in report.decision.checks:
@@ -244,3 +246,5 @@ def _print_report(report: GateReport) -> None:
         f"The gate says {'yes' if report.passed else 'no'}: version {report.version} against "
         f"champion {report.champion_version} and reference {report.reference_version or 'none'}."
     )
+    if changed := recent(report):
+        say(f"{changed}.")

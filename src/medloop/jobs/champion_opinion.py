@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 
 from medloop.core.corrections.fold import ImageState
-from medloop.core.corrections.screening import contradicted, outvoted
+from medloop.core.corrections.screening import contradicted, outvoted, surrounded
 from medloop.core.data.datasets import Dataset
 from medloop.core.data.splits import split
 from medloop.core.prediction.model_contract import load_checked
@@ -20,13 +21,21 @@ from medloop.stores.registry import CHAMPION
 BASE_IMAGES: Final = 3000  # of the base data's training part
 
 
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """The champion's objections to a correction; reasons or ""."""
+
+    against: tuple[str, str]  # for a reviewer
+    doubt: str = ""  # for a reviewer or a second person
+
+
 def opinions(
     context: Context,
     states: Mapping[str, ImageState],
     *,
     asked: Mapping[str, np.ndarray],
     known: Mapping[str, np.ndarray],
-) -> dict[str, tuple[str, ...]]:
+) -> dict[str, Opinion]:
     """Find what speaks against corrections in the champion's eyes, by image; {} without a champion.
 
     Args:
@@ -43,6 +52,7 @@ def opinions(
     rows = _training_rows(base)
     pictures = np.stack([*asked.values(), *known.values()])
     raw = champion.predict_arrays(np.concatenate([pictures, base.images[rows]]))
+    verdicts = champion.verdicts(raw)
     corrections = [states[sha256] for sha256 in (*asked, *known)]
     people = [only_voice(state) for state in corrections]
     n = len(asked)
@@ -51,24 +61,24 @@ def opinions(
         *(state.label for state in corrections),
         *(base.labels[target] for target in base.targets[rows]),
     ]
-    reasons = contradicted(
-        raw.probabilities[:n],
-        seen[:n],
-        labels[:n],
-        classes=champion.metadata.labels,
-        index=seen,
-        index_labels=labels,
-        pictures=pictures,
-        people=people,
-    )
-    votes = outvoted(
-        seen[:n],
-        labels[:n],
-        index=seen,
-        index_labels=labels,
-        index_people=[*people, *[""] * len(rows)],
-    )
-    return {sha256: (why, vote) for sha256, why, vote in zip(asked, reasons, votes, strict=True)}
+    answers = [champion.metadata.labels[best] for best in raw.probabilities.argmax(1)]
+    alike: dict[str, Any] = {
+        "index": seen, "index_labels": labels, "pictures": pictures, "people": people,
+    }  # fmt: skip
+    classes, chances = champion.metadata.labels, raw.probabilities[:n]
+    reasons = contradicted(chances, seen[:n], labels[:n], classes=classes, **alike)
+    voices = [*people, *[""] * len(rows)]
+    votes = outvoted(seen[:n], labels[:n], index=seen, index_labels=labels, index_people=voices)
+    alone = [row for row in range(n) if corrections[row].alone]
+    doubts = surrounded(seen[:n], labels[:n], answers[:n], rows=alone, **alike)
+    for row in alone:
+        told = corrections[row].overrules  # waits already, and says why
+        if verdicts[row] == "confident" and answers[row] != labels[row]:
+            doubts[row] = "" if told else f"the champion is confident of {answers[row]}"
+    return {
+        sha256: Opinion((why, vote), doubt)
+        for sha256, why, vote, doubt in zip(asked, reasons, votes, doubts, strict=True)
+    }
 
 
 def only_voice(state: ImageState) -> str | None:

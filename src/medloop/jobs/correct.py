@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from medloop.core.corrections.correction_policy import SECOND_WORD
 from medloop.core.corrections.events import Correction, Review
 from medloop.core.corrections.snapshot import touched
 from medloop.core.imaging.decode import DecodedImage, encode_png
@@ -23,6 +24,7 @@ def correct(
     prediction: Prediction | None,
     model_version: str | None,
     who: str,
+    by_reviewer: bool = False,
     source: Literal["page", "cli"] = "page",
     note: str = "",
 ) -> Receipt:
@@ -35,6 +37,8 @@ def correct(
         prediction: What was predicted, None if nothing was.
         model_version: The version that predicted it.
         who: The person's name; only its identity is stored.
+        by_reviewer: Whether that person may review; else a second one has to agree with what
+            contradicts a confident answer.
         source: Where it was said.
         note: The person's remark.
 
@@ -54,10 +58,22 @@ def correct(
         who=context.identify(who),
         source=source,
         note=note,
+        by_reviewer=by_reviewer,
     )
     receipt = context.outbox.add(event, encode_png(image.pixels))
     context.sender.wake()
     return receipt
+
+
+def explain_weight(
+    prediction: Prediction | None, given_label: str | None, *, by_reviewer: bool
+) -> str:
+    """Say what a correction of a confident answer needs to be learned; "" of any other."""
+    if prediction is None or prediction.verdict != "confident" or prediction.label == given_label:
+        return ""
+    enough = "you are corrector and reviewer in one, so your word is enough"
+    needs = enough if by_reviewer else f"{SECOND_WORD} before it is learned"
+    return f"The model was confident of {prediction.label}: {needs}."
 
 
 def withdraw(context: Context, *, image_sha256: str, who: str, why: str = "") -> Receipt:

@@ -51,6 +51,7 @@ from medloop.errors import ModelError, NotFoundError
 from medloop.jobs.alias_moves import move_alias
 from medloop.jobs.comparison import comparison_key
 from medloop.jobs.context import Context
+from medloop.jobs.recent_pictures import compare_recent
 from medloop.jobs.training_data import acceptance_sets, gather
 from medloop.jobs.training_record import (
     CARD_FILE,
@@ -105,6 +106,7 @@ def evaluate(context: Context, *, version: str, progress: Progress = silent) -> 
     progress(0.15, "loading models")
     old = {"champion": champion, "reference": reference}
     scores: dict[str, Scores] = {}
+    recent = None
     models = {role: Predictor(context.registry.model_file(v)) for role, v in old.items() if v}
     try:
         models["challenger"] = load_checked(context.registry.model_file(version))
@@ -112,6 +114,7 @@ def evaluate(context: Context, *, version: str, progress: Progress = silent) -> 
         decision = decide(_no_answers(str(error)))
     else:
         decision, scores = _judge(context, challenger, models, training_set, sets, progress)
+        recent = compare_recent(context, models["champion"], models["challenger"])
     found = GateReport(
         key=key,
         version=version,
@@ -122,6 +125,7 @@ def evaluate(context: Context, *, version: str, progress: Progress = silent) -> 
         at=context.new_event()[1],
         decision=decision,
         scores={role: scores_dict(item) for role, item in scores.items()},
+        recent=recent,
     )
     progress(0.9, "keeping the report")
     _keep(context, challenger, found)

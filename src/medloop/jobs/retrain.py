@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from medloop.jobs.context import Context
 from medloop.jobs.promote import promote
+from medloop.jobs.review import describe_queue
 from medloop.jobs.screen import screened_snapshot
 from medloop.jobs.snapshot import accepted_labels
 from medloop.jobs.train import train
@@ -37,6 +38,7 @@ class RetrainResult:
     promoted: bool = False
     champion: str | None = None
     refused: str | None = None  # a version before it, which learned what is set aside by now
+    in_review: str = ""  # what waits for a reviewer, in a line
 
 
 def plan(
@@ -57,19 +59,15 @@ def plan(
     taken, _ = screened_snapshot(context, progress=progress)
     least = context.settings.min_new_corrections if min_new is None else min_new
     new = _untrained(context, taken.snapshot_id)
+    reason = f"{_images(new)} new or changed"
     if force:
-        return RetrainPlan(taken.snapshot_id, f"forced; {_images(new)} new or changed", new)
+        return RetrainPlan(taken.snapshot_id, f"forced; {reason}", new)
+    if new >= max(1, least):
+        return RetrainPlan(taken.snapshot_id, reason, new)
+    why = f"only {reason}, and {least} are worth a training"
     if new == 0:
-        return RetrainPlan(
-            None,
-            f"nothing new: none of {taken.corrections} corrections changes what was learned",
-            0,
-        )
-    if new < least:
-        return RetrainPlan(
-            None, f"only {_images(new)} new or changed, and {least} are worth a training", new
-        )
-    return RetrainPlan(taken.snapshot_id, f"{_images(new)} new or changed", new)
+        why = f"nothing new: none of {taken.corrections} corrections changes what was learned"
+    return RetrainPlan(None, "; ".join(filter(None, (why, describe_queue(context)))), new)
 
 
 def retrain(
@@ -122,6 +120,7 @@ def retrain(
         refused=None if version == trained.version else trained.version,
         promoted=outcome.promoted,
         champion=outcome.to_version,
+        in_review=describe_queue(context),
     )
 
 

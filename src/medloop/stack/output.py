@@ -150,6 +150,7 @@ def print_status(folder: StateFolder, components: Iterable[ComponentStatus]) -> 
 def _serving() -> Iterator[tuple[str, str]]:
     from medloop.jobs.alias_moves import explain_champion
     from medloop.jobs.left_out import describe
+    from medloop.jobs.review import describe_queue
     from medloop.wiring import connect
 
     context = connect(load_settings())
@@ -163,6 +164,11 @@ def _serving() -> Iterator[tuple[str, str]]:
     yield "outbox", _outbox(context.outbox.status())
     if found := describe(context):
         yield "events", found
+    try:
+        if waiting := describe_queue(context):
+            yield "review", waiting
+    except MedloopError:
+        pass  # the lines above say what is away
 
 
 def _restart(folder: StateFolder) -> Iterator[tuple[str, str]]:

@@ -169,6 +169,7 @@ def _send(
         prediction=picture.prediction,
         model_version=picture.version,
         who=user.name,
+        by_reviewer=user.may("review"),
         source="page",
     )
     state = backend.context.sender.settle(receipt.event_id, wait_s) if wait_s else receipt.state
