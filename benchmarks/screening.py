@@ -41,7 +41,6 @@ CHECKS = {  # a part of the reason that each gives
     "outvoted": "other people say",
     "careless": CARELESS,
     "confident": "confident of",  # one person's word against the champion's
-    "surrounded": "all of the",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -210,13 +211,29 @@ def use(
         str, typer.Argument(help="As `medloop data list` shows it.", metavar="ID")
     ],
 ) -> None:
-    """Print the setting that makes a data set the base of all training.
+    """Print the setting that makes a data set the base of all training, and say what follows.
 
     Example: `medloop data use 97486d4eff08ce22 >> .env`
     """
-    _store().get(dataset_id)
+    from medloop.errors import MedloopError
+    from medloop.settings import load_settings
+
+    gone = set[str]()
+    chosen = _store().get(dataset_id)
+    with suppress(MedloopError):  # the one before may be gone
+        gone = set(_store().get(load_settings().base_dataset).labels) - set(chosen.labels)
     say(f"MEDLOOP_BASE_DATASET={dataset_id}")
     say("Put this line into .env or the environment of every machine that trains.", err=True)
+    say("Restart what runs: `medloop down`, then `medloop up`.", err=True)
+    say(
+        "The next training (`medloop retrain`, or Retrain now on the page) starts from nothing. "
+        "Its version becomes champion and reference, if the gate finds it better on what no model "
+        "has seen. Until then the champion stays.",
+        err=True,
+    )
+    if gone:
+        named = ", ".join(sorted(gone))
+        say(f"It lacks {named}: only corrections teach these classes then.", err=True)
 
 
 def publish(dataset_id: DatasetId = None) -> None:

@@ -69,7 +69,8 @@ def train(
 ) -> None:
     """Train on a snapshot from the champion's weights, register the version and print it.
 
-    The base data set is the one in the settings. The same training is done once: a second call
+    The base data set is the one in the settings. If the champion learned from another one, the
+    training starts from random weights. The same training is done once: a second call
     finds the version and says so. Moves no alias.
     After `medloop erase`, only `--from-scratch` on a new snapshot gives a model that never saw the
     image; it takes as long as the first model.
@@ -97,7 +98,7 @@ def train(
             context,
             snapshot_id=snapshot_id,
             base_id=base_id,
-            from_scratch=from_scratch,
+            from_scratch=from_scratch or None,
             engine=engine,
             progress=report,
         )
@@ -149,7 +150,9 @@ def retrain(
 ) -> None:
     """Run one round of the loop, as the weekly DAG does: snapshot, train, evaluate, promote.
 
-    Corrections that wait on this machine are sent first. Without news no training is done.
+    Corrections that wait on this machine are sent first. Without news no training is done. If the
+    settings name another base data set than the champion's, the training starts from nothing, and a
+    version that the gate finds better becomes champion and reference.
     `--force` goes on in any case, but does no training twice. The gate decides about the promotion
     either way.
 
@@ -175,8 +178,8 @@ def retrain(
         typer.echo(json.dumps({**asdict(result), "waiting": waiting}))
     else:
         say(_outcome(result))
-        if result.in_review:
-            say(f"{result.in_review}.", err=True)
+        for note in result.notes:
+            say(f"{note[0].upper()}{note[1:]}.", err=True)
 
 
 def _outcome(result: RetrainResult) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from medloop.core.corrections.fold import ImageState
-from medloop.core.corrections.screening import contradicted, outvoted, surrounded
+from medloop.core.corrections.screening import contradicted, outvoted
 from medloop.core.data.datasets import Dataset
 from medloop.core.data.splits import split
 from medloop.core.prediction.model_contract import load_checked
-from medloop.core.prediction.predictor import Predictor
+from medloop.core.prediction.predictor import Predictor, RawOutputs
 from medloop.core.prediction.similar_images import unit
 from medloop.jobs.context import Context
 from medloop.stores.registry import CHAMPION
@@ -52,7 +52,6 @@ def opinions(
     rows = _training_rows(base)
     pictures = np.stack([*asked.values(), *known.values()])
     raw = champion.predict_arrays(np.concatenate([pictures, base.images[rows]]))
-    verdicts = champion.verdicts(raw)
     corrections = [states[sha256] for sha256 in (*asked, *known)]
     people = [only_voice(state) for state in corrections]
     n = len(asked)
@@ -61,24 +60,44 @@ def opinions(
         *(state.label for state in corrections),
         *(base.labels[target] for target in base.targets[rows]),
     ]
-    answers = [champion.metadata.labels[best] for best in raw.probabilities.argmax(1)]
-    alike: dict[str, Any] = {
-        "index": seen, "index_labels": labels, "pictures": pictures, "people": people,
-    }  # fmt: skip
-    classes, chances = champion.metadata.labels, raw.probabilities[:n]
-    reasons = contradicted(chances, seen[:n], labels[:n], classes=classes, **alike)
-    voices = [*people, *[""] * len(rows)]
-    votes = outvoted(seen[:n], labels[:n], index=seen, index_labels=labels, index_people=voices)
-    alone = [row for row in range(n) if corrections[row].alone]
-    doubts = surrounded(seen[:n], labels[:n], answers[:n], rows=alone, **alike)
-    for row in alone:
-        told = corrections[row].overrules  # waits already, and says why
-        if verdicts[row] == "confident" and answers[row] != labels[row]:
-            doubts[row] = "" if told else f"the champion is confident of {answers[row]}"
+    reasons = contradicted(
+        raw.probabilities[:n],
+        seen[:n],
+        labels[:n],
+        classes=champion.metadata.labels,
+        index=seen,
+        index_labels=labels,
+        pictures=pictures,
+        people=people,
+    )
+    votes = outvoted(
+        seen[:n],
+        labels[:n],
+        index=seen,
+        index_labels=labels,
+        index_people=[*people, *[""] * len(rows)],
+    )
+    doubts = _doubts(champion, raw, corrections[:n])
     return {
         sha256: Opinion((why, vote), doubt)
         for sha256, why, vote, doubt in zip(asked, reasons, votes, doubts, strict=True)
     }
+
+
+def _doubts(champion: Predictor, raw: RawOutputs, corrections: Sequence[ImageState]) -> list[str]:
+    """Doubt one person's word where the champion by itself is confident of another class.
+
+    What was shown may have been "unsure" for the file's colour or tags, or nothing.
+    """
+    answers = [champion.metadata.labels[best] for best in raw.probabilities.argmax(1)]
+    return [
+        f"the champion is confident of {answer}"
+        if state.alone and not state.overrules and verdict == "confident" and answer != state.label
+        else ""
+        for state, answer, verdict in zip(
+            corrections, answers, champion.verdicts(raw), strict=False
+        )
+    ]
 
 
 def only_voice(state: ImageState) -> str | None:

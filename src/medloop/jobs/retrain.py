@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from medloop.jobs.context import Context
+from medloop.jobs.new_base import describe_new_base, settle_reference
 from medloop.jobs.promote import promote
 from medloop.jobs.review import describe_queue
 from medloop.jobs.screen import screened_snapshot
@@ -38,7 +39,7 @@ class RetrainResult:
     promoted: bool = False
     champion: str | None = None
     refused: str | None = None  # a version before it, which learned what is set aside by now
-    in_review: str = ""  # what waits for a reviewer, in a line
+    notes: tuple[str, ...] = ()  # another base data set, what waits for a reviewer
 
 
 def plan(
@@ -60,6 +61,8 @@ def plan(
     least = context.settings.min_new_corrections if min_new is None else min_new
     new = _untrained(context, taken.snapshot_id)
     reason = f"{_images(new)} new or changed"
+    if base := describe_new_base(context, taken.snapshot_id):
+        return RetrainPlan(taken.snapshot_id, f"{base}; {reason}", new)
     if force:
         return RetrainPlan(taken.snapshot_id, f"forced; {reason}", new)
     if new >= max(1, least):
@@ -92,6 +95,7 @@ def retrain(
     decided = plan(context, force=force, min_new=min_new, progress=part(progress, 0.0, 0.1))
     if decided.snapshot_id is None:
         return RetrainResult(decided.reason)
+    base = describe_new_base(context, decided.snapshot_id)
     trained = train(
         context,
         snapshot_id=decided.snapshot_id,
@@ -109,6 +113,8 @@ def retrain(
     )
     judged = evaluate(context, version=version)
     outcome = promote(context, version=version, by=by)
+    if outcome.promoted:
+        settle_reference(context, version=version, by=by)
     progress(1.0, "done")
     return RetrainResult(
         reason="; ".join(outcome.reasons)
@@ -120,7 +126,7 @@ def retrain(
         refused=None if version == trained.version else trained.version,
         promoted=outcome.promoted,
         champion=outcome.to_version,
-        in_review=describe_queue(context),
+        notes=tuple(filter(None, (base, describe_queue(context)))),
     )
 
 

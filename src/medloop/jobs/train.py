@@ -44,7 +44,7 @@ def train(
     *,
     snapshot_id: str,
     base_id: str | None = None,
-    from_scratch: bool = False,
+    from_scratch: bool | None = None,
     engine: Engine | None = None,
     config: TrainingConfig | None = None,
     progress: Progress = silent,
@@ -52,7 +52,8 @@ def train(
     """Train on a snapshot, from the champion's weights, and register the version.
 
     `from_scratch` starts from random weights, as a first model does: of the champion only the order
-    of labels stays. `base_id` names another base data set than the snapshot's.
+    of labels stays. None does so if the champion learned from another base data set. `base_id`
+    names another base data set than the snapshot's.
 
     Raises:
         NotFoundError: There is no champion, or no such snapshot.
@@ -74,6 +75,8 @@ def train(
         champion_labels=serving.tags.labels,
         kept_out=kept_out,
     )
+    if from_scratch is None:
+        from_scratch = serving.tags.base_id not in ("", training_set.base.id)
     recipe = recipe_for(
         context,
         training_set,

@@ -95,55 +95,14 @@ def contradicted(
     excluded = [
         row for row, label in enumerate(labels) if chances[row].get(label or "", 1.0) < IMPROBABLE
     ]
-    said = _witnesses(embeddings, excluded, index, index_labels, pictures, people)
-    reasons = [""] * len(embeddings)
-    for row in excluded:
-        reasons[row] = _against(labels[row], chances[row], said[row])
-    return reasons
-
-
-def surrounded(
-    embeddings: np.ndarray,
-    labels: Sequence[Label],
-    answers: Sequence[str],
-    *,
-    rows: Sequence[int],
-    index: np.ndarray,
-    index_labels: Sequence[Label],
-    pictures: np.ndarray,
-    people: Sequence[str | None],
-) -> list[str]:
-    """Find a reason if all pictures most like an image bear the champion's answer; "" if not.
-
-    Who learns another label for it flips the neighbours, too.
-
-    `answers` are the champion's, `rows` the images asked about; the rest is as in `contradicted`.
-    """
-    reasons = [""] * len(embeddings)
-    if len(index) > WITNESSES:
-        found = _witnesses(embeddings, rows, index, index_labels, pictures, people)
-        for row, others in found.items():
-            if set(others) == {answers[row]} and answers[row] != labels[row]:
-                all_of_them = f"all of the {WITNESSES} pictures most like this one"
-                reasons[row] = f"{all_of_them} are {answers[row]}"
-    return reasons
-
-
-def _witnesses(
-    embeddings: np.ndarray,
-    rows: Sequence[int],
-    index: np.ndarray,
-    index_labels: Sequence[Label],
-    pictures: np.ndarray,
-    people: Sequence[str | None],
-) -> dict[int, list[Label]]:
-    """Find by row the labels of the pictures most like it, but for its copies."""
     copies = _copies(pictures, people, index_labels)
-    pairs = zip(rows, _similarities(embeddings[list(rows)], index), strict=True)
-    return {
-        row: [index_labels[column] for column in _nearest_but(partial(copies, row), similarities)]
-        for row, similarities in pairs
-    }
+    reasons = [""] * len(embeddings)
+    for row, similarities in zip(excluded, _similarities(embeddings[excluded], index), strict=True):
+        witnesses = _nearest_but(partial(copies, row), similarities)
+        reasons[row] = _against(
+            labels[row], chances[row], [index_labels[column] for column in witnesses]
+        )
+    return reasons
 
 
 def _copies(
