@@ -8,6 +8,7 @@ READY := $(VENV)/.medloop-ready
 TORCH_SOURCE := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend=auto)
 UV := $(BIN)/uv
 UV_VERSION := 0.13.9
+unexport PYTHONDONTWRITEBYTECODE # containers set it; each of a dozen processes would compile all it imports
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down lint format types test test-all bench docs screenshots lock sbom audit clean

@@ -81,9 +81,13 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--alone", action="store_true", help="nobody confirms anybody's word")
+    parser.add_argument(
+        "--alone",
+        action="store_true",
+        help="what waits for a second person, not whom `blame` names",
+    )
     parser.add_argument("--model", type=Path, help="ONNX file of the first model")
-    parser.add_argument("--untrained", action="store_true", help="only whom `blame` names")
+    parser.add_argument("--untrained", action="store_true", help="no week is trained")
     options = parser.parse_args()
     world = load_world()
     if options.model and not options.untrained:
@@ -92,10 +96,10 @@ def main() -> None:
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         for kind in options.kinds:
             week = make_week(world, kind, options.set, seed)
-            found = _named(world, onnx, week)
             if options.alone:
-                week, waiting = _without_overruling(world, onnx, week)
-                found |= waiting
+                week, found = _without_overruling(world, onnx, week)
+            else:
+                found = _named(world, onnx, week)
             if not options.untrained:
                 found |= _learned(world, onnx, weights, week, kind, options, seed)
             print(json.dumps({"kind": kind, "seed": seed, **found}), flush=True)

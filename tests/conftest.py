@@ -12,12 +12,31 @@ from xdist.scheduler import LoadFileScheduling
 
 from tests.servers import OWN_PREFIXES, MLflowServer, SeaweedFS
 
+SHARED = {  # what files share that takes long to start, by the beginning of their path
+    "tests/e2e/": "a stack with a model",
+    "tests/app/test_accessibility": "a page",
+    "tests/app/test_browser": "a page",
+    "tests/app/test_escape_markdown": "a page",
+    "tests/app/test_open_page": "a page",
+    "tests/services/stack/": "MLflow",
+    "tests/services/test_cli_predict_s3": "MLflow",
+    "tests/services/test_commands": "MLflow",
+    "tests/services/test_dag": "MLflow",
+    "tests/services/test_learning_loop": "MLflow",
+    "tests/services/test_registry": "MLflow",
+    "tests/services/test_servers": "MLflow",
+    "tests/services/test_serving_registry": "MLflow",
+    "tests/services/test_tls": "MLflow",
+    "tests/services/test_watch_dag": "MLflow",
+}
+
 
 class ByWhatTheyShare(LoadFileScheduling):
-    """Gives each worker (`-n`) whole files, and all of `e2e` to one, as its files share what they start."""
+    """Gives each worker (`-n`) whole files, and all files to one that share what they start."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "e2e" if nodeid.startswith("tests/e2e/") else super()._split_scope(nodeid)
+        groups = (group for start, group in SHARED.items() if nodeid.startswith(start))
+        return next(groups, None) or super()._split_scope(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -45,6 +45,9 @@ class Datasets:
     def get(self, dataset_id: str | None = None) -> BaseDataset:
         return BaseDataset(dataset_id or BaseDataset.id)
 
+    def labels(self, dataset_id: str | None = None) -> tuple[str, ...]:
+        return self.get(dataset_id).labels
+
     def ids(self) -> list[str]:
         return []
 

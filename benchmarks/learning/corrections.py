@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmarks.learning import intake
 from benchmarks.learning.data import Arrays, Base, External, spread, timed
-from benchmarks.learning.measure import balanced_accuracy
+from medloop.core.data.chance import balanced_accuracy
 from medloop.core.learn.recipe import TrainedModel, TrainingConfig, train
 from medloop.core.none_of_these import TARGET
 from medloop.core.prediction.predictor import Predictor, Verdict
@@ -55,7 +55,7 @@ def halves(external: External, per_class: int, seed: int) -> Halves:
 
 def score(model: bytes, base: Base, test: Arrays) -> dict[str, float]:
     answers = Predictor(model).predict_arrays(test[0]).probabilities.argmax(1)
-    return {"external": balanced_accuracy(answers, test[1]), "base": base_accuracy(model, base)}
+    return {"external": balanced_accuracy(test[1], answers), "base": base_accuracy(model, base)}
 
 
 def base_accuracy(model: bytes, base: Base) -> float:
@@ -115,7 +115,7 @@ def _vote(query: np.ndarray, index: np.ndarray, labels: np.ndarray) -> int:
 
 def _score(predicted: np.ndarray, targets: np.ndarray, name: str) -> float:
     return (
-        balanced_accuracy(predicted, targets)
+        balanced_accuracy(targets, predicted)
         if name == "external"
         else float((predicted == targets).mean())
     )

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.learning.data import Base, External, Unknown, corrupted
+from medloop.core.data.chance import balanced_accuracy
 from medloop.core.gate.corruptions import CORRUPTIONS
-from medloop.core.learn.calibrate import expected_calibration_error
+from medloop.core.gate.metrics import expected_calibration_error
 from medloop.core.prediction.predictor import Predictor
 
 Classifier = Callable[[np.ndarray], np.ndarray]  # uint8 [N, 64, 64] to probabilities [N, C]
@@ -22,10 +23,6 @@ def class_weights(targets: np.ndarray) -> np.ndarray:
     counts = np.bincount(targets)
     present = np.count_nonzero(counts)
     return np.asarray(1.0 / (present * counts[targets]))
-
-
-def balanced_accuracy(predicted: np.ndarray, targets: np.ndarray) -> float:
-    return float(((predicted == targets) * class_weights(targets)).sum())
 
 
 def by_class(
@@ -63,15 +60,17 @@ def accuracies(classify: Classifier, base: Base, external: External) -> dict[str
         "base": float(right.mean()),
         "base_interval": wilson(float(right.sum()), len(right)),
         "base_n": len(right),
-        "external": balanced_accuracy(predicted, external.targets),
+        "external": balanced_accuracy(external.targets, predicted),
         "external_by_class": by_class(predicted, external.targets, base.labels),
         "external_n": len(predicted),
         "corruptions": float(np.mean(list(by_corruption.values()))),
         "corruptions_spread": float(np.std(list(by_corruption.values()))),
         "corruptions_lowest": dict(sorted(by_corruption.items(), key=lambda item: item[1])[:6]),
         "corruptions_n": int(views[0, 0].shape[0] * views.shape[0] * views.shape[1]),
-        "base_ece": expected_calibration_error(base_p, targets),
-        "external_ece": expected_calibration_error(external_p, external.targets),
+        "base_ece": expected_calibration_error(base_p.max(1), right),
+        "external_ece": expected_calibration_error(
+            external_p.max(1), external_p.argmax(1) == external.targets
+        ),
     }
 
 

@@ -103,8 +103,7 @@ def identifier(settings: Settings) -> Callable[[str], str]:
         if settings.identity_key is None:
             raise SettingsError(
                 "MEDLOOP_IDENTITY_KEY is not set: identities are stored as a keyed hash. Set it to "
-                "a long random "
-                "text that every front end shares, or set MEDLOOP_IDENTITY=plain"
+                "a long random text that every front end shares, or set MEDLOOP_IDENTITY=plain"
             )
         key = settings.identity_key.get_secret_value().encode()
         return hmac.new(key, who.encode(), hashlib.sha256).hexdigest()[:16]

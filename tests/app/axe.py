@@ -7,7 +7,7 @@ import time
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-REDRAWN_WITHIN_S = 10
+REDRAWN_WITHIN_S = 30
 
 
 def serious(page: Page) -> list[str]:

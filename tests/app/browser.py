@@ -19,6 +19,7 @@ from medloop.stack.ports import free_ports
 from medloop.stack.programs import PACKAGE
 
 HERE = Path(__file__).parent
+PATIENCE_MS = 30_000  # other work may have the processors
 SHIPPED_CONFIG = PACKAGE / "app" / ".streamlit"
 
 
@@ -28,6 +29,7 @@ def chromium() -> Iterator[Browser]:
     path = chromium_path()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        expect.set_options(timeout=PATIENCE_MS)
         yield browser
         browser.close()
 
@@ -80,7 +82,7 @@ def open_page(page: Page, url: str) -> None:
 def settle(page: Page) -> None:
     """Wait until the script has run through."""
     expect(page.locator("[data-testid=stApp]")).to_have_attribute(
-        "data-test-script-state", re.compile("notRunning"), timeout=30_000
+        "data-test-script-state", re.compile("notRunning")
     )
 
 
@@ -100,7 +102,7 @@ def give(page: Page, *given: FilePayload) -> None:
 def upload(page: Page, *levels: int) -> None:
     """Pictures of these grey levels; returns when they are answered."""
     give(page, *files(*levels))
-    expect(page.locator(".st-key-answer")).to_be_visible(timeout=30_000)
+    expect(page.locator(".st-key-answer")).to_be_visible()
     settle(page)
 
 
@@ -110,6 +112,6 @@ def press(page: Page, key: str) -> None:
     page.keyboard.press(key)
 
 
-def says(page: Page, key: str, words: str, *, timeout: float = 30_000) -> None:
+def says(page: Page, key: str, words: str, *, timeout: float = PATIENCE_MS) -> None:
     """The part with this key says the words, sooner or later. While Streamlit redraws, there may be two of it."""
     expect(page.locator(f".st-key-{key}", has_text=words).first).to_be_visible(timeout=timeout)

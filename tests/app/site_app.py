@@ -14,9 +14,10 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from tests.app.plain_app import show
 from tests.app.registry import MemoryRegistry
 from tests.app.site import Site, open_site
-from tests.app.site_names import AWAY, BROKEN, EMPTY, REVIEWING, USUAL
+from tests.app.site_names import AWAY, BROKEN, CONTESTED, EMPTY, PLAIN, REVIEWING, USUAL
 
 from medloop.app.main import main
 from medloop.app.process.backend import install
@@ -49,9 +50,9 @@ def site(name: str) -> tuple[Site, object]:
     opened = context.__enter__()
     if name == USUAL:
         opened.add_rejected_version()
-        for level in (60, 62, 64):
-            opened.say(level, "Hand", who="bob")
-            opened.say(level, "CXR", who="eve")
+    for level in {USUAL: (60, 62, 64), CONTESTED: (60,)}.get(name, ()):
+        opened.say(level, "Hand", who="bob")
+        opened.say(level, "CXR", who="eve")
     if name == REVIEWING:
         settings = opened.context.settings.model_copy(update={"review": "all"})
         opened.backend = replace(opened.backend, context=replace(opened.context, settings=settings))
@@ -67,5 +68,8 @@ def site(name: str) -> tuple[Site, object]:
 chosen = st.query_params.get("site", USUAL)
 if chosen == BROKEN:
     raise RuntimeError("a defect of medloop, which nobody foresaw")
-install(site(chosen)[0].backend)
-main()
+if chosen == PLAIN:
+    show()
+else:
+    install(site(chosen)[0].backend)
+    main()

@@ -14,7 +14,6 @@ from tests.app.site_names import AWAY, BROKEN, EMPTY, REVIEWING
 from tests.app.test_clearance import named
 
 pytestmark = pytest.mark.browser
-expect.set_options(timeout=15_000)
 Look = tuple[str, int]  # colour scheme, width
 WIDE, DARK = ("light", 1280), ("dark", 1280)
 ZOOMED, TELEPHONE, DARK_TELEPHONE = (
@@ -94,7 +93,7 @@ def test_classify_from_the_empty_page_to_the_receipt(page, address):
     give(page, *files(85, 50))
     says(page, "summary", "2 pictures")
     page.locator(".st-key-why summary").click()
-    expect(page.locator(".st-key-why")).to_contain_text("Most alike", timeout=30_000)
+    expect(page.locator(".st-key-why")).to_contain_text("Most alike")
     found += complaints(page, "why")
     press(page, "1")
     says(page, "receipt", "85.png is Chest X-ray.")
@@ -147,14 +146,14 @@ def test_bad_days(page, address, site):
     found = []
     for name, sentence in zip(PAGES, BAD_DAYS[site], strict=True):
         open_page(page, f"{address}/{name}?site={site}")
-        expect(page.get_by_text(re.compile(sentence)).first).to_be_visible(timeout=30_000)
+        expect(page.get_by_text(re.compile(sentence)).first).to_be_visible()
         found += complaints(page, f"{name or 'classify'} {site}")
     assert found == []
 
 
 def test_a_defect_shows_a_sentence_and_no_stack_trace(page, address, folder):
     page.goto(f"{address}/?site={BROKEN}")
-    expect(page.locator("[data-testid=stException]")).to_be_visible(timeout=30_000)
+    expect(page.locator("[data-testid=stException]")).to_be_visible()
     shown = page.locator("body").inner_text()
     assert "Something failed that medloop did not expect." in shown
     for detail in ("nobody foresaw", "RuntimeError", "Traceback", "site_app.py", "Streamlit"):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from tests.app.apptest import texts
-from tests.app.browser import app_over_memory, chromium, open_page
+from tests.app.browser import open_page
 from tests.app.models import picture
+from tests.app.site_names import PLAIN
 from tests.hostile_names import HOSTILE
 
 from medloop.app.kit.escape_markdown import JOINER, plain
@@ -41,26 +40,15 @@ def test_it_is_one_line_without_anything_that_cannot_be_seen(text, shown):
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Page, list[str]]]:
-    """The page of `plain_app.py`, and every address that the browser asked for."""
-    folder = tmp_path_factory.mktemp("plain")
-    with (
-        app_over_memory(folder, entry=Path(__file__).with_name("plain_app.py")) as url,
-        chromium() as browser,
-    ):
-        page = browser.new_page()
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        open_page(page, url)
-        expect(page.locator("h1", has_text="Done")).to_be_visible()
-        yield (
-            page,
-            [
-                address
-                for address in asked
-                if not address.startswith((url, url.replace("http", "ws"), "data:"))
-            ],
-        )
+def shown(browser: Browser, address: str) -> tuple[Page, list[str]]:
+    """The page of `plain_app.py`, and every address elsewhere that the browser asked for."""
+    page = browser.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    open_page(page, f"{address}/?site={PLAIN}")
+    expect(page.locator("h1", has_text="Done")).to_be_visible()
+    own = (address, address.replace("http", "ws"), "data:")
+    return page, [url for url in asked if not url.startswith(own)]
 
 
 @pytest.mark.browser

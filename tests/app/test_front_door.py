@@ -73,6 +73,6 @@ def test_a_page_that_is_full_says_so_and_keeps_what_it_has(browser, tmp_path):
         open_page(page, url)
         give(page, *files)
         says(page, "model-state", "A file was refused. This page holds")
-        expect(page.locator(".st-key-answer")).to_be_visible(timeout=30_000)
+        expect(page.locator(".st-key-answer")).to_be_visible()
         says(page, "summary", "2 pictures")
         page.close()

@@ -11,20 +11,13 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.app.browser import app_over_memory, give, open_page, says, settle, upload
 from tests.app.models import picture
+from tests.app.site_names import CONTESTED
 
 from medloop.core.imaging.decode import encode_png
 from medloop.stack.ports import free_ports
 
 pytestmark = pytest.mark.browser
-expect.set_options(timeout=15_000)
 PILE = 300  # pictures that take some seconds
-
-
-@pytest.fixture(scope="module")
-def own_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of this module's own: others decide the one conflict, too."""
-    with app_over_memory(tmp_path_factory.mktemp("site")) as url:
-        yield url
 
 
 @pytest.fixture
@@ -34,8 +27,8 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def test_enter_and_numbers_in_a_remark_are_the_remark_s(page, own_address):
-    open_page(page, f"{own_address}/review")
+def test_enter_and_numbers_in_a_remark_are_the_remark_s(page, address):
+    open_page(page, f"{address}/review?site={CONTESTED}")
     remark = page.get_by_label("Remark (optional)")
     remark.fill("2 of 3 agree")
     remark.press("3")
@@ -47,8 +40,8 @@ def test_enter_and_numbers_in_a_remark_are_the_remark_s(page, own_address):
     says(page, "review-decision", "People disagree")
 
 
-def test_results_show_while_others_are_looked_at(page, own_address):
-    open_page(page, own_address)
+def test_results_show_while_others_are_looked_at(page, address):
+    open_page(page, address)
     buffer, data = io.BytesIO(), encode_png(picture(50, side=512))
     with zipfile.ZipFile(buffer, "w") as archive:
         for number in range(PILE):
@@ -66,8 +59,8 @@ def test_results_show_while_others_are_looked_at(page, own_address):
     expect(page.locator(".st-key-stop")).to_have_count(0)
 
 
-def test_a_whole_folder_is_taken(page, own_address, tmp_path: Path):
-    open_page(page, own_address)
+def test_a_whole_folder_is_taken(page, address, tmp_path: Path):
+    open_page(page, address)
     (tmp_path / "ward" / "new").mkdir(parents=True)
     for name, level in (("a.png", 50), ("new/b.png", 120), (".hidden", 200)):
         (tmp_path / "ward" / name).write_bytes(encode_png(picture(level)))

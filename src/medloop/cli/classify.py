@@ -248,7 +248,7 @@ def _served(context: Context, champion: Champion) -> tuple[Served | None, Sequen
     try:
         served = champion.current()
     except NoModelError:
-        return None, context.datasets.get(context.settings.base_dataset).labels
+        return None, context.datasets.labels(context.settings.base_dataset)
     return served, served.predictor.metadata.labels
 
 

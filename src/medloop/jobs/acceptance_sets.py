@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -35,9 +35,7 @@ class AcceptanceResult:
     set_id: str | None
     images: int
     floor: float
-    learned: int = (
-        0  # images that a version was trained on, or on near copies: left out, or kept as was asked
-    )
+    learned: int = 0  # images that a version was trained on, or on near copies
     unchecked: tuple[str, ...] = ()  # what the images could not be compared with, in words
 
 
@@ -81,29 +79,12 @@ def add(
     if not kept.any():
         raise DatasetError(
             f"a version was trained on every one of the {len(kept)} images in {path.name!r}, or on "
-            f"near copies: such a "
-            "set would only flatter it. Take others, or keep them all the same with --keep-learned"
+            "near copies: such a set would only flatter it. Take others, or keep them all the same "
+            "with --keep-learned"
         )
     content = _content(name, floor, brought.images[kept], brought.classes[kept])
-    identifier, at = context.new_event()
-    declaration = Declaration(
-        id=identifier,
-        at=at,
-        name=name,
-        set_id=content.set_id,
-        floor=floor,
-        images=len(content.images),
-        by=by,
-    )
-    context.acceptance_sets.declare(declaration, content)
-    return AcceptanceResult(
-        name,
-        content.set_id,
-        len(content.images),
-        floor,
-        int(found.seen.sum()),
-        unchecked=found.unchecked,
-    )
+    declared = _declare(context, name, content, floor=floor, by=by)
+    return replace(declared, learned=int(found.seen.sum()), unchecked=found.unchecked)
 
 
 def withdraw(context: Context, *, name: str, by: str) -> AcceptanceResult:
@@ -117,20 +98,25 @@ def withdraw(context: Context, *, name: str, by: str) -> AcceptanceResult:
         raise NotFoundError(
             f"there is no acceptance set {name!r}: `medloop acceptance list` shows them"
         )
+    return _declare(context, name, None, floor=known[name].floor, by=by)
+
+
+def _declare(
+    context: Context, name: str, content: AcceptanceSet | None, *, floor: float, by: str
+) -> AcceptanceResult:
+    """Write what counts under this name from now on; None for nothing."""
     identifier, at = context.new_event()
-    old = known[name]
-    declaration = Declaration(
-        id=identifier, at=at, name=name, set_id=None, floor=old.floor, images=0, by=by
-    )
-    context.acceptance_sets.declare(declaration, None)
-    return AcceptanceResult(name, None, 0, old.floor)
+    set_id, images = (content.set_id, len(content.images)) if content else (None, 0)
+    declaration = Declaration(identifier, at, name, set_id, floor, images, by)
+    context.acceptance_sets.declare(declaration, content)
+    return AcceptanceResult(name, set_id, images, floor)
 
 
 def _labels(context: Context) -> Sequence[str]:
     """Return the champion's labels, or the base data set's before the first champion."""
     champion = context.registry.version_of(CHAMPION)
     if champion is None:
-        return context.datasets.get(context.settings.base_dataset).labels
+        return context.datasets.labels(context.settings.base_dataset)
     return context.registry.get(champion).tags.labels
 
 

@@ -69,30 +69,19 @@ def move_alias(
     reason: str,
     report: GateReport | None = None,
 ) -> None:
-    """Write the event, then move the alias.
+    """Write the event, then move the alias from where the caller found it.
 
-    Args:
-        context: The stores.
-        held: The promotion lease; None for the challenger, which nobody is served by.
-        alias: Which name moves.
-        action: Why, in a word.
-        from_version: Where the caller found the alias.
-        to: Where it goes.
-        by: Who or what moves it.
-        reason: Why, in a sentence.
-        report: The gate's on `to`.
+    `held` is the promotion lease; None for the challenger, which nobody is served by. `report` is
+    the gate's on the version `to`.
 
     Raises:
         StaleError: The lease passed to somebody else, or the alias points elsewhere by now.
     """
     if held:
         held.check()
-    known = [move for move in all_moves(context) if move.alias == alias]
+    known = [move for move in all_moves(context) if move.alias == alias][-1:]
     same = (action, from_version, to.version)
-    unfinished = (
-        bool(known) and (known[-1].action, known[-1].from_version, known[-1].to_version) == same
-    )
-    if not unfinished:
+    if [(move.action, move.from_version, move.to_version) for move in known] != [same]:
         _append(
             context,
             alias=alias,
@@ -117,9 +106,8 @@ def drop_challenger(context: Context, *, version: str, by: str, reason: str) -> 
     """Take the challenger's name from a version, if it has it and the registry lets us."""
     if context.registry.version_of(CHALLENGER) != version:
         return
-    with suppress(
-        StoreError
-    ):  # MLflow lets few remove a name; on the champion it says nothing wrong
+    # MLflow lets few remove a name; on the champion it says nothing wrong.
+    with suppress(StoreError):
         context.registry.drop_alias(CHALLENGER)
         _append(
             context,

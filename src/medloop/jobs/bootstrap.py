@@ -10,7 +10,7 @@ import numpy as np
 
 from medloop.core import none_of_these
 from medloop.core.corrections.lineage import champions
-from medloop.core.data.chance import better_than_chance, mean_recall
+from medloop.core.data.chance import balanced_accuracy, better_than_chance
 from medloop.core.data.data_summary import warnings
 from medloop.core.learn.config import TrainingConfig
 from medloop.core.prediction.model_contract import load_checked
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from medloop.core.prediction.predictor import Predictor
     from medloop.stores.lease import Held
 
-BY: Final = "medloop bootstrap"
+FIRST_MODEL: Final = "first model, on the base data set alone"
+FIRST_CHAMPION: Final = "the first champion; later ones are judged against it, too"
 log = logging.getLogger(__name__)
 
 
@@ -54,11 +55,28 @@ def bootstrap(
     if champion := context.registry.version_of(CHAMPION):
         if context.registry.version_of(REFERENCE) is None:
             with context.promotion_lease.hold(f"bootstrap ({context.new_event()[0]})") as held:
-                _make_reference(context, held, champion)
+                _install(context, held, champion, REFERENCE, FIRST_CHAMPION)
         return None
     made = moves(context)
     if made and made[-1].action != "bootstrap" and last_there(context, champions(made)):
         raise ModelError(explain_champion(context))
+    training_set, version = _learn_base(context, engine, config, progress)
+    predictor = load_checked(context.registry.model_file(version))
+    with context.promotion_lease.hold(f"bootstrap ({context.new_event()[0]})") as held:
+        if context.registry.version_of(CHAMPION) is not None:
+            return None  # another process was quicker
+        if context.registry.version_of(REFERENCE) is None:
+            _install(context, held, version, REFERENCE, FIRST_CHAMPION)
+        _install(context, held, version, CHAMPION, FIRST_MODEL)
+    for sentence in _note_accuracy(context, training_set, version, predictor):
+        warn(sentence)
+    return version
+
+
+def _learn_base(
+    context: Context, engine: Engine | None, config: TrainingConfig | None, progress: Progress
+) -> tuple[TrainingSet, str]:
+    """Train on the base data; give it, and the version."""
     progress(0.0, "fetching data")
     kept_out = acceptance_sets(context)
     training_set = gather(
@@ -67,38 +85,19 @@ def bootstrap(
     if context.settings.base_dataset:
         context.datasets.publish(training_set.base)  # so that trainings elsewhere find it
     recipe = recipe_for(context, training_set, kept_out=kept_out, engine=engine, config=config)
-    trained = learn(context, training_set, recipe, progress=progress)
-    predictor = load_checked(context.registry.model_file(trained.version))
-    with context.promotion_lease.hold(f"bootstrap ({context.new_event()[0]})") as held:
-        if context.registry.version_of(CHAMPION) is not None:
-            return None  # another process was quicker
-        if context.registry.version_of(REFERENCE) is None:
-            _make_reference(context, held, trained.version)
-        move_alias(
-            context,
-            held,
-            alias=CHAMPION,
-            action="bootstrap",
-            from_version=None,
-            to=context.registry.get(trained.version),
-            by=BY,
-            reason="first model, on the base data set alone",
-        )
-    for sentence in _note_accuracy(context, training_set, trained.version, predictor):
-        warn(sentence)
-    return trained.version
+    return training_set, learn(context, training_set, recipe, progress=progress).version
 
 
-def _make_reference(context: Context, held: Held, version: str) -> None:
+def _install(context: Context, held: Held, version: str, alias: str, reason: str) -> None:
     move_alias(
         context,
         held,
-        alias=REFERENCE,
+        alias=alias,
         action="bootstrap",
         from_version=None,
         to=context.registry.get(version),
-        by=BY,
-        reason="the first champion; later ones are judged against it, too",
+        by="medloop bootstrap",
+        reason=reason,
     )
 
 
@@ -113,7 +112,7 @@ def _note_accuracy(
     answers = answer(predictor, training_set.base.images[test])
     right = answers.right(labels[y_true])
     y_pred = np.where(right, y_true, none_of_these.TARGET)
-    accuracy, balanced = float(right.mean()), mean_recall(y_true, y_pred)
+    accuracy, balanced = float(right.mean()), balanced_accuracy(y_true, y_pred)
     found = [*warnings(training_set.base)]
     if not better_than_chance(y_true, y_pred):
         found.append(

@@ -10,8 +10,7 @@ import numpy as np
 
 from medloop.core.corrections.fold import ImageState
 from medloop.core.corrections.screening import contradicted, outvoted
-from medloop.core.data.datasets import Dataset
-from medloop.core.data.splits import split
+from medloop.core.data.splits import evenly, split
 from medloop.core.prediction.model_contract import load_checked
 from medloop.core.prediction.predictor import Predictor, RawOutputs
 from medloop.core.prediction.similar_images import unit
@@ -38,28 +37,21 @@ def opinions(
 ) -> dict[str, Opinion]:
     """Find what speaks against corrections in the champion's eyes, by image; {} without a champion.
 
-    Args:
-        context: The stores.
-        states: What people said of these images and of earlier ones.
-        asked: Images uint8 [64, 64] that the champion did not train on, by hash; they vouch for
-            each other, too.
-        known: Earlier corrections that count, which may vouch for them, likewise.
+    `asked` are images uint8 [64, 64] by their hash, which the champion did not train on. They vouch
+    for each other, as earlier ones in `known` do. `states` are what people said of both.
     """
-    champion = _champion(context)
-    if champion is None or not asked:
+    champion = _champion(context) if asked else None
+    if champion is None:
         return {}
     base = context.datasets.get(context.settings.base_dataset)
-    rows = _training_rows(base)
+    rows = evenly(split(base.targets, base.groups).train, BASE_IMAGES)
     pictures = np.stack([*asked.values(), *known.values()])
     raw = champion.predict_arrays(np.concatenate([pictures, base.images[rows]]))
+    n, seen = len(asked), unit(raw.embedding)
     corrections = [states[sha256] for sha256 in (*asked, *known)]
     people = [only_voice(state) for state in corrections]
-    n = len(asked)
-    seen = unit(raw.embedding)
-    labels = [
-        *(state.label for state in corrections),
-        *(base.labels[target] for target in base.targets[rows]),
-    ]
+    base_labels = [base.labels[target] for target in base.targets[rows]]
+    labels = [*(state.label for state in corrections), *base_labels]
     reasons = contradicted(
         raw.probabilities[:n],
         seen[:n],
@@ -70,13 +62,8 @@ def opinions(
         pictures=pictures,
         people=people,
     )
-    votes = outvoted(
-        seen[:n],
-        labels[:n],
-        index=seen,
-        index_labels=labels,
-        index_people=[*people, *[""] * len(rows)],
-    )
+    whose = [*people, *[""] * len(rows)]
+    votes = outvoted(seen[:n], labels[:n], index=seen, index_labels=labels, index_people=whose)
     doubts = _doubts(champion, raw, corrections[:n])
     return {
         sha256: Opinion((why, vote), doubt)
@@ -110,10 +97,3 @@ def _champion(context: Context) -> Predictor | None:
         return None
     version = context.registry.version_of(CHAMPION)
     return load_checked(context.registry.model_file(version)) if version else None
-
-
-def _training_rows(base: Dataset) -> np.ndarray:
-    rows = split(base.targets, base.groups).train
-    return np.asarray(
-        rows[np.linspace(0, len(rows) - 1, min(BASE_IMAGES, len(rows))).astype(np.int64)]
-    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from medloop.core.corrections.events import event_id
+from medloop.core.corrections.events import Review, ReviewAction, event_id
 
 if TYPE_CHECKING:
     from medloop.settings import Settings
@@ -51,3 +51,16 @@ class Context:
         """Make a fresh event's id and time (ISO 8601, UTC)."""
         now = self.now()
         return event_id(now=now, random=self.random(10)), now.isoformat(timespec="milliseconds")
+
+    def new_review(
+        self,
+        action: ReviewAction,
+        image_sha256: str,
+        *,
+        who: str,
+        label: str | None = None,
+        why: str = "",
+    ) -> Review:
+        """Make a review of now by the person with this name."""
+        identifier, at = self.new_event()
+        return Review(identifier, at, image_sha256, action, label, self.identify(who), why)

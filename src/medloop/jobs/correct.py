@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from medloop.core.corrections.correction_policy import SECOND_WORD
-from medloop.core.corrections.events import Correction, Review
+from medloop.core.corrections.events import Correction
 from medloop.core.corrections.snapshot import touched
 from medloop.core.imaging.decode import DecodedImage, encode_png
 from medloop.errors import ReviewError
@@ -30,17 +30,10 @@ def correct(
 ) -> Receipt:
     """Record a correction or a confirmation; of the upload only the pixels are kept.
 
-    Args:
-        context: The stores. Its sender carries the event on, if it runs.
-        image: What was shown.
-        given_label: The right class; None for "none of these".
-        prediction: What was predicted, None if nothing was.
-        model_version: The version that predicted it.
-        who: The person's name; only its identity is stored.
-        by_reviewer: Whether that person may review; else a second one has to agree with what
-            contradicts a confident answer.
-        source: Where it was said.
-        note: The person's remark.
+    The right class is `given_label`, None for "none of these". Of the person's name `who` only the
+    identity is stored. The context's sender carries the event on, if it runs. Unless
+    `by_reviewer` says that they may review, somebody else has to agree with what contradicts a
+    confident answer.
 
     Raises:
         StoreError: Nothing could be saved; the person must be told.
@@ -84,46 +77,30 @@ def withdraw(context: Context, *, image_sha256: str, who: str, why: str = "") ->
             back.
         StoreError: Nothing could be saved, or the snapshots cannot be asked.
     """
-    person = context.identify(who)
-    said = context.outbox.history(person, 1, image_sha256=image_sha256)
+    said = context.outbox.history(context.identify(who), 1, image_sha256=image_sha256)
     if not said:
         raise ReviewError(
-            "You have said nothing about this picture on this machine: there is nothing to take "
-            "back."
+            "You have said nothing about this picture on this machine: "
+            "there is nothing to take back."
         )
     last = said[0]
     # What waits for the store is in no snapshot: it can be taken back while the store is away.
     if isinstance(last.event, Correction) and last.state == "stored":
         _refuse_if_in_snapshot(context, last.event)
-    identifier, at = context.new_event()
-    event = Review(
-        id=identifier,
-        at=at,
-        image_sha256=image_sha256,
-        action="withdraw",
-        label=None,
-        who=person,
-        why=why,
+    receipt = context.outbox.add_review(
+        context.new_review("withdraw", image_sha256, who=who, why=why)
     )
-    receipt = context.outbox.add_review(event)
     context.sender.wake()
     return receipt
 
 
 def _refuse_if_in_snapshot(context: Context, correction: Correction) -> None:
     latest = context.snapshots.latest()
-    if latest is None:
+    if latest is None or not latest.chunks:
         return
-    chunks = (
-        [latest.chunks[index] for index in touched(latest.chunks, [correction.id])]
-        if latest.chunks
-        else []
-    )
-    if any(
-        record.id == correction.id
-        for records in context.snapshots.events(chunks)
-        for record in records
-    ):
+    chunks = [latest.chunks[index] for index in touched(latest.chunks, [correction.id])]
+    held = {record.id for records in context.snapshots.events(chunks) for record in records}
+    if correction.id in held:
         raise ReviewError(
             f"This answer is in snapshot {latest.snapshot_id[:8]} and cannot be taken back any "
             "more. Classify the picture again and give the right answer: your newest one counts."

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from medloop.core.corrections.correction_policy import decide
-from medloop.core.corrections.events import Review
 from medloop.core.corrections.fold import fold
 from medloop.core.corrections.lineage import forebears
 from medloop.core.imaging.decode import content_sha256
@@ -53,54 +52,46 @@ def erase(
     """Write the tombstone, delete the image, take its pixels out of snapshots. Safe to run again.
 
     The tombstone comes first: from then on no snapshot takes the image in, whatever happens to the
-    rest. Acceptance sets and imported data sets are people's own, and only named.
-
-    Args:
-        context: The stores.
-        image_sha256: Which image.
-        who: Who erases it.
-        why: The reason.
-        pixels: The image as models see it, uint8 [64, 64]; without, it is read from the store while
-            it is there.
+    rest. Acceptance sets and imported data sets are people's own, and only named. `pixels` is the
+    image as models see it, uint8 [64, 64]; without, it is read from the store while it is there.
 
     Raises:
         StoreError: The store refused or is away; run it again, until it succeeds.
     """
-    identifier, at = context.new_event()
-    tombstone = Review(
-        id=identifier,
-        at=at,
-        image_sha256=image_sha256,
-        action="erase",
-        label=None,
-        who=context.identify(who),
-        why=why,
-    )
-    context.corrections.put_review(tombstone)
+    context.corrections.put_review(context.new_review("erase", image_sha256, who=who, why=why))
     if pixels is None:
         pixels = read_pixels(context.corrections, [image_sha256]).get(image_sha256)
     was_stored = context.corrections.erase_image(image_sha256)
     context.outbox.forget_image(image_sha256)
     shards = tuple(context.snapshots.erase_images({image_sha256}))
     shows_it = partial(_shows, image_sha256, pixels)
-    datasets = tuple(
-        dataset_id
-        for dataset_id in sorted({*context.datasets.ids(), *context.datasets.published_ids()})
-        if dataset_id != bundled_sample().id
-        and any(map(shows_it, context.datasets.images(dataset_id)))
-    )
+    datasets = _imported_with(context, shows_it)
     return Erased(
         image_sha256=image_sha256,
         was_stored=was_stored,
         shards=shards,
-        acceptance_sets=tuple(
-            (name, set_id)
-            for name, set_id in context.acceptance_sets.stored()
-            if shows_it(context.acceptance_sets.content(name, set_id).images)
-        ),
+        acceptance_sets=_acceptance_sets_with(context, shows_it),
         datasets=datasets,
         searched=pixels is not None,
         learned=_learned(context, image_sha256, datasets),
+    )
+
+
+def _acceptance_sets_with(
+    context: Context, shows_it: Callable[[np.ndarray], bool]
+) -> tuple[tuple[str, str], ...]:
+    """List the acceptance sets that hold the image, by name and id."""
+    stored = context.acceptance_sets
+    return tuple(key for key in stored.stored() if shows_it(stored.content(*key).images))
+
+
+def _imported_with(context: Context, shows_it: Callable[[np.ndarray], bool]) -> tuple[str, ...]:
+    """List the imported data sets, here and published, that hold the image."""
+    known = {*context.datasets.ids(), *context.datasets.published_ids()} - {bundled_sample().id}
+    return tuple(
+        dataset_id
+        for dataset_id in sorted(known)
+        if any(map(shows_it, context.datasets.images(dataset_id)))
     )
 
 

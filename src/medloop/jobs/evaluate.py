@@ -52,7 +52,7 @@ from medloop.jobs.alias_moves import move_alias
 from medloop.jobs.comparison import comparison_key
 from medloop.jobs.context import Context
 from medloop.jobs.recent_pictures import compare_recent
-from medloop.jobs.training_data import acceptance_sets, gather
+from medloop.jobs.training_data import acceptance_sets, gather_again
 from medloop.jobs.training_record import (
     CARD_FILE,
     read_golden,
@@ -94,15 +94,8 @@ def evaluate(context: Context, *, version: str, progress: Progress = silent) -> 
         return recorded  # champion already: what it was promoted on stands
     progress(0.05, "fetching data")
     recipe = read_recipe(context, challenger)
-    training_set = gather(
-        context,
-        snapshot_id=recipe.snapshot_id,
-        base_id=recipe.base_id,
-        champion_labels=recipe.labels,
-        kept_out=sets,
-    )
     compared = [challenger, *(context.registry.get(v) for v in (champion, reference) if v)]
-    training_set = _fair(context, training_set, compared)
+    training_set = _fair(context, gather_again(context, recipe, kept_out=sets), compared)
     progress(0.15, "loading models")
     old = {"champion": champion, "reference": reference}
     scores: dict[str, Scores] = {}
@@ -338,6 +331,10 @@ def _keep(context: Context, challenger: ModelVersion, found: GateReport) -> None
         balanced_accuracy=scores.get("balanced_accuracy"),
     )
     context.registry.set_tags(challenger.version, verdict)
+    _name_challenger(context, challenger, found)
+
+
+def _name_challenger(context: Context, challenger: ModelVersion, found: GateReport) -> None:
     aliased = context.registry.version_of(CHALLENGER)
     if challenger.version not in (found.champion_version, aliased):
         move_alias(

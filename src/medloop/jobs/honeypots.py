@@ -19,7 +19,7 @@ from medloop.core.corrections.correction_policy import PolicyDecision, Waiting
 from medloop.core.corrections.events import Correction, Review, event_id, event_time
 from medloop.core.corrections.fold import Event, ImageState
 from medloop.core.data.datasets import scored
-from medloop.core.data.splits import split
+from medloop.core.data.splits import evenly, split
 from medloop.core.imaging.decode import content_sha256
 from medloop.jobs.context import Context
 
@@ -45,17 +45,11 @@ def mix_in(
 ) -> list[Waiting]:
     """Put honeypots after some items, as often as set; the same queue gives the same ones.
 
-    Args:
-        context: The stores.
-        waiting: What really waits.
-        events: Every event; what somebody said of a picture in earnest keeps it from being a
-            honeypot.
-        who: The reviewer's name; what they have answered does not come again.
+    No picture is taken of which somebody said something in earnest, by all `events`, nor one that
+    this reviewer has answered.
     """
-    known, person = (
-        choose_known_images(context.datasets, context.settings.base_dataset),
-        context.identify(who),
-    )
+    known = choose_known_images(context.datasets, context.settings.base_dataset)
+    person = context.identify(who)
     taken = {event.image_sha256 for event in events if not is_trial(event) or event.who == person}
     found: list[Waiting] = []
     for item in waiting:
@@ -84,16 +78,7 @@ def make_trial(
     outcome: Literal["right", "wrong", "left out"] = "left out"
     if decided:
         outcome = "right" if answer == known else "wrong"
-    identifier, at = context.new_event()
-    return Review(
-        id=identifier,
-        at=at,
-        image_sha256=image_sha256,
-        action="trial",
-        label=answer,
-        who=context.identify(who),
-        why=outcome,
-    )
+    return context.new_review("trial", image_sha256, who=who, label=answer, why=outcome)
 
 
 def is_trial(event: Event) -> bool:
@@ -106,8 +91,7 @@ def choose_known_images(datasets: DatasetStore, dataset_id: str | None) -> Known
     """Choose training images that show something, spread over the data set."""
     base = datasets.get(dataset_id)
     rows = split(base.targets, base.groups).train
-    rows = rows[scored(base.images[rows])]
-    rows = rows[np.linspace(0, len(rows) - 1, min(KEPT, len(rows))).astype(np.int64)]
+    rows = evenly(rows[scored(base.images[rows])], KEPT)
     return KnownAnswer(
         images=base.images[rows],
         labels=tuple(base.labels[target] for target in base.targets[rows]),
@@ -121,42 +105,43 @@ def _disguised(
 ) -> Waiting | None:
     """Make a honeypot that looks like its neighbour in the queue, from the same person.
 
-    None where the choice fell on a picture that is taken, or the person is the one who may not
-    review it.
+    None where the choice fell on a picture that is taken, or on the person who may not review it.
     """
     row = int.from_bytes(chance[4:8], "big") % len(known.labels)
     sha256, truth = known.sha256s[row], known.labels[row]
     model = item.corrections[-1]
-    somebody = model.who
-    if sha256 in but or somebody == barred:
+    if sha256 in but or model.who == barred:
         return None
     others = [label for label in known.classes if label != truth]
     other = others[chance[8] % len(others)]
     said, doubted = (other, truth) if chance[9] < WRONG else (truth, other)
-    correction = Correction(
-        id=event_id(now=event_time(model.id) + timedelta(milliseconds=1), random=chance[18:28]),
-        at=model.at,
-        image_sha256=sha256,
-        given_label=said,
-        predicted_label=doubted,
-        confidence=0.5 + chance[28] / 600,
-        verdict="unsure",
-        model_version=model.model_version,
-        who=somebody,
-    )
+    correction = _answer(model, chance, image_sha256=sha256, said=said, doubted=doubted)
     reason = f"nearly the same picture is known as {doubted}"
     state = ImageState(
         sha256,
         "unreviewed",
         label=said,
-        who=(somebody,),
-        answers=((somebody, said),),
+        who=(model.who,),
+        answers=((model.who, said),),
         event_ids=(correction.id,),
         flags=(reason,),
     )
+    decision = PolicyDecision(state, "pending", (reason,))
+    return replace(item, decision=decision, corrections=(correction,), known_label=truth)
+
+
+def _answer(
+    model: Correction, chance: bytes, *, image_sha256: str, said: str, doubted: str
+) -> Correction:
+    """Make the correction that this person might have given, just after one that they gave."""
     return replace(
-        item,
-        decision=PolicyDecision(state, "pending", (reason,)),
-        corrections=(correction,),
-        known_label=truth,
+        model,
+        id=event_id(now=event_time(model.id) + timedelta(milliseconds=1), random=chance[18:28]),
+        image_sha256=image_sha256,
+        given_label=said,
+        predicted_label=doubted,
+        confidence=0.5 + chance[28] / 600,
+        verdict="unsure",
+        source="page",
+        note="",
     )

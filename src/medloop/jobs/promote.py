@@ -18,7 +18,8 @@ from medloop.jobs.alias_moves import drop_challenger, last_there, move_alias, mo
 from medloop.jobs.comparison import comparison_key
 from medloop.jobs.context import Context
 from medloop.jobs.training_record import recorded_report
-from medloop.stores.registry import CHAMPION, REFERENCE
+from medloop.stores.lease import Held
+from medloop.stores.registry import CHAMPION, REFERENCE, ModelVersion
 
 
 class PromotionError(MedloopError):
@@ -44,8 +45,7 @@ def promote(
 
     Raises:
         StaleError: The judgement is no longer of today: there is another champion, reference or
-            acceptance set by now,
-            or the gate has other rules.
+            acceptance set by now, or the gate has other rules.
         PromotionError: There is no gate report, or a forced promotion has no reason.
     """
     if force and not reason.strip():
@@ -53,32 +53,37 @@ def promote(
             "a forced promotion needs a reason: it stands in the ledger beside your name"
         )
     challenger = context.registry.get(version)
-    with context.promotion_lease.hold(
-        f"promotion of version {version} ({context.new_event()[0]})"
-    ) as held:
-        current = context.registry.version_of(CHAMPION)
-        made = moves(context)
-        line = champions(made)
-        named = line[-1] if line else current
-        report = recorded_report(context, challenger)
-        if current == version == named:
-            return PromoteResult(True, current, version, ("it is the champion already",))
-        lost = current != named and version == last_there(context, line)
-        if not (force or lost) and (against := _against(context, version, named, report)):
-            return PromoteResult(False, current, current or "", against)
-        why = reason or (summary(report) if report else "the ledger's champion, put back")
-        move_alias(
-            context,
-            held,
-            alias=CHAMPION,
-            action=_action(made, current, version) if lost else "promote",
-            from_version=named if current == version else current,
-            to=challenger,
-            by=by,
-            reason=why,
-            report=report,
-        )
-        drop_challenger(context, version=version, by=by, reason="it is the champion now")
+    doing = f"promotion of version {version} ({context.new_event()[0]})"
+    with context.promotion_lease.hold(doing) as held:
+        return _promote(context, held, challenger, by=by, reason=reason, force=force)
+
+
+def _promote(
+    context: Context, held: Held, challenger: ModelVersion, *, by: str, reason: str, force: bool
+) -> PromoteResult:
+    version, current = challenger.version, context.registry.version_of(CHAMPION)
+    made = moves(context)
+    line = champions(made)
+    named = line[-1] if line else current
+    report = recorded_report(context, challenger)
+    if current == version == named:
+        return PromoteResult(True, current, version, ("it is the champion already",))
+    lost = current != named and version == last_there(context, line)
+    if not (force or lost) and (against := _against(context, version, named, report)):
+        return PromoteResult(False, current, current or "", against)
+    why = reason or (summary(report) if report else "the ledger's champion, put back")
+    move_alias(
+        context,
+        held,
+        alias=CHAMPION,
+        action=_action(made, current, version) if lost else "promote",
+        from_version=named if current == version else current,
+        to=challenger,
+        by=by,
+        reason=why,
+        report=report,
+    )
+    drop_challenger(context, version=version, by=by, reason="it is the champion now")
     return PromoteResult(True, current, version, (why,))
 
 
@@ -101,17 +106,15 @@ def _against(
     if report.champion_version != current:
         raise StaleError(
             f"version {version} was judged against version {report.champion_version}, and the "
-            "champion is "
-            f"{current or 'none'} by now: run `medloop evaluate {version}` again"
+            f"champion is {current or 'none'} by now: run `medloop evaluate {version}` again"
         )
     _require_todays_judgement(context, report)
     back = rollback_from(moves(context), version)
     if back and datetime.fromisoformat(back.at) > datetime.fromisoformat(report.at):
         return (
             f"version {version} was rolled back after the gate had judged it, by {back.by}: "
-            f"{back.reason}. The same "
-            f"judgement does not bring it back; a person can: `medloop promote {version} --force "
-            "--reason …`",
+            f"{back.reason}. The same judgement does not bring it back; a person can: "
+            f"`medloop promote {version} --force --reason …`",
         )
     return ()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from medloop.errors import NotFoundError
 from medloop.jobs.context import Context
 from medloop.jobs.train import run_training
-from medloop.jobs.training_data import gather
+from medloop.jobs.training_data import gather_again
 from medloop.jobs.training_environment import differences, environment
 from medloop.jobs.training_record import Recipe, read_environment, read_recipe, read_uses
 from medloop.progress import Progress, part, silent
@@ -41,21 +41,10 @@ def reproduce(context: Context, *, version: str, progress: Progress = silent) ->
     progress(0.0, "fetching data")
     found = context.registry.get(version)
     recipe = read_recipe(context, found)
-    training_set = gather(
-        context,
-        snapshot_id=recipe.snapshot_id,
-        base_id=recipe.base_id,
-        champion_labels=recipe.labels,
-        kept_out=_kept_out(context, recipe),
-    )
+    training_set = gather_again(context, recipe, kept_out=_kept_out(context, recipe))
     here = replace(recipe, config={**recipe.config, "device": context.settings.device})
     started = time.monotonic()
-    trained = run_training(
-        context,
-        training_set,
-        here,
-        progress=part(progress, 0.05, 1.0),
-    )
+    trained = run_training(context, training_set, here, progress=part(progress, 0.05, 1.0))
     recorded = found.tags.weights_sha256
     same = trained.weights_sha256 == recorded
     changes = () if same else _changes(context, found, recipe, corrections=len(training_set.uses))

@@ -11,7 +11,7 @@ from medloop.jobs.promote import promote
 from medloop.jobs.review import describe_queue
 from medloop.jobs.screen import screened_snapshot
 from medloop.jobs.snapshot import accepted_labels
-from medloop.jobs.train import train
+from medloop.jobs.train import TrainResult, train
 from medloop.jobs.training_record import Engine
 from medloop.progress import Progress, part, silent
 
@@ -51,11 +51,8 @@ def plan(
 ) -> RetrainPlan:
     """Screen what is new, take a snapshot and decide whether enough in it is new to train.
 
-    Args:
-        context: The stores.
-        force: Train in any case.
-        min_new: Fewer new corrections than this are not worth a training; None takes the settings'.
-        progress: Hears of the snapshot.
+    Fewer than `min_new` new corrections are not worth a training, unless it is forced; None takes
+    the settings' number.
     """
     taken, _ = screened_snapshot(context, progress=progress)
     least = context.settings.min_new_corrections if min_new is None else min_new
@@ -90,15 +87,44 @@ def retrain(
     """
     from medloop.core.gate.words import summary
     from medloop.jobs.evaluate import evaluate
-    from medloop.jobs.set_aside import without_harm
 
     decided = plan(context, force=force, min_new=min_new, progress=part(progress, 0.0, 0.1))
     if decided.snapshot_id is None:
         return RetrainResult(decided.reason)
     base = describe_new_base(context, decided.snapshot_id)
+    trained, version = _train(context, decided.snapshot_id, engine, config, progress)
+    judged = evaluate(context, version=version)
+    outcome = promote(context, version=version, by=by)
+    if outcome.promoted:
+        settle_reference(context, version=version, by=by)
+    progress(1.0, "done")
+    stale = judged.passed and not outcome.promoted
+    return RetrainResult(
+        reason="; ".join(outcome.reasons) if stale else summary(judged),
+        snapshot_id=judged.snapshot_id,
+        version=version,
+        reused=trained.reused and version == trained.version,
+        refused=None if version == trained.version else trained.version,
+        promoted=outcome.promoted,
+        champion=outcome.to_version,
+        notes=tuple(filter(None, (base, describe_queue(context)))),
+    )
+
+
+def _train(
+    context: Context,
+    snapshot_id: str,
+    engine: Engine | None,
+    config: TrainingConfig | None,
+    progress: Progress,
+) -> tuple[TrainResult, str]:
+    """Train and judge; give the training, and the version without what does harm."""
+    from medloop.jobs.evaluate import evaluate
+    from medloop.jobs.set_aside import without_harm
+
     trained = train(
         context,
-        snapshot_id=decided.snapshot_id,
+        snapshot_id=snapshot_id,
         engine=engine,
         config=config,
         progress=part(progress, 0.1, 0.5),
@@ -111,23 +137,7 @@ def retrain(
         config=config,
         progress=part(progress, 0.6, 0.98),
     )
-    judged = evaluate(context, version=version)
-    outcome = promote(context, version=version, by=by)
-    if outcome.promoted:
-        settle_reference(context, version=version, by=by)
-    progress(1.0, "done")
-    return RetrainResult(
-        reason="; ".join(outcome.reasons)
-        if judged.passed and not outcome.promoted
-        else summary(judged),
-        snapshot_id=judged.snapshot_id,
-        version=version,
-        reused=trained.reused and version == trained.version,
-        refused=None if version == trained.version else trained.version,
-        promoted=outcome.promoted,
-        champion=outcome.to_version,
-        notes=tuple(filter(None, (base, describe_queue(context)))),
-    )
+    return trained, version
 
 
 def _untrained(context: Context, snapshot_id: str) -> int:

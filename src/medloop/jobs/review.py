@@ -109,31 +109,18 @@ def review(
 ) -> list[Receipt]:
     """Decide about images in the queue; on this machine's disk when it returns, in S3 soon after.
 
-    Args:
-        context: The stores.
-        items: The images, as `queue` gave them.
-        verdict: What is decided about all of them; to approve one that is disputed stands by its
-            label.
-        who: The reviewer's name; only its identity is stored.
-        label: For `relabel`: the right class, None for none of these.
-        why: The reviewer's reason.
+    The verdict is on all of them; to approve one that is disputed stands by its label. `label` is
+    for `relabel`: the right class, None for none of these. Of the reviewer's name `who` only the
+    identity is stored.
 
     Raises:
         ReviewError: A conflict cannot be approved, nor one's own word where people sign in; nothing
             was decided.
         StoreError: Nothing could be saved.
     """
-    chosen: Sequence[Waiting] = list(items)
-    if verdict == "approve" and (disputed := [item for item in chosen if item.conflict]):
-        raise ReviewError(
-            f"image {disputed[0].image_sha256[:12]}: {disputed[0].decision.state.why}. "
-            "There is nothing to approve: relabel it with the right class, or reject it"
-        )
-    if verdict != "reject" and (own := [item for item in chosen if is_own(context, item, who=who)]):
-        raise ReviewError(
-            f"image {own[0].image_sha256[:12]}: nobody but you has said what this picture shows, "
-            "so somebody else has to review it. You can only leave it out"
-        )
+    chosen = list(items)
+    for item in chosen:
+        _check_verdict(context, item, verdict, who)
     decide_one = partial(_decision, context, verdict=verdict, who=who, label=label, why=why)
     receipts = [
         context.outbox.add_review(decide_one(item), about=item.decision.state.event_ids)
@@ -141,6 +128,19 @@ def review(
     ]
     context.sender.wake()
     return receipts
+
+
+def _check_verdict(context: Context, item: Waiting, verdict: Verdict, who: str) -> None:
+    if verdict == "approve" and item.conflict:
+        raise ReviewError(
+            f"image {item.image_sha256[:12]}: {item.decision.state.why}. "
+            "There is nothing to approve: relabel it with the right class, or reject it"
+        )
+    if verdict != "reject" and is_own(context, item, who=who):
+        raise ReviewError(
+            f"image {item.image_sha256[:12]}: nobody but you has said what this picture shows, "
+            "so somebody else has to review it. You can only leave it out"
+        )
 
 
 def is_own(context: Context, item: Waiting, *, who: str) -> bool:
@@ -168,16 +168,10 @@ def _decision(
         )
     if verdict == "approve" and item.disputed:
         verdict, label = "relabel", state.label
-    identifier, at = context.new_event()
-    return Review(
-        id=_later(context, identifier, than=item.newest_id),
-        at=at,
-        image_sha256=item.image_sha256,
-        action=verdict,
-        label=label if verdict == "relabel" else None,
-        who=context.identify(who),
-        why=why,
+    made = context.new_review(
+        verdict, item.image_sha256, who=who, label=label if verdict == "relabel" else None, why=why
     )
+    return replace(made, id=_later(context, made.id, than=item.newest_id))
 
 
 def _later(context: Context, identifier: str, *, than: str) -> str:

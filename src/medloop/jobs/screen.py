@@ -41,6 +41,7 @@ from medloop.jobs.snapshot import (
 from medloop.progress import Progress, silent
 
 BY: Final = "screening"  # who a flag is from
+WRONG: Final = "this person was often wrong where the answer is known"
 CARELESS: Final = "this person's corrections are contradicted far more often than other people's"
 NO_OPINION: Final = Opinion(("", ""))
 NEWEST_CHUNKS: Final = 5  # of about 1,000 events each, that new corrections are compared with
@@ -83,27 +84,20 @@ def screened_snapshot(
 def screen(context: Context, gathered: Gathered | None = None) -> Screened:
     """Flag new corrections that look wrong, unless all are trusted or reviewed anyway.
 
-    Args:
-        context: The stores.
-        gathered: What is new, if it was looked for already.
+    `gathered` is what is new, if it was looked for already.
     """
     if context.settings.review != "suspicious":
         return Screened(0, {})
     gathered = gathered or gather(context, with_images=True)
-    new = [
-        event
-        for event in (record.parse() for record in _unscreened(context, gathered))
-        if event is not None
-    ]
+    parsed = (record.parse() for record in _unscreened(context, gathered))
+    new = [event for event in parsed if event is not None]
     changed = {event.image_sha256 for event in new if _may_count_now(event)}
     if not changed:
         return Screened(0, {})
     earlier = _earlier_pixels(context, gathered)
     events = _events_about(context, gathered, changed | earlier.keys())
     states = fold(events)
-    undecided = sorted(sha256 for sha256 in changed if states[sha256].status == "unreviewed")
-    pixels = {sha256: gathered.pixels[sha256] for sha256 in undecided if sha256 in gathered.pixels}
-    pixels |= read_pixels(context.corrections, [s for s in undecided if s not in pixels])
+    pixels = _undecided_pixels(context, gathered, states, changed)
     candidates = _labelled(states, pixels)
     known = _labelled(states, {sha256: earlier[sha256] for sha256 in earlier.keys() - changed})
     new_ids = {event.id for event in new}
@@ -120,21 +114,39 @@ def screen(context: Context, gathered: Gathered | None = None) -> Screened:
         *zip(*(opinion.against for opinion in heard), strict=True),
         _doubts(candidates, _distrusted(context, gathered)),
     ]
-    found.append(_careless(candidates, [any(whys) for whys in zip(*found, strict=True)]))
-    flags = [
-        flag(context, state, why)
-        for state, *whys in zip(candidates.states, *found, strict=True)
-        for why in filter(None, whys)
-    ] + [
-        flag(context, state, f"{opinion.doubt}: {SECOND_WORD}", action="doubt")
-        for state, opinion in zip(candidates.states, heard, strict=True)
-        if opinion.doubt
-    ]
-    reasons: dict[str, tuple[str, ...]] = {}
-    for event in flags:
-        reasons[event.image_sha256] = (*reasons.get(event.image_sha256, ()), event.why)
+    doubts = [opinion.doubt for opinion in heard]
+    return _flag_all(context, candidates, found, doubts)
+
+
+def _flag_all(
+    context: Context,
+    candidates: _Labelled,
+    found: Sequence[Sequence[str]],
+    doubts: Sequence[str],
+) -> Screened:
+    """Flag the candidates for all reasons; `found` is a list per check, "" for no reason."""
+    careless = _careless(candidates, [any(whys) for whys in zip(*found, strict=True)])
+    reasons: dict[str, list[str]] = {}
+    flags: list[Review] = []
+    for state, doubt, *whys in zip(candidates.states, doubts, *found, careless, strict=True):
+        raised = [flag(context, state, why) for why in filter(None, whys)]
+        if doubt:
+            raised.append(flag(context, state, f"{doubt}: {SECOND_WORD}", action="doubt"))
+        if raised:
+            reasons[state.image_sha256] = [event.why for event in raised]
+        flags += raised
     log.info("screening: %d images looked at, %d flagged", len(candidates.states), len(reasons))
-    return Screened(len(candidates.states), reasons, tuple(flags))
+    flagged = {sha256: tuple(whys) for sha256, whys in reasons.items()}
+    return Screened(len(candidates.states), flagged, tuple(flags))
+
+
+def _undecided_pixels(
+    context: Context, gathered: Gathered, states: Mapping[str, ImageState], changed: set[str]
+) -> dict[str, np.ndarray]:
+    """Give the pixels of changed images that no reviewer has decided about, by their hash."""
+    undecided = sorted(sha256 for sha256 in changed if states[sha256].status == "unreviewed")
+    pixels = {sha256: gathered.pixels[sha256] for sha256 in undecided if sha256 in gathered.pixels}
+    return pixels | read_pixels(context.corrections, [s for s in undecided if s not in pixels])
 
 
 def _unscreened(context: Context, gathered: Gathered) -> list[EventRecord]:
@@ -209,12 +221,7 @@ def _look_alikes(context: Context, candidates: _Labelled, known: _Labelled) -> l
 
 def _doubts(candidates: _Labelled, people: Mapping[str, Reliability]) -> list[str]:
     """Doubt what only people who were often wrong say: a reason or "" for each candidate."""
-    return [
-        "this person was often wrong where the answer is known"
-        if people.keys() >= set(state.who)
-        else ""
-        for state in candidates.states
-    ]
+    return [WRONG if people.keys() >= set(state.who) else "" for state in candidates.states]
 
 
 def _careless(candidates: _Labelled, contradicted: Sequence[bool]) -> list[str]:

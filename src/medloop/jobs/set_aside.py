@@ -15,6 +15,7 @@ import numpy as np
 
 from medloop.core.corrections.blame import MUCH_WORSE, WORSE, Blame, Embedded, blame
 from medloop.core.corrections.fold import ImageState, fold
+from medloop.core.data.splits import evenly
 from medloop.core.gate.evaluation import corrupted
 from medloop.core.prediction.predictor import Predictor
 from medloop.jobs.context import Context
@@ -22,7 +23,7 @@ from medloop.jobs.evaluate import evaluate
 from medloop.jobs.screen import flag
 from medloop.jobs.snapshot import accepted_labels, extend
 from medloop.jobs.train import train
-from medloop.jobs.training_data import acceptance_sets, gather
+from medloop.jobs.training_data import acceptance_sets, gather_again
 from medloop.jobs.training_record import Engine, read_recipe
 from medloop.progress import Progress, part, silent
 from medloop.stores.registry import ModelVersion
@@ -119,16 +120,9 @@ def _blame(
     worse: float,
 ) -> Blame:
     recipe = read_recipe(context, version)
-    learned = gather(
-        context,
-        snapshot_id=recipe.snapshot_id,
-        base_id=recipe.base_id,
-        champion_labels=recipe.labels,
-        kept_out=acceptance_sets(context),
-    )
+    learned = gather_again(context, recipe, kept_out=acceptance_sets(context))
     seen = Predictor(context.registry.model_file(champion)).predict_arrays
-    rows = learned.split.train
-    rows = rows[np.linspace(0, len(rows) - 1, min(BASE_IMAGES, len(rows))).astype(np.int64)]
+    rows = evenly(learned.split.train, BASE_IMAGES)
     images, origins = _trusted(learned)
     hashes = np.array(learned.corrections.image_sha256)[learned.trained]
     return blame(

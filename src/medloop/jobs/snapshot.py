@@ -108,13 +108,10 @@ def snapshot(
 ) -> SnapshotResult:
     """Take a snapshot. Safe to run twice, and at once: the same events give the same snapshot.
 
-    Args:
-        context: The stores.
-        since: The snapshot that `new_corrections` is counted from; by default the previous one.
-        full: Begin anew: read all events and images again, write all shards again, and point to the
-            result whatever the latest snapshot holds.
-        gathered: What `gather` found, if the snapshot is to hold that and nothing that came later.
-        progress: Is told a share of the work, 0 to 1, and what is being done.
+    `since` is the snapshot that `new_corrections` is counted from, by default the previous one.
+    `full` begins anew: it reads all events and images again, writes all shards again, and points to
+    the result whatever the latest snapshot holds. `gathered` is what `gather` found, if the
+    snapshot is to hold that and nothing that came later.
 
     Raises:
         StoreError: The store is away, or this process cannot check signatures.
@@ -126,18 +123,11 @@ def snapshot(
     known = context.snapshots.manifest(since) if since else gathered.latest
     _warn(gathered)
     _erase_again(context, gathered.new)
-    chunks = _compact(context, gathered, progress)
-    policy = policy_of(context.settings)
-    manifest = Manifest.build(base_id=_base_id(context), policy=policy, chunks=chunks)
-    is_new = context.snapshots.write(manifest, anew=gathered.previous is None)
-    context.snapshots.point_to(
-        manifest, days=gathered.list_closed_days(), day=gathered.day, anew=gathered.previous is None
-    )
+    manifest, is_new = _write(context, gathered, progress)
     progress(1.0, f"snapshot {manifest.snapshot_id}")
-    before = known.corrections if known else 0
     result = SnapshotResult(
         snapshot_id=manifest.snapshot_id,
-        new_corrections=manifest.corrections - before,
+        new_corrections=manifest.corrections - (known.corrections if known else 0),
         corrections=manifest.corrections,
         reason=_reason(manifest, known),
         left_out=gathered.left_out,
@@ -145,6 +135,18 @@ def snapshot(
     if is_new:
         log.info("snapshot %s: %s", result.snapshot_id, result.reason)
     return result
+
+
+def _write(context: Context, gathered: Gathered, progress: Progress) -> tuple[Manifest, bool]:
+    """Write the snapshot, and point to it as the latest; tell if it is new."""
+    chunks = _compact(context, gathered, progress)
+    policy = policy_of(context.settings)
+    manifest = Manifest.build(base_id=_base_id(context), policy=policy, chunks=chunks)
+    anew = gathered.previous is None
+    is_new = context.snapshots.write(manifest, anew=anew)
+    days = gathered.list_closed_days()
+    context.snapshots.point_to(manifest, days=days, day=gathered.day, anew=anew)
+    return manifest, is_new
 
 
 def extend(context: Context, snapshot_id: str, events: Iterable[Review]) -> str:
@@ -179,11 +181,8 @@ def policy_of(settings: Settings) -> Policy:
 def gather(context: Context, *, full: bool = False, with_images: bool = False) -> Gathered:
     """List the last days, and read the events there that the latest snapshot lacks.
 
-    Args:
-        context: The stores.
-        full: Look at all days and events, as if there was no snapshot, and whatever the latest one
-            is like.
-        with_images: Leave corrections out whose images cannot be read, as a snapshot does.
+    `full` looks at all days and events, as if there was no snapshot, and whatever the latest one is
+    like. `with_images` leaves out corrections whose images cannot be read, as a snapshot does.
     """
     pointer, latest = context.snapshots.look(lost_ok=full)
     folders = {folder: context.corrections.folders(folder) for folder in FOLDERS}

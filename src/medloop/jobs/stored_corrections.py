@@ -33,10 +33,8 @@ def take_census(
 ) -> Census:
     """Count the events, read a sample, and compare with the outbox, snapshots and registry.
 
-    Args:
-        objects: The bucket.
-        outbox: This machine's, which remembers what it has stored.
-        trained_on: Snapshot id by the model version that learned from it.
+    This machine's outbox remembers what it has stored. `trained_on` has the snapshot id by the
+    model version that learned from it.
     """
     store, snapshots = CorrectionStore(objects), SnapshotStore(objects)
     # Whoever remembers is asked before the store: what is said meanwhile is then no loss.

@@ -60,20 +60,12 @@ def train(
         LeaseHeldError: Another training is at work.
         DatasetError: An acceptance set was added meanwhile.
     """
-    champion = context.registry.version_of(CHAMPION)
-    if champion is None:
-        raise NotFoundError(
-            "there is no champion to start from: `medloop bootstrap` trains a first model"
-        )
     progress(0.0, "fetching data")
-    serving = context.registry.get(champion)
+    serving = _serving(context)
     kept_out = acceptance_sets(context)
+    labels = serving.tags.labels
     training_set = gather(
-        context,
-        snapshot_id=snapshot_id,
-        base_id=base_id,
-        champion_labels=serving.tags.labels,
-        kept_out=kept_out,
+        context, snapshot_id=snapshot_id, base_id=base_id, champion_labels=labels, kept_out=kept_out
     )
     if from_scratch is None:
         from_scratch = serving.tags.base_id not in ("", training_set.base.id)
@@ -87,6 +79,15 @@ def train(
         config=config,
     )
     return learn(context, training_set, recipe, progress=progress)
+
+
+def _serving(context: Context) -> ModelVersion:
+    champion = context.registry.version_of(CHAMPION)
+    if champion is None:
+        raise NotFoundError(
+            "there is no champion to start from: `medloop bootstrap` trains a first model"
+        )
+    return context.registry.get(champion)
 
 
 def recipe_for(
@@ -132,12 +133,7 @@ def learn(
         if found := _find(context, recipe):  # another process was quicker
             return _result(found, reused=True, started=started)
         training = time.monotonic()
-        trained = run_training(
-            context,
-            training_set,
-            recipe,
-            progress=part(progress, 0.05, 0.9),
-        )
+        trained = run_training(context, training_set, recipe, progress=part(progress, 0.05, 0.9))
         seconds = time.monotonic() - training
         held.check()
         _check_acceptance(context, recipe)

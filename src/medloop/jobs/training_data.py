@@ -9,6 +9,7 @@ import numpy as np
 from medloop.core.corrections.holdout import copies, twins
 from medloop.core.data.training_set import Corrections, TrainingSet, assemble
 from medloop.jobs.context import Context
+from medloop.jobs.training_record import Recipe
 from medloop.stores.acceptance_sets import AcceptanceSet
 
 
@@ -41,6 +42,19 @@ def gather(
     if snapshot_id:
         corrections = load_corrections(context, snapshot_id, acceptance)
     return assemble(base, corrections, champion_labels=champion_labels, acceptance=acceptance)
+
+
+def gather_again(
+    context: Context, recipe: Recipe, *, kept_out: Sequence[AcceptanceSet]
+) -> TrainingSet:
+    """Gather what a training by this recipe worked on."""
+    return gather(
+        context,
+        snapshot_id=recipe.snapshot_id,
+        base_id=recipe.base_id,
+        champion_labels=recipe.labels,
+        kept_out=kept_out,
+    )
 
 
 def acceptance_sets(context: Context) -> list[AcceptanceSet]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
+from medloop.core.data.splits import evenly
 from medloop.core.data.training_set import TrainingSet, data_key, run_key, use_counts
 from medloop.core.gate.model_card import Origin, model_card
 from medloop.core.gate.report import GateReport
@@ -131,31 +132,10 @@ def training_run(
     token: int,
 ) -> TrainingRun:
     """Gather all that the registry keeps of a training; `token` is that of its lease."""
-    counts = use_counts(training_set)
-    tags = VersionTags(
-        run_key=recipe.run_key,
-        data_key=recipe.data_key,
-        snapshot_id=recipe.snapshot_id,
-        base_id=recipe.base_id,
-        parent_version=recipe.parent_version or "",
-        weights_sha256=trained.weights_sha256,
-        labels=recipe.labels,
-        corrections=counts.get("trained", 0),
-        training_fence=token,
-    )
-    origin = Origin(
-        model=context.registry.model,
-        labels=recipe.labels,
-        base_id=recipe.base_id,
-        base_images=len(training_set.split.train),
-        snapshot_id=recipe.snapshot_id,
-        corrections=counts,
-        parent_version=recipe.parent_version,
-        weights_sha256=trained.weights_sha256,
-        config=recipe.config,
-        seconds=seconds,
-    )
-    used = {f"corrections/{use.replace(' ', '_')}": float(count) for use, count in counts.items()}
+    origin = _origin(context, training_set, recipe, trained, seconds=seconds)
+    tags = _tags(recipe, origin, token)
+    counts = origin.corrections.items()
+    used = {f"corrections/{use.replace(' ', '_')}": float(count) for use, count in counts}
     return TrainingRun(
         name=f"{'retrain' if recipe.snapshot_id else 'base'} {recipe.run_key[:8]}",
         onnx=trained.onnx,
@@ -164,15 +144,58 @@ def training_run(
         tags=tags,
         inputs=_inputs(context, training_set, recipe),
         files={
+            **_files(recipe, origin, environment),
             WEIGHTS_FILE: trained.safetensors,
-            RECIPE_FILE: json.dumps(asdict(recipe), indent=1, sort_keys=True).encode(),
-            ORIGIN_FILE: json.dumps(asdict(origin), sort_keys=True).encode(),
-            ENVIRONMENT_FILE: json.dumps(environment, indent=1).encode(),
             USES_FILE: _uses(training_set),
             GOLDEN_FILE: _golden(training_set, trained.onnx),
-            CARD_FILE: model_card(origin).encode(),
         },
         history=trained.history,
+    )
+
+
+def _files(recipe: Recipe, origin: Origin, environment: Mapping[str, str]) -> dict[str, bytes]:
+    """Write down what was asked for, where it was done, and the model card."""
+    return {
+        RECIPE_FILE: json.dumps(asdict(recipe), indent=1, sort_keys=True).encode(),
+        ORIGIN_FILE: json.dumps(asdict(origin), sort_keys=True).encode(),
+        ENVIRONMENT_FILE: json.dumps(environment, indent=1).encode(),
+        CARD_FILE: model_card(origin).encode(),
+    }
+
+
+def _tags(recipe: Recipe, origin: Origin, token: int) -> VersionTags:
+    return VersionTags(
+        run_key=recipe.run_key,
+        data_key=recipe.data_key,
+        snapshot_id=recipe.snapshot_id,
+        base_id=recipe.base_id,
+        parent_version=recipe.parent_version or "",
+        weights_sha256=origin.weights_sha256,
+        labels=recipe.labels,
+        corrections=origin.corrections.get("trained", 0),
+        training_fence=token,
+    )
+
+
+def _origin(
+    context: Context,
+    training_set: TrainingSet,
+    recipe: Recipe,
+    trained: TrainedModel,
+    *,
+    seconds: float,
+) -> Origin:
+    return Origin(
+        model=context.registry.model,
+        labels=recipe.labels,
+        base_id=recipe.base_id,
+        base_images=len(training_set.split.train),
+        snapshot_id=recipe.snapshot_id,
+        corrections=use_counts(training_set),
+        parent_version=recipe.parent_version,
+        weights_sha256=trained.weights_sha256,
+        config=recipe.config,
+        seconds=seconds,
     )
 
 
@@ -199,11 +222,7 @@ def _golden(training_set: TrainingSet, onnx: bytes) -> bytes:
     """Pack a few held-out images and what the model says of them right after the training."""
     from medloop.core.prediction.predictor import Predictor
 
-    validation = training_set.split.validation
-    chosen = validation[
-        np.linspace(0, len(validation) - 1, min(N_GOLDEN, len(validation))).astype(np.int64)
-    ]
-    images = training_set.base.images[chosen]
+    images = training_set.base.images[evenly(training_set.split.validation, N_GOLDEN)]
     probabilities = Predictor(onnx).predict_arrays(images).probabilities
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, images=images, probabilities=probabilities)

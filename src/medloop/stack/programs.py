@@ -28,6 +28,15 @@ SEAWEED_SERVERS: Final = ("s3", "master", "volume", "filer")
 # And an admin server; its worker looks for its gRPC port at this distance, whatever
 # -admin.port.grpc says.
 SEAWEED_ROOM: Final = {"admin": 10_000}
+SEAWEED_OPTIONS: Final = {
+    "ip": LOOPBACK,
+    "ip.bind": LOOPBACK,  # its default is every interface
+    "master.telemetry": "false",
+    "webdav": "false",
+    "admin.ui": "false",
+    "s3.port.iceberg": 0,
+    "s3.port.lance": 0,
+}
 SEAWEED_GRPC: Final = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "CLIENT")
 SEAWEED_HTTPS: Final = ("MASTER", "VOLUME", "FILER", "ADMIN", "CLIENT")
 
@@ -76,14 +85,8 @@ def seaweedfs(
             filer and volumes, and the key of S3's own encryption.
     """
     options = {
+        **SEAWEED_OPTIONS,
         "dir": folder,
-        "ip": LOOPBACK,
-        "ip.bind": LOOPBACK,  # its default is every interface
-        "master.telemetry": "false",
-        "webdav": "false",
-        "admin.ui": "false",
-        "s3.port.iceberg": 0,
-        "s3.port.lance": 0,
         "s3.config": identities,
         "bucket": ",".join(buckets),
         "admin.port": ports["admin"],

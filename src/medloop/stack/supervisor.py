@@ -55,10 +55,7 @@ class Supervisor:
     ) -> subprocess.Popen[bytes]:
         """Start supervisord, with nothing in it started yet; returns its guard once it answers.
 
-        Args:
-            programs: What it will look after.
-            environment: What all of them inherit.
-            daemon: Have it live on when this process ends.
+        All programs inherit the environment. A daemon lives on when this process ends.
         """
         config = self._folder.config / "supervisord.conf"
         write_private(config, configuration(self._folder, programs))

@@ -60,7 +60,7 @@ class AcceptanceStore:
         if not NAME.fullmatch(declaration.name):
             raise StoreError(
                 f"{declaration.name[:80]!r} can't name an acceptance set: small letters, digits, - "
-                f"and _, 63 at most"
+                "and _, 63 at most"
             )
         if content is not None:
             self._objects.ensure(set_key(content.name, content.set_id), _pack(content))

@@ -105,7 +105,7 @@ class Airflow:
         if self.dag().paused:
             raise StoreError(
                 f"The DAG {DAG_ID} is paused in {self.url}, so a run would never start: unpause it "
-                f"there"
+                "there"
             )
         body = {"logical_date": None, "conf": dict(conf or {}), "note": markdown(note) or None}
         return str(self._call("POST", f"/api/v2/dags/{DAG_ID}/dagRuns", body)["dag_run_id"])

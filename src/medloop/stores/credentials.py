@@ -42,8 +42,7 @@ def _from_chain() -> dict[str, Any]:
     if found is None:
         raise StoreError(
             "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
-            "AWS_PROFILE, or run "
-            "where a role gives them"
+            "AWS_PROFILE, or run where a role gives them"
         )
     frozen = found.get_frozen_credentials()
     return {

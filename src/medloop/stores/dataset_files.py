@@ -57,7 +57,7 @@ def check_zip(archive: zipfile.ZipFile, *, most_file_bytes: int = MOST_FILE_BYTE
     if total > MOST_TOTAL_BYTES or (total > SMALL_BYTES and total > MOST_RATIO * packed):
         raise DatasetError(
             f"The zip would unpack from {packed:,} to {total:,} bytes: refused, it may be a zip "
-            f"bomb."
+            "bomb."
         )
 
 
@@ -76,7 +76,7 @@ def _check_member(info: zipfile.ZipInfo, most_bytes: int) -> None:
     if info.file_size > most_bytes:
         raise DatasetError(
             f"{name[:80]!r} in the zip has {info.file_size:,} bytes; at most {most_bytes:,} are "
-            f"read."
+            "read."
         )
     if info.file_size > SMALL_BYTES and info.file_size > MOST_MEMBER_RATIO * info.compress_size:
         raise DatasetError(

@@ -64,6 +64,12 @@ def bundled_sample() -> Dataset:
     return dataset
 
 
+def sample_labels() -> tuple[str, ...]:
+    """List the classes of the bundled sample, which are its folders."""
+    with sample_file() as path, zipfile.ZipFile(path) as archive:
+        return tuple(sorted({name.split("/")[0] for name in archive.namelist() if "/" in name}))
+
+
 class DatasetStore:
     """Data sets by id: the bundled sample, those in `home/datasets`, and those on S3."""
 
@@ -90,6 +96,15 @@ class DatasetStore:
         if dataset_id == sample.id:
             return sample
         return self._download(dataset_id)
+
+    def labels(self, dataset_id: str | None = None) -> tuple[str, ...]:
+        """List the classes of a data set, without its images where they are on this machine."""
+        if dataset_id is None:
+            return sample_labels()
+        known = self._folder / f"{dataset_id}.json"
+        if DATASET_ID.fullmatch(dataset_id) and known.is_file():
+            return _parse_info(known.read_bytes()).labels
+        return self.get(dataset_id).labels
 
     def import_path(
         self,
@@ -197,7 +212,7 @@ class DatasetStore:
         if self._objects is None:
             raise NotFoundError(
                 f"There is no data set {dataset_id!r} here, and no object store is set up to look "
-                f"in."
+                "in."
             )
         prefix = f"datasets/{dataset_id}"
         raw = self._objects.find(f"{prefix}/manifest.json")
@@ -218,7 +233,7 @@ class DatasetStore:
             if hashlib.sha256(data).hexdigest() != manifest["files"][name]:
                 raise DatasetError(
                     f"{prefix}/{name} in {self._objects.name} is damaged: delete {prefix} there "
-                    f"and publish it again."
+                    "and publish it again."
                 )
         dataset = _join(parts, dataset_id)
         self._save(dataset, _parse_info(raw))

@@ -44,8 +44,7 @@ def download(
         StoreUnavailableError: No answer; what has arrived is kept for the next try.
         DatasetError: The server has no such file, or the checksum is another; nothing is kept then.
     """
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise DatasetError(f"Only http and https addresses can be fetched, not {url[:200]!r}.")
+    _check_scheme(url)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
     failures = 0
@@ -60,10 +59,15 @@ def download(
             if failures >= ATTEMPTS:
                 raise StoreUnavailableError(
                     f"{url} cannot be downloaded ({_reason(error)}); {_size(part):,} bytes are "
-                    f"kept for the next try."
+                    "kept for the next try."
                 ) from error
             time.sleep(pause_s * 2 ** (failures - 1))
     return _finish(part, target, sha256)
+
+
+def _check_scheme(url: str) -> None:
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise DatasetError(f"Only http and https addresses can be fetched, not {url[:200]!r}.")
 
 
 def _fetch(url: str, part: Path, progress: Progress) -> None:
@@ -123,8 +127,8 @@ def _finish(part: Path, target: Path, sha256: str | None) -> str:
     if sha256 is not None and found != sha256.strip().lower():
         _discard(part)
         raise DatasetError(
-            f"The download has the SHA-256 {found}, expected {sha256}: it was thrown away. Try "
-            f"again."
+            f"The download has the SHA-256 {found}, expected {sha256}: it was thrown away. "
+            "Try again."
         )
     part.replace(target)
     _validator_file(part).unlink(missing_ok=True)

@@ -54,5 +54,5 @@ def post_webhook(url: SecretStr, notice: Notice) -> None:
     if not answer.is_success:
         raise StoreError(
             f"The webhook in MEDLOOP_NOTIFY_WEBHOOK refuses the message ({answer.status_code}): is "
-            f"its address right?"
+            "its address right?"
         )

@@ -17,8 +17,6 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Final
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
 from medloop.core.corrections.events import EVENT_ID, event_id
@@ -52,9 +50,6 @@ class PredictionLine:
 
 NUMBERS: Final = ("confidence", "ood_score", "distance")
 READER: Final = TypeAdapter(list[PredictionLine])
-SCHEMA: Final = pa.schema(
-    [(f.name, pa.float64() if f.name in NUMBERS else pa.string()) for f in fields(PredictionLine)]
-)
 
 
 class PredictionLog:
@@ -141,16 +136,25 @@ class PredictionLog:
 
 
 def _pack(lines: list[PredictionLine]) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     out = io.BytesIO()
-    pq.write_table(
-        pa.Table.from_pylist([asdict(line) for line in lines], schema=SCHEMA),
-        out,
-        compression="zstd",
+    schema = pa.schema(
+        [
+            (f.name, pa.float64() if f.name in NUMBERS else pa.string())
+            for f in fields(PredictionLine)
+        ]
     )
+    table = pa.Table.from_pylist([asdict(line) for line in lines], schema=schema)
+    pq.write_table(table, out, compression="zstd")
     return out.getvalue()
 
 
 def _unpack(raw: bytes, key: str) -> list[PredictionLine]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         return READER.validate_python(pq.read_table(io.BytesIO(raw)).to_pylist())
     except (pa.ArrowException, OSError, ValueError) as error:

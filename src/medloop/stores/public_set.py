@@ -65,6 +65,16 @@ def verify(path: Path, expected: Expected, *, tree: str | None, progress: Progre
         raise DatasetError(
             f"The downloaded zip is damaged ({error}): delete {path} and fetch again."
         ) from error
+    _check_contents(entries, expected)
+    found = tree_hash(entries)
+    if tree is not None and found != tree:
+        raise DatasetError(
+            f"The folder {FOLDER!r} has the git hash {found}, GitHub names {tree}: refused."
+        )
+    return found
+
+
+def _check_contents(entries: Mapping[str, Entry], expected: Expected) -> None:
     names = image_paths([f"{FOLDER}/{name}" for name in entries], folder=FOLDER).values()
     counts = dict(Counter(class_of(name) for name in names))
     if counts != dict(expected.counts):
@@ -72,23 +82,13 @@ def verify(path: Path, expected: Expected, *, tree: str | None, progress: Progre
             f"The download is not Medical MNIST: expected {dict(expected.counts)}, found "
             f"{counts or 'no images'}."
         )
-    other = [
-        name
-        for name, blob in expected.blobs.items()
-        if name not in entries or entries[name][1] != blob
-    ]
+    known = expected.blobs.items()
+    other = [name for name, blob in known if name not in entries or entries[name][1] != blob]
     if other:
         raise DatasetError(
-            f"The download is not Medical MNIST: {len(other):,} of {len(expected.blobs):,} files "
-            f"that {SAMPLE} holds "
-            f"too differ, the first is {other[0]}."
+            f"The download is not Medical MNIST: {len(other):,} of {len(known):,} files that "
+            f"{SAMPLE} holds too differ, the first is {other[0]}."
         )
-    found = tree_hash(entries)
-    if tree is not None and found != tree:
-        raise DatasetError(
-            f"The folder {FOLDER!r} has the git hash {found}, GitHub names {tree}: refused."
-        )
-    return found
 
 
 def _entries(archive: zipfile.ZipFile, progress: Progress) -> dict[str, Entry]:

@@ -42,34 +42,39 @@ def train(
         StoreUnavailableError: The cluster can't be reached, or the training failed on it.
     """
     import ray
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchTrainer
 
     with _cluster(workers), tempfile.TemporaryDirectory(prefix="medloop-ray-") as folder:
         actor: Any = ray.remote(num_cpus=0)(_Mailbox)
         mailbox = actor.remote()
         given = {"initial_weights": initial_weights, "snapshot_id": snapshot_id}
         job = {"data": ray.put(data), "config": config, "given": given, "mailbox": mailbox}
-        resources: Any = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        use_gpu = config.device != "cpu" and resources.get("GPU", 0) >= workers
-        trainer = TorchTrainer(
-            _work,
-            train_loop_config=job,
-            scaling_config=ScalingConfig(num_workers=workers, use_gpu=use_gpu),
-            # Nothing is kept there, since the model comes by mail; it would be the home folder.
-            run_config=RunConfig(
-                storage_path=folder, failure_config=FailureConfig(max_failures=RESTARTS)
-            ),
-        )
         with _followed(mailbox, progress):
-            try:
-                trainer.fit()
-            except Exception as error:
-                raise StoreUnavailableError(
-                    f"the training failed on Ray: {str(error)[:300]}"
-                ) from error
+            _fit(job, workers=workers, folder=folder)
         trained: TrainedModel = ray.get(mailbox.result.remote())
         return trained
+
+
+def _fit(job: dict[str, Any], *, workers: int, folder: str) -> None:
+    """Run the job on the workers until all are done."""
+    import ray
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    resources: Any = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    use_gpu = job["config"].device != "cpu" and resources.get("GPU", 0) >= workers
+    trainer = TorchTrainer(
+        _work,
+        train_loop_config=job,
+        scaling_config=ScalingConfig(num_workers=workers, use_gpu=use_gpu),
+        # Nothing is kept there, since the model comes by mail; it would be the home folder.
+        run_config=RunConfig(
+            storage_path=folder, failure_config=FailureConfig(max_failures=RESTARTS)
+        ),
+    )
+    try:
+        trainer.fit()
+    except Exception as error:
+        raise StoreUnavailableError(f"the training failed on Ray: {str(error)[:300]}") from error
 
 
 def _work(job: dict[str, Any]) -> None:

@@ -35,12 +35,7 @@ def refusal(answer: str, *, store: str, act: str) -> StoreError:
     """Turn an S3 client's error text into an error.
 
     The answer itself is not repeated: S3 puts the access key into it. What was asked is left out
-    if the store as a whole does not work.
-
-    Args:
-        answer: The client's text.
-        store: The store's name.
-        act: What was tried, such as "writing images/…".
+    if the store as a whole does not work. `act` is what was tried, such as "writing images/…".
     """
     what = f"{store}: {act} failed"
     found = re.search(r"<Code>(\w+)</Code>|\(code: (\w+)\)", answer)

@@ -1,21 +1,36 @@
-"""Packs events and pixels as Parquet; deterministic for one version of pyarrow."""
+"""Packs events and pixels as Parquet; deterministic for one version of pyarrow.
+
+pyarrow is imported where it is used: most processes read no snapshot, and would wait for it.
+"""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from functools import cache
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from medloop.core.corrections.snapshot import EventRecord
 from medloop.core.imaging.preprocess import SIZE
 from medloop.errors import StoreError
 
-EVENTS: Final = pa.schema([("id", pa.string()), ("folder", pa.string()), ("event", pa.binary())])
-IMAGES: Final = pa.schema([("image_sha256", pa.string()), ("pixels", pa.binary(SIZE * SIZE))])
+
+@cache
+def events_schema() -> Any:
+    """Name the columns of a shard of events."""
+    import pyarrow as pa
+
+    return pa.schema([("id", pa.string()), ("folder", pa.string()), ("event", pa.binary())])
+
+
+@cache
+def images_schema() -> Any:
+    """Name the columns of a shard of images."""
+    import pyarrow as pa
+
+    return pa.schema([("image_sha256", pa.string()), ("pixels", pa.binary(SIZE * SIZE))])
 
 
 def pack_events(records: Sequence[EventRecord]) -> bytes:
@@ -25,24 +40,24 @@ def pack_events(records: Sequence[EventRecord]) -> bytes:
         [r.folder for r in records],
         [r.raw for r in records],
     ]
-    return _write(columns, EVENTS)
+    return _write(columns, events_schema())
 
 
 def unpack_events(data: bytes, *, key: str = "a shard") -> list[EventRecord]:
     """Unpack what `pack_events` packed; `key` names it where it is damaged."""
-    columns = _read(data, EVENTS, key)
+    columns = _read(data, events_schema(), key)
     return [EventRecord(*row) for row in zip(*columns, strict=True)]
 
 
 def pack_images(pixels: Mapping[str, np.ndarray]) -> bytes:
     """Pack columns image_sha256 (sorted) and pixels, from {hash: uint8 [64, 64]}."""
     names = sorted(pixels)
-    return _write([names, [pixels[name].tobytes() for name in names]], IMAGES)
+    return _write([names, [pixels[name].tobytes() for name in names]], images_schema())
 
 
 def unpack_images(data: bytes, *, key: str = "a shard") -> dict[str, np.ndarray]:
     """Unpack what `pack_images` packed, likewise; the arrays are read-only views."""
-    names, pixels = _read(data, IMAGES, key)
+    names, pixels = _read(data, images_schema(), key)
     return {
         name: np.frombuffer(raw, dtype=np.uint8).reshape(SIZE, SIZE)
         for name, raw in zip(names, pixels, strict=True)
@@ -50,6 +65,9 @@ def unpack_images(data: bytes, *, key: str = "a shard") -> dict[str, np.ndarray]
 
 
 def _write(columns: Sequence[Sequence[Any]], schema: Any) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     arrays = [
         pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)
     ]
@@ -60,6 +78,9 @@ def _write(columns: Sequence[Sequence[Any]], schema: Any) -> bytes:
 
 def _read(data: bytes, schema: Any, key: str) -> list[list[Any]]:
     """Read the schema's columns."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         table = pq.read_table(io.BytesIO(data), use_threads=False)
         if table.schema.types != schema.types or table.schema.names != schema.names:

@@ -158,11 +158,8 @@ class SnapshotStore:
     ) -> None:
         """Make this the latest snapshot, unless somebody else's holds more events by now.
 
-        Args:
-            manifest: The snapshot.
-            days: Days that it has looked at, by folder.
-            day: The day of that look, YYYY-MM-DD.
-            anew: Whatever the latest one holds: it may be what is to be repaired.
+        `days` are those that it has looked at, by folder, on `day`. With `anew` it is whatever the
+        latest one holds, which may be what is to be repaired.
         """
         seen = {folder: list(looked_at) for folder, looked_at in days.items()}
         raw = json.dumps({"snapshot_id": manifest.snapshot_id, "days": seen, "day": day}).encode()

@@ -281,6 +281,29 @@ class TestCorrect:
         assert isinstance(waiting.event, Correction)
         assert waiting.event.model_version == ("7" if cached else None)
 
+    @pytest.mark.parametrize("cached", [True, False])
+    def test_nothing_heavy_is_imported_before_it_is_saved(
+        self, home: Path, tmp_path: Path, cached: bool
+    ) -> None:
+        """A person waits for these imports; they take most of the time until the answer."""
+        unpacked(tmp_path, {"1.png": PNG})
+        if not cached:
+            (home / "models" / "champion.json").unlink()
+        command = ["-m", "medloop.cli", "correct", "1.png", "--label", "Hand", "--no-wait"]
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", *command],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        before, saved, _ = done.stderr.partition("Saved on this machine.")
+        imported = {line.rpartition("|")[2].strip().split(".")[0] for line in before.splitlines()}
+        assert saved
+        assert "numpy" in imported
+        heavy = {"airflow", "boto3", "mlflow", "pandas", "pyarrow", "pydicom", "scipy", "torch"}
+        assert not imported & heavy
+
     def test_a_class_that_the_cached_model_lacks_is_looked_up(
         self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

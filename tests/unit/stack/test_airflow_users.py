@@ -1,4 +1,4 @@
-"""The page's role in the local Airflow; tests/services/test_stack.py asks a real one."""
+"""The page's role in the local Airflow; tests/services/stack/test_stack.py asks a real one."""
 
 from __future__ import annotations
 

@@ -33,12 +33,14 @@ def test_without_an_id_it_is_the_sample(tmp_path: Path) -> None:
     store = DatasetStore(tmp_path / "nothing here yet")
     assert store.get().id == store.get(bundled_sample().id).id == bundled_sample().id
     assert store.ids() == [bundled_sample().id]
+    assert store.labels() == bundled_sample().labels
     assert not (tmp_path / "nothing here yet").exists()
 
 
 def test_what_was_imported_is_there_again(imported: tuple[DatasetStore, Dataset]) -> None:
     store, dataset = imported
     assert same(store.get(dataset.id), dataset)
+    assert store.labels(dataset.id) == dataset.labels
     assert store.ids() == [bundled_sample().id, dataset.id]
     about = store.info(dataset.id)
     assert (about.images, about.source, about.groups_from, about.note) == (
@@ -66,6 +68,8 @@ def test_another_machine_gets_what_was_published(
     assert same(other.get(dataset.id), dataset)
     assert DatasetStore(tmp_path / "other").info(dataset.id) == store.info(dataset.id)
     assert same(DatasetStore(tmp_path / "other").get(dataset.id), dataset)
+    with pytest.raises(NotFoundError, match="no object store"):
+        DatasetStore(tmp_path / "third").labels(dataset.id)
 
 
 def test_a_large_set_goes_in_parts_and_comes_back_whole(tmp_path: Path) -> None:

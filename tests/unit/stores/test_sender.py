@@ -187,7 +187,7 @@ def test_in_the_background_it_stores_within_moments(sender: Sender, outbox: Outb
     try:
         receipt = outbox.add(correction(sha256_of(1)), PNG)
         sender.wake()
-        assert sender.settle(receipt.event_id, timeout_s=5) == "stored"
+        assert sender.settle(receipt.event_id, timeout_s=30) == "stored"
     finally:
         sender.stop()
 
@@ -202,7 +202,7 @@ def test_in_the_background_it_outlasts_an_outage(
         sender.wake()
         assert sender.settle(receipt.event_id, timeout_s=0.3) == "pending"
         objects.fail = lambda call, key: None
-        assert sender.settle(receipt.event_id, timeout_s=10) == "stored"
+        assert sender.settle(receipt.event_id, timeout_s=30) == "stored"
     finally:
         sender.stop()
 
@@ -216,7 +216,7 @@ def test_in_the_background_it_survives_an_error_that_nobody_foresaw(
     try:
         receipt = outbox.add(correction(sha256_of(1)), PNG)
         sender.wake()
-        assert sender.settle(receipt.event_id, timeout_s=10) == "stored"
+        assert sender.settle(receipt.event_id, timeout_s=30) == "stored"
     finally:
         sender.stop()
 
@@ -272,7 +272,7 @@ def test_killed_at_any_moment_it_neither_loses_nor_doubles(tmp_path: Path) -> No
         time.sleep(chance.uniform(0, 0.2))
         process.send_signal(signal.SIGKILL)
         acknowledged += [line.strip() for line in process.stdout if line.endswith("\n")]
-        process.wait(10)
+        process.wait(30)
     objects = ObjectStore(LocalStore(str(tmp_path / "s3")), name="files")
     outbox = Outbox(tmp_path / "outbox.db")
     report = Sender(outbox, CorrectionStore(objects), lambda: START).send_once()

@@ -185,10 +185,7 @@ def per_day(rows: Rows, *, title: str, share: bool = False) -> Chart:
             ),
             color=alt.Color("what:N", title=None, scale=colors, legend=BELOW),
             opacity=_fade_others(chosen),
-            tooltip=[
-                *_tips(day="Day", what="What"),
-                alt.Tooltip("count:Q", title="Pictures"),
-            ],
+            tooltip=[*_tips(day="Day", what="What"), alt.Tooltip("count:Q", title="Pictures")],
         )
         .add_params(chosen, _zoom())
     )
@@ -216,19 +213,14 @@ def spread(rows: Rows, *, title: str, reference: float, percent: bool = False) -
     ranges = base.mark_rule(strokeWidth=3, clip=True, color=ACCENT).encode(
         y=alt.Y("low:Q", title=title, scale=alt.Scale(zero=False, nice=True), **axis), y2="high"
     )
-    middles = base.mark_point(clip=True, color=ACCENT, **DOT).encode(
-        y=alt.Y("middle:Q", title=title)
-    )
-    line = (
-        _chart([{"reference": reference}])
-        .transform_calculate(**_percent_texts(1, "reference"))
-        .mark_rule(**DASHED)
-        .encode(
-            x=alt.value(0),
-            x2=alt.value("width"),
-            y=alt.Y("reference:Q", title=title),
-            tooltip=[tip("reference", "Middle of the test pictures")],
-        )
+    dots = base.mark_point(clip=True, color=ACCENT, **DOT)
+    middles = dots.encode(y=alt.Y("middle:Q", title=title))
+    line = _chart([{"reference": reference}]).mark_rule(**DASHED)
+    line = line.transform_calculate(**_percent_texts(1, "reference")).encode(
+        x=alt.value(0),
+        x2=alt.value("width"),
+        y=alt.Y("reference:Q", title=title),
+        tooltip=[tip("reference", "Middle of the test pictures")],
     )
     return alt.layer(
         ranges.add_params(_zoom()), middles, line, data=_data(rows)

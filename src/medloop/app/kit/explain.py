@@ -51,11 +51,8 @@ def _heat_map(picture: UploadedPicture, preview: bytes) -> None:
 def most_alike(back: Backend, served: Served, *, small: np.ndarray, embedding: np.ndarray) -> None:
     """Show the labelled pictures nearest to one, with their classes.
 
-    Args:
-        back: Whose base data set they come from.
-        served: The version that made the embedding.
-        small: The picture as the model sees it, uint8 [64, 64].
-        embedding: What it made of it, float32 [D].
+    `small` is the picture as the model sees it, uint8 [64, 64]; the served version made the
+    embedding float32 [D] of it.
 
     Raises:
         MedloopError: The base data set cannot be read.

@@ -33,10 +33,7 @@ def preview_png(pixels: np.ndarray, *, side: int = PREVIEW_SIDE) -> bytes:
 def framed_png(picture: bytes, regions: Iterable[Region], *, width: int) -> bytes:
     """Draw a thin frame around each region of a preview, as a new PNG.
 
-    Args:
-        picture: PNG of the picture, perhaps reduced.
-        regions: In the pixels of the picture itself.
-        width: Of the picture itself, in pixels.
+    The preview is a PNG, perhaps reduced; `regions` and `width` are in the picture's own pixels.
     """
     image = Image.open(io.BytesIO(picture)).convert("RGB")
     scale, draw = image.width / width, ImageDraw.Draw(image)

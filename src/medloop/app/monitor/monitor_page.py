@@ -179,12 +179,10 @@ def _drift(back: Backend, lines: Sequence[PredictionLine]) -> list[str]:
         st.markdown(monitor_view.drift_sentence(unlike, distance))
     st.caption(
         f"Version {served.version} on the last {count_of(len(days), 'day')} with pictures. Dots: "
-        "the middle picture of "
-        "a day; lines: 8 of 10 pictures; dashed: the middle test picture, which no training saw. "
-        "How unlike: compared "
-        "with the most similar labelled picture of the original data, as the model sees it (0: the "
-        "same). Pictures "
-        "learned from corrections are not among those."
+        "the middle picture of a day; lines: 8 of 10 pictures; dashed: the middle test picture, "
+        "which no training saw. How unlike: compared with the most similar labelled picture of "
+        "the original data, as the model sees it (0: the same). Pictures learned from corrections "
+        "are not among those."
     )
     return alarms.drifted(confidence, distance)
 
@@ -226,8 +224,7 @@ def _charts(answers: Sequence[Correction]) -> None:
             st.altair_chart(chart, alt=f"Share of corrected answers by {by}")
     st.caption(
         "Lines: where the share probably lies, given so many answers (95 % interval). People "
-        "answer what looks wrong "
-        "more readily than what looks right: the share is no error rate."
+        "answer what looks wrong more readily than what looks right: the share is no error rate."
     )
 
 

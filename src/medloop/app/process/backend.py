@@ -36,7 +36,7 @@ class Backend:
         try:
             return self.champion.current().predictor.metadata.labels
         except ModelError:
-            return self.context.datasets.get(self.settings.base_dataset).labels
+            return self.context.datasets.labels(self.settings.base_dataset)
 
 
 _lock = threading.Lock()

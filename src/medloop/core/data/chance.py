@@ -5,13 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 
-def mean_recall(y_true: np.ndarray, y_pred: np.ndarray) -> float:
-    """Average the share found of each class, so that a rare one counts as much as a large one."""
+def balanced_accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> float:
+    """Average the share found of each class, so that a rare one counts as much as a large one.
+
+    Raises:
+        ValueError: There are no images.
+    """
+    if len(y_true) == 0:
+        raise ValueError("no images to score")
     return float(np.mean([np.mean(y_pred[y_true == c] == c) for c in np.unique(y_true)]))
 
 
 def better_than_chance(y_true: np.ndarray, y_pred: np.ndarray) -> bool:
-    """Tell if the mean recall is above guessing by two standard errors, or by half of the way.
+    """Tell if balanced accuracy is above guessing by two standard errors, or by half of the way.
 
     The second is for sets so small that not even perfect answers would do.
     """
@@ -19,4 +25,4 @@ def better_than_chance(y_true: np.ndarray, y_pred: np.ndarray) -> bool:
     guessed = 1 / len(counts)
     error = float(np.sqrt((guessed * (1 - guessed) / counts).sum()) / len(counts))
     limit = min(guessed + 2 * error, (1 + guessed) / 2)
-    return len(counts) == 1 or mean_recall(y_true, y_pred) > limit
+    return len(counts) == 1 or balanced_accuracy(y_true, y_pred) > limit

@@ -61,5 +61,10 @@ def _place(sizes: dict[int, int], parts: dict[int, int], seed: int) -> None:
     parts.update(dict.fromkeys(free, TRAIN))
 
 
+def evenly(rows: np.ndarray, n: int) -> np.ndarray:
+    """Choose `n` rows evenly, the first and the last among them; all if there are fewer."""
+    return np.asarray(rows[np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(np.int64)])
+
+
 def _rank(group: int, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}:{group}".encode()).digest()

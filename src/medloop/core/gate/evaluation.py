@@ -12,11 +12,11 @@ from typing import Final
 import numpy as np
 
 from medloop.core import none_of_these
+from medloop.core.data.chance import balanced_accuracy
 from medloop.core.gate.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from medloop.core.gate.metrics import (
     ClassScore,
     ReliabilityBin,
-    balanced_accuracy,
     confusion,
     expected_calibration_error,
     per_class,

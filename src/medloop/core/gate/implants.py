@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from medloop.core.data.splits import evenly
 from medloop.core.gate.rules import Implant
 from medloop.core.prediction.predictor import Predictor
 
@@ -45,8 +46,8 @@ def strongest(
     """
     found = []
     for label in challenger.metadata.labels:
-        donors = _evenly(np.flatnonzero(labels == label), DONORS)
-        hosts = _evenly(np.flatnonzero(classes != label), HOSTS)
+        donors = evenly(np.flatnonzero(labels == label), DONORS)
+        hosts = evenly(np.flatnonzero(classes != label), HOSTS)
         if len(donors) >= MIN_DONORS and len(hosts):
             found += list(_turned(challenger, champion, label, corrections[donors], tests[hosts]))
     return max(found, key=lambda one: one.turned - one.turned_before, default=None)
@@ -68,10 +69,6 @@ def _share(predictor: Predictor, images: np.ndarray, label: str) -> float:
         return 0.0
     answers = predictor.predict_arrays(images).probabilities.argmax(axis=1)
     return float((answers == labels.index(label)).mean())
-
-
-def _evenly(rows: np.ndarray, n: int) -> np.ndarray:
-    return np.asarray(rows[np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(np.int64)])
 
 
 def _paste(place: tuple[slice, slice]) -> Transplant:

@@ -48,33 +48,18 @@ def per_class(y_true: np.ndarray, y_pred: np.ndarray, labels: Sequence[str]) -> 
     ]
 
 
-def balanced_accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> float:
-    """Average recall over the classes that occur in `y_true`.
-
-    Raises:
-        ValueError: There are no images.
-    """
-    if len(y_true) == 0:
-        raise ValueError("no images to score")
-    return float(
-        np.mean([np.mean(y_pred[y_true == target] == target) for target in np.unique(y_true)])
-    )
-
-
 def confusion(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> np.ndarray:
     """Count answers [C, C]: rows are the truth. -1 ("none of these") is left out."""
     return np.asarray(confusion_matrix(y_true, y_pred, labels=range(n_classes)))
 
 
-def reliability(
-    confidence: np.ndarray, right: np.ndarray, *, bins: int = BINS
-) -> list[ReliabilityBin]:
+def reliability(confidence: np.ndarray, right: np.ndarray) -> list[ReliabilityBin]:
     """Bin answers by confidence, in equal widths; empty bins are left out."""
-    index = np.clip((np.nan_to_num(confidence) * bins).astype(int), 0, bins - 1)
+    index = np.clip((np.nan_to_num(confidence) * BINS).astype(int), 0, BINS - 1)
     return [
         ReliabilityBin(
-            low=int(i) / bins,
-            high=(int(i) + 1) / bins,
+            low=int(i) / BINS,
+            high=(int(i) + 1) / BINS,
             n=int((index == i).sum()),
             confidence=float(confidence[index == i].mean()),
             accuracy=float(right[index == i].mean()),
@@ -83,11 +68,9 @@ def reliability(
     ]
 
 
-def expected_calibration_error(
-    confidence: np.ndarray, right: np.ndarray, *, bins: int = BINS
-) -> float:
+def expected_calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
     """Average the distance of confidence from accuracy over images; NaN without any."""
     if len(confidence) == 0:
         return float("nan")
-    parts = reliability(confidence, right, bins=bins)
+    parts = reliability(confidence, right)
     return sum(part.n * abs(part.confidence - part.accuracy) for part in parts) / len(confidence)

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from medloop.core.imaging import burnt_in, colour, raster
-from medloop.core.imaging.file_types import kind_of
+from medloop.core.imaging.file_types import Kind, kind_of
 from medloop.core.imaging.limits import Limits
 from medloop.core.imaging.picture import ImageInfo
 from medloop.errors import DecodeError
@@ -101,19 +101,10 @@ def decode_pixels(
     Raises:
         DecodeError: No readable picture; the sentence holds neither file name nor patient data.
     """
-    if len(data) > limits.max_bytes:
-        raise DecodeError(
-            f"This file has {len(data) / 2**20:.1f} MB; "
-            f"at most {limits.max_bytes / 2**20:.0f} MB are accepted."
-        )
+    limits.check_file(len(data))
     kind = kind_of(data)
     try:
-        if kind == "DICOM":
-            from medloop.core.imaging import dicom  # pydicom takes a second to import
-
-            pixels, info = dicom.read(data, limits=limits, frame=frame, window=window)
-        else:
-            pixels, info = raster.read(data, kind, limits=limits, frame=frame)
+        pixels, info = _read(data, kind, limits, frame, window)
         return np.ascontiguousarray(pixels), replace(info, kind=kind)
     except DecodeError:
         raise
@@ -124,6 +115,20 @@ def decode_pixels(
         raise DecodeError(
             f"This {kind} file is damaged and cannot be read ({type(error).__name__})."
         ) from None
+
+
+def _read(
+    data: bytes,
+    kind: Kind,
+    limits: Limits,
+    frame: int | None,
+    window: tuple[float, float] | None,
+) -> tuple[np.ndarray, ImageInfo]:
+    if kind != "DICOM":
+        return raster.read(data, kind, limits=limits, frame=frame)
+    from medloop.core.imaging import dicom  # pydicom takes a second to import
+
+    return dicom.read(data, limits=limits, frame=frame, window=window)
 
 
 def content_sha256(pixels: np.ndarray) -> str:

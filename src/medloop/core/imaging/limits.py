@@ -17,6 +17,14 @@ class Limits:
     max_decoded_bytes: int = 192 * 2**20  # of one frame: pixels × channels × bytes per sample
     max_frames: int = 2_000
 
+    def check_file(self, size_bytes: int) -> None:
+        """Refuse a file of this size with a DecodeError if it is too large."""
+        if size_bytes > self.max_bytes:
+            raise DecodeError(
+                f"This file has {size_bytes / 2**20:.1f} MB; "
+                f"at most {self.max_bytes / 2**20:.0f} MB are accepted."
+            )
+
     def check(self, *, width: int, height: int, sample_bytes: int = 1) -> None:
         """Refuse a frame of this size; `sample_bytes` are all channels of one pixel.
 

@@ -10,6 +10,7 @@ import logging
 import struct
 import warnings
 import zlib
+from collections.abc import Iterable
 from functools import cache
 from typing import Final
 
@@ -263,37 +264,32 @@ def _tiff_pages(data: bytes, limits: Limits) -> int:
     Raises:
         DecodeError: Directories or entries that no scanner writes, made to keep a reader busy.
     """
-    order = "<" if data[:2] == b"II" else ">"
-    big = data[2:4] in (b"+\0", b"\0+")
-    pointer, counter, entry = ("Q", "Q", "HHQ8x") if big else ("I", "H", "HHI4x")
-    offset_size, counter_size, entry_size = (
-        struct.calcsize(pointer),
-        struct.calcsize(counter),
-        20 if big else 12,
-    )
-    at = struct.unpack_from(order + pointer, data, 8 if big else 4)[0]
+    order, big = "<" if data[:2] == b"II" else ">", data[2:4] in (b"+\0", b"\0+")
+    codes = ("Q", "Q", "HHQ8x") if big else ("I", "H", "HHI4x")
+    pointer, counter, entry = (struct.Struct(order + code) for code in codes)
+    at = pointer.unpack_from(data, 8 if big else 4)[0]
     pages, seen = 0, set()
-    while at and at not in seen and at + counter_size <= len(data) and pages <= limits.max_frames:
+    while at and at not in seen and at + counter.size <= len(data) and pages <= limits.max_frames:
         seen.add(at)
-        (entries,) = struct.unpack_from(order + counter, data, at)
-        start, end = at + counter_size, at + counter_size + entries * entry_size
+        (entries,) = counter.unpack_from(data, at)
         if entries > MAX_TIFF_ENTRIES:
             raise DecodeError(
                 f"This TIFF has a directory of {entries:,} entries; "
                 f"at most {MAX_TIFF_ENTRIES} are read."
             )
+        start = at + counter.size
+        end = start + entries * entry.size
         if end > len(data):
             break
-        for _, kind, count in struct.iter_unpack(order + entry, data[start:end]):
-            if kind not in TIFF_PLAIN_TYPES and count > MAX_TIFF_VALUES:
-                raise DecodeError(
-                    f"This TIFF has an entry of {count:,} values; "
-                    f"at most {MAX_TIFF_VALUES:,} are read."
-                )
+        _check_tiff_entries(entry.iter_unpack(data[start:end]))
         pages += 1
-        at = (
-            struct.unpack_from(order + pointer, data, end)[0]
-            if end + offset_size <= len(data)
-            else 0
-        )
+        at = pointer.unpack_from(data, end)[0] if end + pointer.size <= len(data) else 0
     return max(pages, 1)
+
+
+def _check_tiff_entries(entries: Iterable[tuple[int, int, int]]) -> None:
+    for _, kind, count in entries:
+        if kind not in TIFF_PLAIN_TYPES and count > MAX_TIFF_VALUES:
+            raise DecodeError(
+                f"This TIFF has an entry of {count:,} values; at most {MAX_TIFF_VALUES:,} are read."
+            )

@@ -145,7 +145,7 @@ def apply(values: np.ndarray, modality: Modality, voi: Lut | Window) -> np.ndarr
             table = levels(np.arange(low, high + 1))
             return _by_chunk(
                 values,
-                lambda chunk: table[np.subtract(chunk, low, dtype=np.intp)],
+                lambda chunk: table.take(np.subtract(chunk, low, dtype=np.intp)),
                 size=TABLE_CHUNK,
             )
     return _by_chunk(values, levels)

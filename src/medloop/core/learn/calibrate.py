@@ -1,6 +1,6 @@
 """Temperature and thresholds, fitted by procedure on held-out base images and altered copies.
 
-Pure numpy.
+numpy and scipy.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from scipy.special import softmax
 
 from medloop.core.data.chance import better_than_chance
 
@@ -33,12 +34,6 @@ class Calibration:
     ood_threshold: float
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Turn logits into probabilities along the last axis."""
-    shifted = np.exp(logits - logits.max(-1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(-1, keepdims=True))
-
-
 def ood_scores(logits: np.ndarray) -> np.ndarray:
     """Compute log odds of "none of the classes" against all classes, from logits [N, C + 1]."""
     known = logits[:, :-1]
@@ -50,7 +45,7 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
     """Find the temperature of least negative log-likelihood for logits [N, C] of the classes."""
 
     def loss(temperature: float) -> float:
-        picked = softmax(logits / temperature)[np.arange(len(targets)), targets]
+        picked = softmax(logits / temperature, axis=1)[np.arange(len(targets)), targets]
         return float(-np.log(np.clip(picked, 1e-12, None)).mean())
 
     return float(min(TEMPERATURES, key=loss))
@@ -86,7 +81,7 @@ def calibrate(
     both = np.concatenate([np.repeat(known, len(shifted), 0), views])
     both_targets = np.concatenate([np.repeat(targets, len(shifted)), view_targets])
     temperature = fit_temperature(both[:, :-1], both_targets)
-    probabilities, scores = softmax(views[:, :-1] / temperature), ood_scores(views)
+    probabilities, scores = softmax(views[:, :-1] / temperature, axis=1), ood_scores(views)
     keeping = float(np.quantile(scores, KNOWN_KEPT))
     as_they_are = ood_scores(known)
     typical = max(float(np.median(as_they_are[targets == c])) for c in np.unique(targets))
@@ -112,21 +107,8 @@ def misleading(shifted: np.ndarray, targets: np.ndarray) -> np.ndarray:
     itself.
     """
     against = (shifted[:, :, :-1].argmax(2) != targets).mean(0)
-    margin = softmax(shifted[:, :, :-1]).mean(0)[np.arange(len(targets)), targets]
+    margin = softmax(shifted[:, :, :-1], axis=2).mean(0)[np.arange(len(targets)), targets]
     order = np.lexsort((margin, -against))[: int(MISLEADING_LIMIT * len(targets))]
     found = np.zeros(len(targets), bool)
     found[order[against[order] >= MISLEADING_VIEWS]] = True
     return found
-
-
-def expected_calibration_error(
-    probabilities: np.ndarray, targets: np.ndarray, bins: int = 15
-) -> float:
-    """Average the gap of confidence to accuracy over equal-width bins (Guo et al. 2017)."""
-    confidence, correct = probabilities.max(1), probabilities.argmax(1) == targets
-    index = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [
-        abs(confidence[index == b].mean() - correct[index == b].mean()) * (index == b).mean()
-        for b in np.unique(index)
-    ]
-    return float(sum(gaps))

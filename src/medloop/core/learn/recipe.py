@@ -10,10 +10,12 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from scipy.special import softmax
 
 from medloop.core import none_of_these
-from medloop.core.data.chance import mean_recall
+from medloop.core.data.chance import balanced_accuracy
 from medloop.core.data.training_set import RARE
+from medloop.core.gate.metrics import expected_calibration_error
 from medloop.core.imaging.preprocess import PREPROCESSING_VERSION
 from medloop.core.learn import calibrate as calibration
 from medloop.core.learn.augment import STEPS, Augmentation, augment
@@ -256,13 +258,13 @@ def _calibrate(
         known = threads.submit(logits, held_out).result()
     unknown, shifted = drawn.result(), np.stack(list(views))
     fitted = calibration.calibrate(known, shifted, targets, unknown)
-    probabilities = calibration.softmax(known[:, :-1] / fitted.temperature)
-    predicted = known[:, :-1].argmax(1)
+    confidence = softmax(known[:, :-1] / fitted.temperature, axis=1).max(1)
+    right = (predicted := known[:, :-1].argmax(1)) == targets
     metrics = {
-        "validation_accuracy": float((predicted == targets).mean()),
-        "validation_balanced_accuracy": mean_recall(targets, predicted),
+        "validation_accuracy": float(right.mean()),
+        "validation_balanced_accuracy": balanced_accuracy(targets, predicted),
         "shifted_accuracy": float((shifted[:, :, :-1].argmax(2) == targets).mean()),
-        "validation_ece": calibration.expected_calibration_error(probabilities, targets),
+        "validation_ece": expected_calibration_error(confidence, right),
         "unknown_rejected": float((calibration.ood_scores(unknown) >= fitted.ood_threshold).mean()),
     }
     return fitted, metrics | {name: float(value) for name, value in asdict(fitted).items()}

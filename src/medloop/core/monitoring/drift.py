@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from medloop.core.data.datasets import Dataset, scored
-from medloop.core.data.splits import split
+from medloop.core.data.splits import evenly, split
 from medloop.core.monitoring.intervals import wilson_interval
 from medloop.core.prediction.predictor import Predictor
 from medloop.core.prediction.similar_images import unit
@@ -89,8 +89,6 @@ def _choice(dataset: Dataset, part: np.ndarray, per_class: int) -> np.ndarray:
     chosen = []
     for target in range(len(dataset.labels)):
         of_class = part[dataset.targets[part] == target]
-        spread = of_class[
-            np.linspace(0, len(of_class) - 1, min(per_class, len(of_class))).astype(int)
-        ]
+        spread = evenly(of_class, per_class)
         chosen.append(spread[scored(dataset.images[spread])])
     return np.concatenate(chosen)

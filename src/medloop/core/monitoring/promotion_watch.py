@@ -75,6 +75,5 @@ def _compare(what: str, new: int, new_n: int, old: int, old_n: int) -> tuple[boo
     alarm = p < LEVEL and rate - before >= LEAST_RISE and rate >= LEAST_RATIO * before
     return alarm, (
         f"{what}: {new} of {new_n} images ({100 * rate:.1f} %), before the promotion {old} of "
-        f"{old_n} "
-        f"({100 * before:.1f} %), p = {p:.2g}"
+        f"{old_n} ({100 * before:.1f} %), p = {p:.2g}"
     )

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from medloop.core.data.datasets import Dataset, scored
+from medloop.core.data.splits import evenly
 from medloop.core.prediction.predictor import Predictor
 
 PER_CLASS: Final = 150  # enough to find a near relative, and embedded within a second
@@ -47,8 +48,7 @@ def build_reference(
     chosen: list[int] = []
     for target in range(len(dataset.labels)):
         of_class = usable[dataset.targets[usable] == target]
-        places = np.linspace(0, len(of_class) - 1, min(per_class, len(of_class))).astype(int)
-        chosen += of_class[places].tolist()
+        chosen += evenly(of_class, per_class).tolist()
     images = dataset.images[chosen]
     return LabelledImages(
         images=images,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medloop.core.data.chance import better_than_chance, mean_recall
+from medloop.core.data.chance import balanced_accuracy, better_than_chance
 
 
 def test_each_class_counts_the_same() -> None:
     y_true = np.repeat([0, 1], [98, 2])
-    assert mean_recall(y_true, np.zeros(100, int)) == 0.5
+    assert balanced_accuracy(y_true, np.zeros(100, int)) == 0.5
+    with pytest.raises(ValueError, match="no images"):
+        balanced_accuracy(np.zeros(0, int), np.zeros(0, int))
 
 
 @pytest.mark.parametrize("sizes", [(60, 2), (10, 10, 10), (2, 2), (500, 500)])

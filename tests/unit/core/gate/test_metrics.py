@@ -9,20 +9,12 @@ import pytest
 from scipy.stats import binomtest
 
 from medloop.core.gate.metrics import (
-    balanced_accuracy,
     confusion,
     expected_calibration_error,
     per_class,
     reliability,
 )
 from medloop.core.monitoring.intervals import wilson_interval
-
-
-def test_balanced_accuracy_gives_each_class_the_same_say():
-    y_true = np.array([0] * 98 + [1] * 2)
-    assert balanced_accuracy(y_true, np.zeros(100, dtype=int)) == 0.5
-    with pytest.raises(ValueError, match="no images"):
-        balanced_accuracy(np.zeros(0, dtype=int), np.zeros(0, dtype=int))
 
 
 def test_scores_of_a_class_without_images_are_zero_and_not_an_error():

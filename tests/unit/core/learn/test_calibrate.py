@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
+from medloop.core.gate.metrics import expected_calibration_error
 from medloop.core.learn.calibrate import (
     calibrate,
-    expected_calibration_error,
     fit_temperature,
     min_confidence,
     misleading,
     ood_scores,
-    softmax,
 )
 
 
@@ -20,7 +20,7 @@ def honest_logits(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Logits over three classes whose softmax is the true chance of each."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 2, (n, 3))
-    cumulative = softmax(logits).cumsum(1)
+    cumulative = softmax(logits, axis=1).cumsum(1)
     return logits, (rng.random((n, 1)) > cumulative).sum(1)
 
 
@@ -32,8 +32,9 @@ def test_the_temperature_undoes_a_wrong_scale(factor: float) -> None:
 
 def test_calibrated_probabilities_have_little_calibration_error() -> None:
     logits, targets = honest_logits(20_000, 1)
-    assert expected_calibration_error(softmax(logits), targets) < 0.02
-    assert expected_calibration_error(softmax(logits * 4), targets) > 0.1
+    right = logits.argmax(1) == targets
+    assert expected_calibration_error(softmax(logits, axis=1).max(1), right) < 0.02
+    assert expected_calibration_error(softmax(logits * 4, axis=1).max(1), right) > 0.1
 
 
 def test_the_min_confidence_keeps_errors_below_the_limit() -> None:
@@ -60,9 +61,9 @@ def test_thresholds_keep_most_known_images_and_few_confident_unknowns() -> None:
     ).mean() == pytest.approx(0.9, abs=0.01)
     assert (ood_scores(known) < fitted.ood_threshold).mean() > 0.95
     assert fitted.confident_ood_threshold <= fitted.ood_threshold
-    sure = (softmax(unknown[:, :3] / fitted.temperature).max(1) >= fitted.confident_threshold) & (
-        ood_scores(unknown) <= fitted.confident_ood_threshold
-    )
+    sure = (
+        softmax(unknown[:, :3] / fitted.temperature, axis=1).max(1) >= fitted.confident_threshold
+    ) & (ood_scores(unknown) <= fitted.confident_ood_threshold)
     assert sure.mean() <= 0.01
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from scipy.special import softmax
 from tests.models import model_file
 
-from medloop.core.learn.calibrate import ood_scores, softmax
+from medloop.core.learn.calibrate import ood_scores
 from medloop.core.learn.network import Network
 from medloop.core.prediction.model_contract import label_map_sha256
 from medloop.core.prediction.predictor import Predictor
@@ -71,7 +72,7 @@ def test_outputs_are_those_of_the_network(network: Network, images: np.ndarray) 
             network(torch.from_numpy(images)).numpy(),
             network.embed(torch.from_numpy(images)).numpy(),
         )
-    probabilities, score = softmax(logits[:, :-1] / 1.7), ood_scores(logits)
+    probabilities, score = softmax(logits[:, :-1] / 1.7, axis=1), ood_scores(logits)
     for served, own in (
         (raw.probabilities, probabilities),
         (raw.ood_score, score),
@@ -87,7 +88,7 @@ def test_the_activation_map_averages_to_the_logit(network: Network, images: np.n
     weight, bias = (tensor.detach().numpy() for tensor in (network.head.weight, network.head.bias))
     np.testing.assert_allclose(raw.cam.mean((2, 3)), raw.embedding @ weight[:-1].T, atol=1e-3)
     with_bias = raw.cam.mean((2, 3)) + bias[:-1]
-    np.testing.assert_allclose(softmax(with_bias / 1.7), raw.probabilities, atol=1e-4)
+    np.testing.assert_allclose(softmax(with_bias / 1.7, axis=1), raw.probabilities, atol=1e-4)
 
 
 def test_all_convolutions_but_the_first_and_the_map_are_kept_in_integers(network: Network) -> None:

@@ -34,16 +34,6 @@ from medloop.wiring import connect
 pytestmark = [pytest.mark.services, pytest.mark.timeout(420)]
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """Everything but the first training, which the browser tests see."""
-    stack = LocalStack(tmp_path_factory.mktemp("stack"))
-    stack.up("--no-training")
-    yield stack
-    stack.stop()
-    assert stack.processes() == {}
-
-
 @pytest.fixture
 def small(tmp_path: Path, mlflow_server: MLflowServer) -> Iterator[LocalStack]:
     """SeaweedFS and the page, not yet started; MLflow is one that runs already."""
@@ -396,12 +386,9 @@ def _read(stack: LocalStack, key: str) -> bytes | None:
 
 def test_objects_survive_a_killed_store(stack: LocalStack) -> None:
     _s3(stack.operator()).put_object(Bucket="medloop", Key="kept", Body=b"still here")
-    os.kill(stack.pid_of("weed mini"), signal.SIGKILL)
-    wait_until(
-        lambda: not answers(stack.address("S3") + "/healthz"),
-        what="S3 should be away",
-        timeout_s=10,
-    )
+    killed = stack.pid_of("weed mini")
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: killed not in stack.processes(), what="S3 should be away")
     wait_until(lambda: answers(stack.address("S3") + "/healthz"), what="S3 should be back")
     # It says that it is healthy before its volumes are there: until then reading is an InternalError, not a loss.
     wait_until(lambda: _read(stack, "kept") is not None, what="S3 should read again", timeout_s=30)

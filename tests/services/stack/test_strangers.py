@@ -45,13 +45,9 @@ SHELLS = re.compile(
 )
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    stack = LocalStack(tmp_path_factory.mktemp("stack"))
-    stack.up("--no-training")
+@pytest.fixture(scope="module", autouse=True)
+def _picture(stack: LocalStack) -> None:
     _s3(stack).put_object(Bucket="medloop", Key="kept/picture.png", Body=KEPT)
-    yield stack
-    stack.stop()
 
 
 def _s3(stack: LocalStack) -> Any:
