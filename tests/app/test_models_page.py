@@ -165,12 +165,9 @@ def _dialog(name: str) -> None:
     from medloop.app.process.backend import backend
 
     back = backend()
-    if name == "promote":
-        model_dialogs.promote_dialog(
-            back, [version_row(version) for version in back.context.registry.versions()]
-        )
-    else:
-        getattr(model_dialogs, f"{name}_dialog")(back)
+    rows = [version_row(version) for version in back.context.registry.versions()]
+    arguments = [rows] if name in ("promote", "retrain") else []
+    getattr(model_dialogs, f"{name}_dialog")(back, *arguments)
 
 
 def opened(name: str) -> AppTest:
@@ -235,6 +232,13 @@ def test_retraining_without_an_airflow_says_which_setting_is_missing(site):
     app = press(opened("retrain"), "retrain-start")
     assert "No Airflow is set" in texts(app)
     assert not app.exception
+
+
+def test_retraining_on_another_data_set_says_that_it_starts_from_nothing(site):
+    site.registry.tags["1"]["base_id"] = "0123456789abcdef"
+    page = texts(opened("retrain"))
+    assert "the champion learned from 0123456789abcdef" in page
+    assert "starts from nothing" in page
 
 
 @pytest.mark.parametrize(
