@@ -113,7 +113,7 @@ def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _finite(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
-        return type(value)(map(_finite, value))
+        return list(map(_finite, value))
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
