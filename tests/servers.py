@@ -193,16 +193,20 @@ class MLflowServer(Server):
 
     username = "admin"
 
-    def __init__(self, folder: Path, store: SeaweedFS) -> None:
+    def __init__(self, folder: Path, store: SeaweedFS, *, database: str = "") -> None:
         self.password = secrets.token_urlsafe(16)
         (port,) = ports.free_ports(1)
         self.uri = f"http://127.0.0.1:{port}"
         auth = folder / "auth.ini"
         auth.write_text(
-            programs.mlflow_auth_config(folder, username=self.username, password=self.password)
+            programs.mlflow_auth_config(
+                database or f"sqlite:///{folder}/auth.db",
+                username=self.username,
+                password=self.password,
+            )
         )
         program = programs.mlflow(
-            folder=folder,
+            database=database or f"sqlite:///{folder}/mlflow.db",
             port=port,
             artifacts=f"s3://{store.mlflow_bucket}/artifacts",
             auth_config=auth,

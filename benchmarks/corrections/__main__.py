@@ -5,6 +5,10 @@
     python -m benchmarks.corrections outage             S3 away for 10 minutes
     python -m benchmarks.corrections faults             kill -9 of anything in the stack, 200 rounds
     python -m benchmarks.corrections store_faults       the same in short: front end and S3 alone
+    python -m benchmarks.corrections between            MLflow killed between registration and alias
+    python -m benchmarks.corrections scheduler          Airflow's killed in each task; an old run
+    python -m benchmarks.corrections versions --old DIR an older checkout's front end beside today's
+    python -m benchmarks.corrections clock              front ends' clock two hours off, to and fro
     python -m benchmarks.corrections snapshots          1,000 new on 100,000 and on none
     python -m benchmarks.corrections folding            1,000,000 events
     python -m benchmarks.corrections recipe             the published system's transfers beside ours
@@ -24,7 +28,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from benchmarks.corrections import faults, people, size
+from benchmarks.corrections import cases, faults, people, size
 
 COMMANDS = {
     "latency": people.latency,
@@ -32,6 +36,10 @@ COMMANDS = {
     "outage": people.outage,
     "faults": faults.faults,
     "store_faults": faults.store_faults,
+    "between": cases.between,
+    "scheduler": cases.scheduler,
+    "versions": cases.versions,
+    "clock": cases.clock,
     "snapshots": size.snapshots,
     "folding": size.folding,
     "recipe": size.recipe,
@@ -49,7 +57,7 @@ def main() -> None:
     for name, function in COMMANDS.items():
         command = subparsers.add_parser(name, help=(function.__doc__ or "").splitlines()[0])
         for option, parameter in inspect.signature(function).parameters.items():
-            if isinstance(parameter.default, int | float):
+            if isinstance(parameter.default, int | float | str):
                 command.add_argument(
                     f"--{option}", type=type(parameter.default), default=parameter.default
                 )

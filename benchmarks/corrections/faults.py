@@ -30,6 +30,8 @@ from tests.servers import SeaweedFS, clean_environment, wait_until
 
 from benchmarks.corrections.world import label_of, loop_on, new_bucket, picture, store
 from medloop.core.corrections.events import Correction, image_key
+from medloop.core.corrections.fold import fold
+from medloop.core.corrections.snapshot import Manifest
 from medloop.core.imaging.decode import decode
 from medloop.errors import StoreError
 from medloop.jobs.alias_moves import moves
@@ -45,7 +47,6 @@ from medloop.stores.model_cache import CachedModel, ModelCache
 from medloop.stores.registry import CHAMPION
 
 ROOT = Path(__file__).parents[2]
-FRONT_ENDS = 2
 PAUSE_S = 0.25  # of a front end between two corrections
 SUPERVISED = {
     "S3": "seaweedfs",
@@ -55,6 +56,7 @@ SUPERVISED = {
 }
 DAG_EVERY = 12  # rounds: a DAG run takes a snapshot through the scheduler
 SETTLE_S = 180
+Line = Mapping[str, Any]  # of a front end's output
 
 
 class Victim(Protocol):
@@ -70,10 +72,20 @@ class Victim(Protocol):
 class Own:
     """A process that this run starts, and starts again; all that it prints goes to one file."""
 
-    def __init__(self, name: str, module: str, environment: Mapping[str, str], out: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        environment: Mapping[str, str],
+        out: Path,
+        *,
+        checkout: Path = ROOT,
+    ) -> None:
         self.name = name
         self.out = out
-        self._command = [sys.executable, "-m", f"benchmarks.corrections.{module}"]
+        self._checkout = checkout
+        python = sys.executable if checkout == ROOT else str(checkout / ".venv" / "bin" / "python")
+        self._command = [python, "-m", f"benchmarks.corrections.{module}"]
         self._environment = {**clean_environment(), **environment}
         self._lives = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -89,7 +101,7 @@ class Own:
                 stdout=out,
                 stderr=err,
                 env=self._environment,
-                cwd=ROOT,
+                cwd=self._checkout,
             )
 
     def is_up(self) -> bool:
@@ -122,11 +134,21 @@ class Own:
 class FrontEnd(Own):
     """Takes corrections; killed only while another one can answer."""
 
-    def __init__(self, number: int, environment: Mapping[str, str], folder: Path) -> None:
-        super().__init__(
-            "front end", "front_end", environment, folder / f"front-end-{number}.jsonl"
-        )
-        self.arguments = lambda life: [str((number * 10_000 + life) * 10_000), str(PAUSE_S)]
+    def __init__(
+        self,
+        number: int,
+        environment: Mapping[str, str],
+        folder: Path,
+        *,
+        checkout: Path = ROOT,
+        clock: Path | None = None,
+    ) -> None:
+        out = folder / f"front-end-{number}.jsonl"
+        super().__init__("front end", "front_end", environment, out, checkout=checkout)
+        last = [str(clock)] if clock else []
+        self.arguments = lambda life: [
+            str((number * 10_000 + life) * 10_000), str(PAUSE_S), *last
+        ]  # fmt: skip
         self.others: list[FrontEnd] = []
 
     def is_up(self) -> bool:
@@ -198,18 +220,23 @@ def store_faults(*, rounds: int = 20, seed: int = 11) -> dict[str, Any]:
     """Kill front end and S3 alone, every 0.5 to 2 s; the champion is a cached one."""
     chance = random.Random(seed)
     with store() as server, tempfile.TemporaryDirectory() as folder:
-        bucket, home = new_bucket(server), Path(folder) / "home"
-        ModelCache(home / "models").write(CachedModel("1", model()))
-        environment = {
-            **server.environment, "MEDLOOP_S3_BUCKET": bucket, "MEDLOOP_HOME": str(home),
-            "MEDLOOP_IDENTITY": "plain",
-        }  # fmt: skip
-        front_ends = _front_ends(environment, Path(folder))
-        killed = _storm([Store(server, chance), *front_ends], chance, rounds, between_s=(0.5, 2))
+        context, environment = serving_place(server, Path(folder))
+        front_ends = start_front_ends(environment, Path(folder))
+        killed = storm([Store(server, chance), *front_ends], chance, rounds, between_s=(0.5, 2))
         for front_end in front_ends:
             front_end.stop()
-        context = loop_on(server, home, bucket=bucket)
-        return {"rounds": rounds, "seed": seed, "killed": killed, **_verdict(context, front_ends)}
+        return {"rounds": rounds, "seed": seed, "killed": killed, **verdict(context, front_ends)}
+
+
+def serving_place(server: SeaweedFS, folder: Path) -> tuple[Context, dict[str, str]]:
+    """Make a bucket and a state folder with a cached champion; the environment for front ends."""
+    bucket, home = new_bucket(server), folder / "home"
+    ModelCache(home / "models").write(CachedModel("1", model()))
+    environment = {
+        **server.environment, "MEDLOOP_S3_BUCKET": bucket, "MEDLOOP_HOME": str(home),
+        "MEDLOOP_IDENTITY": "plain",
+    }  # fmt: skip
+    return loop_on(server, home, bucket=bucket), environment
 
 
 def _whole_stack(
@@ -219,7 +246,7 @@ def _whole_stack(
 
     context, airflow = stack.context(), stack.airflow()
     bootstrap(context, config=TrainingConfig.smoke())
-    front_ends = _front_ends(_environment(stack, "app"), stack.folder)
+    front_ends = start_front_ends(_environment(stack, "app"), stack.folder)
     trainer = Own(
         "training",
         "trainer",
@@ -236,7 +263,7 @@ def _whole_stack(
             with suppress(StoreError):
                 runs.append(airflow.trigger({"min_new": 10**6}, note="fault run"))
 
-    killed = _storm(
+    killed = storm(
         [*front_ends, trainer, *supervised], chance, rounds, between_s=between_s, each=trigger
     )
     for own in (trainer, *front_ends):
@@ -249,11 +276,11 @@ def _whole_stack(
     done = Counter(_state_of(airflow, run_id, until) for run_id in runs)
     trained = [line["version"] for line in trainer.lines() if "version" in line]
     return {
-        "rounds": rounds, "between_s": between_s, "killed": killed, **_verdict(context, front_ends),
+        "rounds": rounds, "between_s": between_s, "killed": killed, **verdict(context, front_ends),
         "trainings_finished": len(trained), "trainings_failed": Counter(
             line["wrong"][:60] for line in trainer.lines() if "wrong" in line
         ),
-        "champions": len(moves(context)), "champion_is_the_ledgers": _champion_fits(context),
+        "champions": len(moves(context)), "champion_is_the_ledgers": champion_fits(context),
         "dag_runs": dict(done),
     }  # fmt: skip
 
@@ -263,8 +290,18 @@ def _environment(stack: Stack, component: str) -> dict[str, str]:
     return dict(json.loads((stack.home / "config" / f"{component}.env.json").read_text()))
 
 
-def _front_ends(environment: Mapping[str, str], folder: Path) -> list[FrontEnd]:
-    found = [FrontEnd(number, environment, folder) for number in range(1, FRONT_ENDS + 1)]
+def start_front_ends(
+    environment: Mapping[str, str],
+    folder: Path,
+    *,
+    checkouts: Sequence[Path] = (ROOT, ROOT),
+    clock: Path | None = None,
+) -> list[FrontEnd]:
+    """Start a front end of each checkout, by this clock; returns when all take corrections."""
+    found = [
+        FrontEnd(number, environment, folder, checkout=checkout, clock=clock)
+        for number, checkout in enumerate(checkouts, 1)
+    ]
     for front_end in found:
         front_end.others = [other for other in found if other is not front_end]
         front_end.start()
@@ -273,7 +310,7 @@ def _front_ends(environment: Mapping[str, str], folder: Path) -> list[FrontEnd]:
     return found
 
 
-def _storm(
+def storm(
     victims: Sequence[Victim],
     chance: random.Random,
     rounds: int,
@@ -296,13 +333,13 @@ def _storm(
     return dict(killed)
 
 
-def _verdict(context: Context, front_ends: Sequence[FrontEnd]) -> dict[str, Any]:
+def verdict(context: Context, front_ends: Sequence[FrontEnd]) -> dict[str, Any]:
     """Sends what is left and compares what was acknowledged with what is stored."""
     until = time.monotonic() + SETTLE_S
     while context.outbox.status().pending and time.monotonic() < until:
         context.sender.send_once()
     lines = [line for front_end in front_ends for line in front_end.lines()]
-    said = {line["event"]: int(line["number"]) for line in lines if "event" in line}
+    said = {line["event"]: line for line in lines if "event" in line}
     went_wrong = [line["wrong"] for line in lines if "wrong" in line]
     keys = [info.key for info in context.objects.list("corrections")]
     stored = Counter(map(event_id_of, keys))
@@ -314,6 +351,7 @@ def _verdict(context: Context, front_ends: Sequence[FrontEnd]) -> dict[str, Any]
         "lost": len(said.keys() - stored.keys()),
         "doubled": sum(count - 1 for count in stored.values()),
         "wrong": _wrong(context, keys, said),
+        "not_the_last_word": _not_the_last_word(context, taken, said),
         "not_in_the_snapshot": len(
             stored.keys() - {event.id for event in context.snapshots.all_events(taken)}
         ),
@@ -325,20 +363,37 @@ def _verdict(context: Context, front_ends: Sequence[FrontEnd]) -> dict[str, Any]
     }
 
 
-def _wrong(context: Context, keys: Sequence[str], said: Mapping[str, int]) -> int:
+def _wrong(context: Context, keys: Sequence[str], said: Mapping[str, Line]) -> int:
     """Stored corrections whose label or picture is not what that person saw and said."""
     events = [Correction.from_json(raw) for raw in context.objects.get_many(keys)]
     images = context.objects.find_many([image_key(event.image_sha256) for event in events])
     return sum(not _is_right(event, png, said) for event, png in zip(events, images, strict=True))
 
 
-def _is_right(event: Correction, png: bytes | None, said: Mapping[str, int]) -> bool:
+def _is_right(event: Correction, png: bytes | None, said: Mapping[str, Line]) -> bool:
     if png is None or decode(png).sha256 != event.image_sha256:
         return False
-    number = said.get(event.id)
-    if number is None:  # killed between the disk and the acknowledgement
+    line = said.get(event.id)
+    if line is None:  # killed between the disk and the acknowledgement
         return True
-    return event.given_label == label_of(number) and event.image_sha256 == picture(number).sha256
+    number = int(line["number"])
+    return event.given_label == _label(line) and event.image_sha256 == picture(number).sha256
+
+
+def _not_the_last_word(context: Context, taken: Manifest, said: Mapping[str, Line]) -> int:
+    """Count pictures whose state is not what their person said last, by the order of saying."""
+    states = fold(context.snapshots.all_events(taken))
+    last = {int(line["number"]): line for line in said.values()}
+    found = {number: states[picture(number).sha256] for number in last}
+    return sum(
+        state.label != _label(last[number]) and set(state.event_ids) <= said.keys()
+        for number, state in found.items()
+    )
+
+
+def _label(line: Line) -> str:
+    """Read the label that was given; older front ends only ever give the right one."""
+    return str(line.get("label", label_of(int(line["number"]))))
 
 
 def _longest_gap(times: list[float]) -> float:
@@ -358,7 +413,7 @@ def _all_run(supervisor: Supervisor) -> bool:
     )  # EXITED: was to run once
 
 
-def _champion_fits(context: Context) -> bool:
+def champion_fits(context: Context) -> bool:
     """Tell whether the alias agrees with the ledger, or is a step behind: a kill cut a move off."""
     last = moves(context)[-1]
     return context.registry.version_of(CHAMPION) in (last.to_version, last.from_version)

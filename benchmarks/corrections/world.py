@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
-from tests.servers import SeaweedFS
+from tests.servers import MLflowServer, SeaweedFS
 
 from medloop.core.corrections.events import Correction, event_id, event_key, image_key
 from medloop.core.imaging.decode import DecodedImage, content_sha256, encode_png
@@ -44,17 +45,29 @@ def new_bucket(server: SeaweedFS) -> str:
     return name
 
 
-def loop_on(server: SeaweedFS, home: Path, *, bucket: str | None = None) -> Context:
-    """The loop as it is wired in earnest, on this bucket or a new one."""
+def loop_on(
+    server: SeaweedFS,
+    home: Path,
+    *,
+    bucket: str | None = None,
+    mlflow: MLflowServer | None = None,
+    **more: Any,
+) -> Context:
+    """The loop as it is wired in earnest, on this bucket or a new one; `more` are settings."""
+    if mlflow:
+        more |= {
+            "mlflow_tracking_uri": mlflow.uri,
+            "mlflow_tracking_username": mlflow.username,
+            "mlflow_tracking_password": mlflow.password,
+        }
+    own = {"identity": "plain", "review": "suspicious", "max_per_person": 10**9}
     settings = Settings(
         s3_endpoint_url=server.endpoint,
         aws_access_key_id=server.access_key,
         aws_secret_access_key=server.secret_key,
         s3_bucket=bucket or new_bucket(server),
         home=home,
-        identity="plain",
-        review="suspicious",
-        max_per_person=10**9,
+        **{**own, **more},
     )
     return connect(settings)
 

@@ -13,6 +13,10 @@ class DecodeError(MedloopError):
     """The bytes are not an image that medloop can read; the message says why."""
 
 
+class UnknownClassError(MedloopError):
+    """No class has that name; the message lists those there are."""
+
+
 class DatasetError(MedloopError):
     """A data set cannot be read, or is of no use for training; the message says why."""
 

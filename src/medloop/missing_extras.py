@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from importlib.metadata import distribution, version
+from pathlib import Path
 from typing import Final
 
 LIBRARIES: Final = {  # import names by extra, without what the package itself needs
@@ -9,6 +12,7 @@ LIBRARIES: Final = {  # import names by extra, without what the package itself n
     "train": ("torch", "onnx", "onnxscript", "safetensors", "sklearn", "scipy", "matplotlib"),
     "app": ("streamlit", "pandas", "altair"),
     "airflow": ("airflow",),
+    "metrics": ("prometheus_client",),
     "ray": ("ray",),
 }
 
@@ -22,7 +26,16 @@ def what_is_missing(error: ModuleNotFoundError) -> str | None:
     return None
 
 
-def how_to_install(extra: str) -> str:
-    """Name the commands; medloop is on no package index, so the folder has to be given."""
-    command = f"python -m pip install '/path/to/medloop[{extra}]'"
-    return f"`make setup` installs everything, `{command}` what is missing"
+def how_to_install(extra: str, *, root: Path = Path(__file__).parents[2]) -> str:
+    """Name the command: make's in a checkout, elsewhere pip's with the file medloop came from."""
+    if (root / "Makefile").is_file():
+        return "`make setup` installs everything"
+    return f"`python -m pip install 'medloop[{extra}] @ {_origin()}'` installs what is missing"
+
+
+def _origin() -> str:
+    """Return the address that medloop was installed from (PEP 610); no package index has it."""
+    recorded = json.loads(distribution("medloop").read_text("direct_url.json") or "{}")
+    return str(
+        recorded.get("url", f"file:///path/to/medloop-{version('medloop')}-py3-none-any.whl")
+    )

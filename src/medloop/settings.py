@@ -106,6 +106,7 @@ class Settings(BaseSettings):
     s3_port: int = Field(8333, ge=0, le=65535)  # port of SeaweedFS
     mlflow_port: int = Field(5000, ge=0, le=65535)  # port of MLflow
     airflow_port: int = Field(8080, ge=0, le=65535)  # port of Airflow's API server
+    postgres_url: Secret = None  # PostgreSQL for MLflow and Airflow: docs/airflow.md
 
     # Login with OpenID Connect. Without it there is one local user, and only this machine reaches
     # the page.
@@ -149,6 +150,11 @@ class Settings(BaseSettings):
     watch_days: int = Field(7, ge=0)  # days for which a promotion is watched; 0 is off
     device: str = "auto"  # auto, cpu, cuda, cuda:1 …
     seed: int = 0  # seed of trainings
+
+    # Observation.
+    metrics_port: int = Field(0, ge=0, le=65535)  # port of the page's Prometheus metrics; 0 is off
+    metrics_host: str = "127.0.0.1"  # address of the metrics
+    log_format: Literal["text", "json"] = "text"  # json: an object a line
 
     # Notices.
     notify_webhook: Secret = None  # URL that gets a JSON POST on failure and on promotion

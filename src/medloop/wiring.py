@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from medloop import structured_logs
 from medloop.core.corrections.signatures import SigningKeys
 from medloop.errors import SettingsError
 from medloop.jobs.context import Context
@@ -36,6 +37,8 @@ PROMOTION_LEASE_KEY: Final = "leases/promotion.json"
 def connect(settings: Settings | None = None) -> Context:
     """Connect the jobs to real stores. Nothing is opened or asked before its first use."""
     settings = settings or load_settings()
+    if settings.log_format == "json":
+        structured_logs.begin()
     objects = ObjectStore.from_settings(settings)
     signatures = Signatures(objects, signing_keys(settings))
     corrections = CorrectionStore(objects, signatures)

@@ -96,7 +96,8 @@ def files(*levels: int) -> list[FilePayload]:
 
 def give(page: Page, *given: FilePayload) -> None:
     """Hand files to the page, and don't wait."""
-    page.locator(".st-key-uploads input[type=file]").set_input_files(given)
+    uploader = page.locator(".st-key-uploads input[type=file]")
+    uploader.set_input_files(given, timeout=2 * PATIENCE_MS)
 
 
 def upload(page: Page, *levels: int) -> None:

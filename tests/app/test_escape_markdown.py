@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.app.apptest import texts
 from tests.app.browser import open_page
-from tests.app.models import picture
 from tests.app.site_names import PLAIN
 from tests.hostile_names import HOSTILE
 
 from medloop.app.kit.escape_markdown import JOINER, plain
-from medloop.core.imaging.decode import encode_png
 
 
 def test_an_ordinary_name_stays_as_it_is():
@@ -76,27 +71,6 @@ def test_hostile_text_reads_as_it_was_written(shown):
         "[class*=st-key-text-] [data-testid=stMarkdownContainer]"
     ).all_inner_texts()
     assert [text.replace(JOINER, "") for text in texts] == [text.strip() for text in HOSTILE]
-
-
-def test_names_of_files_and_members_are_escaped_on_the_page(site, run_page):
-    name = "![](https://example.invalid/x.png)"
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(f"a/{name}", encode_png(picture(50)))
-        archive.writestr(f"b/{name}", b"no picture")
-    app = run_page("classify")
-    damaged = (f"{name}.zip", b"PK\x03\x04 and no more", "application/zip")
-    app.file_uploader(key="uploads").set_value(
-        [("a.zip", buffer.getvalue(), "application/zip"), damaged]
-    )
-    app.run()
-    next(b for b in app.button if b.key.startswith("right-")).click().run()
-    assert not app.exception
-    words = texts(app)
-    assert name not in words
-    assert (
-        words.count(plain(name)) == 4
-    )  # the damaged zip, the member that is none, the picture, and its receipt
 
 
 def test_labels_are_escaped_where_corrections_are_listed_and_reviewed(site, run_page):

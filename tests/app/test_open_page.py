@@ -17,7 +17,7 @@ from medloop.core.imaging.decode import encode_png
 from medloop.stack.ports import free_ports
 
 pytestmark = pytest.mark.browser
-PILE = 300  # pictures that take some seconds
+PILE = 150  # pictures that take some seconds
 
 
 @pytest.fixture

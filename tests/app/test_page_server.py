@@ -79,6 +79,26 @@ def test_a_site_whose_name_points_here_gets_no_session(port: int, host: str, exp
     assert status(port, "GET", "/_stcore/stream", Host=host, **HANDSHAKE) == expected
 
 
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [
+        ("http://localhost:8501", 101),
+        ("http://localhost:8502", 403),
+        ("http://localhost", 403),
+        ("http://127.0.0.1:8501", 403),
+        ("https://foreign.example", 403),
+        ("null", 403),
+        ("", 403),
+    ],
+)
+def test_a_page_of_another_origin_gets_no_session(port: int, origin: str, expected: int) -> None:
+    """Not even of another port of this machine: without a login it would be the local user."""
+    found = status(
+        port, "GET", "/_stcore/stream", Host="localhost:8501", Origin=origin, **HANDSHAKE
+    )
+    assert found == expected
+
+
 @pytest.mark.parametrize("origin", ["https://other.example", "null"])
 def test_a_page_of_another_site_gets_no_session(port: int, origin: str) -> None:
     assert (

@@ -14,6 +14,7 @@ import pytest
 from tests.hostile.corpus import honest
 from tests.models import model
 from tests.servers import MLflowServer, SeaweedFS, Server
+from tests.small_sets import encoded, unpacked
 from tests.stack import MEDLOOP
 from typer.testing import CliRunner
 
@@ -69,7 +70,7 @@ def test_stored_is_said_when_it_is(seaweedfs: SeaweedFS, home: Path) -> None:
 def test_stored_is_not_said_while_s3_is_away(
     seaweedfs: SeaweedFS, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("medloop.cli.classify.STORED_WITHIN_S", 1.0)
+    monkeypatch.setattr("medloop.cli.correct.PATIENCE_S", 1.0)
     (home / "2.jpg").write_bytes(honest()["JPEG"])
     seaweedfs.stop()
     try:
@@ -78,7 +79,7 @@ def test_stored_is_not_said_while_s3_is_away(
         )
     finally:
         seaweedfs.start()
-    monkeypatch.setattr("medloop.cli.classify.STORED_WITHIN_S", 30.0)
+    monkeypatch.setattr("medloop.cli.correct.PATIENCE_S", 30.0)
     (home / "3.bmp").write_bytes(honest()["BMP"])
     assert run("correct", str(home / "3.bmp"), "--label", "CXR") == "stored\n"
 
@@ -112,3 +113,12 @@ def test_a_correction_is_acknowledged_while_both_servers_hang(
     assert (said, process.returncode) == ("saved here, will be stored\n", 0)
     sent = subprocess.run([MEDLOOP, "outbox", "--flush"], env=environment, check=True)
     assert sent.returncode == 0
+
+
+def test_a_table_of_corrections_is_stored(seaweedfs: SeaweedFS, home: Path) -> None:
+    names = [f"{i:03}.png" for i in range(200)]
+    unpacked(home / "in", {name: encoded(i, size=(256, 256)) for i, name in enumerate(names)})
+    rows = [f"{home}/in/{name},{('Hand', 'none')[i % 2]}" for i, name in enumerate(names)]
+    (home / "labels.csv").write_text("\n".join(["path,label", *rows]))
+    done = json.loads(run("correct", "--from", str(home / "labels.csv"), "--json"))
+    assert (done["saved"], done["stored"], done["failed"]) == (200, 200, [])

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.corrections.cases import MOMENTS, Moment, force_week, interrupted_week
 from tests.events import correction
 from tests.servers import MLflowServer, SeaweedFS
 from typer.testing import CliRunner
@@ -20,6 +21,9 @@ from medloop.cli import build_app
 from medloop.core.imaging.decode import content_sha256, encode_png
 from medloop.core.learn.recipe import TrainingConfig
 from medloop.jobs.context import Context
+from medloop.jobs.evaluate import evaluate
+from medloop.jobs.promote import promote
+from medloop.jobs.snapshot import snapshot
 from medloop.jobs.train import train
 from medloop.settings import load_settings
 from medloop.stores.dataset_import import ImportOptions
@@ -180,3 +184,34 @@ def test_reproduce_gives_the_same_weights(run: Run) -> None:
 
 def test_watch_finds_no_alarm(run: Run) -> None:
     assert json.loads(run("watch", "--json"))["alarm"] is False
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [pytest.param(MOMENTS[0], marks=pytest.mark.slow, id="register"), MOMENTS[2]],
+)
+def test_a_week_that_mlflow_is_killed_in_can_be_done_again(
+    context: Context, mlflow_server: MLflowServer, moment: Moment
+) -> None:
+    """Between the registration and the alias: the version is there, or the move in the ledger."""
+    place = 1 + MOMENTS.index(moment)
+    correct(context, place)
+    found = interrupted_week(context, moment, mlflow_server, TrainingConfig.smoke(place))
+    assert found == {"champion_is_the_ledgers": True, "versions_too_many": 0, "moves_too_many": 0}
+
+
+def test_an_old_run_done_again_finds_its_version_and_moves_nothing(context: Context) -> None:
+    """As Airflow does it when somebody clears the tasks of a run of weeks ago."""
+    snapshots, weeks = [], []
+    for place in (11, 12):
+        correct(context, place)
+        snapshots.append(snapshot(context).snapshot_id)
+        weeks.append(force_week(context, snapshots[-1], TrainingConfig.smoke(place)))
+    before = [item.version for item in context.registry.versions()]
+    old = train(context, snapshot_id=snapshots[0], config=TrainingConfig.smoke(11)).version
+    evaluate(context, version=old)
+    outcome = promote(context, version=old, by="airflow")
+    assert (old, outcome.promoted) == (weeks[0], False)
+    assert f"version {old} was champion before version {weeks[1]}" in outcome.reasons[0]
+    assert context.registry.version_of(CHAMPION) == weeks[1]
+    assert [item.version for item in context.registry.versions()] == before

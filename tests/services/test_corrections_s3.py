@@ -310,7 +310,7 @@ def test_keys_that_the_client_cannot_spell_stop_nothing(
     log = PredictionLog(world.objects, now=world.context.now, random=os.urandom)
     assert log.read(f"{world.now:%Y-%m-%d}") == []
     assert len(medloop("snapshot").strip()) == len(taken.snapshot_id)
-    assert "nothing waits" in medloop("review", "list")
+    assert "Nothing waits" in medloop("review", "list")
     medloop("erase", said, "--yes")
     assert world.context.snapshots.load(snapshot(world.context).snapshot_id).image_sha256 == ()
 
@@ -445,16 +445,16 @@ def test_the_commands(medloop, objects: ObjectStore, tmp_path: Path) -> None:
     taken = json.loads(medloop("snapshot", "--json"))
     assert (taken["corrections"], taken["flagged"]) == (3, 0)
     assert medloop("snapshot").strip() == taken["snapshot_id"]
-    (waiting,) = map(json.loads, medloop("review", "list", "--json").splitlines())
+    (waiting,) = json.loads(medloop("review", "list", "--json"))
     assert (waiting["image_sha256"], waiting["status"]) == (disputed, "conflict")
     assert disputed[:12] in medloop("review", "list")
     assert "1 decided" in medloop(
         "review", "relabel", disputed[:12], "--label", "none", "--why", "looked"
     )
-    assert "nothing waits" in medloop("review", "list")
+    assert "Nothing waits" in medloop("review", "list")
     judged = {
         line["who"]: (line["judged"], line["right"])
-        for line in map(json.loads, medloop("review", "people", "--json").splitlines())
+        for line in json.loads(medloop("review", "people", "--json"))
     }
     assert judged == {"ada": (1, 0), "bob": (1, 1)}
     assert "bob" in medloop("review", "people")
@@ -472,11 +472,11 @@ def test_many_are_decided_at_once_and_each_once(
     monkeypatch.setenv("MEDLOOP_REVIEW", "all")
     first, second, third = (world.correct(n, "Hand") for n in range(3))
     medloop("review", "approve", first[:12], "0123456789ab", error=NotFoundError)
-    assert len(medloop("review", "list", "--json").splitlines()) == 3, (
+    assert len(json.loads(medloop("review", "list", "--json"))) == 3, (
         "one that is not there, and nothing is decided"
     )
     assert "2 decided" in medloop("review", "approve", first[:12], second, first)
-    (left,) = map(json.loads, medloop("review", "list", "--json").splitlines())
+    (left,) = json.loads(medloop("review", "list", "--json"))
     assert left["image_sha256"] == third
 
 
@@ -487,7 +487,7 @@ def test_the_list_shows_remarks_without_what_would_steer_a_terminal(
     monkeypatch.setenv("MEDLOOP_REVIEW", "all")
     monkeypatch.setenv("COLUMNS", "160")
     world.correct(1, "Hand")
-    assert "remarks" not in medloop("review", "list")
+    assert "Remarks" not in medloop("review", "list")
     note = "[red]a plaster\x1b[2J cast"
     correct(
         world.context,
@@ -500,10 +500,10 @@ def test_the_list_shows_remarks_without_what_would_steer_a_terminal(
     )
     world.context.sender.send_once()
     shown = medloop("review", "list")
-    assert "remarks" in shown
+    assert "Remarks" in shown
     assert "[red]a plaster\\x1b[2J cast" in shown
     assert "\x1b[2J" not in shown
-    _, remark = map(json.loads, medloop("review", "list", "--json").splitlines())
+    _, remark = json.loads(medloop("review", "list", "--json"))
     assert [correction["note"] for correction in remark["corrections"]] == [note]
 
 
@@ -514,14 +514,12 @@ def test_honeypots_on_the_command_line(
     real = {world.correct(n, "Hand") for n in range(12)}
     monkeypatch.setenv("MEDLOOP_HONEYPOTS", "0.5")
     monkeypatch.setenv("MEDLOOP_REVIEW", "all")
-    waiting = [json.loads(line) for line in medloop("review", "list", "--json").splitlines()]
+    waiting = json.loads(medloop("review", "list", "--json"))
     (honeypot, *_) = [item["image_sha256"] for item in waiting if item["image_sha256"] not in real]
     assert len({tuple(item) for item in waiting}) == 1, "one looks like another"
     assert "1 decided" in medloop("review", "approve", honeypot)
-    (tried,) = [
-        line for line in medloop("review", "people", "--json").splitlines() if '"rev"' in line
-    ]
-    assert json.loads(tried)["judged"] == 1
+    people = json.loads(medloop("review", "people", "--json"))
+    assert [person["judged"] for person in people if person["who"] == "rev"] == [1]
     assert honeypot not in medloop("review", "list", "--json")
 
 
@@ -529,11 +527,11 @@ def test_the_outbox_command_tells_what_waits_and_sends_it(
     medloop, objects: ObjectStore, tmp_path: Path
 ) -> None:
     world = World(objects, tmp_path / "home")
-    assert "nothing waits" in medloop("outbox")
+    assert "Nothing waits" in medloop("outbox")
     event_id = say(world, 1)
     assert "1 wait since 2026-11-02" in medloop("outbox")
     assert json.loads(medloop("outbox", "--json"))["pending"] == 1
-    assert "nothing waits" in medloop("outbox", "--flush")
+    assert "Nothing waits" in medloop("outbox", "--flush")
     assert set(stored_ids(objects)) == {event_id}
 
 

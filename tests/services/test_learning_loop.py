@@ -355,8 +355,9 @@ def test_one_new_correction_is_reason_enough_unless_more_are_asked_for(
     context: Context, snapshot_id: str
 ):
     train(context, snapshot_id=snapshot_id, config=STILL)
-    pixels = context.datasets.get(None).images[7]
-    correct(context, np.ascontiguousarray(pixels[::-1] // 3), "Hand", who="bob")
+    sample = context.datasets.get(None)
+    hand = sample.images[sample.targets == sample.labels.index("Hand")][7]
+    correct(context, np.ascontiguousarray(hand[::-1] // 3), "Hand", who="bob")
     assert plan(context, min_new=5).snapshot_id is None
     decided = plan(context)
     assert decided.new == 1

@@ -137,6 +137,25 @@ def test_tags_are_written_over(registry, version):
     assert registry.get(version).tags.gate_reasons == ("slower", "worse")
 
 
+def test_people_read_in_mlflow_what_came_of_a_version(registry, settings):
+    found = registry.register(training(3.0, tags=VersionTags(snapshot_id="s1", corrections=110)))
+    rest, version = MlflowRest(settings), found.version
+
+    def name() -> str:
+        return rest.get("/runs/get", run_id=found.run_id)["run"]["info"]["run_name"]
+
+    assert name() == f"v{version}: 110 corrections, not judged"
+    registry.set_tags(version, VersionTags(gate="no", gate_reasons=("slower",), accuracy=0.9996))
+    assert name() == f"v{version}: 110 corrections, refused by the gate"
+    about = rest.get("/model-versions/get", name=registry.model, version=version)["model_version"]
+    assert "110 corrections: refused by the gate. 99.96 % of the base" in about["description"]
+    assert f"runs/{found.run_id}/artifacts/model_card.md)" in about["description"]
+    registry.set_tags(version, VersionTags(champion_fence=1))
+    assert name() == f"v{version}: 110 corrections, promoted"
+    registry.log_metrics(found.run_id, {"champion/accuracy": 0.9996})
+    assert registry.metrics(found.run_id)["champion/accuracy_percent"] == pytest.approx(99.96)
+
+
 def test_what_is_missing_is_named(registry, version):
     with pytest.raises(NotFoundError, match="no version '99'"):
         registry.get("99")

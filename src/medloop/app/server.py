@@ -17,6 +17,7 @@ from streamlit.starlette import App
 
 from medloop.app.process.backend import backend
 from medloop.app.process.front_door import FrontDoor
+from medloop.core.printable import log_to_stderr
 from medloop.errors import MedloopError
 from medloop.settings import load_settings
 
@@ -24,6 +25,7 @@ from medloop.settings import load_settings
 @asynccontextmanager
 async def begin(_: App) -> AsyncIterator[None]:
     """Open what all pages share before the first of them is asked for."""
+    log_to_stderr()
     try:
         await asyncio.to_thread(backend)
     except MedloopError as error:  # every visitor reads it on the page, too

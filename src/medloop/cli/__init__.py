@@ -12,8 +12,9 @@ from importlib.metadata import version
 
 import typer
 
-from medloop.cli import classify, corrections, data, learning
+from medloop.cli import classify, correct, corrections, data, learning
 from medloop.cli.terminal import say
+from medloop.core.printable import log_to_stderr
 from medloop.errors import MedloopError
 from medloop.missing_extras import what_is_missing
 from medloop.stack import commands
@@ -31,6 +32,9 @@ def _options(
     verbose: bool = typer.Option(
         False, "--verbose", "-v", help="Log more, and show where an error comes from."
     ),
+    quiet: bool = typer.Option(
+        False, "--quiet", "-q", help="Print answers and errors alone: no remarks, no progress."
+    ),
     _version: bool = typer.Option(
         False,
         "--version",
@@ -43,8 +47,9 @@ def _options(
 
     Start everything with `medloop up`, then open the address that it prints.
     """
-    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    log.setLevel(logging.DEBUG if verbose else logging.WARNING)
+    log_to_stderr()
+    level = logging.ERROR if quiet else logging.WARNING
+    log.setLevel(logging.DEBUG if verbose else level)
 
 
 def build_app() -> typer.Typer:
@@ -52,12 +57,12 @@ def build_app() -> typer.Typer:
     app = typer.Typer(
         name="medloop",
         no_args_is_help=True,
-        rich_markup_mode="markdown",
+        rich_markup_mode=None,  # rich takes longer to import than all else of `--help`
         context_settings={"help_option_names": ["-h", "--help"]},
         pretty_exceptions_enable=False,  # its tracebacks could show a secret among the locals
     )
     app.callback()(_options)
-    for topic in (commands, classify, corrections, learning, data):
+    for topic in (commands, classify, correct, corrections, learning, data):
         topic.register(app)
     return app
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medloop.cli.terminal import progress_bar, say, show_table, warn
+from medloop.cli import completion
+from medloop.cli.correct import find_label
+from medloop.cli.terminal import (
+    AsJson,
+    progress_bar,
+    remark,
+    say,
+    say_json,
+    shorten,
+    show_table,
+    warn,
+)
 from medloop.core import none_of_these
 
 if TYPE_CHECKING:
@@ -21,7 +31,7 @@ if TYPE_CHECKING:
     from medloop.jobs.review import Verdict
     from medloop.settings import Settings
 
-HASH_SHOWN = 12  # digits of an image hash that tables show and commands accept
+HASH_SHOWN = 12  # digits of an image's hash in tables; commands accept that many
 
 Image = Annotated[
     list[str], typer.Argument(help="Hashes from `review list`, their first 12 digits at least.")
@@ -51,18 +61,16 @@ def snapshot(
     full: Annotated[
         bool,
         typer.Option(
-            "--full", help="Begin anew: repairs a snapshot that is damaged, or holds what is none."
+            "--full", help="Begin anew: this repairs a damaged snapshot, or one with wrong content."
         ),
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON instead of a sentence.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Screen new corrections, fold all of them into a snapshot, and print its id.
+    """Screen new corrections, put all corrections into a snapshot, and print its id.
 
-    Corrections that wait on this machine are sent first. The cost depends on what is new; older
-    events are read only if they are about the same images. What comes in meanwhile waits for the
-    next snapshot. A run without news gives the same snapshot.
+    Corrections that wait on this machine are sent first. The time needed depends on how many are
+    new: older ones are read only if they are about the same images. Corrections that arrive
+    meanwhile go into the next snapshot. Without new corrections, the snapshot stays the same.
 
     Example: `medloop snapshot`
     """
@@ -77,22 +85,22 @@ def snapshot(
         taken, screened = screened_snapshot(context, full=full, progress=progress)
     flagged = len(screened.flagged)
     if as_json:
-        typer.echo(json.dumps({**asdict(taken), "flagged": flagged, "waiting": waiting}))
+        say_json({**asdict(taken), "flagged": flagged, "waiting": waiting})
         return
     say(taken.snapshot_id)
     flags = f"; {flagged} new ones look wrong: see `medloop review list`" if flagged else ""
-    say(f"{taken.reason}{flags}", err=True)
+    remark(f"{taken.reason}{flags}")
 
 
 def send_first(context: Context) -> int:
-    """Send this machine's corrections; warn of those that still wait, and return how many."""
+    """Send the corrections of this machine; warn of those that still wait, and count them."""
     from medloop.errors import StoreError
 
     try:
         if context.outbox.status().pending:
             context.sender.send_once()
         left = context.outbox.status()
-    except StoreError as error:  # what is in S3 is of use all the same
+    except StoreError as error:  # those in S3 are used all the same
         warn(f"corrections of this machine may be missing: {error}")
         return 0
     if left.pending:
@@ -105,11 +113,11 @@ def send_first(context: Context) -> int:
 
 def outbox(
     flush: Annotated[bool, typer.Option("--flush", help="Try to send everything now.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON instead of a sentence.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Show the corrections on this machine that are not in S3 yet, and why.
+    """Show how many corrections on this machine are not in S3 yet, and why.
+
+    With `--flush`, the exit code is 1 if some still wait.
 
     Examples: `medloop outbox`, `medloop outbox --flush`
     """
@@ -120,15 +128,15 @@ def outbox(
     context = connect()
     if flush:
         sent = context.sender.send_once()
-        say(f"{sent.sent} sent", err=True)
+        remark(f"{sent.sent} sent.")
     status = context.outbox.status()
     if as_json:
-        typer.echo(json.dumps(asdict(status)))
+        say_json(asdict(status))
     elif status.pending:
-        reason = f": {status.last_error}" if status.last_error else ""
+        reason = f": {status.last_error}" if status.last_error else "."
         say(f"{status.pending} wait since {status.oldest_at}{reason}")
     else:
-        say("nothing waits: every correction made on this machine is in S3")
+        say("Nothing waits: every correction made on this machine is in S3.")
     if flush and status.pending:
         raise typer.Exit(1)
 
@@ -137,17 +145,21 @@ def erase(
     image: Annotated[str, typer.Argument(help="The image's hash, or a file that shows it.")],
     why: Why = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Erase an image for good: its object, its pixels in snapshots and on this machine.
+    """Erase an image for good: its object in S3, and its pixels in snapshots and on this machine.
 
-    A tombstone stays, so that it is never stored or learned from again. Models that learned from it
-    are named, also those that only started from such a model: `medloop snapshot`, `medloop train
-    --from-scratch`, `medloop evaluate` and `medloop promote` put one in their place that never saw
-    it. Acceptance sets and imported data sets that hold it are named, too, and stay as they are:
-    they are yours to change.
+    A record of its hash stays, so that the image is never stored or learned from again. The command
+    names the model versions that learned from it, and those that started from such a version. To
+    replace them by one that never saw the image, run `medloop snapshot`, `medloop train
+    --from-scratch`, `medloop evaluate` and `medloop promote`. It also names the acceptance sets and
+    imported data sets that hold the image. Those stay as they are, because they are yours to
+    change.
 
     Examples: `medloop erase scan.dcm --why "patient's wish"`, `medloop erase 3f2a… --yes`
     """
+    from dataclasses import asdict
+
     from medloop.jobs.erase import erase as run
     from medloop.wiring import connect
 
@@ -158,58 +170,58 @@ def erase(
     done = run(
         context, image_sha256=image_sha256, who=context.settings.user, why=why, pixels=pixels
     )
+    if as_json:
+        say_json(asdict(done))
+        return
     for line in _left(done, context.settings):
         say(line)
     if done.learned.unknown:
-        say(
-            f"there may be more model versions that learned from it: {done.learned.unknown}",
-            err=True,
-        )
+        warn(f"there may be more model versions that learned from it: {done.learned.unknown}")
 
 
 def _left(done: Erased, settings: Settings) -> Iterator[str]:
-    """Say what is gone, what is left of the image, and what to do about that."""
+    """Say what was erased, where the image still is, and what to do about that."""
     from medloop.stores.acceptance_sets import set_key
 
-    yield f"image {done.image_sha256} " + (
-        "is erased" if done.was_stored else "was not stored, and never will be"
-    )
+    stored = "is erased" if done.was_stored else "was not stored, and never will be"
+    yield f"Image {done.image_sha256} {stored}."
     if done.shards:
-        yield f"its pixels were taken out of {len(done.shards)} snapshot shards"
+        yield f"Its pixels were taken out of {len(done.shards)} snapshot shards."
+    bucket = f"s3://{settings.s3_bucket}"
     for name, set_id in done.acceptance_sets:
         yield (
-            f"acceptance set {name} still holds it: `medloop acceptance add {name} PATH` with "
-            "images that leave it out, then `aws s3 rm "
-            f"s3://{settings.s3_bucket}/{set_key(name, set_id)}`"
+            f"Acceptance set {name} still holds it: run `medloop acceptance add {name} PATH` with "
+            f"images that leave it out, then `aws s3 rm {bucket}/{set_key(name, set_id)}`."
         )
     for dataset_id in done.datasets:
         yield (
-            f"data set {dataset_id} still holds it: `medloop data import PATH` and `medloop data "
-            "use ID` with one that leaves it out, then "
+            f"Data set {dataset_id} still holds it: run `medloop data import PATH` and `medloop "
+            "data use ID` with a set that leaves it out, then "
             f"`rm {settings.home}/datasets/{dataset_id}.*` on each machine and "
-            f"`aws s3 rm --recursive s3://{settings.s3_bucket}/datasets/{dataset_id}/`"
+            f"`aws s3 rm --recursive {bucket}/datasets/{dataset_id}/`."
         )
     if not done.searched:
         yield (
-            "acceptance sets and data sets could not be searched well: do it again with a file "
-            "that shows the image"
+            "Acceptance sets and data sets were searched by the hash alone, which finds few: "
+            "do it again with a file that shows the image."
         )
     if done.learned.versions:
-        yield f"model versions that may have learned from it: {', '.join(done.learned.versions)}"
+        yield f"Model versions that may have learned from it: {', '.join(done.learned.versions)}."
     if done.learned.heirs:
-        heirs = ", ".join(
-            f"{version} (through version {through})" for version, through in done.learned.heirs
-        )
-        yield f"model versions that started from the weights of one of these: {heirs}"
+        heirs = [f"{version} (from version {start})" for version, start in done.learned.heirs]
+        yield f"Model versions that started from the weights of one of these: {', '.join(heirs)}."
     if done.learned.versions or done.learned.heirs:
-        yield "for one that never saw it: `medloop snapshot`, then `medloop train --from-scratch`"
+        yield (
+            "For a version that never saw it: `medloop snapshot`, then `medloop train "
+            "--from-scratch`."
+        )
 
 
 def list_waiting(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
-    limit: Annotated[int, typer.Option(help="Show so many at most.", min=1)] = 50,
+    as_json: AsJson = False,
+    limit: Annotated[int, typer.Option(help="Max number of images shown.", min=1)] = 50,
 ) -> None:
-    """List what waits for a reviewer, the oldest first, with the reasons and people's remarks.
+    """List the images that wait for a reviewer, oldest first, with the reasons and remarks.
 
     Examples: `medloop review list`, `medloop review list --json --limit 1000`
     """
@@ -219,52 +231,57 @@ def list_waiting(
     context = connect()
     waiting = queue(context, who=context.settings.user)
     if as_json:
-        for item in waiting[:limit]:
-            typer.echo(json.dumps(_as_json(item)))
+        say_json([_as_record(item) for item in waiting[:limit]])
         return
     if not waiting:
-        say("nothing waits for a reviewer")
+        say("Nothing waits for a reviewer.")
         return
     _show(waiting[:limit])
     if len(waiting) > limit:
-        say(f"… and {len(waiting) - limit} more", err=True)
+        remark(f"… and {len(waiting) - limit} more: `--limit {len(waiting)}` shows all.")
 
 
-def approve(images: Image, why: Why = "") -> None:
-    """Accept what was said of these images.
+def approve(images: Image, why: Why = "", as_json: AsJson = False) -> None:
+    """Accept the corrections of these images.
 
-    Examples: `medloop review approve 3f2a91c07d4e`, `medloop review approve 3f2a91c07d4e
-        b81d03a6ff25`
+    Example: `medloop review approve 3f2a91c07d4e b81d03a6ff25`
     """
-    _decide(images, "approve", None, why)
+    _decide(images, "approve", None, why, as_json)
 
 
-def reject(images: Image, why: Why = "") -> None:
+def reject(images: Image, why: Why = "", as_json: AsJson = False) -> None:
     """Leave these images out of training.
 
     Example: `medloop review reject 3f2a91c07d4e --why blurred`
     """
-    _decide(images, "reject", None, why)
+    _decide(images, "reject", None, why, as_json)
 
 
 def relabel(
     images: Image,
     label: Annotated[
-        str, typer.Option(help=f"The right class, or `{none_of_these.WORD}`: none of the classes.")
+        str,
+        typer.Option(
+            help=f"The right class, or `{none_of_these.WORD}` for none of the classes.",
+            autocompletion=completion.classes,
+        ),
     ],
     why: Why = "",
+    as_json: AsJson = False,
 ) -> None:
-    """Give these images the right class, whatever was said of them.
+    """Give these images the right class, whatever people said of them.
 
     Example: `medloop review relabel 3f2a91c07d4e --label Hand`
     """
-    _decide(images, "relabel", none_of_these.parse(label), why)
+    _decide(images, "relabel", label, why, as_json)
 
 
 def people(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Show how often each person was right, by reviewers and honeypots, least reliable first.
+    """Show how often each person was right, as judged by reviewers and honeypots.
+
+    The least reliable person comes first.
 
     Example: `medloop review people`
     """
@@ -275,18 +292,20 @@ def people(
 
     found = everybody(connect())
     if as_json:
-        for person in found:
-            typer.echo(json.dumps(asdict(person)))
+        say_json([asdict(person) for person in found])
         return
     rows = []
     for person in found:
         share = f"{person.at_least:.0%}" if person.judged else "–"
         counts = (str(person.answers), str(person.judged), str(person.right))
         rows.append((person.who, *counts, share))
-    show_table(("who", "answers", "judged", "right", "right at least"), rows)
+    numbers = ("Answers", "Judged", "Right", "Right at least")
+    show_table(("Who", *numbers), rows, numbers=numbers)
 
 
-def _decide(images: list[str], verdict: Verdict, label: str | None, why: str) -> None:
+def _decide(
+    images: list[str], verdict: Verdict, label: str | None, why: str, as_json: bool
+) -> None:
     from medloop.jobs.review import queue, review
     from medloop.wiring import connect
 
@@ -298,14 +317,14 @@ def _decide(images: list[str], verdict: Verdict, label: str | None, why: str) ->
         items=chosen.values(),
         verdict=verdict,
         who=context.settings.user,
-        label=label,
+        label=None if label is None else find_label(context, label),
         why=why,
     )
-    sent = context.sender.send_once()
-    say(
-        f"{len(receipts)} decided"
-        + (f"; saved here, and stored later: {sent.reason}" if sent.reason else "")
-    )
+    later = context.sender.send_once().reason
+    if as_json:
+        say_json({"decided": len(receipts), "images": list(chosen), "stored_later": later})
+    else:
+        say(f"{len(receipts)} decided" + (f"; saved here, stored later: {later}" if later else "."))
 
 
 def _only(waiting: list[Waiting], image: str) -> Waiting:
@@ -313,12 +332,14 @@ def _only(waiting: list[Waiting], image: str) -> Waiting:
 
     found = [item for item in waiting if item.image_sha256.startswith(image.lower())]
     if len(image) < HASH_SHOWN or len(found) != 1:
-        raise NotFoundError(f"no image that waits begins with {image!r}: see `medloop review list`")
+        raise NotFoundError(
+            f"No waiting image has a hash that begins with {image!r}: see `medloop review list`."
+        )
     return found[0]
 
 
 def _shown(image: str) -> tuple[str, np.ndarray | None]:
-    """Read the hash of the image that is named; for a file also its pixels as models see them."""
+    """Return the hash of the image; if a file is named, also the pixels as models see them."""
     from medloop.core.corrections.events import SHA256
     from medloop.core.imaging.decode import decode
     from medloop.core.imaging.preprocess import preprocess
@@ -328,12 +349,12 @@ def _shown(image: str) -> tuple[str, np.ndarray | None]:
         return image.lower(), None
     path = Path(image)
     if not path.is_file():
-        raise NotFoundError(f"{image!r} is neither a file nor the 64 digits of an image's hash")
+        raise NotFoundError(f"{image!r} is neither a file nor the 64 digits of an image's hash.")
     decoded = decode(path.read_bytes())
     return decoded.sha256, preprocess(decoded.pixels)
 
 
-def _as_json(item: Waiting) -> dict[str, Any]:
+def _as_record(item: Waiting) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {
@@ -351,13 +372,15 @@ def _show(waiting: list[Waiting]) -> None:
         last = item.corrections[-1]
         answers = item.decision.state.answers
         row = (
-            item.image_sha256[:HASH_SHOWN],
+            shorten(item.image_sha256, HASH_SHOWN),
             last.at[:16],
-            ", ".join(f"{none_of_these.describe(label)} ({who[:8]})" for who, label in answers),
+            ", ".join(
+                f"{none_of_these.describe(label)} ({shorten(who, 8)})" for who, label in answers
+            ),
             f"{last.predicted_label or '–'} {last.confidence or 0:.0%}",
             "; ".join(item.decision.reasons),
             "; ".join(correction.note for correction in item.corrections if correction.note),
         )
         rows.append(row if remarks else row[:-1])
-    headings = ("image", "since", "said", "predicted", "reasons", "remarks")
+    headings = ("Image", "Since", "Said", "Predicted", "Reasons", "Remarks")
     show_table(headings if remarks else headings[:-1], rows)

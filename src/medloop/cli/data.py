@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medloop.cli.terminal import AsJson, progress_bar, say, say_json, show_table, warn
+from medloop.cli import completion
+from medloop.cli.terminal import AsJson, progress_bar, remark, say, say_json, show_table, warn
 
 if TYPE_CHECKING:
     from medloop.core.data.data_summary import ClassSummary
@@ -34,7 +35,12 @@ Groups = Annotated[
     ),
 ]
 DatasetId = Annotated[
-    str | None, typer.Argument(help="Id of a data set; by default the one in use.", metavar="[ID]")
+    str | None,
+    typer.Argument(
+        help="Id of a data set; by default the one in use.",
+        metavar="[ID]",
+        autocompletion=completion.datasets,
+    ),
 ]
 
 
@@ -70,6 +76,7 @@ def import_data(
     leave_out: Annotated[
         str, typer.Option(help="Pattern of paths that are not read, such as '*_mask*'.")
     ] = "",
+    as_json: AsJson = False,
 ) -> None:
     """Read a data set into the state folder and print its id.
 
@@ -84,7 +91,7 @@ def import_data(
     with progress_bar() as report:
         options = ImportOptions(groups, names, folder, leave_out)
         imported = _store().import_path(path, report, options=options)
-    _tell(imported)
+    _tell(imported, as_json)
 
 
 def fetch(
@@ -96,6 +103,7 @@ def fetch(
         typer.Option(help="SHA-256 of the zip; it replaces the verification of the content."),
     ] = None,
     groups: Groups = None,
+    as_json: AsJson = False,
 ) -> None:
     """Download the full Medical MNIST (58,954 images, about 90 MB), verify it and print its id.
 
@@ -128,8 +136,8 @@ def fetch(
         options = ImportOptions(groups=groups, folder=public_set.FOLDER)
         imported = _store().import_path(file, report, options=options, note=f"{address}; {note}")
     file.unlink()
-    _tell(imported)
-    say(f"Verified: {note}", err=True)
+    _tell(imported, as_json)
+    remark(f"Verified: {note}")
 
 
 def _verify(file: Path, expected: Expected, *, named: str | None) -> str:
@@ -182,20 +190,26 @@ def info(
         picture(dataset, summaries).save(plot)
     except (OSError, ValueError) as error:  # ValueError: a suffix that PIL does not know
         raise DatasetError(f"The picture {str(plot)!r} cannot be written: {error}") from error
-    say(f"Wrote {plot}", err=True)
+    remark(f"Wrote {plot}")
 
 
-def list_data() -> None:
+def list_data(as_json: AsJson = False) -> None:
     """List the data sets on this machine; `*` marks the one in use.
 
     Example: `medloop data list`
     """
+    from dataclasses import asdict
+
     from medloop.settings import load_settings
 
     store = _store()
     in_use = load_settings().base_dataset or store.get(None).id
+    found = [store.info(dataset_id) for dataset_id in store.ids()]
+    if as_json:
+        say_json([{**asdict(about), "in_use": about.id == in_use} for about in found])
+        return
     rows = []
-    for about in map(store.info, store.ids()):
+    for about in found:
         counts = (
             str(len(about.labels)),
             f"{about.images:,}",
@@ -208,7 +222,12 @@ def list_data() -> None:
 
 def use(
     dataset_id: Annotated[
-        str, typer.Argument(help="As `medloop data list` shows it.", metavar="ID")
+        str,
+        typer.Argument(
+            help="As `medloop data list` shows it.",
+            metavar="ID",
+            autocompletion=completion.datasets,
+        ),
     ],
 ) -> None:
     """Print the setting that makes a data set the base of all training, and say what follows.
@@ -223,17 +242,16 @@ def use(
     with suppress(MedloopError):  # the one before may be gone
         gone = set(_store().get(load_settings().base_dataset).labels) - set(chosen.labels)
     say(f"MEDLOOP_BASE_DATASET={dataset_id}")
-    say("Put this line into .env or the environment of every machine that trains.", err=True)
-    say("Restart what runs: `medloop down`, then `medloop up`.", err=True)
-    say(
+    remark("Put this line into .env or the environment of every machine that trains.")
+    remark("Restart what runs: `medloop down`, then `medloop up`.")
+    remark(
         "The next training (`medloop retrain`, or Retrain now on the page) starts from nothing. "
         "Its version becomes champion and reference, if the gate finds it better on what no model "
-        "has seen. Until then the champion stays.",
-        err=True,
+        "has seen. Until then the champion stays."
     )
     if gone:
         named = ", ".join(sorted(gone))
-        say(f"It lacks {named}: only corrections teach these classes then.", err=True)
+        remark(f"It lacks {named}: only corrections teach these classes then.")
 
 
 def publish(dataset_id: DatasetId = None) -> None:
@@ -247,7 +265,7 @@ def publish(dataset_id: DatasetId = None) -> None:
     dataset = context.datasets.get(dataset_id or context.settings.base_dataset)
     with progress_bar() as report:
         new = context.datasets.publish(dataset, report)
-    say(f"{dataset.id} {'is on S3 now' if new else 'was on S3 already'}.", err=True)
+    remark(f"{dataset.id} {'is on S3 now' if new else 'was on S3 already'}.")
     say(dataset.id)
 
 
@@ -262,11 +280,17 @@ def _store() -> DatasetStore:
     return DatasetStore(settings.home, ObjectStore.from_settings(settings) if named else None)
 
 
-def _tell(imported: Imported) -> None:
+def _tell(imported: Imported, as_json: bool) -> None:
     """Print the id on stdout and everything else, for a person, on stderr."""
     from medloop.core.data.data_summary import summarise, warnings
 
     dataset = imported.dataset
+    if as_json:
+        skipped = [{"path": name, "error": why} for name, why in imported.skipped]
+        images = len(dataset.images)
+        record = {"id": dataset.id, "labels": list(dataset.labels), "images": images}
+        say_json({**record, "skipped": skipped, "warnings": list(warnings(dataset))})
+        return
     _show_classes(summarise(dataset), title=f"Data set {dataset.id}", err=True)
     if imported.skipped:
         warn(f"{len(imported.skipped):,} files were left out:")
@@ -279,7 +303,7 @@ def _tell(imported: Imported) -> None:
     for sentence in warnings(dataset):
         warn(sentence)
     setting = f"MEDLOOP_BASE_DATASET={dataset.id}"
-    say(f"Groups {imported.groups_from}. To train on it: {setting}", err=True)
+    remark(f"Groups {imported.groups_from}. To train on it: {setting}")
     say(dataset.id)
 
 

@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from medloop.cli import acceptance_sets, versions
 from medloop.cli.corrections import send_first
-from medloop.cli.terminal import AsJson, mark, progress_bar, say, show_table, warn
+from medloop.cli.terminal import (
+    AsJson,
+    mark,
+    progress_bar,
+    remark,
+    say,
+    say_json,
+    show_table,
+    warn,
+)
 
 if TYPE_CHECKING:
     from medloop.core.gate.report import GateReport
+    from medloop.jobs.context import Context
     from medloop.jobs.retrain import RetrainResult
 
 
 Engine = Annotated[
     Literal["local", "ray"] | None,
-    typer.Option(help="`local` trains here, `ray` on a Ray cluster; else MEDLOOP_ENGINE."),
+    typer.Option(
+        help="`local` trains on this machine, `ray` on a Ray cluster; MEDLOOP_ENGINE by default."
+    ),
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands that learn, and those for versions and acceptance sets."""
-    app.command()(bootstrap)
-    app.command()(train)
-    app.command()(evaluate)
-    app.command()(retrain)
-    app.command()(reproduce)
+    for command in (bootstrap, train, evaluate, retrain, reproduce):
+        app.command()(command)
     versions.register(app)
     acceptance_sets.register(app)
 
 
-def bootstrap(engine: Engine = None) -> None:
+def bootstrap(engine: Engine = None, as_json: AsJson = False) -> None:
     """Train the first model on the base data set, if the registry has no champion yet.
 
-    `medloop up` does the same. The base data set is the one that `medloop data use` chose, else the
+    `medloop up` does the same. The base data set is MEDLOOP_BASE_DATASET; by default it is the
     bundled sample.
 
     Example: `medloop bootstrap`
@@ -49,11 +57,12 @@ def bootstrap(engine: Engine = None) -> None:
         version = job(connect(), report, engine=engine, warn=warned.append)
     for sentence in warned:
         warn(sentence)
-    say(
-        f"Version {version} is the champion and the reference."
-        if version
-        else "There is a champion already."
-    )
+    if as_json:
+        say_json({"version": version})
+    elif version:
+        say(f"Version {version} is the champion and the reference.")
+    else:
+        say("There is a champion already.")
 
 
 def train(
@@ -69,11 +78,12 @@ def train(
 ) -> None:
     """Train on a snapshot from the champion's weights, register the version and print it.
 
-    The base data set is the one in the settings. If the champion learned from another one, the
-    training starts from random weights. The same training is done once: a second call
-    finds the version and says so. Moves no alias.
-    After `medloop erase`, only `--from-scratch` on a new snapshot gives a model that never saw the
-    image; it takes as long as the first model.
+    The base data set is MEDLOOP_BASE_DATASET. If the champion learned from another one, the
+    training starts from random weights. The same training is never done twice: a second call
+    returns the version of the first. The command moves no alias.
+
+    After `medloop erase`, take a new snapshot and train with `--from-scratch`: otherwise the model
+    starts from weights that learned from the image. This takes as long as the first model.
 
     Examples: `medloop train`, `medloop train 3f2a90c1d4e5b607 --engine ray`, `medloop train
     --from-scratch`
@@ -88,11 +98,11 @@ def train(
     latest = context.snapshots.latest() if snapshot is None else None
     snapshot_id = snapshot or (latest.snapshot_id if latest else None)
     if snapshot_id is None:
-        raise NotFoundError("there is no snapshot yet: `medloop snapshot` takes one")
+        raise NotFoundError("There is no snapshot yet: `medloop snapshot` takes one.")
     base_id = context.settings.base_dataset or context.datasets.get(None).id
     before = context.snapshots.manifest(snapshot_id).base_id
     other = "" if before == base_id else f", as set, not on {before} as the snapshot was"
-    say(f"Training on data set {base_id}{other}, and snapshot {snapshot_id}.", err=True)
+    remark(f"Training on data set {base_id}{other}, and snapshot {snapshot_id}.")
     with progress_bar() as report:
         result = job(
             context,
@@ -103,24 +113,22 @@ def train(
             progress=report,
         )
     if as_json:
-        typer.echo(json.dumps({**asdict(result), "base_id": base_id}))
+        say_json({**asdict(result), "base_id": base_id})
         return
     say(result.version)
-    done = (
-        "had been trained on this before" if result.reused else f"trained in {result.seconds:.0f} s"
-    )
-    say(f"Version {result.version} {done}. Next: `medloop evaluate {result.version}`", err=True)
+    done = "had learned exactly this before"
+    if not result.reused:
+        done = f"was trained in {result.seconds:.0f} s"
+    remark(f"Version {result.version} {done}. Next: `medloop evaluate {result.version}`")
 
 
 def evaluate(
-    version: Annotated[
-        str, typer.Argument(help="Version from `medloop train` or `medloop models`.")
-    ],
+    version: versions.Version,
     as_json: AsJson = False,
 ) -> None:
-    """Put a version before the gate: against champion and reference, on the same held-out images.
+    """Compare a version with champion and reference on the same held-out images: the gate.
 
-    The report is kept with the version's run and in S3. The exit code is 0 whatever the gate says.
+    The report is stored with the version's run and in S3. The exit code is 0 whatever the verdict.
 
     Example: `medloop evaluate 4`
     """
@@ -137,12 +145,12 @@ def evaluate(
 
 def retrain(
     force: Annotated[
-        bool, typer.Option("--force", help="Go on even when too few corrections are new.")
+        bool, typer.Option("--force", help="Go on even if too few corrections are new.")
     ] = False,
     min_new: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Least number of new corrections; else MEDLOOP_MIN_NEW_CORRECTIONS."
+            min=1, help="Min number of new corrections; else MEDLOOP_MIN_NEW_CORRECTIONS."
         ),
     ] = None,
     engine: Engine = None,
@@ -150,11 +158,12 @@ def retrain(
 ) -> None:
     """Run one round of the loop, as the weekly DAG does: snapshot, train, evaluate, promote.
 
-    Corrections that wait on this machine are sent first. Without news no training is done. If the
-    settings name another base data set than the champion's, the training starts from nothing, and a
-    version that the gate finds better becomes champion and reference.
-    `--force` goes on in any case, but does no training twice. The gate decides about the promotion
-    either way.
+    Corrections that wait on this machine are sent first. Without new corrections, nothing is
+    trained. `--force` goes on in any case, but never does the same training twice. The gate decides
+    about the promotion either way.
+
+    If MEDLOOP_BASE_DATASET is another data set than the champion's, the training starts from
+    nothing, and a version that the gate finds better becomes champion and reference.
 
     Examples: `medloop retrain`, `medloop retrain --min-new 20`
     """
@@ -175,15 +184,27 @@ def retrain(
             progress=report,
         )
     if as_json:
-        typer.echo(json.dumps({**asdict(result), "waiting": waiting}))
-    else:
-        say(_outcome(result))
-        for note in result.notes:
-            say(f"{note[0].upper()}{note[1:]}.", err=True)
+        say_json({**asdict(result), "waiting": waiting})
+        return
+    say(_outcome(result))
+    for note in result.notes:
+        remark(f"{note[0].upper()}{note[1:]}.")
+    if result.version is None:
+        _remark_on_held(context)
+
+
+def _remark_on_held(context: Context) -> None:
+    """Say how many corrections were left out of the round, and why the first one was."""
+    from medloop.jobs.review import queue
+
+    held = queue(context, who=context.settings.user)
+    if held:
+        why = "; ".join(held[0].decision.reasons) or held[0].decision.state.why
+        remark(f"{len(held)} wait for a reviewer, the first one: {why}. See `medloop review list`.")
 
 
 def _outcome(result: RetrainResult) -> str:
-    """Say what came of a round."""
+    """Describe the result of a round."""
     if result.version is None:
         return f"No training: {result.reason}."
     before = (
@@ -198,15 +219,14 @@ def _outcome(result: RetrainResult) -> str:
 
 
 def reproduce(
-    version: Annotated[str, typer.Argument(help="The version to train once more.")],
+    version: versions.Version,
     as_json: AsJson = False,
 ) -> None:
-    """Train a version again from what was recorded of it, and compare the weights.
+    """Train a version again from its record, and compare the weights.
 
-    Exit code 1 if they differ.
-
-    Equal weights are to be expected on the same kind of machine with the same packages; where they
-    differ, it says what is known to be another than at the training. Registers nothing.
+    On the same kind of machine and with the same packages, the weights should be equal. If they
+    differ, the exit code is 1, and the command names known differences from the first training. It
+    registers nothing.
 
     Example: `medloop reproduce 4`
     """
@@ -218,7 +238,7 @@ def reproduce(
     with progress_bar() as report:
         result = job(connect(), version=version, progress=report)
     if as_json:
-        typer.echo(json.dumps(asdict(result)))
+        say_json(asdict(result))
     elif result.same:
         say(
             f"Version {version} is reproduced: weights {result.found_sha256} "
@@ -227,23 +247,21 @@ def reproduce(
     else:
         note = f" {result.note[:1].upper()}{result.note[1:]}." if result.note else ""
         say(
-            f"Version {version} differs: recorded {result.recorded_sha256}, found "
-            f"{result.found_sha256}.{note} On another kind of processor, small differences are to "
-            "be expected."
+            f"Version {version} differs: its weights were {result.recorded_sha256} and are now "
+            f"{result.found_sha256}.{note} On another kind of processor, expect small differences."
         )
     if not result.same:
         raise typer.Exit(1)
 
 
 def _print_report(report: GateReport) -> None:
-    """Print the checks of a gate report as a table, the verdict below."""
+    """Print the checks of a gate report as a table, then the verdict."""
     from medloop.core.gate.words import check_name, found, recent
 
-    rows = []
-    for check in report.decision.checks:
-        rows.append(
-            (mark(check.passed, "✓" if check.passed else "✗"), check_name(check), found(check))
-        )
+    rows = [
+        (mark(check.passed, "✓" if check.passed else "✗"), check_name(check), found(check))
+        for check in report.decision.checks
+    ]
     show_table(("", "Check", "What was found"), rows)
     say(
         f"The gate says {'yes' if report.passed else 'no'}: version {report.version} against "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,11 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from medloop.core.printable import printable
+from medloop.progress import silent
 
 if TYPE_CHECKING:
     from rich.text import Text
 
     from medloop.progress import Progress
+
+WIDEST = 10_000  # columns of a table in a pipe, where scripts want each row on one line
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 By = Annotated[
@@ -28,14 +33,31 @@ def say(text: str, *, err: bool = False, colour: str | None = None) -> None:
     typer.secho(printable(text), err=err, fg=colour)
 
 
+def remark(text: str) -> None:
+    """Print a line beside the answer, on stderr; `--quiet` leaves it out."""
+    if not is_quiet():
+        say(text, err=True)
+
+
 def warn(text: str) -> None:
-    """Print a remark beside the answer."""
-    say(f"medloop: {text}", err=True, colour=typer.colors.YELLOW)
+    """Print a warning beside the answer; `--quiet` leaves it out."""
+    if not is_quiet():
+        say(f"medloop: {text}", err=True, colour=typer.colors.YELLOW)
+
+
+def is_quiet() -> bool:
+    """Tell whether `--quiet` was given: then warnings are not logged either."""
+    return not logging.getLogger("medloop").isEnabledFor(logging.WARNING)
 
 
 def say_json(value: Any) -> None:
-    """Print JSON over several lines."""
+    """Print facts as one JSON document, the same shape for each command: an object or a list."""
     typer.echo(json.dumps(value, indent=1))
+
+
+def shorten(identifier: str, digits: int) -> str:
+    """Cut an identifier for a person's eyes; scripts get all of it."""
+    return identifier[:digits] if sys.stdout.isatty() else identifier
 
 
 def mark(passed: bool | None, text: str) -> Text:
@@ -54,7 +76,12 @@ def show_table(
     totals: Sequence[str] = (),
     err: bool = False,
 ) -> None:
-    """Print a table; the columns in `numbers` are set to the right, `totals` stand below."""
+    """Print a table; the columns in `numbers` are set to the right, `totals` stand below.
+
+    On stderr it is a remark.
+    """
+    if err and is_quiet():
+        return
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -71,12 +98,16 @@ def show_table(
         table.add_column(heading, totals[i] if totals else "", justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(cell)) if isinstance(cell, str) else cell for cell in row))
-    Console(stderr=err).print(table)
+    piped = not (sys.stderr if err else sys.stdout).isatty() and not os.environ.get("COLUMNS")
+    Console(stderr=err, width=WIDEST if piped else None).print(table)
 
 
 @contextmanager
-def progress_bar() -> Iterator[Progress]:
+def progress_bar(*, quiet: bool = False) -> Iterator[Progress]:
     """Show a bar on stderr, gone when the work is done."""
+    if quiet or is_quiet():
+        yield silent
+        return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -94,7 +125,7 @@ def progress_bar() -> Iterator[Progress]:
 @contextmanager
 def counter(*, quiet: bool) -> Iterator[Callable[[], None]]:
     """Count images on stderr, if that is a terminal and the answers do not scroll by on it."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or is_quiet() or not sys.stderr.isatty():
         yield lambda: None
         return
     from rich.console import Console

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medloop.cli.terminal import AsJson, By, mark, say, show_table, warn
+from medloop.cli import completion
+from medloop.cli.terminal import (
+    AsJson,
+    By,
+    mark,
+    remark,
+    say,
+    say_json,
+    shorten,
+    show_table,
+    warn,
+)
 from medloop.core import none_of_these
 
 if TYPE_CHECKING:
@@ -16,25 +26,24 @@ if TYPE_CHECKING:
     from medloop.stores.registry import ModelVersion
 
 REASON_SHOWN = 140  # characters of a reason in a table
+HASH_SHOWN = 12  # digits of an image's hash
 SNAPSHOT_SHOWN = 8  # of a snapshot's id
-UNEVEN = 0.005  # accuracy over images and mean over classes: both are shown if this far apart
+UNEVEN = 0.005  # smallest gap between accuracy by image and by class at which both are shown
+
+Version = Annotated[str, typer.Argument(help="A version.", autocompletion=completion.versions)]
+Reason = Annotated[str, typer.Option(help="The reason; the ledger keeps it.", prompt="Why")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command()(models)
-    app.command()(promote)
-    app.command()(rollback)
-    app.command()(reference)
-    app.command()(history)
-    app.command()(audit)
-    app.command()(watch)
+    for command in (models, promote, rollback, reference, history, audit, watch):
+        app.command()(command)
 
 
 def models(as_json: AsJson = False) -> None:
     """List the versions with aliases, accuracy on the base test images, and the gate's verdict.
 
-    Why the gate said no: `medloop evaluate VERSION` shows the report, `--json` has the reasons.
+    `--json` has the gate's reasons; `medloop evaluate VERSION` shows the whole report.
 
     Examples: `medloop models`, `medloop models --json`
     """
@@ -42,7 +51,7 @@ def models(as_json: AsJson = False) -> None:
 
     found = connect().registry.versions()
     if as_json:
-        typer.echo(json.dumps([_version_record(item) for item in found], indent=1))
+        say_json([_version_record(item) for item in found])
     elif found:
         _show_versions(found)
     else:
@@ -50,20 +59,19 @@ def models(as_json: AsJson = False) -> None:
 
 
 def promote(
-    version: Annotated[str, typer.Argument(help="The version to make the champion.")],
+    version: Version,
     force: Annotated[
         bool, typer.Option("--force", help="Overrule the gate; needs a reason.")
     ] = False,
-    reason: Annotated[str, typer.Option(help="Why; it stands in the ledger.")] = "",
+    reason: Annotated[str, typer.Option(help="The reason; the ledger keeps it.")] = "",
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a version the champion, if the gate said yes.
 
-    Exit code 1 if it is not the champion afterwards.
-
-    Open pages answer with it within seconds. Only while the judgement is today's: with this
-    champion, this reference, these acceptance sets and these rules.
+    Open pages answer with it within seconds. The gate's verdict counts only if it was made against
+    the current champion, reference, acceptance sets and rules. The exit code is 1 if the version is
+    not the champion afterwards.
 
     Examples: `medloop promote 4`, `medloop promote 4 --force --reason "the new scanner goes live
     today"`
@@ -81,18 +89,20 @@ def promote(
 
 
 def rollback(
-    reason: Annotated[str, typer.Option(help="Why; it stands in the ledger.", prompt="Why")],
+    reason: Reason,
     to: Annotated[
         str | None,
-        typer.Option(help="The version to go back to; the previous champion by default."),
+        typer.Option(
+            help="The version to go back to; the previous champion by default.",
+            autocompletion=completion.versions,
+        ),
     ] = None,
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
     """Make the previous champion the champion again. Open pages answer with it within seconds.
 
-    Twice goes back two champions. A rollback is an event like every promotion: `medloop history`
-    shows it.
+    A second rollback goes back one champion more. `medloop history` lists rollbacks and promotions.
 
     Examples: `medloop rollback --reason "calls hands chests"`, `medloop rollback --to 2 --reason
     "last good one"`
@@ -105,16 +115,15 @@ def rollback(
 
 
 def reference(
-    version: Annotated[
-        str, typer.Argument(help="The version that all are compared with from now on.")
-    ],
-    reason: Annotated[str, typer.Option(help="Why; it stands in the ledger.", prompt="Why")],
+    version: Version,
+    reason: Reason,
     by: By = None,
+    as_json: AsJson = False,
 ) -> None:
     """Choose the version that the gate compares every challenger with, beside the champion.
 
-    The first champion is the reference until somebody chooses another one; the loop itself never
-    does.
+    The first champion is the reference until somebody chooses another version. The weekly run never
+    changes it.
 
     Example: `medloop reference 4 --reason "trained on the full data set"`
     """
@@ -125,14 +134,17 @@ def reference(
     before = choose_reference(
         context, version=version, by=by or context.settings.user, reason=reason
     )
-    say(f"Version {version} is the reference, before it version {before or 'none'}.")
+    if as_json:
+        say_json({"from_version": before, "to_version": version})
+    else:
+        say(f"Version {version} is the reference, before it version {before or 'none'}.")
 
 
 def history(as_json: AsJson = False) -> None:
     """Show every move of the aliases, oldest first: when, from, to, by whom, and why.
 
-    The champion answers, the challenger was judged last, the reference is what all are compared
-    with, too. `--json` has the gate reports themselves.
+    The champion answers. The challenger is the version that was evaluated last. Every challenger is
+    compared with the champion and with the reference. `--json` includes the gate reports.
 
     Examples: `medloop history`, `medloop history --json`
     """
@@ -144,7 +156,7 @@ def history(as_json: AsJson = False) -> None:
     context = connect()
     found = all_moves(context)
     if as_json:
-        typer.echo(json.dumps([asdict(move) for move in found], indent=1))
+        say_json([asdict(move) for move in found])
         return
     if not found:
         say("No version has been promoted yet.")
@@ -155,16 +167,16 @@ def history(as_json: AsJson = False) -> None:
 
 
 def audit(
-    version: Annotated[str, typer.Argument(help="The version to look into.")],
+    version: Version,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also what was held out or left out, with why.")
+        bool, typer.Option("--all", help="Add corrections that were held out or left out, and why.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show every correction that a version learned from: image, label, who said so, and when.
+    """Show every correction that a version learned from: image, label, who gave it, and when.
 
-    Also those that only a version learned from whose weights this one started from ("through
-    version N").
+    A version starts from the weights of another. "Through version N" marks a correction that only
+    such an earlier version learned from.
 
     Examples: `medloop audit 4`, `medloop audit 4 --all --json`
     """
@@ -176,39 +188,36 @@ def audit(
     found = job(connect(), version=version)
     rows = [row for row in found.rows if everything or row.use == "trained"]
     if as_json:
+        record = {"version": found.version, "recipe": asdict(found.recipe)}
         corrections = [asdict(row) for row in rows]
-        record = {
-            "version": found.version,
-            "recipe": asdict(found.recipe),
-            "unknown": found.unknown,
-        }
-        typer.echo(json.dumps({**record, "corrections": corrections}, indent=1))
+        say_json({**record, "unknown": found.unknown, "corrections": corrections})
         return
     table = []
     for row in rows:
         use = f"{row.use} through version {row.through}" if row.through else row.use
         label = none_of_these.describe(row.label)
-        table.append((row.image_sha256[:12], label, use, ", ".join(row.who), row.at))
+        table.append(
+            (shorten(row.image_sha256, HASH_SHOWN), label, use, ", ".join(row.who), row.at)
+        )
     show_table(("Image", "Label", "Use", "Who", "When"), table)
     if found.unknown:
-        say(f"There may be more: {found.unknown}.", err=True)
+        warn(f"there may be more: {found.unknown}.")
     recipe = found.recipe
     start = f"version {recipe.parent_version}" if recipe.parent_version else "random weights"
-    say(
-        f"Version {version}: from {start}, on base data set {recipe.base_id} and snapshot "
-        f"{recipe.snapshot_id or 'none'}; {len(rows)} corrections.",
-        err=True,
+    remark(
+        f"Version {version} started from {start} and learned from base data set {recipe.base_id} "
+        f"and snapshot {recipe.snapshot_id or 'none'}; {len(rows)} corrections."
     )
 
 
 def watch(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what was found.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report, and change nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare a fresh champion with the one before by people's answers; roll back on an alarm.
+    """Compare a new champion with the previous one by people's answers; roll back on an alarm.
 
-    For a timer: exit code 1 on an alarm, 0 otherwise. A promotion is watched for MEDLOOP_WATCH_DAYS
-    days.
+    The exit code is 1 on an alarm and 0 otherwise, as a timer needs. A promotion is watched for
+    MEDLOOP_WATCH_DAYS days.
 
     Example: `medloop watch --dry-run`
     """
@@ -219,17 +228,17 @@ def watch(
 
     result = job(connect(), dry_run=dry_run)
     if as_json:
-        typer.echo(json.dumps(asdict(result)))
+        say_json(asdict(result))
     else:
         for reason in result.reasons:
             say(f"- {reason}")
         if result.rolled_back:
             say(
-                f"ALARM: version {result.previous} is the champion again, "
-                f"version {result.champion} was worse."
+                f"ALARM: version {result.champion} was worse; "
+                f"version {result.previous} is the champion again."
             )
         elif result.alarm:
-            say(f"ALARM: version {result.champion} is worse than version {result.previous} was.")
+            say(f"ALARM: version {result.champion} is worse than version {result.previous}.")
     if result.alarm:
         raise typer.Exit(1)
 
@@ -238,7 +247,7 @@ def _tell(result: PromoteResult, as_json: bool) -> None:
     from dataclasses import asdict
 
     if as_json:
-        typer.echo(json.dumps(asdict(result)))
+        say_json(asdict(result))
         return
     if result.promoted:
         say(
@@ -302,20 +311,20 @@ def _show_moves(moves: list[Promotion]) -> None:
             move.from_version or "–",
             move.to_version or "–",
             _gate(move),
-            (move.snapshot_id or "–")[:SNAPSHOT_SHOWN],
+            shorten(move.snapshot_id or "–", SNAPSHOT_SHOWN),
             move.by,
-            _shorten(move.reason),
+            _cut(move.reason),
         )
         rows.append(row)
     show_table(("When", "Alias", "What", "From", "To", "Gate", "Snapshot", "By", "Why"), rows)
 
 
 def _gate(move: Promotion) -> str:
-    """Tell what the gate had said of the version that the alias went to."""
+    """Return the gate's verdict on the version that the alias moved to."""
     if move.gate_report is None:
         return "–"
     return "yes" if move.gate_report.get("decision", {}).get("passed") else "no"
 
 
-def _shorten(text: str) -> str:
-    return text if len(text) <= REASON_SHOWN else f"{text[:REASON_SHOWN]}…"
+def _cut(reason: str) -> str:
+    return reason if len(reason) <= REASON_SHOWN else f"{reason[:REASON_SHOWN]}…"

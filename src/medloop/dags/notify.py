@@ -10,6 +10,7 @@ import html
 import logging
 from typing import TYPE_CHECKING
 
+from medloop.core.printable import printable
 from medloop.dags.connections import airflow_settings
 from medloop.errors import StoreError
 from medloop.stores.notify import Notice, post_webhook
@@ -66,14 +67,14 @@ def send_email(address: str, notice: Notice) -> None:
     """Send a notice over Airflow's connection `smtp_default`, which also names the sender."""
     from airflow.providers.smtp.hooks.smtp import SmtpHook  # not needed for a webhook alone
 
-    subject = " ".join(notice.text.split())[:200]  # a line break would begin another header
+    subject = printable(" ".join(notice.text.split()))[:200]  # no line break: the next header
     rows = "".join(
-        f"<li>{html.escape(key)}: {html.escape(value)}</li>"
+        f"<li>{html.escape(key)}: {html.escape(printable(value))}</li>"
         for key, value in notice.details.items()
     )
     with SmtpHook() as smtp:
         smtp.send_email_smtp(
             to=address,
             subject=subject,
-            html_content=f"<p>{html.escape(notice.text)}</p><ul>{rows}</ul>",
+            html_content=f"<p>{html.escape(printable(notice.text))}</p><ul>{rows}</ul>",
         )

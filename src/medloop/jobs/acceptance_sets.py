@@ -105,7 +105,7 @@ def _declare(
     context: Context, name: str, content: AcceptanceSet | None, *, floor: float, by: str
 ) -> AcceptanceResult:
     """Write what counts under this name from now on; None for nothing."""
-    identifier, at = context.new_event()
+    identifier, at = context.new_event(after=context.acceptance_sets.newest_id(name))
     set_id, images = (content.set_id, len(content.images)) if content else (None, 0)
     declaration = Declaration(identifier, at, name, set_id, floor, images, by)
     context.acceptance_sets.declare(declaration, content)

@@ -79,11 +79,13 @@ def move_alias(
     """
     if held:
         held.check()
-    known = [move for move in all_moves(context) if move.alias == alias][-1:]
+    made = all_moves(context)
+    known = [move for move in made if move.alias == alias][-1:]
     same = (action, from_version, to.version)
     if [(move.action, move.from_version, move.to_version) for move in known] != [same]:
         _append(
             context,
+            made,
             alias=alias,
             action=action,
             from_version=from_version,
@@ -111,6 +113,7 @@ def drop_challenger(context: Context, *, version: str, by: str, reason: str) -> 
         context.registry.drop_alias(CHALLENGER)
         _append(
             context,
+            all_moves(context),
             alias=CHALLENGER,
             action="drop",
             from_version=version,
@@ -120,6 +123,7 @@ def drop_challenger(context: Context, *, version: str, by: str, reason: str) -> 
         )
 
 
-def _append(context: Context, **fields: Any) -> None:
-    identifier, at = context.new_event()
+def _append(context: Context, made: Sequence[Promotion], **fields: Any) -> None:
+    """Write a move behind those that were made, even if the clock was set back since."""
+    identifier, at = context.new_event(after=made[-1].id if made else "")
     context.ledger.append(Promotion(id=identifier, at=at, model=context.registry.model, **fields))

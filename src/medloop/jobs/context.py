@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from medloop.core.corrections.events import Review, ReviewAction, event_id
+from medloop.core.corrections.events import Review, ReviewAction, event_id, event_time
 
 if TYPE_CHECKING:
     from medloop.settings import Settings
@@ -47,10 +47,18 @@ class Context:
     random: Callable[[int], bytes]
     identify: Callable[[str], str]  # a person's name to the identity that is stored
 
-    def new_event(self) -> tuple[str, str]:
-        """Make a fresh event's id and time (ISO 8601, UTC)."""
+    def new_event(self, *, after: str = "") -> tuple[str, str]:
+        """Make a fresh event's id and time (ISO 8601, UTC).
+
+        The id sorts behind the event `after`, which its author knew, whatever the clock says: it
+        may have been set back since, or another machine's may be ahead.
+        """
         now = self.now()
-        return event_id(now=now, random=self.random(10)), now.isoformat(timespec="milliseconds")
+        identifier = event_id(now=now, random=self.random(10))
+        if identifier <= after:
+            behind = event_time(after) + timedelta(milliseconds=1)
+            identifier = event_id(now=behind, random=self.random(10))
+        return identifier, now.isoformat(timespec="milliseconds")
 
     def new_review(
         self,
@@ -60,7 +68,8 @@ class Context:
         who: str,
         label: str | None = None,
         why: str = "",
+        after: str = "",
     ) -> Review:
-        """Make a review of now by the person with this name."""
-        identifier, at = self.new_event()
+        """Make a review of now by the person with this name; `after` as for `new_event`."""
+        identifier, at = self.new_event(after=after)
         return Review(identifier, at, image_sha256, action, label, self.identify(who), why)

@@ -38,7 +38,8 @@ def correct(
     Raises:
         StoreError: Nothing could be saved; the person must be told.
     """
-    identifier, at = context.new_event()
+    person = context.identify(who)
+    identifier, at = context.new_event(after=context.outbox.newest_id(person, image.sha256))
     event = Correction(
         id=identifier,
         at=at,
@@ -48,7 +49,7 @@ def correct(
         confidence=round(float(prediction.confidence), 6) if prediction else None,
         verdict=prediction.verdict if prediction else None,
         model_version=model_version,
-        who=context.identify(who),
+        who=person,
         source=source,
         note=note,
         by_reviewer=by_reviewer,
@@ -77,7 +78,8 @@ def withdraw(context: Context, *, image_sha256: str, who: str, why: str = "") ->
             back.
         StoreError: Nothing could be saved, or the snapshots cannot be asked.
     """
-    said = context.outbox.history(context.identify(who), 1, image_sha256=image_sha256)
+    person = context.identify(who)
+    said = context.outbox.history(person, 1, image_sha256=image_sha256)
     if not said:
         raise ReviewError(
             "You have said nothing about this picture on this machine: "
@@ -87,8 +89,9 @@ def withdraw(context: Context, *, image_sha256: str, who: str, why: str = "") ->
     # What waits for the store is in no snapshot: it can be taken back while the store is away.
     if isinstance(last.event, Correction) and last.state == "stored":
         _refuse_if_in_snapshot(context, last.event)
+    after = context.outbox.newest_id(person, image_sha256)
     receipt = context.outbox.add_review(
-        context.new_review("withdraw", image_sha256, who=who, why=why)
+        context.new_review("withdraw", image_sha256, who=who, why=why, after=after)
     )
     context.sender.wake()
     return receipt

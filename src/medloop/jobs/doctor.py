@@ -16,7 +16,6 @@ from typing import Literal
 
 import httpx
 
-from medloop.core.prediction.predictor import Predictor
 from medloop.errors import AlreadyExistsError, MedloopError
 from medloop.jobs.stored_corrections import take_census
 from medloop.settings import Settings, unknown_settings
@@ -77,6 +76,8 @@ def examine(load: Callable[[], Settings], *besides: Check) -> Iterator[Finding]:
             yield check(settings)
         except (MedloopError, httpx.HTTPError, OSError, ValueError) as error:
             yield Finding(name, "failed", str(error), fix)
+        except Exception as error:  # a server that answers strangely stops no other check
+            yield Finding(name, "failed", f"{type(error).__name__}: {error}", fix)
 
 
 def _s3(settings: Settings) -> Finding:
@@ -174,6 +175,8 @@ def _airflow(settings: Settings) -> Finding:
 
 
 def _model(settings: Settings) -> Finding:
+    from medloop.core.prediction.predictor import Predictor  # `medloop status` needs no onnxruntime
+
     registry = Registry(settings)
     champion = registry.version_of(CHAMPION)
     if champion is None:

@@ -69,7 +69,7 @@ def _promote(
     if current == version == named:
         return PromoteResult(True, current, version, ("it is the champion already",))
     lost = current != named and version == last_there(context, line)
-    if not (force or lost) and (against := _against(context, version, named, report)):
+    if not (force or lost) and (against := _against(context, made, version, report)):
         return PromoteResult(False, current, current or "", against)
     why = reason or (summary(report) if report else "the ledger's champion, put back")
     move_alias(
@@ -94,9 +94,17 @@ def _action(made: Sequence[Promotion], current: str | None, version: str) -> Pro
 
 
 def _against(
-    context: Context, version: str, current: str | None, report: GateReport | None
+    context: Context, made: Sequence[Promotion], version: str, report: GateReport | None
 ) -> tuple[str, ...]:
     """List what speaks against a promotion that nobody forces; () for nothing."""
+    line = champions(made)
+    current = line[-1] if line else context.registry.version_of(CHAMPION)
+    if version in line[:-1]:
+        return (
+            f"version {version} was champion before version {current}, so this is an old run done "
+            "again. A person can bring it back: `medloop rollback`, or `medloop promote "
+            f"{version} --force --reason …`",
+        )
     if report is None:
         raise PromotionError(
             f"version {version} was never judged: run `medloop evaluate {version}` first"
@@ -109,14 +117,21 @@ def _against(
             f"champion is {current or 'none'} by now: run `medloop evaluate {version}` again"
         )
     _require_todays_judgement(context, report)
-    back = rollback_from(moves(context), version)
-    if back and datetime.fromisoformat(back.at) > datetime.fromisoformat(report.at):
+    back = rollback_from(made, version)
+    if back and _is_older(report, back, made):
         return (
             f"version {version} was rolled back after the gate had judged it, by {back.by}: "
             f"{back.reason}. The same judgement does not bring it back; a person can: "
             f"`medloop promote {version} --force --reason …`",
         )
     return ()
+
+
+def _is_older(report: GateReport, back: Promotion, made: Sequence[Promotion]) -> bool:
+    """Tell if a rollback knew this report: by its time, or by the promotion that it took back."""
+    known = [(move.gate_report or {}).get("at") for move in made if move.id < back.id]
+    at = datetime.fromisoformat(report.at)
+    return datetime.fromisoformat(back.at) > at or report.at in known
 
 
 def _require_todays_judgement(context: Context, report: GateReport) -> None:

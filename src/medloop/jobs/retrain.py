@@ -67,7 +67,7 @@ def plan(
     why = f"only {reason}, and {least} are worth a training"
     if new == 0:
         why = f"nothing new: none of {taken.corrections} corrections changes what was learned"
-    return RetrainPlan(None, "; ".join(filter(None, (why, describe_queue(context)))), new)
+    return RetrainPlan(None, why, new)
 
 
 def retrain(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from typing import Literal
 
@@ -17,7 +16,7 @@ from medloop.core.corrections.correction_policy import (
     Waiting,
     decide,
 )
-from medloop.core.corrections.events import Correction, Review, event_id, event_time
+from medloop.core.corrections.events import Correction, Review
 from medloop.core.corrections.fold import Event
 from medloop.core.corrections.reliability import Reliability, reliabilities
 from medloop.core.imaging.decode import decode
@@ -168,14 +167,11 @@ def _decision(
         )
     if verdict == "approve" and item.disputed:
         verdict, label = "relabel", state.label
-    made = context.new_review(
-        verdict, item.image_sha256, who=who, label=label if verdict == "relabel" else None, why=why
+    return context.new_review(
+        verdict,
+        item.image_sha256,
+        who=who,
+        label=label if verdict == "relabel" else None,
+        why=why,
+        after=item.newest_id,
     )
-    return replace(made, id=_later(context, made.id, than=item.newest_id))
-
-
-def _later(context: Context, identifier: str, *, than: str) -> str:
-    """Return the id, or one just after `than`, whatever this machine's clock says."""
-    if identifier > than:
-        return identifier
-    return event_id(now=event_time(than) + timedelta(milliseconds=1), random=context.random(10))

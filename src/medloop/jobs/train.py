@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from medloop.core.corrections.lineage import forebears
 from medloop.core.data.training_set import TrainingSet
 from medloop.core.learn.config import TrainingConfig
 from medloop.errors import DatasetError, NotFoundError
@@ -218,12 +219,25 @@ def run_training(
 
 
 def _find(context: Context, recipe: Recipe) -> ModelVersion | None:
-    """Find a version of the same training; a champion that learned from this data counts, too."""
-    if recipe.parent_version:
-        parent = context.registry.get(recipe.parent_version)
-        if parent.tags.data_key == recipe.data_key:
-            return parent
-    return context.registry.find(recipe.run_key)
+    """Find a version of the same training; a champion that learned from this data counts, too.
+
+    So does a version of this data from the time of an earlier champion: who asks for it is an old
+    run that is done again.
+    """
+    if not recipe.parent_version:
+        return context.registry.find(recipe.run_key)
+    versions = context.registry.versions()
+    parents = {item.version: item.tags.parent_version for item in versions}
+    earlier = forebears(parents, recipe.parent_version)
+    for item in reversed(versions):
+        same_data = item.tags.data_key == recipe.data_key
+        if item.tags.run_key == recipe.run_key:
+            return item
+        if same_data and (
+            item.version == recipe.parent_version or parents[item.version] in earlier
+        ):
+            return item
+    return None
 
 
 def _result(version: ModelVersion, *, reused: bool, started: float) -> TrainResult:

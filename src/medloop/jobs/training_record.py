@@ -17,6 +17,7 @@ from medloop.core.gate.model_card import Origin, model_card
 from medloop.core.gate.report import GateReport
 from medloop.errors import NotFoundError, StoreError
 from medloop.jobs.context import Context
+from medloop.stores.registry import CARD_FILE as CARD_FILE
 from medloop.stores.registry import REPORT_FILE, WEIGHTS_FILE, ModelVersion
 from medloop.stores.training_run import DataInput, TrainingRun
 from medloop.stores.version_tags import VersionTags
@@ -31,7 +32,6 @@ ORIGIN_FILE: Final = "origin.json"
 ENVIRONMENT_FILE: Final = "environment.json"
 USES_FILE: Final = "corrections.json.gz"
 GOLDEN_FILE: Final = "golden.npz"
-CARD_FILE: Final = "model_card.md"
 N_GOLDEN: Final = 16  # images whose answers are recorded at training
 
 
@@ -139,7 +139,12 @@ def training_run(
     return TrainingRun(
         name=f"{'retrain' if recipe.snapshot_id else 'base'} {recipe.run_key[:8]}",
         onnx=trained.onnx,
-        params={**recipe.config, **tags.to_mlflow()},
+        params={
+            **recipe.config,
+            "base_id": recipe.base_id,
+            "snapshot_id": recipe.snapshot_id,
+            "parent_version": recipe.parent_version or "none",
+        },
         metrics={**trained.metrics, "seconds": seconds, **used},
         tags=tags,
         inputs=_inputs(context, training_set, recipe),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,7 +92,7 @@ class Champion:
         cache: Path,
         *,
         poll_s: float,
-        named: Callable[[], Collection[str]] = tuple,
+        named: Callable[[], Sequence[str]] = tuple,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -102,8 +102,8 @@ class Champion:
             registry: Where the alias is looked up; None serves what the cache holds.
             cache: Folder for the last good model.
             poll_s: Seconds between two looks at the alias.
-            named: Reads the versions that the ledger names as champions. The alias is not followed
-                to another one; it is if the ledger names none or cannot be read.
+            named: Reads the champions by the ledger, the one in office last. The alias is not
+                followed to another one; it is if the ledger names none or cannot be read.
             now: The clock that notices quote.
             monotonic: The clock that waits are measured with.
         """
@@ -210,9 +210,12 @@ class Champion:
                 "version %s is served, though the ledger cannot be read: %s", version, error
             )
             return ""
-        if not named or version in named:
+        # An earlier champion is only served where no other is: a promotion may have been cut off.
+        if not named or version == named[-1] or (cached is None and version in named):
             return ""
-        return "the ledger does not name it: another client moved the alias; see `medloop doctor`"
+        return (
+            "it is not the ledger's champion: another client moved the alias; see `medloop doctor`"
+        )
 
     def _load(self, registry: ModelSource, version: str) -> None:
         try:

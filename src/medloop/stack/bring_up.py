@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 
 import httpx
@@ -98,7 +98,7 @@ class BringUp:
             except StoreError as error:  # the rest is of use without, to find out why
                 return Event("trouble", program.name, str(error))
         if program.name == "mlflow":
-            self._create_frontend_user()
+            create_frontend_user(self._plan, self._plan.operator_env)
         if program.name == "airflow-migration":
             self._folder.airflow_migrated.write_text(version("apache-airflow"))
         took_s = time.monotonic() - self._started[program.name]
@@ -109,29 +109,6 @@ class BringUp:
         log = self._folder.logs / f"{program.name}.log"
         words = "\n".join(f"  {line}" for line in last_lines(log, 12))
         return ServiceError(f"{program.name} {what}. The end of {log}:\n{words}")
-
-    def _create_frontend_user(self) -> None:
-        """Create the page's user in MLflow; `mlflow_users` narrows what it may edit.
-
-        The model of the grant need not exist yet.
-        """
-        user = {"username": MLFLOW_FRONTEND}
-        password = {"password": self._plan.frontend_password}
-        model = {"resource_type": "registered_model", "resource_id": self._plan.model_name}
-        self._ask_mlflow("2.0/mlflow/users/create", {**user, **password})
-        grant = {**user, **model, "permission": "EDIT"}
-        self._ask_mlflow("3.0/mlflow/users/permissions/grant", grant)
-
-    def _ask_mlflow(self, path: str, body: dict[str, str]) -> None:
-        """Ask as its admin; what an earlier start did is no failure."""
-        tracking = self._plan.operator_env
-        password = tracking["MLFLOW_TRACKING_PASSWORD"]
-        url = f"{tracking['MLFLOW_TRACKING_URI']}/api/{path}"
-        answer = self._http.post(url, json=body, auth=(MLFLOW_ADMIN, password), timeout=30.0)
-        if answer.status_code != httpx.codes.OK and "RESOURCE_ALREADY_EXISTS" not in answer.text:
-            raise ServiceError(
-                f"MLflow refuses the page's user ({path}): {answer.status_code} {answer.text[:300]}"
-            )
 
     def _open_dags(self) -> None:
         """Unpause the DAGs once in the life of a state folder: who pauses one later means it.
@@ -154,3 +131,24 @@ class BringUp:
                         f"Airflow does not find the DAGs: see `medloop logs` ({error})"
                     ) from error
                 time.sleep(0.5)
+
+
+def create_frontend_user(plan: StackPlan, tracking: Mapping[str, str]) -> None:
+    """Create the page's user in MLflow; `mlflow_users` narrows what it may edit.
+
+    `tracking` are the admin's settings. The model of the grant need not exist yet, and what an
+    earlier start did is no failure.
+    """
+    user = {"username": MLFLOW_FRONTEND}
+    model = {"resource_type": "registered_model", "resource_id": plan.model_name}
+    asked = {
+        "2.0/mlflow/users/create": {**user, "password": plan.frontend_password},
+        "3.0/mlflow/users/permissions/grant": {**user, **model, "permission": "EDIT"},
+    }
+    login = (MLFLOW_ADMIN, tracking["MLFLOW_TRACKING_PASSWORD"])
+    with httpx.Client(auth=login, timeout=30.0, trust_env=False) as http:
+        for path, body in asked.items():
+            answer = http.post(f"{tracking['MLFLOW_TRACKING_URI']}/api/{path}", json=body)
+            if not answer.is_success and "RESOURCE_ALREADY_EXISTS" not in answer.text:
+                said = f"{answer.status_code} {answer.text[:300]}"
+                raise ServiceError(f"MLflow refuses the page's user ({path}): {said}")

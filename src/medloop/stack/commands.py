@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
     from medloop.stack.plan import StackPlan
     from medloop.stack.state_folder import StateFolder
 
-PANEL = "Services"
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 LAST_LINES = 40
 
 
 def register(app: typer.Typer) -> None:
     """Register the commands of the local stack."""
     for command in (up, down, status, logs, doctor):
-        app.command(rich_help_panel=PANEL)(command)
+        app.command()(command)
 
 
 def up(
@@ -130,19 +131,22 @@ def down() -> None:
     typer.echo(f"{done} in {folder.home}.", err=True)
 
 
-def status() -> None:
+def status(as_json: AsJson = False) -> None:
     """Show what runs, with process, uptime, memory and restarts, and what serves.
 
     Exit code 1 if something is wrong.
 
     Example: `medloop status`
     """
-    from medloop.stack.output import print_status
+    from medloop.stack.output import describe_status, print_status
     from medloop.stack.status import component_statuses
 
     folder = _folder()
     components = component_statuses(folder)
-    print_status(folder, components)
+    if as_json:
+        typer.echo(json.dumps(describe_status(folder, components), indent=1))
+    else:
+        print_status(folder, components)
     if not all(component.is_well for component in components):
         raise typer.Exit(1)
 
@@ -184,23 +188,33 @@ def logs(
         time.sleep(0.3)
 
 
-def doctor() -> None:
+def doctor(as_json: AsJson = False) -> None:
     """Check every part, the stored corrections and who may reach them: a line each, with the fix.
 
     Exit code 1 if a check fails.
 
     Example: `medloop doctor`
     """
+    from dataclasses import asdict
+
     from medloop.jobs.doctor import examine
     from medloop.jobs.left_out import FIX, examine_events
     from medloop.settings import load_settings
     from medloop.stack.drift_checks import CHAMPION, SETTINGS
     from medloop.stack.exposure import RIGHTS
-    from medloop.stack.output import print_checks
+    from medloop.stack.output import print_check
     from medloop.wiring import connect
 
     events = ("events", FIX, lambda settings: examine_events(connect(settings)))
-    if not print_checks(examine(load_settings, events, CHAMPION, SETTINGS, RIGHTS)):
+    well, found = True, []
+    for finding in examine(load_settings, events, CHAMPION, SETTINGS, RIGHTS):
+        found.append(asdict(finding))
+        well &= finding.outcome != "failed"
+        if not as_json:
+            print_check(finding)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+    if not well:
         raise typer.Exit(1)
 
 

@@ -16,6 +16,7 @@ from medloop.stack.ports import LOOPBACK
 from medloop.stack.programs import SEAWEED_ROOM
 from medloop.stack.state_folder import StateFolder
 
+SECRETS: Final = (Path(".env"), Path("config.py"))  # where settings may stand
 WITHIN_S: Final = 3.0
 # Of SeaweedFS' master, volumes, filer and S3, of MLflow and Airflow: what must not be told unasked.
 PATHS: Final = (
@@ -31,24 +32,45 @@ SETTINGS_FRAME: Final = b"\x04"
 
 
 def look_at_rights(settings: Settings) -> Finding:
-    """Try every port of the last start without any credential, and look who may read its files."""
+    """Look who may read the stores, and try every port of the last start without credentials."""
     folder = StateFolder(settings.home.absolute())
+    wide = _readable(folder)
     if not folder.record.exists():
+        if wide:
+            return Finding("rights", "warning", "; ".join(wide), RIGHTS_FIX)
         return Finding("rights", "ok", "no local stack has been started here")
-    wide = [*_readable(folder.home), *_open_ports(folder.record)]
-    if wide:
+    if wide := [*wide, *_open_ports(folder.record)]:
         return Finding("rights", "failed", "; ".join(wide), RIGHTS_FIX)
+    if secrets := [_describe(path) for path in SECRETS if path.is_file() and _is_wide(path)]:
+        return Finding("rights", "warning", "; ".join(secrets), "`chmod 600` what may hold keys")
     login = "" if settings.oidc_issuer else "; the page asks nobody on this machine who they are"
     return Finding("rights", "ok", f"its files are the owner's, its ports want credentials{login}")
 
 
-RIGHTS_FIX: Final = "`chmod 700` the folder; stop the stack and start it again with `medloop up`"
+RIGHTS_FIX: Final = (
+    "`chmod -R go=` what is named; stop the stack and start it again with `medloop up`"
+)
 RIGHTS: Final[Check] = ("rights", RIGHTS_FIX, look_at_rights)
 
 
-def _readable(home: Path) -> list[str]:
-    mode = home.stat().st_mode & 0o777
-    return [f"others may enter {home} (mode {mode:o})"] if mode & 0o077 else []
+def _readable(folder: StateFolder) -> list[str]:
+    """Name what others get into: the state folder, what lies in it, and what it links to."""
+    if not folder.home.exists():
+        return []
+    # Behind a closed folder only what is elsewhere can be reached, such as data on another disk.
+    open_home = _is_wide(folder.home)
+    inside = [path for path in sorted(folder.home.iterdir()) if open_home or path.is_symlink()]
+    places = [folder.home, *inside, folder.socket.parent]
+    return [_describe(path) for path in places if path.exists() and _is_wide(path)]
+
+
+def _is_wide(path: Path) -> bool:
+    return bool(path.stat().st_mode & 0o077)
+
+
+def _describe(path: Path) -> str:
+    verb = "enter" if path.is_dir() else "read"
+    return f"others may {verb} {path} (mode {path.stat().st_mode & 0o777:o})"
 
 
 def _open_ports(record: Path) -> list[str]:

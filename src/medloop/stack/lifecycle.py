@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TextIO
 
@@ -57,6 +58,7 @@ class LocalStack:
             ServiceError: Something is in the way; the sentence says what to do.
         """
         check_host(self.settings)
+        check_database(self.settings, self.folder)
         self.folder.prepare()
         self._take_lock()
         _remove_sockets(self.folder)
@@ -172,6 +174,23 @@ def check_host(settings: NamedSettings) -> None:
             f"MEDLOOP_HOST is {settings.host}, and the page has no login: set MEDLOOP_OIDC_ISSUER "
             f"and its client, put a proxy with a login in front of {ports.LOOPBACK}, or set "
             "MEDLOOP_ALLOW_REMOTE=true if everybody who reaches that address may use it"
+        )
+
+
+def check_database(settings: NamedSettings, folder: StateFolder) -> None:
+    """Refuse a PostgreSQL that cannot be used, or beside which models would seem lost.
+
+    Raises:
+        ServiceError: There is no driver, or MLflow's database is a file of this folder so far.
+    """
+    if settings.postgres_url is None:
+        return
+    if find_spec("psycopg") is None:
+        raise ServiceError(f"PostgreSQL wants psycopg: {how_to_install('postgres')}")
+    if folder.mlflow_database.exists():
+        raise ServiceError(
+            f"MEDLOOP_POSTGRES_URL is set, but the models of {folder.home} are in "
+            f"{folder.mlflow_database}, and nothing moves them: use another MEDLOOP_HOME"
         )
 
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -147,6 +148,20 @@ def print_status(folder: StateFolder, components: Iterable[ComponentStatus]) -> 
         console.print(f"{name:<9} {printable(value)}", soft_wrap=True, markup=False)
 
 
+def describe_status(
+    folder: StateFolder, components: Iterable[ComponentStatus]
+) -> dict[str, object]:
+    """Return what `print_status` prints, for scripts."""
+    return {
+        "components": [
+            {**asdict(component), "is_well": component.is_well} for component in components
+        ],
+        "addresses": {address.name: address.url for address in read_record(folder).addresses},
+        **dict(_serving()),
+        "restart": [changed for _, changed in _restart(folder)],
+    }
+
+
 def _serving() -> Iterator[tuple[str, str]]:
     from medloop.jobs.alias_moves import explain_champion
     from medloop.jobs.left_out import describe
@@ -185,19 +200,15 @@ def _outbox(status: OutboxStatus) -> str:
     return f"{status.pending} waiting to be stored since {status.oldest_at}: {why}"
 
 
-def print_checks(checks: Iterable[Finding]) -> bool:
-    """Print a line per check as it is made; tell if none failed."""
+def print_check(check: Finding) -> None:
+    """Print a finding, and what to do about it."""
     console = Console(highlight=False, soft_wrap=True)
-    well = True
-    for check in checks:
-        mark, style = MARKS[check.outcome]
-        line = Text(f"{mark} {check.name:<9} ", style=style)
-        line.append(printable(check.says), style="")
-        console.print(line)
-        if check.fix:
-            console.print(f"  {'':<9} → {printable(check.fix)}", markup=False)
-        well &= check.outcome != "failed"
-    return well
+    mark, style = MARKS[check.outcome]
+    line = Text(f"{mark} {check.name:<9} ", style=style)
+    line.append(printable(check.says), style="")
+    console.print(line)
+    if check.fix:
+        console.print(f"  {'':<9} → {printable(check.fix)}", markup=False)
 
 
 def _duration(seconds: float) -> str:

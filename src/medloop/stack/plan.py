@@ -41,7 +41,7 @@ AIRFLOW_ROLES = {AIRFLOW_ADMIN: "admin", AIRFLOW_FRONTEND: "user"}  # see `airfl
 # Settings of the stack itself; each component is told what it needs of them in its own words.
 STACK_FIELDS = S3_FIELDS | SIGNING_FIELDS | MLFLOW_FIELDS | AIRFLOW_FIELDS | {
     "dagshub_user_token", "aws_region", "home", "host", "identity_key", "oidc_client_id",
-    "oidc_client_secret", "app_port", "s3_port", "mlflow_port", "airflow_port",
+    "oidc_client_secret", "app_port", "s3_port", "mlflow_port", "airflow_port", "postgres_url",
 }  # fmt: skip
 
 
@@ -119,7 +119,7 @@ class Planner:
             files[self.folder.s3_certificate] = make_certificate()
         if self.local.mlflow:
             files[self.folder.mlflow_auth] = programs.mlflow_auth_config(
-                self.folder.mlflow,
+                self._database("mlflow", self.folder.mlflow / "auth.db"),
                 username=MLFLOW_ADMIN,
                 password=self.credentials.mlflow_admin_password,
             )
@@ -252,7 +252,7 @@ class Planner:
             artifacts = f"s3://{MLFLOW_BUCKET}/artifacts"
             environment["MLFLOW_S3_ENDPOINT_URL"] = self.url("s3")
         return programs.mlflow(
-            folder=self.folder.mlflow,
+            database=self._database("mlflow", self.folder.mlflow_database),
             port=self.ports["mlflow"],
             artifacts=artifacts,
             auth_config=self.folder.mlflow_auth,
@@ -264,6 +264,7 @@ class Planner:
     def _airflow(self, *, with_migration: bool) -> list[Program]:
         environment = programs.airflow_environment(
             folder=self.folder.airflow,
+            database=self._database("airflow", self.folder.airflow / "airflow.db"),
             port=self.ports["airflow"],
             roles=AIRFLOW_ROLES,
             secrets=programs.AirflowSecrets(
@@ -277,6 +278,13 @@ class Planner:
             port=self.ports["airflow"], environment=environment, task_environment=tasks
         )
         return [programs.airflow_migration(environment), *servers] if with_migration else servers
+
+    def _database(self, name: str, file: Path) -> str:
+        """Choose the database `name` of the user's PostgreSQL, or else a SQLite file."""
+        if self.settings.postgres_url is None:
+            return f"sqlite:///{file}"
+        server = urlsplit(self.settings.postgres_url.get_secret_value())
+        return server._replace(scheme="postgresql+psycopg", path=f"/{name}").geturl()
 
     def _training(self) -> dict[str, str]:
         return {

@@ -119,7 +119,7 @@ def seaweed_sockets(ports: Mapping[str, int]) -> list[Path]:
 
 def mlflow(
     *,
-    folder: Path,
+    database: str,
     port: int,
     artifacts: str,
     auth_config: Path,
@@ -127,9 +127,11 @@ def mlflow(
     environment: Mapping[str, str],
     after: tuple[str, ...] = (),
 ) -> Program:
-    """Write how MLflow behind basic auth is called; `environment` has its S3 endpoint and keys."""
+    """Write how MLflow behind basic auth is called; `environment` has its S3 endpoint and keys.
+
+    `database` is a SQLAlchemy URL. `ps` must not show it: it may hold a password.
+    """
     options = {
-        "backend-store-uri": f"sqlite:///{folder}/mlflow.db",
         "artifacts-destination": artifacts,
         "host": LOOPBACK,
         "port": port,
@@ -140,6 +142,7 @@ def mlflow(
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     command = (executable("mlflow"), "server", "--serve-artifacts", *words)
     settings = {
+        "MLFLOW_BACKEND_STORE_URI": database,
         "MLFLOW_AUTH_CONFIG_PATH": str(auth_config),
         "MLFLOW_FLASK_SERVER_SECRET_KEY": session_key,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # nobody uses its eight processes, 900 MiB
@@ -150,12 +153,12 @@ def mlflow(
     return Program("mlflow", command, environment, health_url=health_url, after=after)
 
 
-def mlflow_auth_config(folder: Path, *, username: str, password: str) -> str:
+def mlflow_auth_config(database: str, *, username: str, password: str) -> str:
     """Write MLflow's basic-auth file. Those it knows may read; only the admin may write."""
     return (
         "[mlflow]\n"
         "default_permission = READ\n"
-        f"database_uri = sqlite:///{folder}/auth.db\n"
+        f"database_uri = {database.replace('%', '%%')}\n"
         f"admin_username = {username}\n"
         f"admin_password = {password}\n"
         "authorization_function = medloop.stack.mlflow_users:authenticate\n"
@@ -173,7 +176,7 @@ class AirflowSecrets:
 
 
 def airflow_environment(
-    *, folder: Path, port: int, roles: Mapping[str, str], secrets: AirflowSecrets
+    *, folder: Path, database: str, port: int, roles: Mapping[str, str], secrets: AirflowSecrets
 ) -> dict[str, str]:
     """Write Airflow's configuration, the same for each of its processes; `roles` are by user."""
     url = f"http://{LOOPBACK}:{port}"
@@ -189,7 +192,8 @@ def airflow_environment(
         ),
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(secrets.passwords_file),
         "CORE__FERNET_KEY": secrets.fernet_key,
-        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db",
+        "DATABASE__SQL_ALCHEMY_CONN": database,
+        "DATABASE__SQL_ALCHEMY_CONN_ASYNC": database.replace("sqlite:", "sqlite+aiosqlite:"),
         "DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "API__BASE_URL": url,
         "API__HOST": LOOPBACK,

@@ -32,6 +32,7 @@ class StateFolder:
         self.supervisor_log = self.logs / "supervisord.log"
         self.seaweedfs = home / "seaweedfs"
         self.mlflow = home / "mlflow"
+        self.mlflow_database = self.mlflow / "mlflow.db"
         self.airflow = home / "airflow"
         self.airflow_migrated = self.airflow / "migrated"  # holds the version that last did it
         self.dag_opened = self.airflow / "dag-opened"  # there once the DAGs have been unpaused

@@ -69,16 +69,23 @@ class AcceptanceStore:
 
     def declarations(self) -> list[Declaration]:
         """List the sets that count, by name."""
+        keys = [f"acceptance/{name}/{newest}.json" for name, newest in self._newest().items()]
+        found = [Declaration(**json.loads(raw)) for raw in self._objects.get_many(sorted(keys))]
+        return [declaration for declaration in found if declaration.set_id is not None]
+
+    def newest_id(self, name: str) -> str:
+        """Look up the last declaration of a name, one that withdrew it included; "" without one."""
+        return self._newest().get(name, "")
+
+    def _newest(self) -> dict[str, str]:
+        """Map each name to the id of its last declaration."""
         newest: dict[str, str] = {}
         for info in self._objects.list("acceptance"):
             parts = info.key.split("/")
             if len(parts) == 3 and parts[2].endswith(".json"):
-                newest[parts[1]] = max(newest.get(parts[1], ""), info.key)
-        found = [
-            Declaration(**json.loads(raw))
-            for raw in self._objects.get_many(sorted(newest.values()))
-        ]
-        return [declaration for declaration in found if declaration.set_id is not None]
+                found = parts[2].removesuffix(".json")
+                newest[parts[1]] = max(newest.get(parts[1], ""), found)
+        return newest
 
     def stored(self) -> list[tuple[str, str]]:
         """List name and id of every set whose images are there, even if it no longer counts."""

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Literal
+from typing import Final, Literal
 
 from medloop.core.corrections.events import EVENT_KEY, Correction, Review, event_key, image_key
 from medloop.stores.objects import ObjectInfo, ObjectStore
 from medloop.stores.signatures import Signatures
 
 Folder = Literal["corrections", "reviews"]
+MAX_IMAGE_BYTES: Final = 1 << 20  # of a PNG of 64 × 64 pixels, with much room
 
 
 class CorrectionStore:
@@ -55,7 +56,8 @@ class CorrectionStore:
 
     def images(self, image_sha256s: Sequence[str]) -> list[bytes | None]:
         """Read many images at once, as PNG; None where one was erased."""
-        return self._objects.find_many([image_key(sha256) for sha256 in image_sha256s])
+        keys = [image_key(sha256) for sha256 in image_sha256s]
+        return self._objects.find_many(keys, at_most=MAX_IMAGE_BYTES)
 
     def erase_image(self, image_sha256: str) -> bool:
         """Delete the image and leave a mark against storing it again; True if it was there."""

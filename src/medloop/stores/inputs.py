@@ -16,13 +16,15 @@ from typing import Final
 
 import numpy as np
 
-from medloop.core.data.class_folders import HIDDEN
+from medloop.core.data.class_folders import HIDDEN, NO_IMAGES
 from medloop.core.imaging.decode import Limits
-from medloop.errors import DecodeError, NotFoundError, SettingsError, StoreError
+from medloop.core.imaging.file_types import kind_of
+from medloop.errors import DecodeError, MedloopError, NotFoundError, SettingsError, StoreError
 from medloop.stores.archives import check_size, is_zip, open_archive
 from medloop.stores.objects import ObjectInfo, ObjectStore
 
 S3_SCHEME: Final = "s3://"
+TEXTS: Final = tuple(NO_IMAGES - {".zip", ".pdf"})  # what a person may take for a scan is named
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def iter_inputs(
 
     Folders are searched to any depth. Hidden files are left out, links to folders not followed. An
     archive is opened if it is named, or if a folder or glob has it with a name in .zip; never
-    inside another archive.
+    inside another archive. Tables and texts that lie beside images are passed over.
 
     Args:
         paths: Files, folders, globs (`**` too), zip archives, or `s3://bucket/prefix`.
@@ -55,7 +57,25 @@ def iter_inputs(
         NotFoundError: A path names nothing. Raised before the first input, except for S3.
     """
     found = [(path, _kind(path)) for path in paths]
-    return (item for path, kind in found for item in _expand(path, kind, open_s3, limits))
+    return (
+        item
+        for path, kind in found
+        for item in _expand(path, kind, open_s3, limits)
+        if item.path == path or not _is_text(item)
+    )
+
+
+def _is_text(item: Input) -> bool:
+    """Tell by name, then by content, if this is a table or text that lies beside images."""
+    if not item.path.lower().endswith(TEXTS):
+        return False
+    try:
+        kind_of(bytes(item.read()))
+    except DecodeError:
+        return True
+    except (MedloopError, OSError):  # its turn will say so
+        return False
+    return False
 
 
 def _kind(path: str) -> str:

@@ -1,9 +1,10 @@
 """A lease in S3: one holder at a time, anywhere, that ends by itself when the holder dies.
 
 Taken and renewed by compare-and-swap. The object stays after the release, so that the fencing token
-only grows. Machines may disagree about the time by less than the lease's length. An object that no
-holder can have written, such as one that claims to last for years, holds nobody up: the next one
-replaces it.
+only grows. An object that no holder can have written, such as one that claims to last for years,
+holds nobody up: the next one replaces it. Nor does a dead holder whose clock was ahead: who wants
+the lease watches it for its length. A clock that is ahead may take a living holder's lease away;
+the fencing token then stops that holder.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -19,6 +21,7 @@ from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from medloop.core.printable import printable
 from medloop.errors import AlreadyExistsError, NotFoundError, StaleError, StoreError
 from medloop.stores.objects import ObjectStore
 
@@ -38,7 +41,7 @@ class LeaseState:
     __pydantic_config__ = ConfigDict(strict=True)
 
     owner: Annotated[str, Field(max_length=1000)] | None
-    token: Annotated[int, Field(ge=0, lt=1 << 53)]
+    token: Annotated[int, Field(ge=0, lt=1 << 52)]  # far from where JSON loses whole numbers
     expires_at: str  # ISO 8601, UTC
 
     def is_free(self, now: datetime) -> bool:
@@ -108,10 +111,11 @@ class Lease:
                     continue
                 return Held(self, first, ttl_s)
             current = self._parse(raw)
-            if not (current.is_free(self._now()) or current.owner == owner):
+            free = current.is_free(self._now()) or current.owner == owner
+            if not (free or self._is_abandoned(current, e_tag, ttl_s)):
                 raise LeaseHeldError(
-                    f"{ascii(current.owner)[1:-1]} is at work until {current.expires_at} at least; "
-                    "try again later"
+                    f"{printable(current.owner or '')} is at work until "
+                    f"{printable(current.expires_at)} at least; try again later"
                 )
             mine = self._held_by(owner, token=current.token + 1, ttl_s=ttl_s)
             try:
@@ -120,6 +124,21 @@ class Lease:
                 continue
             return Held(self, mine, ttl_s)
         raise LeaseHeldError(f"{self._key} changes hands all the time; try again later")
+
+    def _is_abandoned(self, current: LeaseState, e_tag: str, ttl_s: float) -> bool:
+        """Tell if a holder whose clock is ahead of ours has died: it would renew within `ttl_s`.
+
+        Where the clocks agree, the time in the lease says so by itself.
+        """
+        left = datetime.fromisoformat(current.expires_at) - self._now()
+        if left <= timedelta(seconds=ttl_s):
+            return False
+        until = time.monotonic() + ttl_s
+        while time.monotonic() < until:
+            time.sleep(ttl_s / 30)
+            if self._objects.get_versioned(self._key)[1] != e_tag:
+                return False
+        return True
 
     def _parse(self, raw: bytes) -> LeaseState:
         """Read the object; a damaged one is nobody's, with a token that no holder can have."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from medloop.core.corrections.events import EVENT_KEY, Promotion, event_key
 from medloop.errors import StoreError
 from medloop.stores.objects import ObjectStore
 from medloop.stores.signatures import UNSIGNED, Signatures
+
+MAX_BYTES: Final = 8 << 20  # of one move, with a gate report
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +34,9 @@ class Ledger:
 
     def read(self) -> tuple[list[Promotion], dict[str, str]]:
         """Read all moves, oldest first, and, by key, why other objects are passed over."""
-        listed = [info.key for info in self._objects.list("promotions")]
-        keys = [key for key in listed if EVENT_KEY.fullmatch(key)]
-        left_out = dict.fromkeys(set(listed) - set(keys), "no key of an event")
+        listed = {info.key: info.size_bytes for info in self._objects.list("promotions")}
+        keys = [key for key in listed if EVENT_KEY.fullmatch(key) and listed[key] <= MAX_BYTES]
+        left_out = dict.fromkeys(set(listed) - set(keys), "no key of an event, or too large")
         moves: list[Promotion] = []
         for key, raw in zip(keys, self._objects.find_many(keys), strict=True):
             try:
@@ -41,7 +44,11 @@ class Ledger:
             except StoreError as error:
                 left_out[key] = str(error)
                 continue
-            if self._signatures is None or self._signatures.accepts(move, key=key, raw=raw or b""):
+            if event_key(move) != key:
+                left_out[key] = "a copy: its key is another event's"
+            elif self._signatures is None or self._signatures.accepts(
+                move, key=key, raw=raw or b""
+            ):
                 moves.append(move)
             else:
                 left_out[key] = UNSIGNED

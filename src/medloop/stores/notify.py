@@ -9,7 +9,7 @@ from typing import Literal
 import httpx
 from pydantic import SecretStr
 
-from medloop.core.printable import printable
+from medloop.core.printable import plain, printable
 from medloop.errors import StoreError, StoreUnavailableError
 
 TIMEOUT_S = 10
@@ -27,10 +27,10 @@ class Notice:
     def body(self) -> dict[str, str]:
         """Build the JSON that a webhook gets; chat services read `text`."""
         return {
-            "text": printable(self.text),
+            "text": plain(self.text),
             "event": self.event,
             "source": "medloop",
-            **self.details,
+            **{key: printable(value) for key, value in self.details.items()},
         }
 
 

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 
 import obstore
@@ -91,15 +92,18 @@ class ObjectStore:
         """Make an empty store that lives as long as the object, for tests."""
         return cls(MemoryStore(), name="the store in memory")
 
-    def get(self, key: str) -> bytes:
-        """Read an object, or raise `NotFoundError`."""
+    def get(self, key: str, *, at_most: int | None = None) -> bytes:
+        """Read an object, or raise `NotFoundError`, also if it has more bytes than `at_most`."""
         with self._translated("reading", key):
-            return bytes(obstore.get(self._backend, key).bytes())
+            result = obstore.get(self._backend, key)
+            if at_most is not None and result.meta["size"] > at_most:
+                raise NotFoundError(f"{self.name}: {key} has more than {at_most:,} bytes")
+            return bytes(result.bytes())
 
-    def find(self, key: str) -> bytes | None:
-        """Read an object; None if there is none."""
+    def find(self, key: str, *, at_most: int | None = None) -> bytes | None:
+        """Do `get`; None if there is no such object."""
         try:
-            return self.get(key)
+            return self.get(key, at_most=at_most)
         except NotFoundError:
             return None
 
@@ -193,10 +197,10 @@ class ObjectStore:
         return _at_once(self.get, keys, concurrency)
 
     def find_many(
-        self, keys: Sequence[str], *, concurrency: int = 64
+        self, keys: Sequence[str], *, at_most: int | None = None, concurrency: int = 64
     ) -> builtins.list[bytes | None]:
         """Do `find` for each at once, in the order of `keys`."""
-        return _at_once(self.find, keys, concurrency)
+        return _at_once(partial(self.find, at_most=at_most), keys, concurrency)
 
     def ensure_many(
         self, items: Sequence[tuple[str, bytes]], *, concurrency: int = 64

@@ -195,18 +195,31 @@ class Outbox:
             if (event := _parse(folder, body))
         ]
 
+    def newest_id(self, who: str, image_sha256: str) -> str:
+        """Look up the last event of a person about an image on this machine; "" without one."""
+        query = "SELECT max(event_id) FROM events WHERE who = ? AND image_sha256 = ?"
+        return next((newest or "" for (newest,) in self._rows(query, who, image_sha256)), "")
+
     def pending(self, limit: int) -> list[Pending]:
         """List what to send next: tried least, then oldest; a bad event holds up no other."""
-        rows = self._rows(
-            "SELECT seq, folder, body, png, day FROM events LEFT JOIN images USING (image_sha256) "
-            "WHERE NOT stored ORDER BY attempts, seq LIMIT ?",
-            limit,
-        )
-        return [
-            Pending(seq=seq, event=event, png=png, day=day)
-            for seq, folder, body, png, day in rows
-            if (event := _parse(folder, body))
-        ]
+        passed_over: set[int] = set()
+        while True:
+            rows = self._rows(
+                "SELECT seq, folder, body, png, day FROM events LEFT JOIN images "
+                "USING (image_sha256) WHERE NOT stored ORDER BY attempts, seq LIMIT ?",
+                limit,
+            )
+            parsed = [(_parse(folder, body), seq, png, day) for seq, folder, body, png, day in rows]
+            if unreadable := {seq for event, seq, *_ in parsed if event is None}:
+                self.mark_failed(sorted(unreadable), "an event here can no longer be read")
+            found = [
+                Pending(seq=seq, event=event, png=png, day=day)
+                for event, seq, png, day in parsed
+                if event is not None
+            ]
+            if found or unreadable <= passed_over:
+                return found
+            passed_over |= unreadable
 
     def unsent(self) -> list[Correction | Review]:
         """List every event that is not in S3 yet, oldest first."""

@@ -19,7 +19,16 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from medloop.core.corrections.events import EVENT_ID, event_id
+from medloop.core.corrections.events import (
+    EVENT_ID,
+    ImageHash,
+    Label,
+    Name,
+    Share,
+    Time,
+    Verdict,
+    event_id,
+)
 from medloop.errors import StoreError
 from medloop.stores.corrections import days_among
 from medloop.stores.objects import ObjectStore
@@ -37,14 +46,14 @@ log = logging.getLogger(__name__)
 class PredictionLine:
     """A prediction as a line of a file."""
 
-    at: str  # ISO 8601, UTC
-    image_sha256: str
-    label: str
-    confidence: float
-    verdict: str
+    at: Time  # ISO 8601, UTC
+    image_sha256: ImageHash
+    label: Label
+    confidence: Share
+    verdict: Verdict
     ood_score: float
-    model_version: str
-    source: str  # page, cli or python
+    model_version: Name
+    source: Name  # page, cli or python
     distance: float | None = None  # cosine, to the nearest labelled picture; see `core.drift`
 
 
@@ -156,7 +165,12 @@ def _unpack(raw: bytes, key: str) -> list[PredictionLine]:
     import pyarrow.parquet as pq
 
     try:
-        return READER.validate_python(pq.read_table(io.BytesIO(raw)).to_pylist())
+        file = pq.ParquetFile(io.BytesIO(raw))
+        rows = file.metadata.num_rows
+        if rows <= KEPT:
+            return READER.validate_python(file.read().to_pylist())
+        why = f"{rows:,} lines are more than any process writes at once"
     except (pa.ArrowException, OSError, ValueError) as error:
-        log.warning("%s is passed over: %s", key, str(error)[:200])
-        return []
+        why = str(error)[:200]
+    log.warning("%s is passed over: %s", key, why)
+    return []

@@ -6,14 +6,16 @@ Owns which tag and which file means what. Knows nothing of gates: jobs decide, t
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from medloop.errors import ModelError, NotFoundError, StaleError
+from medloop.errors import ModelError, NotFoundError, StaleError, StoreError
 from medloop.settings import Settings
 from medloop.stores.mlflow_rest import PROXIED, MlflowRest
+from medloop.stores.run_names import MODEL, describe_version, name_run
 from medloop.stores.training_run import (
     MODEL_FILE,
     TrainingRun,
@@ -29,6 +31,10 @@ CHALLENGER: Final = "challenger"
 REFERENCE: Final = "reference"
 WEIGHTS_FILE: Final = "model.safetensors"
 REPORT_FILE: Final = "gate/report.json"
+CARD_FILE: Final = "model_card.md"
+NOTE: Final = "mlflow.note.content"  # MLflow's own tag for a description
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +124,10 @@ class Registry:
             log_files(self._settings, self._rest.uri, run_id, files)
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
-        """Add metrics to a run."""
+        """Add metrics to a run; accuracies in percent too: MLflow charts 0.9996 as 1."""
         now = int(datetime.now(UTC).timestamp() * 1000)
+        shares = {name: x for name, x in metrics.items() if name.endswith("accuracy")}
+        metrics = {**metrics, **{f"{name}_percent": 100 * x for name, x in shares.items()}}
         entries = [
             {"key": key, "value": value, "timestamp": now, "step": 0}
             for key, value in metrics.items()
@@ -144,13 +152,34 @@ class Registry:
         self._ensure_model()
         confirm()
         tags = replace(run.tags, onnx_sha256=hashlib.sha256(run.onnx).hexdigest())
-        return self.get(create_version(self._settings, self._rest.uri, logged, tags.to_mlflow()))
+        version = create_version(self._settings, self._rest.uri, logged, tags.to_mlflow())
+        self._describe(version)
+        return self.get(version)
 
     def set_tags(self, version: str, tags: VersionTags) -> None:
-        """Write the tags of a version that are not empty, over those of the same name."""
+        """Write the tags of a version that are not empty, over those of the same name.
+
+        The names that people read follow.
+        """
         target = {"name": self.model, "version": version}
         for key, value in tags.to_mlflow().items():
             self._rest.send("POST", "/model-versions/set-tag", **target, key=key, value=value)
+        self._describe(version)
+
+    def _describe(self, version: str) -> None:
+        """Name the run and describe the version; the page's user may not, and need not."""
+        found = self.get(version)
+        try:
+            run = self._rest.get("/runs/get", run_id=found.run_id)["run"]["info"]
+            place = f"#/experiments/{run['experiment_id']}/runs/{found.run_id}"
+            text = describe_version(version, found.tags, card=f"{place}/artifacts/{CARD_FILE}")
+            name = name_run(version, found.tags)
+            self._rest.send("POST", "/runs/update", run_id=found.run_id, run_name=name)
+            self._rest.send("POST", "/runs/set-tag", run_id=found.run_id, key=NOTE, value=text)
+            target = {"name": self.model, "version": version}
+            self._rest.send("PATCH", "/model-versions/update", **target, description=text)
+        except StoreError as error:
+            log.info("version %s was not described in MLflow: %s", version, error)
 
     def move_alias(self, alias: str, version: str, *, expected: str | None) -> None:
         """Point an alias at a version, if it is where the caller believes it is.
@@ -195,7 +224,8 @@ class Registry:
         try:
             self._rest.get("/registered-models/get", name=self.model)
         except NotFoundError:
-            self._rest.send("POST", "/registered-models/create", name=self.model)
+            create = {"name": self.model, "description": MODEL}
+            self._rest.send("POST", "/registered-models/create", **create)
 
     def _source(self, version: str) -> str:
         query = {"name": self.model, "version": version}

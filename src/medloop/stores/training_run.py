@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from medloop.errors import ModelError, StoreError, StoreUnavailableError
 from medloop.settings import Settings
+from medloop.stores.run_names import EXPERIMENT
 from medloop.stores.version_tags import VersionTags
 
 COME_BACK_LATER: Final = frozenset(
@@ -89,6 +90,7 @@ def log_training_run(settings: Settings, uri: str, run: TrainingRun) -> Logged:
         )
     with _mlflow(settings, uri) as mlflow:
         experiment = mlflow.set_experiment(settings.experiment)
+        mlflow.set_experiment_tag("mlflow.note.content", EXPERIMENT)
         with mlflow.start_run(experiment_id=experiment.experiment_id, run_name=run.name) as active:
             run_id = active.info.run_id
             _log_values(mlflow, run_id, run)
@@ -180,7 +182,7 @@ def _set_environment(settings: Settings, uri: str) -> None:
 
 
 def _log_values(mlflow: Any, run_id: str, run: TrainingRun) -> None:
-    mlflow.set_tags(run.tags.to_mlflow())
+    mlflow.set_tags(run.tags.of_run())
     mlflow.log_params(dict(run.params))
     mlflow.log_metrics(dict(run.metrics))
     for entry in run.history:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 MAX_TAG_LENGTH = 4000  # MLflow takes 5,000 characters
+HASHES = ("run_key", "data_key", "weights_sha256", "onnx_sha256")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,12 @@ class VersionTags:
             for field in fields(self)
             if (value := getattr(self, field.name)) != field.default
         }
+
+    def of_run(self) -> dict[str, str]:
+        """Write the tags of the run, where people look: hashes share one."""
+        tags = self.to_mlflow()
+        hashes = {name: tags.pop(name) for name in HASHES if name in tags}
+        return {**tags, "hashes": json.dumps(hashes)}
 
 
 def _parse(name: str, text: str) -> Any:

@@ -178,11 +178,12 @@ class _ForeignPage(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture
-def foreign_page() -> Iterator[str]:
+@pytest.fixture(params=[FOREIGN, "127.0.0.1"])
+def foreign_page(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A page of another site, and one of another port of this machine."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _ForeignPage)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://{FOREIGN}:{server.server_port}/"
+    yield f"http://{request.param}:{server.server_port}/"
     server.shutdown()
     server.server_close()
 

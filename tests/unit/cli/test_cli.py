@@ -13,7 +13,7 @@ from tests.servers import clean_environment
 MEDLOOP = str(Path(sys.executable).with_name("medloop"))
 HEAVY = (
     "mlflow", "obstore", "torch", "streamlit", "airflow", "numpy", "pydantic", "onnxruntime", "httpx", "PIL", "pydicom",
-    "botocore", "pyarrow", "supervisor", "scipy", "medloop.settings", "medloop.wiring",
+    "botocore", "pyarrow", "supervisor", "scipy", "rich", "medloop.settings", "medloop.wiring",
 )  # fmt: skip
 
 
@@ -48,18 +48,66 @@ def test_help_names_the_commands_of_every_topic() -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     """What makes it quick, whatever else the machine does."""
-    script = f"""
+    assert _imported(HEAVY, "--help") == "[]"
+
+
+SCRIPT = """
 import atexit, sys
 from medloop.cli import main
-atexit.register(lambda: print([name for name in {HEAVY!r} if name in sys.modules]))
-sys.argv = ["medloop", "--help"]
+atexit.register(lambda: print([name for name in {names!r} if name in sys.modules]))
+sys.argv = ["medloop", *{arguments!r}]
 main()
 """
-    shown = subprocess.run(
+
+
+def _imported(names: tuple[str, ...], *arguments: str, **environment: str) -> str:
+    """Which of these modules a command imported, as Python prints a list."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(names=names, arguments=arguments)],
+        env={**clean_environment(), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.splitlines()[-1]
+
+
+def test_status_imports_no_library_of_images_or_learning() -> None:
+    """What it imports of a running stack: it asks the registry and reads events."""
+    heavy = {"torch", "streamlit", "airflow", "mlflow", "onnxruntime", "scipy", "pandas", "pyarrow"}
+    parts = "wiring", "stack.output", "stack.status", "jobs.alias_moves", "jobs.left_out"
+    script = f"import sys, {', '.join(f'medloop.{part}' for part in parts)}; print(*sys.modules)"
+    done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    ).stdout
-    assert "Start everything with" in shown
-    assert shown.splitlines()[-1] == "[]"
+    )
+    assert heavy & set(done.stdout.split()) == set()
+
+
+def test_quiet_leaves_remarks_out_and_errors_in(tmp_path: Path) -> None:
+    environment = {"MEDLOOP_HOME": str(tmp_path), "MEDLOOP_NO_SUCH": "1"}
+    assert "no setting 'MEDLOOP_NO_SUCH'" in _run("data", "list", **environment).stderr
+    assert _run("--quiet", "data", "list", **environment).stderr == ""
+    assert "Nothing runs here" in _run("-q", "status", **environment).stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("medloop correct a.png --label Ha", ["Hand"]),
+        ("medloop data info ", ["97486d4eff08ce22"]),
+        ("medloop promote ", []),  # no registry answers
+    ],
+)
+def test_a_shell_completes_what_is_known(tmp_path: Path, typed: str, offered: list[str]) -> None:
+    done = _run(
+        _MEDLOOP_COMPLETE="complete_bash",
+        COMP_WORDS=typed,
+        COMP_CWORD=str(len(typed.split(" ")) - 1),
+        MEDLOOP_HOME=str(tmp_path),
+        MLFLOW_TRACKING_URI="http://127.0.0.1:9",
+        AWS_ENDPOINT_URL_S3="http://127.0.0.1:9",
+    )
+    assert done.stdout.split() == offered, done.stderr
 
 
 def test_an_error_is_one_sentence_on_stderr(tmp_path: Path) -> None:

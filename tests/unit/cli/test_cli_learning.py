@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.app.registry import MemoryRegistry
 from tests.corrections_world import BaseDataset, World
 from typer.testing import CliRunner
 
@@ -15,6 +16,20 @@ from medloop.cli import build_app
 from medloop.jobs.snapshot import snapshot
 from medloop.jobs.train import TrainResult
 from medloop.stores.objects import ObjectStore
+
+
+def test_a_round_without_news_tells_of_corrections_that_wait_for_a_reviewer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(
+        ObjectStore.in_memory(), tmp_path, registry=MemoryRegistry(), review="all", user="rev"
+    )
+    world.correct(1)
+    monkeypatch.setattr("medloop.wiring.connect", lambda: world.context)
+    result = CliRunner().invoke(build_app(), ["retrain"])
+    assert result.exit_code == 0, result.exception
+    assert result.stdout.startswith("No training: nothing new")
+    assert "1 wait for a reviewer, the first one: " in result.stderr
 
 
 def test_train_takes_the_base_data_set_of_the_settings_and_says_so(

@@ -1,4 +1,4 @@
-"""`medloop predict` and `medloop correct`, as a person runs them."""
+"""`medloop predict`, as a person runs it."""
 
 from __future__ import annotations
 
@@ -6,58 +6,26 @@ import csv
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from tests.command_line import records, run
 from tests.hostile.corpus import corpus, dicom, honest, photo, saved
-from tests.models import LABELS, exported, model
+from tests.models import LABELS, exported
 from tests.small_sets import unpacked, zipped
-from typer.testing import CliRunner, Result
 
-from medloop.cli import build_app
-from medloop.core.corrections.events import Correction
 from medloop.core.prediction.answer_formats import Format, writer
 from medloop.core.printable import harmless, printable
-from medloop.errors import DecodeError, MedloopError, NotFoundError
+from medloop.errors import MedloopError, NotFoundError
 from medloop.serving import Answer, NoModelError
 from medloop.stores.model_cache import CachedModel, ModelCache
-from medloop.stores.outbox import Outbox
-from medloop.wiring import OUTBOX_FILE
 
 pytestmark = pytest.mark.filterwarnings("ignore:::pydicom.*", "ignore:::PIL.*")
 
 PNG = honest()["PNG"]
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A state folder with a cached model, and neither registry nor S3 that answers."""
-    home = tmp_path / "home"
-    monkeypatch.setenv("MEDLOOP_HOME", str(home))
-    monkeypatch.setenv("MEDLOOP_IDENTITY", "plain")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-    ModelCache(home / "models").write(CachedModel("7", model()))
-    return home
-
-
-def run(*arguments: object, error: type[BaseException] | None = None, text: str = "") -> Result:
-    result = CliRunner().invoke(build_app(), [str(argument) for argument in arguments], input=text)
-    if error is None:
-        assert result.exit_code == 0, (result.output, result.exception)
-    else:
-        assert isinstance(result.exception, error), (result.output, result.exception)
-    return result
-
-
-def records(result: Result) -> list[dict[str, object]]:
-    return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 class TestPredict:
@@ -167,6 +135,21 @@ class TestPredict:
         unpacked(tmp_path, {"1.png": b"rubbish"})
         assert "error" in run("predict", tmp_path / "1.png").stdout
 
+    def test_strict_counts_what_could_not_be_read(self, home: Path, tmp_path: Path) -> None:
+        unpacked(tmp_path, {"1.png": PNG, "2.png": b"rubbish"})
+        run("predict", tmp_path / "1.png", "--strict")
+        run("predict", tmp_path, "--strict", exit_code=1)
+
+    def test_texts_beside_images_are_passed_over(self, home: Path, tmp_path: Path) -> None:
+        """By name and content: a picture is a picture whatever its name."""
+        files = {"1.png": PNG, "2.txt": PNG, "manifest.csv": b"a,b\n", "notes.txt": b"hello"}
+        unpacked(tmp_path / "in", files)
+        zipped(tmp_path / "in/a.zip", files)
+        lines = records(run("predict", tmp_path / "in", "--format", "jsonl"))
+        assert [Path(str(line["path"])).name for line in lines] == ["1.png", "2.txt"] * 2
+        (line,) = records(run("predict", tmp_path / "in/manifest.csv", "--format", "jsonl"))
+        assert line["status"] == "error"
+
     def test_a_reader_that_has_seen_enough_is_no_failure(self, home: Path, tmp_path: Path) -> None:
         unpacked(tmp_path, {f"in/{i:05}.png": PNG for i in range(3000)})
         command = f"{sys.executable} -m medloop.cli predict {tmp_path}/in --format jsonl | head -1; exit ${{PIPESTATUS[0]}}"
@@ -234,140 +217,3 @@ class TestOutput:
         text = self.printed(Format.JSONL, Answer("a\nb\u2028.png", None, "x"))
         assert json.loads(text)["path"] == "a\nb\u2028.png"
         assert text.count("\n") == 1
-
-
-class Registry8:
-    """A registry whose champion is version 8."""
-
-    def __init__(self, onnx: bytes) -> None:
-        self.onnx = onnx
-
-    def version_of(self, alias: str) -> str:
-        return "8"
-
-    def model_file(self, version: str) -> bytes:
-        return self.onnx
-
-
-class TestCorrect:
-    def test_without_s3_it_is_saved_here(self, home: Path, tmp_path: Path) -> None:
-        unpacked(tmp_path, {"1.png": PNG})
-        assert (
-            run("correct", tmp_path / "1.png", "--label", "Hand", "--no-wait").stdout
-            == "saved here, will be stored\n"
-        )
-        assert Outbox(home / OUTBOX_FILE).status().pending == 1
-        again = run("correct", tmp_path / "1.png", "--label", "Hand", "--no-wait")
-        assert "nothing has changed" in again.stderr
-        assert Outbox(home / OUTBOX_FILE).status().pending == 1
-
-    @pytest.mark.parametrize("cached", [True, False])
-    def test_it_is_on_disk_before_any_server_is_asked(
-        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: bool
-    ) -> None:
-        """Without a model here the prediction is left out."""
-        unpacked(tmp_path, {"1.png": PNG})
-        if not cached:
-            (home / "models" / "champion.json").unlink()
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            address = f"http://127.0.0.1:{server.getsockname()[1]}"
-            monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-            monkeypatch.setenv("AWS_ENDPOINT_URL_S3", address)
-            run("correct", tmp_path / "1.png", "--label", "Hand", "--no-wait")
-            server.setblocking(False)
-            with pytest.raises(BlockingIOError):
-                server.accept()
-        (waiting,) = Outbox(home / OUTBOX_FILE).pending(10)
-        assert isinstance(waiting.event, Correction)
-        assert waiting.event.model_version == ("7" if cached else None)
-
-    @pytest.mark.parametrize("cached", [True, False])
-    def test_nothing_heavy_is_imported_before_it_is_saved(
-        self, home: Path, tmp_path: Path, cached: bool
-    ) -> None:
-        """A person waits for these imports; they take most of the time until the answer."""
-        unpacked(tmp_path, {"1.png": PNG})
-        if not cached:
-            (home / "models" / "champion.json").unlink()
-        command = ["-m", "medloop.cli", "correct", "1.png", "--label", "Hand", "--no-wait"]
-        done = subprocess.run(
-            [sys.executable, "-X", "importtime", *command],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        before, saved, _ = done.stderr.partition("Saved on this machine.")
-        imported = {line.rpartition("|")[2].strip().split(".")[0] for line in before.splitlines()}
-        assert saved
-        assert "numpy" in imported
-        heavy = {"airflow", "boto3", "mlflow", "pandas", "pyarrow", "pydicom", "scipy", "torch"}
-        assert not imported & heavy
-
-    def test_a_class_that_the_cached_model_lacks_is_looked_up(
-        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """The champion may have learned it since."""
-        unpacked(tmp_path, {"1.png": PNG})
-        newer = Registry8(exported(labels=("Hand", "Knee")))
-        monkeypatch.setattr("medloop.wiring.Registry", lambda settings: newer)
-        run("correct", tmp_path / "1.png", "--label", "Knee", "--no-wait")
-        (waiting,) = Outbox(home / OUTBOX_FILE).pending(10)
-        assert isinstance(waiting.event, Correction)
-        assert (waiting.event.given_label, waiting.event.model_version) == ("Knee", "8")
-
-    def test_none_of_these_is_a_correction(self, home: Path, tmp_path: Path) -> None:
-        unpacked(tmp_path, {"1.png": PNG})
-        run(
-            "correct",
-            tmp_path / "1.png",
-            "--label",
-            "none",
-            "--note",
-            "a cat",
-            "--as",
-            "eve",
-            "--no-wait",
-        )
-        assert Outbox(home / OUTBOX_FILE).status().pending == 1
-
-    @pytest.mark.parametrize("label", ["hand", "Hnad", "", "None"])
-    def test_a_label_that_is_no_class_is_refused(
-        self, home: Path, tmp_path: Path, label: str
-    ) -> None:
-        unpacked(tmp_path, {"1.png": PNG})
-        result = run(
-            "correct", tmp_path / "1.png", "--label", label, "--no-wait", error=MedloopError
-        )
-        assert "give one of AbdomenCT, BreastMRI, CXR, ChestCT, Hand, HeadCT, or none" in str(
-            result.exception
-        )
-        assert Outbox(home / OUTBOX_FILE).status().pending == 0
-
-    def test_without_a_model_the_data_set_knows_the_classes(
-        self, home: Path, tmp_path: Path
-    ) -> None:
-        unpacked(tmp_path, {"1.png": PNG})
-        (home / "models" / "champion.json").unlink()
-        run("correct", tmp_path / "1.png", "--label", "Hand", "--no-wait")
-        run("correct", tmp_path / "1.png", "--label", "Knee", "--no-wait", error=MedloopError)
-
-    def test_a_picture_that_may_name_a_patient_needs_a_person(
-        self, home: Path, tmp_path: Path
-    ) -> None:
-        unpacked(tmp_path, {"1.dcm": dicom(photo(), BurnedInAnnotation="YES")})
-        result = run(
-            "correct", tmp_path / "1.dcm", "--label", "Hand", "--no-wait", error=MedloopError
-        )
-        assert "add --yes" in str(result.exception)
-        assert "names no patient" in result.stderr
-        run("correct", tmp_path / "1.dcm", "--label", "Hand", "--no-wait", "--yes")
-        assert Outbox(home / OUTBOX_FILE).status().pending == 1
-
-    @pytest.mark.parametrize(("data", "error"), [(b"%PDF-1.7", DecodeError), (None, NotFoundError)])
-    def test_what_is_no_image_is_refused(
-        self, home: Path, tmp_path: Path, data: bytes | None, error: type[Exception]
-    ) -> None:
-        if data is not None:
-            unpacked(tmp_path, {"1.png": data})
-        run("correct", tmp_path / "1.png", "--label", "Hand", error=error)

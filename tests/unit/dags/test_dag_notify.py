@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.hostile_names import STEERING
 from tests.listening import Mailbox, Webhook
 
 ADDRESS = "pacs-team@clinic.example"
@@ -72,6 +73,14 @@ def test_a_failure_of_several_lines_has_one_subject_line_and_runs_nothing(mailbo
     )
     assert len(message["Subject"]) <= 200
     assert "&lt;b&gt;no&lt;/b&gt;" in message.get_body().get_content()
+
+
+@pytest.mark.parametrize("name", STEERING)
+def test_no_name_steers_who_reads_the_e_mail(mailbox: Mailbox, name: str) -> None:
+    notify(end_of_task("train", exception=name))
+    (message,) = mailbox.messages
+    assert message["Subject"].isprintable()
+    assert message.get_body().get_content().replace("\n", "").replace("\r", "").isprintable()
 
 
 def test_a_promotion_done_again_is_no_news(mailbox: Mailbox) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from typer.testing import CliRunner
 from medloop.cli import build_app
 from medloop.core.data.splits import split
 from medloop.errors import DatasetError
-from medloop.jobs.acceptance_sets import AcceptanceResult, add
+from medloop.jobs.acceptance_sets import AcceptanceResult, add, withdraw
 from medloop.jobs.erase import erase
 from medloop.jobs.snapshot import snapshot
 from medloop.stores.acceptance_sets import AcceptanceSet, Declaration
@@ -241,6 +242,17 @@ def test_a_set_of_nothing_but_learned_pictures_is_refused_unless_they_are_to_be_
         accept(files)
     assert site.context.acceptance_sets.declarations() == []
     assert accept(files, keep_learned=True).images == len(stored(site).images) == 2
+
+
+def test_a_set_that_is_withdrawn_stays_so_though_the_clock_was_set_back(
+    site: Site, accept: Add
+) -> None:
+    accept({"Hand/1.png": image(1)})
+    site.now -= timedelta(hours=2)
+    withdraw(site.context, name="ours", by="ada")
+    assert site.context.acceptance_sets.declarations() == []
+    accept({"Hand/2.png": image(2)})
+    assert len(stored(site).images) == 1
 
 
 def test_a_set_stays_as_it_is_whatever_is_learned_later_and_older_ones_can_be_read(

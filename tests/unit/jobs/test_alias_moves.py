@@ -333,7 +333,7 @@ def test_the_history_shows_every_alias_with_gate_and_snapshot(
         re.split(r"\s{2,}", line.strip()) for line in table.stdout.splitlines() if "2026" in line
     ]
     assert [row[1:7] for row in rows] == [
-        ["champion", "promote", "1", version, "yes", "snapshot"],
+        ["champion", "promote", "1", version, "yes", f"snapshot{version}"],
         ["challenger", "drop", version, "–", "–", "–"],
         ["champion", "rollback", version, "1", "–", "–"],
     ]
@@ -416,3 +416,45 @@ def test_a_promotion_that_was_cut_off_is_finished_as_what_it_was(models: Models)
     promote(models.context, version=version, by="ada")
     assert models.registry.aliases[CHAMPION] == version
     assert [move.action for move in moves(models.context)] == ["promote"]
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_a_clock_that_is_set_between_two_moves_does_not_turn_them_round(
+    models: Models, hours: int
+) -> None:
+    """The ledger's order says who is champion, and whom a rollback goes back to."""
+    second = models.judged(champion="1")
+    promote(models.context, version=second, by="ada")
+    models.now += timedelta(hours=hours)
+    third = models.judged(champion=second)
+    assert promote(models.context, version=third, by="ada").promoted
+    assert [move.to_version for move in moves(models.context)] == [second, third]
+    assert explain_champion(models.context) == ""
+    models.now -= timedelta(hours=hours)
+    assert rollback(models.context, by="ada", reason="worse").to_version == second
+
+
+def test_a_rollback_by_a_clock_that_is_behind_still_takes_its_judgement_back(
+    models: Models,
+) -> None:
+    version = models.judged(champion="1")
+    promote(models.context, version=version, by="ada")
+    models.now -= timedelta(hours=2)
+    rollback(models.context, by="medloop watch", reason="worse")
+    assert not promote(models.context, version=version, by="airflow").promoted
+    assert models.registry.version_of(CHAMPION) == "1"
+
+
+def test_an_old_run_done_again_does_not_bring_an_earlier_champion_back(models: Models) -> None:
+    second = models.judged(champion="1")
+    promote(models.context, version=second, by="ada")
+    third = models.judged(champion=second)
+    promote(models.context, version=third, by="ada")
+    models.judge(second, champion=third)
+    again = promote(models.context, version=second, by="airflow")
+    assert not again.promoted
+    assert f"version {second} was champion before version {third}" in again.reasons[0]
+    assert models.registry.version_of(CHAMPION) == third
+    assert promote(
+        models.context, version=second, by="ada", reason="the scanner is back", force=True
+    ).promoted

@@ -139,8 +139,8 @@ def test_the_command_says_what_is_left_and_what_to_do(
     assert said.exit_code == 0, said.output
     assert "`medloop acceptance add site-a PATH`" in said.output
     assert "aws s3 rm s3://medloop/acceptance/site-a/sets/" in said.output
-    assert f"may have learned from it: {learned}\n" in said.output
-    assert f"{child} (through version {learned})" in said.output
+    assert f"may have learned from it: {learned}.\n" in said.output
+    assert f"{child} (from version {learned})" in said.output
     assert "`medloop train --from-scratch`" in said.output
 
 

@@ -130,11 +130,11 @@ class WhileReading(ObjectStore):
 
     act: Callable[[], None] | None = None
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, *, at_most: int | None = None) -> bytes:
         if key.startswith("images/") and self.act:
             act, self.act = self.act, None
             act()
-        return super().get(key)
+        return super().get(key, at_most=at_most)
 
 
 def test_a_correction_that_arrives_during_the_screening_waits_for_the_next_one(
@@ -411,9 +411,9 @@ def test_the_queue_does_not_depend_on_snapshots_and_a_redraw_reads_only_news(
     reads: Counter[str] = Counter()
 
     class Counting(ObjectStore):
-        def get(self, key: str) -> bytes:
+        def get(self, key: str, *, at_most: int | None = None) -> bytes:
             reads[key.partition("/")[0] if "events" not in key else "shards"] += 1
-            return super().get(key)
+            return super().get(key, at_most=at_most)
 
     world = World(Counting.in_memory(), tmp_path)
     for n in range(12):

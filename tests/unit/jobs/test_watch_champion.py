@@ -26,9 +26,9 @@ class Counted(ObjectStore):
 
     read: list[str]
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, *, at_most: int | None = None) -> bytes:
         self.read.append(key)
-        return super().get(key)
+        return super().get(key, at_most=at_most)
 
 
 @pytest.fixture

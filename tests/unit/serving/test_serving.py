@@ -198,6 +198,18 @@ class TestRefusing:
         clock[0] += DOUBTED_FOR_S
         champion.refresh()
         assert (champion.current().version, champion.current().notice) == ("2", "")
+        world.promote("1")  # back, by another client
+        champion.refresh()
+        assert champion.current().version == "2"
+        assert "another client moved the alias" in champion.current().notice
+
+    def test_an_earlier_champion_serves_where_nothing_else_does(
+        self, world: FakeWorld, tmp_path: Path
+    ) -> None:
+        """A promotion may have been cut off between the ledger and the alias."""
+        world.promote(world.add(model()))
+        champion = Champion(world.source, tmp_path / "models", poll_s=1, named=lambda: ["1", "2"])
+        assert champion.current().version == "1"
 
     def test_a_ledger_that_cannot_be_read_keeps_no_version_from_serving(
         self, world: FakeWorld, tmp_path: Path

@@ -76,6 +76,37 @@ def test_grpc_without_a_certificate_is_named(home: Path) -> None:
         assert rights(home, port=listener.getsockname()[1])[0] == "failed"
 
 
-def test_a_folder_that_others_may_enter_is_named(home: Path) -> None:
+def test_a_folder_that_others_may_enter_is_named_with_what_lies_open_in_it(home: Path) -> None:
+    for name, mode in (("operator.env", 0o640), ("outbox.db", 0o600)):
+        (home / name).touch()
+        (home / name).chmod(mode)
     home.chmod(0o755)
-    assert rights(home, port=1) == ("failed", f"others may enter {home} (mode 755)")
+    outcome, says = rights(home, port=1)
+    assert outcome == "failed"
+    assert f"others may enter {home} (mode 755)" in says
+    assert f"others may read {home}/operator.env (mode 640)" in says
+    assert "outbox.db" not in says
+
+
+def test_a_store_on_another_disk_is_looked_at_too(home: Path, tmp_path: Path) -> None:
+    """The folder's own mode does not protect what it only links to."""
+    elsewhere = tmp_path / "large-disk"
+    elsewhere.mkdir(mode=0o700)
+    (home / "seaweedfs").symlink_to(elsewhere)
+    assert rights(home, port=1)[0] == "ok"
+    elsewhere.chmod(0o750)
+    assert rights(home, port=1) == ("failed", f"others may enter {home}/seaweedfs (mode 750)")
+
+
+def test_a_folder_without_a_stack_is_looked_at_too(home: Path) -> None:
+    home.chmod(0o711)
+    found = look_at_rights(Settings(home=home))
+    assert (found.outcome, found.says) == ("warning", f"others may enter {home} (mode 711)")
+
+
+def test_settings_that_others_may_read_are_named(home: Path) -> None:
+    Path(".env").touch()
+    Path(".env").chmod(0o644)
+    assert rights(home, port=1) == ("warning", "others may read .env (mode 644)")
+    Path(".env").chmod(0o600)
+    assert rights(home, port=1)[0] == "ok"

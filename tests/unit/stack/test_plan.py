@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import tomllib
 from pathlib import Path
@@ -12,7 +13,7 @@ from medloop.errors import ServiceError
 from medloop.settings import Settings, load_named_settings, load_settings
 from medloop.stack import ports, programs
 from medloop.stack.credentials import Credentials, load_or_create
-from medloop.stack.lifecycle import check_host, inherited_environment
+from medloop.stack.lifecycle import check_database, check_host, inherited_environment
 from medloop.stack.plan import Locals, Planner, StackPlan
 from medloop.stack.programs import Program
 from medloop.stack.state_folder import SOCKET_PATH_LIMIT, StateFolder, write_private
@@ -424,3 +425,35 @@ def test_a_bucket_of_others_has_signing_keys_of_its_own(tmp_path: Path) -> None:
     assert page["MEDLOOP_REVIEW_KEY"] == "r"
     assert "MEDLOOP_ERASURE_KEY" not in page
     assert _program(own, "first-model").environment["MEDLOOP_ERASURE_KEY"] == "e"
+
+
+def test_a_postgresql_takes_the_place_of_all_sqlite_files(tmp_path: Path) -> None:
+    url = "postgresql://medloop:a%25b@db.example:5432?sslmode=require"
+    plan = _plan(tmp_path, postgres_url=url)
+    mlflow, airflow = (
+        f"postgresql+psycopg://medloop:a%25b@db.example:5432/{name}?sslmode=require"
+        for name in ("mlflow", "airflow")
+    )
+    assert _program(plan, "mlflow").environment["MLFLOW_BACKEND_STORE_URI"] == mlflow
+    (auth,) = [text for path, text in plan.files.items() if path.name == "mlflow-auth.ini"]
+    ini = configparser.ConfigParser()
+    ini.read_string(auth)
+    assert ini["mlflow"]["database_uri"] == mlflow
+    scheduler = _program(plan, "airflow-scheduler").environment
+    for name in ("", "_ASYNC"):
+        assert scheduler[f"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN{name}"] == airflow
+    everything = "".join(repr(program.environment) for program in plan.programs)
+    assert "sqlite" not in everything
+    assert "MEDLOOP_POSTGRES_URL" not in everything
+    assert not any("a%25b" in word for program in plan.programs for word in program.command)
+
+
+def test_a_postgresql_is_refused_beside_models_in_a_file(tmp_path: Path) -> None:
+    settings = load_named_settings(postgres_url="postgresql://db.example")
+    folder = StateFolder(tmp_path)
+    check_database(settings, folder)
+    folder.mlflow.mkdir()
+    folder.mlflow_database.touch()
+    check_database(load_named_settings(), folder)
+    with pytest.raises(ServiceError, match="nothing moves them: use another MEDLOOP_HOME"):
+        check_database(settings, folder)

@@ -1,3 +1,4 @@
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -118,6 +119,7 @@ def test_of_many_that_want_it_one_gets_it(objects: ObjectStore, clock: Clock) ->
         b'{"owner": "eve", "token": 1, "expires_at": "9999-12-31T23:59:59+00:00"}',
         b'{"owner": "eve", "token": 1, "expires_at": "0001-01-01T00:00:00+23:59"}',
         b'{"owner": "eve", "token": -1, "expires_at": "2026-11-02T09:00:30+00:00"}',
+        b'{"owner": null, "token": 9007199254740991, "expires_at": "2026-11-02T09:00:30+00:00"}',
         b'{"owner": "eve", "token": 1e400, "expires_at": "2026-11-02T09:00:30+00:00"}',
     ],
 )
@@ -133,12 +135,20 @@ def test_what_no_holder_can_have_written_holds_nobody_up(
             first.check()
 
 
-def test_a_clock_two_hours_ahead_keeps_its_lease(lease: Lease, clock: Clock) -> None:
+def test_a_holder_whose_clock_is_two_hours_ahead_keeps_its_lease(
+    objects: ObjectStore, clock: Clock
+) -> None:
+    ahead = Lease(objects, KEY, now=Clock(START + timedelta(hours=2)))
+    with ahead.hold("run a", ttl_s=0.3), pytest.raises(LeaseHeldError):
+        Lease(objects, KEY, now=clock)._take("run b", ttl_s=0.9)
+
+
+def test_a_dead_holder_whose_clock_was_ahead_holds_nobody_up(lease: Lease, clock: Clock) -> None:
     clock.now += timedelta(hours=2)
-    lease._take("run a", ttl_s=60)
+    dead = lease._take("run a", ttl_s=0.3)
     clock.now -= timedelta(hours=2)
-    with pytest.raises(LeaseHeldError), lease.hold("run b"):
-        pass
+    with lease.hold("run b", ttl_s=0.3) as held:
+        assert held.token > dead.token
 
 
 def test_nobody_ever_held_it(lease: Lease) -> None:
@@ -150,3 +160,12 @@ def test_the_holder_and_its_renewing_thread_do_not_take_each_other_for_a_thief(
 ) -> None:
     with Lease(objects, KEY).hold("run a") as held, ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: held.check(), range(200)))
+
+
+def test_a_holders_strange_words_steer_no_terminal(objects: ObjectStore, lease: Lease) -> None:
+    until = (START + timedelta(minutes=1)).isoformat(sep="\n")
+    owner = "eve\x1b[2J"
+    objects.put(KEY, json.dumps({"owner": owner, "token": 1, "expires_at": until}).encode())
+    with pytest.raises(LeaseHeldError) as held, lease.hold("run b"):
+        pass
+    assert str(held.value).isprintable()

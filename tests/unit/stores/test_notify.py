@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from pydantic import SecretStr
+from tests.hostile_names import NASTY
 from tests.listening import Webhook
 
 from medloop.errors import StoreError, StoreUnavailableError
@@ -53,3 +54,10 @@ def test_nobody_listening_is_unavailable_and_shows_no_address():
         post_webhook(SecretStr(hook.url), NOTICE)
     assert "hook-secret" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("name", [*NASTY, "<!channel>", "@everyone", "<https://example.invalid|x>"])
+def test_what_others_wrote_calls_nobody_and_links_nowhere(name: str) -> None:
+    body = Notice("failed", f"medloop: {name}", {"run_id": name}).body()
+    assert all(value.isprintable() for value in body.values())
+    assert not set("<>@[]`&") & set(body["text"])

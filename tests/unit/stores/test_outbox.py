@@ -58,7 +58,7 @@ def test_the_same_click_twice_is_one_event(outbox: Outbox) -> None:
     [
         correction(sha256_of(1), "CXR"),
         correction(sha256_of(1), None),
-        correction(sha256_of(1), "none of these"),
+        correction(sha256_of(1), "no Hand"),
         correction(sha256_of(2), "Hand"),
         correction(sha256_of(1), "Hand", who="grace"),
         review(sha256_of(1), "withdraw", who="ada"),
@@ -319,3 +319,26 @@ def test_an_event_that_nobody_could_read_stops_no_other(outbox: Outbox, tmp_path
     assert [item.event.image_sha256 for item in outbox.pending(10)] == [sha256_of(2)]
     assert len(outbox.unsent()) == len(outbox.history("ada")) == 1
     assert outbox.status().pending == 2
+
+
+def test_however_many_nobody_could_read_the_next_is_sent(outbox: Outbox, tmp_path: Path) -> None:
+    for n in range(7):
+        outbox.add(correction(sha256_of(n)), PNG)
+    with sqlite3.connect(tmp_path / "home" / "outbox.db") as db:
+        db.execute("UPDATE events SET body = ? WHERE seq <= 6", (b"{}",))
+    assert [item.event.image_sha256 for item in outbox.pending(2)] == [sha256_of(6)]
+    assert "can no longer be read" in (outbox.status().last_error or "")
+    outbox.mark_stored([7])
+    assert outbox.pending(2) == []
+
+
+def test_a_full_disk_is_worded_truly_where_s3_has_it(outbox: Outbox, tmp_path: Path) -> None:
+    outbox.add(correction(sha256_of(1)), PNG)
+    with sqlite3.connect(tmp_path / "home" / "outbox.db") as db:
+        db.execute(
+            "CREATE TRIGGER full BEFORE UPDATE ON events BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
+        )
+    with pytest.raises(
+        StoreError, match=r"are in S3, but this could not be noted here.*disk is full"
+    ):
+        outbox.mark_stored([1])

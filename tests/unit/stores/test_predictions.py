@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from datetime import timedelta
 
 import pyarrow as pa
@@ -80,10 +81,14 @@ def test_a_damaged_file_costs_its_own_lines_alone(
     raw = objects.get(whole)
     texts = pa.table({"at": ["x"], "confidence": ["very"]})
     pq.write_table(texts, out := io.BytesIO())
-    for n, damaged in enumerate([b"", b"no", raw[:-20], raw[:100], out.getvalue()]):
+    bad = {"at": "x"}, {"at": "0001-01-01T00:00:00+23:59"}, {"verdict": "sure"}, {"confidence": 2.0}
+    strange = [predictions._pack([replace(line, **change)]) for line in lines(1) for change in bad]
+    many = predictions._pack(lines(1) * (predictions.KEPT + 1))
+    broken = [b"", b"no", raw[:-20], raw[:100], out.getvalue(), *strange, many]
+    for n, damaged in enumerate(broken):
         objects.put(
             f"predictions/dt=2026-11-02/{n:08}-0000-7000-8000-000000000000.parquet", damaged
         )
     objects.put("predictions/dt=2026-11-02/notes.txt", b"no")
     assert len(log.read("2026-11-02")) == 3
-    assert caplog.text.count("is passed over") == 5
+    assert caplog.text.count("is passed over") == len(broken)

@@ -40,7 +40,10 @@ def classify(
     until = time.monotonic() + SHOWN_EVERY_S
     for start in range(0, len(fresh), BATCH):
         batch = fresh[start : start + BATCH]
-        note(backend, bench, bench.add(batch, served, limits=limits(backend)), served)
+        began = time.monotonic()
+        added = bench.add(batch, served, limits=limits(backend))
+        backend.recorder.took(len(batch), time.monotonic() - began)
+        note(backend, bench, added, served)
         yield len(fresh) - start - len(batch)
         if time.monotonic() >= until:
             return

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from medloop.core import none_of_these
+from medloop.core.class_names import NONE_OF_THESE as NONE_OF_THESE
+from medloop.core.class_names import class_name as class_name
 from medloop.core.prediction.predictor import Doubt, Prediction, Verdict
-from medloop.core.printable import printable
 
 Color = Literal["green", "orange", "violet"]
 
-NONE_OF_THESE: Final = none_of_these.TEXT.capitalize()
 RUNNER_UP: Final = 0.05  # a less likely second class is not worth naming
 UNFAMILIAR: Final = ", but the picture is somewhat unlike what the model has learned"
 DOUBTS: Final[Mapping[Doubt, str]] = {
@@ -22,9 +21,7 @@ DOUBTS: Final[Mapping[Doubt, str]] = {
     "tags": ", but the file's own tags say otherwise",
 }
 NEED: Final[Mapping[Verdict, int]] = {"unknown": 0, "unsure": 1, "confident": 2}
-SPELLED_OUT: Final[Mapping[str, str]] = {"CXR": "Chest X-ray"}  # what not everybody reads
 UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
-WORD_STARTS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +33,6 @@ class Advice:
     color: Color
     headline: str
     sentence: str  # what it means and what to do
-
-
-def class_name(label: str | None) -> str:
-    """Write a label as people do: "AbdomenCT" becomes "Abdomen CT", None "None of these"."""
-    if label is None:
-        return NONE_OF_THESE
-    return SPELLED_OUT.get(label, printable(WORD_STARTS.sub(" ", label).strip()))
 
 
 def name_classes(text: str, labels: Iterable[str]) -> str:

@@ -20,6 +20,7 @@ from medloop.app.process.backend import Backend, backend
 from medloop.core.corrections.events import Correction
 from medloop.core.monitoring import drift
 from medloop.core.monitoring.intervals import wilson_interval
+from medloop.core.printable import cell
 from medloop.errors import MedloopError
 from medloop.jobs import left_out
 from medloop.serving import Served
@@ -238,7 +239,7 @@ def _table(lines: Sequence[PredictionLine]) -> bytes:
     out = io.StringIO()
     writer = csv.DictWriter(out, fieldnames=list(PredictionLine.__dataclass_fields__))
     writer.writeheader()
-    writer.writerows(map(asdict, lines))
+    writer.writerows({key: cell(value) for key, value in asdict(line).items()} for line in lines)
     return out.getvalue().encode()
 
 

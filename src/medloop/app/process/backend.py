@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import threading
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from medloop.app.process.prediction_recorder import Recorder
 from medloop.errors import ModelError
@@ -16,6 +17,9 @@ from medloop.jobs.context import Context
 from medloop.serving import Champion
 from medloop.settings import Settings
 from medloop.wiring import connect, open_champion
+
+if TYPE_CHECKING:
+    from medloop.app.process.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +55,22 @@ def backend() -> Backend:
             champion = open_champion(context)
             champion.start()
             context.sender.start()
-            recorder = Recorder(context)
+            recorder = Recorder(context, _metrics(context, champion))
             recorder.start()
             atexit.register(recorder.stop)
             _opened.append(Backend(context, champion, recorder))
         return _opened[0]
+
+
+def _metrics(context: Context, champion: Champion) -> Metrics | None:
+    """Answer Prometheus, if the settings name a port."""
+    if not context.settings.metrics_port:
+        return None
+    from medloop.app.process.metrics import Metrics
+
+    metrics = Metrics(context, champion)
+    metrics.listen()
+    return metrics
 
 
 def install(replacement: Backend | None) -> None:

@@ -1,7 +1,8 @@
-"""Rules for every HTTP request to the page: headers, signing in and out, bounds on uploads.
+"""Rules for every request to the page: headers, signing in and out, bounds on uploads.
 
-Streamlit's public `App` takes this as ASGI middleware (docs/adr/0020). Who may do what is decided
-elsewhere: a websocket carries every click, and `medloop.app.kit.access` judges it.
+Streamlit's public `App` takes this as ASGI middleware (docs/adr/0020). A websocket carries every
+click: here it is only refused to pages of other origins. `medloop.app.kit.access` decides who may
+do what.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import runtime
@@ -30,6 +31,7 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 LOGIN_COOKIE: Final = "_streamlit_user"
+POLICY_VIOLATION: Final = 1008  # RFC 6455; before the handshake is done it becomes a 403
 SHOWN_S: Final = 60.0  # how long a page says that a file was refused
 SMALLEST_BYTES: Final = 16 * 2**10  # what a picture takes beside its file: thumbnail and answer
 
@@ -102,6 +104,9 @@ class FrontDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass it on and complete the headers of its response."""
+        if scope["type"] == "websocket" and not _is_own_origin(HTTPConnection(scope)):
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -147,6 +152,15 @@ def _held_bytes() -> Counter[str]:
             for session_id, files in list(manager.file_storage.items())
         }
     )
+
+
+def _is_own_origin(connection: HTTPConnection) -> bool:
+    """Tell if a websocket is this page's own, or no browser's.
+
+    Streamlit admits pages of every port of `localhost`, and such a page would be the local user.
+    """
+    origin = connection.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == connection.headers.get("host")
 
 
 def _comes_from_this_page(request: Request) -> bool:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from medloop.errors import MedloopError
 from medloop.jobs.context import Context
 from medloop.serving import Served
 from medloop.stores.predictions import PredictionLine
+
+if TYPE_CHECKING:
+    from medloop.app.process.metrics import Metrics  # its library is of an extra
 
 WAITING: Final = 200  # batches
 STOP_WITHIN_S: Final = 5.0
@@ -61,19 +64,27 @@ class References:
 class Recorder:
     """The process's one. `start` once; `stop` writes what waits."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, metrics: Metrics | None = None) -> None:
         self.references = References(context)
+        self._metrics = metrics
         self._context = context
         self._queue: queue.Queue[_Batch | None] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
     def note(self, served: Served, answers: Sequence[tuple[str, Prediction]]) -> None:
         """Take (hash of the pixels, answer) in; returns at once."""
+        if self._metrics:
+            self._metrics.note(served, answers)
         at = self._context.now().astimezone(UTC).isoformat(timespec="seconds")
         try:
             self._queue.put_nowait(_Batch(at, served, tuple(answers)))
         except queue.Full:
             log.warning("%d predictions are not logged: too many wait", len(answers))
+
+    def took(self, files: int, seconds: float) -> None:
+        """Note how long a batch of files took."""
+        if self._metrics:
+            self._metrics.took(files, seconds)
 
     def start(self) -> None:
         """Begin, and have the log written from its own thread."""

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
+from medloop.core.class_names import check_class_name
 from medloop.errors import StoreError
 
 Checked = TypeVar("Checked")
@@ -28,6 +29,7 @@ EVENT_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 EVENT_KEY = re.compile(
     rf"(?:corrections|reviews|promotions)/dt=\d{{4}}-\d\d-\d\d/({EVENT_ID})\.json"
 )
+EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)  # clocks that lost their battery begin about here
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)  # about the end of what Python's time can say
 
 ReviewAction = Literal[
@@ -58,18 +60,22 @@ def event_time(identifier: str) -> datetime:
 
 
 def _check_time(text: str) -> str:
-    if datetime.fromisoformat(text).tzinfo is None:
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
         raise ValueError("a time without its zone")
+    if not EARLIEST <= time < LATEST:
+        raise ValueError("a time that no clock shows")
     return text
 
 
 EventId = Annotated[str, Field(pattern=f"^{EVENT_ID}$")]
 Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT"), AfterValidator(_check_time)]
 ImageHash = Annotated[str, Field(pattern=f"^{SHA256.pattern}$")]
-Label = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$", max_length=200)]
+Label = Annotated[str, AfterValidator(check_class_name)]
 Name = Annotated[str, Field(max_length=200)]
 Remark = Annotated[str, Field(max_length=10_000)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Verdict = Literal["confident", "unsure", "unknown"]
 Signature = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 
 
@@ -137,7 +143,7 @@ class Correction(_Event):
     given_label: Label | None
     predicted_label: Label | None
     confidence: Share | None  # calibrated probability of predicted_label
-    verdict: Literal["confident", "unsure", "unknown"] | None
+    verdict: Verdict | None
     model_version: Name | None  # registry version that answered
     who: Name  # keyed hash of the person's name, unless the settings say plain
     source: Name = "page"  # page or cli

@@ -68,18 +68,14 @@ def nested_class(names: Iterable[str]) -> str | None:
 
 def masks(paths: Iterable[str]) -> dict[str, str]:
     """Find files that are named as masks of images: {path of the mask: path of its image}."""
-    images = {}
+    images, named = {}, {}
     for path in paths:
         folders, _, stem = _without_suffix(path).rpartition("/")
-        if not MASK_FOLDER.search(folders) and not MASK_NAME.search(stem):
+        if MASK_FOLDER.search(folders) or MASK_NAME.search(stem):
+            named[path] = MASK_NAME.sub("", stem)
+        else:
             images[stem] = path
-    found = {}
-    for path in paths:
-        folders, _, stem = _without_suffix(path).rpartition("/")
-        image = images.get(MASK_NAME.sub("", stem))
-        if image and (MASK_FOLDER.search(folders) or MASK_NAME.search(stem)):
-            found[path] = image
-    return found
+    return {path: images[stem] for path, stem in named.items() if stem in images}
 
 
 def class_of(name: str) -> str:

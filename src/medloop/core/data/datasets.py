@@ -9,6 +9,7 @@ from typing import Final, Self
 
 import numpy as np
 
+from medloop.core.class_names import check_class_name
 from medloop.core.imaging.preprocess import SIZE, preprocess
 from medloop.errors import DatasetError
 
@@ -35,10 +36,15 @@ class Dataset:
         """Sort by name, number the classes once, and hash the whole.
 
         Raises:
-            DatasetError: The lengths differ, a name repeats, or there are fewer than two classes.
+            DatasetError: The lengths differ, a name repeats, there are fewer than two classes, or
+                a class has a name that nobody could give (`core.class_names`).
         """
         _check(images, classes, groups, names)
         labels = tuple(sorted(set(classes)))
+        try:
+            all(map(check_class_name, labels))
+        except ValueError as error:
+            raise DatasetError(f"In a data set, {error}: rename its folder.") from error
         if len(labels) < 2:
             raise DatasetError(
                 f"A data set needs two classes or more, found {', '.join(labels) or 'none'}."

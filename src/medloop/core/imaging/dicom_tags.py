@@ -301,9 +301,8 @@ def table(source: Dataset, name: str, *, max_bytes: int = MAX_LARGE_BYTES) -> np
     element = _element(source, name)
     if element is None or len(element.value) > max_bytes:
         return np.empty(0, np.uint16)
-    words = np.frombuffer(
-        element.value, "<u2" if _is_little(element) else ">u2", len(element.value) // 2
-    )
+    order = "<" if element.is_little_endian else ">"
+    words = np.frombuffer(element.value, f"{order}u2", len(element.value) // 2)
     return words.astype(np.uint16)
 
 
@@ -313,17 +312,10 @@ def _element(source: Dataset, name: str) -> Any:
     return element if element is not None and isinstance(element.value, bytes) else None
 
 
-def _is_little(element: Any) -> bool:
-    return bool(element.is_little_endian)
-
-
 def _text(source: Dataset, name: str) -> str:
     element = _element(source, name)
-    return (
-        element.value[:MAX_VALUE_BYTES].decode("latin-1").strip(" \0")
-        if element is not None
-        else ""
-    )
+    value = b"" if element is None else element.value[:MAX_VALUE_BYTES]
+    return str(value, "latin-1").strip(" \0")
 
 
 def _values(source: Dataset, name: str) -> list[float]:
@@ -336,7 +328,7 @@ def _values(source: Dataset, name: str) -> list[float]:
         return []
     vr = element.VR if element.VR not in (None, "UN") else dictionary_VR(element.tag)
     if kind := BINARY.get(vr[:2]):
-        dtype = np.dtype(kind).newbyteorder("<" if _is_little(element) else ">")
+        dtype = np.dtype(kind).newbyteorder("<" if element.is_little_endian else ">")
         count = len(element.value) // dtype.itemsize
         return [float(value) for value in np.frombuffer(element.value, dtype, count)]
     texts = element.value.decode("latin-1").replace(",", ".").split("\\")
@@ -353,21 +345,17 @@ def _decimal(text: str) -> float:
 def technical(header: Header) -> dict[str, str]:
     """Collect the tags that may be shown, logged and stored."""
     dataset = header.dataset
-    texts = {
-        "Modality": header.modality if header.modality in MODALITIES else "",
-        "BodyPartExamined": code(dataset, "BodyPartExamined"),
-        "PhotometricInterpretation": header.photometric
-        if header.photometric in PHOTOMETRIC
-        else "",
-        "SOPClass": what_it_is(dataset)[2:-1],
-        "TransferSyntax": header.syntax.name if header.syntax.name in _uid_names() else "",
-    }
-    if texts["BodyPartExamined"] not in BODY_PARTS:
-        del texts["BodyPartExamined"]
+    found = (
+        ("Modality", header.modality, MODALITIES),
+        ("BodyPartExamined", code(dataset, "BodyPartExamined"), BODY_PARTS),
+        ("PhotometricInterpretation", header.photometric, PHOTOMETRIC),
+        ("SOPClass", what_it_is(dataset)[2:-1], _uid_names()),
+        ("TransferSyntax", header.syntax.name, _uid_names()),
+    )
+    texts = {name: text for name, text, known in found if text and text in known}
     names = ("Rows", "Columns", "BitsStored", "NumberOfFrames", "WindowCenter", "WindowWidth")
-    found = {name: number(dataset, name) for name in names}
-    texts |= {name: f"{value:g}" for name, value in found.items() if value is not None}
-    return {name: text for name, text in texts.items() if text}
+    values = {name: number(dataset, name) for name in names}
+    return texts | {name: f"{value:g}" for name, value in values.items() if value is not None}
 
 
 def unreadable_numbers(header: Header) -> tuple[str, ...]:

@@ -119,13 +119,10 @@ def square_pixels(pixels: np.ndarray, size: tuple[float, float], limits: Limits)
     ratio = size[0] / size[1]
     if not 1 / MAX_RATIO <= ratio <= MAX_RATIO or abs(ratio - 1) < NOTICED:
         return pixels
-    shape = (round(height * ratio), width) if ratio > 1 else (height, round(width / ratio))
+    taller, narrower = (round(height * ratio), width), (height, round(width / ratio))
+    shape, shrunk = (taller, narrower) if ratio > 1 else (narrower, taller)
     if shape[0] * shape[1] > min(MAX_ENLARGED, limits.max_pixels) or max(shape) > limits.max_side:
-        shape = (
-            (height, max(1, round(width / ratio)))
-            if ratio > 1
-            else (max(1, round(height * ratio)), width)
-        )
+        shape = max(1, shrunk[0]), max(1, shrunk[1])
     image = Image.fromarray(np.ascontiguousarray(pixels))
     return np.asarray(image.resize(shape[::-1], Image.Resampling.BILINEAR))
 

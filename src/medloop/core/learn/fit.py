@@ -67,11 +67,7 @@ def fit(
     history: list[dict[str, float]] = []
 
     def work(worker: int, step: int) -> float:
-        generator = torch.Generator().manual_seed((config.seed * 1_000_003 + step) * 64 + worker)
-        drawn = [pool.draw(pool.share_of(worker, config.workers), generator) for pool in pools]
-        images, targets = (torch.cat(column) for column in zip(*drawn, strict=True))
-        changed = torch.rand(len(images), generator=generator) >= config.unaltered_at(step)
-        images[changed] = augment(images[changed], generator)
+        images, targets, changed = _batch(pools, config, worker, step)
         n_trimmed = int(config.trimmed * int(changed.sum())) if step > config.steps // 3 else 0
         images, targets, changed = (part.to(device) for part in (images, targets, changed))
         return _gradients(replicas[worker], images, targets, changed, n_trimmed)
@@ -92,6 +88,18 @@ def fit(
                 history.append({"step": float(step), "loss": loss, "learning_rate": rate})
                 progress((step + 1) / config.steps, f"step {step + 1} of {config.steps}")
     return averaged.cpu(), history
+
+
+def _batch(
+    pools: Sequence[Pool], config: TrainingConfig, worker: int, step: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw one worker's images, their targets, and which of them were augmented."""
+    generator = torch.Generator().manual_seed((config.seed * 1_000_003 + step) * 64 + worker)
+    drawn = [pool.draw(pool.share_of(worker, config.workers), generator) for pool in pools]
+    images, targets = (torch.cat(column) for column in zip(*drawn, strict=True))
+    changed = torch.rand(len(images), generator=generator) >= config.unaltered_at(step)
+    images[changed] = augment(images[changed], generator)
+    return images, targets, changed
 
 
 def one_core_threads(n: int) -> ThreadPoolExecutor:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol, TextIO
 
-from medloop.core.printable import harmless, json_line, printable
+from medloop.core.printable import cell, json_line, printable
 
 if TYPE_CHECKING:
     from medloop.core.prediction.predictor import Prediction
@@ -83,19 +83,15 @@ def _csv_writer(
 ) -> Callable[[AnswerRow], None]:
     """Write as `as_record`, with a column p(label) for each class; a record is always one line."""
     out, fields = csv.writer(to, lineterminator="\n"), (*FIELDS, "error")
-    out.writerow([*fields, *(_cell(f"p({label})") for label in labels)])
+    out.writerow([*fields, *(cell(f"p({label})") for label in labels)])
 
     def write(answer: AnswerRow) -> None:
         record = as_record(answer, model_version)
         chances = record["probabilities"] or {}
         cells = [*(record[field] for field in fields), *(chances.get(label) for label in labels)]
-        out.writerow(map(_cell, cells))
+        out.writerow(map(cell, cells))
 
     return write
-
-
-def _cell(value: Any) -> Any:
-    return harmless(printable(value)) if isinstance(value, str) else value
 
 
 def _write_row(answer: AnswerRow, to: TextIO) -> None:

@@ -161,9 +161,9 @@ def test_only_new_events_and_images_are_read(tmp_path: Path) -> None:
     reads: Counter[str] = Counter()
 
     class Counting(ObjectStore):
-        def get(self, key: str) -> bytes:
+        def get(self, key: str, *, at_most: int | None = None) -> bytes:
             reads[key.partition("/")[0]] += 1
-            return super().get(key)
+            return super().get(key, at_most=at_most)
 
     world = World(Counting.in_memory(), tmp_path)
     for n in range(60):
@@ -457,9 +457,9 @@ def test_several_erasures_are_repeated_in_one_pass_over_the_shards(tmp_path: Pat
     reads: Counter[str] = Counter()
 
     class Counting(ObjectStore):
-        def get(self, key: str) -> bytes:
+        def get(self, key: str, *, at_most: int | None = None) -> bytes:
             reads[key.rpartition("/")[2].partition(".")[0]] += 1
-            return super().get(key)
+            return super().get(key, at_most=at_most)
 
     world = World(Counting.in_memory(), tmp_path)
     hashes = [world.correct(n) for n in range(20)]

@@ -324,6 +324,10 @@ class TestPrivacy:
             decode(dicom(GREY, BodyPartExamined="CHEST")).technical["BodyPartExamined"] == "CHEST"
         )
 
+    def test_what_the_standard_does_not_name_is_left_out(self) -> None:
+        image = decode(dicom(GREY, SOPClassUID="1.2.826.0.1.3680043.8.498.1"))
+        assert "SOPClass" not in image.technical
+
     def test_neither_messages_nor_logs_hold_values_of_the_file(
         self, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
     ) -> None:

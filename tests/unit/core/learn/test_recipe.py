@@ -53,8 +53,19 @@ def training_data(labels: tuple[str, ...] = LABELS, n_corrections: int = 0) -> T
 
 
 @pytest.fixture(scope="module")
-def trained() -> TrainedModel:
-    return train(training_data(), TrainingConfig.smoke(), snapshot_id="s-1")
+def shares() -> list[float]:
+    """The progress that the training of `trained` told."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def trained(shares: list[float]) -> TrainedModel:
+    return train(
+        training_data(),
+        TrainingConfig.smoke(),
+        snapshot_id="s-1",
+        progress=lambda share, phrase: shares.append(share),
+    )
 
 
 def test_a_trained_model_loads_in_the_predictor_and_says_what_it_is(trained: TrainedModel) -> None:
@@ -110,13 +121,9 @@ def test_a_week_keeps_the_share_of_the_champion_that_its_settings_name(
     assert first.weights_sha256 == train(data, config).weights_sha256  # nothing to keep
 
 
-def test_progress_runs_from_nothing_to_done(trained: TrainedModel) -> None:
-    seen: list[float] = []
-    train(
-        training_data(), TrainingConfig.smoke(), progress=lambda share, phrase: seen.append(share)
-    )
-    assert seen == sorted(seen)
-    assert (seen[0], seen[-1]) == (0.0, 1.0)
+def test_progress_runs_from_nothing_to_done(trained: TrainedModel, shares: list[float]) -> None:
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
     assert trained.history[-1]["loss"] < trained.history[0]["loss"]
 
 

@@ -1,0 +1,33 @@
+"""Log lines as JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from medloop import structured_logs
+
+
+@pytest.fixture
+def ours():
+    logger = logging.getLogger("medloop")
+    before = logger.handlers[:], logger.propagate
+    yield logger
+    logger.handlers[:], logger.propagate = before
+
+
+def test_a_line_is_one_object_with_its_error(ours, capsys):
+    structured_logs.begin()
+    structured_logs.begin()
+    try:
+        int("two\nlines")
+    except ValueError:
+        logging.getLogger("medloop.stores").exception("version %s", "3")
+    (line,) = capsys.readouterr().err.splitlines()
+    fields = json.loads(line)
+    assert (fields["level"], fields["logger"]) == ("error", "medloop.stores")
+    assert fields["message"] == "version 3"
+    assert fields["error"].startswith("Traceback")
+    assert fields["at"].endswith("+00:00")
