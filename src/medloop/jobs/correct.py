@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from medloop.core.corrections.correction_policy import SECOND_WORD
 from medloop.core.corrections.events import Correction
 from medloop.core.corrections.snapshot import touched
 from medloop.core.imaging.decode import DecodedImage, encode_png
@@ -41,17 +42,23 @@ def correct(
     prediction: Prediction | None,
     model_version: str | None,
     who: str,
+    by_reviewer: bool = False,
     source: Source = "page",
     note: str = "",
 ) -> Receipt:
     """Record one correction or confirmation; see `Statement` and `correct_all`."""
     statement = Statement(image, given_label, prediction, model_version, note)
-    (receipt,) = correct_all(context, [statement], who=who, source=source)
+    (receipt,) = correct_all(context, [statement], who=who, by_reviewer=by_reviewer, source=source)
     return receipt
 
 
 def correct_all(
-    context: Context, statements: Iterable[Statement], *, who: str, source: Source = "page"
+    context: Context,
+    statements: Iterable[Statement],
+    *,
+    who: str,
+    by_reviewer: bool = False,
+    source: Source = "page",
 ) -> list[Receipt]:
     """Record corrections or confirmations at once; of an upload only the pixels are kept.
 
@@ -59,6 +66,8 @@ def correct_all(
         context: The stores. Its sender carries the events on, if it runs.
         statements: Taken one after the other, so that one image at a time need be in memory.
         who: The person's name; only its identity is stored.
+        by_reviewer: If they may review. Else somebody has to agree with what contradicts a
+            confident answer.
         source: Where it was said.
 
     Raises:
@@ -82,11 +91,23 @@ def correct_all(
             who=person,
             source=source,
             note=said.note,
+            by_reviewer=by_reviewer,
         )
         events.append((event, encode_png(said.image.pixels)))
     receipts = context.outbox.add_all(events)
     context.sender.wake()
     return receipts
+
+
+def explain_weight(
+    prediction: Prediction | None, given_label: str | None, *, by_reviewer: bool
+) -> str:
+    """Say what a correction of a confident answer needs to be learned; "" of any other."""
+    if prediction is None or prediction.verdict != "confident" or prediction.label == given_label:
+        return ""
+    enough = "you are corrector and reviewer in one, so your word is enough"
+    needs = enough if by_reviewer else f"{SECOND_WORD} before it is learned"
+    return f"The model was confident of {prediction.label}: {needs}."
 
 
 def withdraw(context: Context, *, image_sha256: str, who: str, why: str = "") -> Receipt:

@@ -192,7 +192,9 @@ def _send(
         )
         for picture in pictures
     )
-    receipts = correct_all(backend.context, statements, who=user.name)
+    receipts = correct_all(
+        backend.context, statements, who=user.name, by_reviewer=user.may("review")
+    )
     when = backend.context.now().isoformat(timespec="seconds")
     return [
         GivenAnswer(

@@ -206,6 +206,12 @@ def _charts(answers: Sequence[Correction]) -> None:
     st.markdown(
         f"{count_of(len(answers), 'answer')}, {agreed} of them ({share}) confirmed the model."
     )
+    if promise := monitor_view.promise_sentence(answers):
+        st.markdown(plain(promise))
+        st.caption(
+            "The bound holds whenever you look, for answers like those checked, if who checked was "
+            "right. People choose what they check: it is no random sample."
+        )
     left, right = st.columns(2)
     with left:
         rows = monitor_view.count_per_day(
