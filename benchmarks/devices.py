@@ -25,7 +25,8 @@ import torch
 from PIL import Image
 
 from medloop.core.data.splits import split
-from medloop.core.learn.recipe import TrainedModel, TrainingConfig, TrainingData, train
+from medloop.core.learn.recipe import TrainingConfig, TrainingData, train
+from medloop.core.learn.trained_model import TrainedModel
 from medloop.core.prediction.predictor import Predictor, RawOutputs
 
 SAMPLE: Final = Path(__file__).parents[1] / "src" / "medloop" / "data" / "medical-mnist-sample.zip"

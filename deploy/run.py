@@ -1,4 +1,4 @@
-"""Start one component in a container: `medloop-run NAME`.
+"""Start one component in a container: `python run.py NAME`.
 
 Its command line and environment are those of the local stack, from `/config/NAME.json`, which
 `prepare.py` wrote. Without that file the page takes the settings of its environment.

@@ -13,6 +13,7 @@ import numpy as np
 
 from medloop.core.corrections.events import Correction, Review
 from medloop.core.corrections.signatures import SigningKeys
+from medloop.core.data.splits import Split, split
 from medloop.core.imaging.decode import DecodedImage, content_sha256
 from medloop.jobs.correct import correct
 from medloop.settings import Settings
@@ -39,6 +40,9 @@ class BaseDataset:
     images: np.ndarray = field(default_factory=lambda: np.stack([image(1001), image(1002)]))
     targets: np.ndarray = field(default_factory=lambda: np.array([0, 1]))
     groups: np.ndarray = field(default_factory=lambda: np.array([0, 1]))
+
+    def split(self) -> Split:
+        return split(self.targets, self.groups)
 
 
 class Datasets:

@@ -11,7 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from benchmarks.learning import intake
 from benchmarks.learning.data import Arrays, Base, External, spread, timed
 from medloop.core.data.chance import balanced_accuracy
-from medloop.core.learn.recipe import TrainedModel, TrainingConfig, train
+from medloop.core.learn.recipe import TrainingConfig, train
+from medloop.core.learn.trained_model import TrainedModel
 from medloop.core.none_of_these import TARGET
 from medloop.core.prediction.predictor import Predictor, Verdict
 from medloop.core.prediction.similar_images import nearest

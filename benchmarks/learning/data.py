@@ -21,7 +21,8 @@ from medloop.core.imaging.decode import decode
 from medloop.core.imaging.picture import ImageInfo
 from medloop.core.imaging.preprocess import preprocess
 from medloop.core.learn.config import TrainingConfig
-from medloop.core.learn.recipe import TrainedModel, TrainingData, train
+from medloop.core.learn.recipe import TrainingData, train
+from medloop.core.learn.trained_model import TrainedModel
 
 CACHE = Path(__file__).parent.parent / "out"
 Arrays = tuple[np.ndarray, np.ndarray]  # images uint8 [N, 64, 64], targets int64 [N]

@@ -1,4 +1,9 @@
-"""The first model: trained on the base data alone, champion and reference at once."""
+"""The first model, champion and reference at once: it comes with the package, or is trained.
+
+The one of the package learned from the full Medical MNIST, without the examinations that the
+bundled sample tests on. It is taken where the sample, or that set, is the base data set and no
+acceptance set has to be kept out of the training. Otherwise the base data alone is trained on.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +24,11 @@ from medloop.jobs.alias_moves import explain_champion, last_there, move_alias, m
 from medloop.jobs.context import Context
 from medloop.jobs.train import learn, recipe_for
 from medloop.jobs.training_data import acceptance_sets, gather
-from medloop.jobs.training_record import Engine
+from medloop.jobs.training_record import Engine, Making, Recipe
 from medloop.progress import Progress, silent
+from medloop.stores.datasets import FULL_SET, split_alike
 from medloop.stores.registry import CHAMPION, REFERENCE
+from medloop.stores.shipped_model import shipped_model
 from medloop.stores.version_tags import VersionTags
 
 if TYPE_CHECKING:
@@ -29,7 +36,7 @@ if TYPE_CHECKING:
     from medloop.core.prediction.predictor import Predictor
     from medloop.stores.lease import Held
 
-FIRST_MODEL: Final = "first model, on the base data set alone"
+FIRST_MODEL: Final = "first model, without corrections"
 FIRST_CHAMPION: Final = "the first champion; later ones are judged against it, too"
 log = logging.getLogger(__name__)
 
@@ -38,14 +45,16 @@ def bootstrap(
     context: Context,
     progress: Progress = silent,
     *,
+    train: bool = False,
     engine: Engine | None = None,
     config: TrainingConfig | None = None,
     warn: Callable[[str], None] = log.warning,
 ) -> str | None:
-    """Train and install the first champion; give its version, or None if there is a champion.
+    """Install the first champion; give its version, or None if there is a champion.
 
-    A champion without a reference becomes the reference, too. `warn` is told what the model will
-    not do well.
+    A champion without a reference becomes the reference, too. `train`, an engine or a
+    configuration ask for a training where the package's model would do. `warn` is told what the
+    model will not do well.
 
     Raises:
         LeaseHeldError: Another training is at work.
@@ -60,7 +69,17 @@ def bootstrap(
     made = moves(context)
     if made and made[-1].action != "bootstrap" and last_there(context, champions(made)):
         raise ModelError(explain_champion(context))
-    training_set, version = _learn_base(context, engine, config, progress)
+    progress(0.0, "fetching data")
+    kept_out = acceptance_sets(context)
+    training_set = gather(
+        context, snapshot_id="", base_id=None, champion_labels=(), kept_out=kept_out
+    )
+    asked = train or engine is not None or config is not None
+    if FULL_SET in split_alike(training_set.base.id) and not kept_out and not asked:
+        version = _take_shipped(context, training_set, progress)
+    else:
+        recipe = recipe_for(context, training_set, kept_out=kept_out, engine=engine, config=config)
+        version = _learn_base(context, training_set, recipe, progress)
     predictor = load_checked(context.registry.model_file(version))
     with context.promotion_lease.hold(f"bootstrap ({context.new_event()[0]})") as held:
         if context.registry.version_of(CHAMPION) is not None:
@@ -73,19 +92,29 @@ def bootstrap(
     return version
 
 
-def _learn_base(
-    context: Context, engine: Engine | None, config: TrainingConfig | None, progress: Progress
-) -> tuple[TrainingSet, str]:
-    """Train on the base data; give it, and the version."""
-    progress(0.0, "fetching data")
-    kept_out = acceptance_sets(context)
-    training_set = gather(
-        context, snapshot_id="", base_id=None, champion_labels=(), kept_out=kept_out
+def _take_shipped(context: Context, training_set: TrainingSet, progress: Progress) -> str:
+    """Register the model of the package, as its training would have been; give the version."""
+    shipped = shipped_model()
+    record = shipped.record
+    recipe = Recipe(
+        snapshot_id="",
+        base_id=record.base_id,
+        parent_version=None,
+        parent_weights_sha256="",
+        config=record.config,
+        labels=record.labels,
     )
+    done = Making(shipped.trained, record.seconds, record.environment, record.base_images)
+    return learn(context, training_set, recipe, done=done, progress=progress).version
+
+
+def _learn_base(
+    context: Context, training_set: TrainingSet, recipe: Recipe, progress: Progress
+) -> str:
+    """Train on the base data; give the version."""
     if context.settings.base_dataset:
         context.datasets.publish(training_set.base)  # so that trainings elsewhere find it
-    recipe = recipe_for(context, training_set, kept_out=kept_out, engine=engine, config=config)
-    return training_set, learn(context, training_set, recipe, progress=progress).version
+    return learn(context, training_set, recipe, progress=progress).version
 
 
 def _install(context: Context, held: Held, version: str, alias: str, reason: str) -> None:

@@ -19,7 +19,7 @@ from medloop.core.corrections.correction_policy import PolicyDecision, Waiting
 from medloop.core.corrections.events import Correction, Review, event_id, event_time
 from medloop.core.corrections.fold import Event, ImageState
 from medloop.core.data.datasets import scored
-from medloop.core.data.splits import evenly, split
+from medloop.core.data.splits import evenly
 from medloop.core.imaging.decode import content_sha256
 from medloop.jobs.context import Context
 
@@ -90,7 +90,7 @@ def is_trial(event: Event) -> bool:
 def choose_known_images(datasets: DatasetStore, dataset_id: str | None) -> KnownAnswer:
     """Choose training images that show something, spread over the data set."""
     base = datasets.get(dataset_id)
-    rows = split(base.targets, base.groups).train
+    rows = base.split().train
     rows = evenly(rows[scored(base.images[rows])], KEPT)
     return KnownAnswer(
         images=base.images[rows],

@@ -18,13 +18,14 @@ from medloop.errors import DatasetError, NotFoundError
 from medloop.jobs.context import Context
 from medloop.jobs.training_data import acceptance_sets, gather
 from medloop.jobs.training_environment import environment
-from medloop.jobs.training_record import Engine, Recipe, training_run
+from medloop.jobs.training_record import Engine, Making, Recipe, training_run
 from medloop.progress import Progress, part, silent
 from medloop.stores.acceptance_sets import AcceptanceSet
 from medloop.stores.registry import CHAMPION, ModelVersion
 
 if TYPE_CHECKING:
-    from medloop.core.learn.recipe import TrainedModel, TrainingData
+    from medloop.core.learn.recipe import TrainingData
+    from medloop.core.learn.trained_model import TrainedModel
 
 FULL_SIZE: Final = 20_000  # base images from which on a first training takes the full schedule
 
@@ -45,7 +46,7 @@ def train(
     *,
     snapshot_id: str,
     base_id: str | None = None,
-    from_scratch: bool = False,
+    from_scratch: bool | None = None,
     engine: Engine | None = None,
     config: TrainingConfig | None = None,
     progress: Progress = silent,
@@ -53,7 +54,8 @@ def train(
     """Train on a snapshot, from the champion's weights, and register the version.
 
     `from_scratch` starts from random weights, as a first model does: of the champion only the order
-    of labels stays. `base_id` names another base data set than the snapshot's.
+    of labels stays. None does so if the champion learned from another base data set. `base_id`
+    names another base data set than the snapshot's.
 
     Raises:
         NotFoundError: There is no champion, or no such snapshot.
@@ -67,6 +69,8 @@ def train(
     training_set = gather(
         context, snapshot_id=snapshot_id, base_id=base_id, champion_labels=labels, kept_out=kept_out
     )
+    if from_scratch is None:
+        from_scratch = serving.tags.base_id not in ("", training_set.base.id)
     recipe = recipe_for(
         context,
         training_set,
@@ -121,33 +125,44 @@ def recipe_for(
 
 
 def learn(
-    context: Context, training_set: TrainingSet, recipe: Recipe, *, progress: Progress = silent
+    context: Context,
+    training_set: TrainingSet,
+    recipe: Recipe,
+    *,
+    done: Making | None = None,
+    progress: Progress = silent,
 ) -> TrainResult:
-    """Train by the recipe under the lease, unless it has been done."""
+    """Train by the recipe under the lease, unless it has been done, and register the version.
+
+    `done` is a training by this recipe that was made elsewhere.
+    """
     started = time.monotonic()
     if found := _find(context, recipe):
         return _result(found, reused=True, started=started)
     with context.lease.hold(f"training {recipe.run_key[:8]} ({context.new_event()[0]})") as held:
         if found := _find(context, recipe):  # another process was quicker
             return _result(found, reused=True, started=started)
-        training = time.monotonic()
-        trained = run_training(context, training_set, recipe, progress=part(progress, 0.05, 0.9))
-        seconds = time.monotonic() - training
+        making = done or _make(context, training_set, recipe, part(progress, 0.05, 0.9))
         held.check()
         _check_acceptance(context, recipe)
         progress(0.9, "registering")
-        run = training_run(
-            context,
-            training_set,
-            recipe,
-            trained,
-            seconds=seconds,
-            environment=environment(device=recipe.config["device"]),
-            token=held.token,
-        )
+        run = training_run(context, training_set, recipe, making, token=held.token)
         version = context.registry.register(run, confirm=held.check)
     progress(1.0, f"version {version.version}")
     return _result(version, reused=False, started=started)
+
+
+def _make(
+    context: Context, training_set: TrainingSet, recipe: Recipe, progress: Progress
+) -> Making:
+    started = time.monotonic()
+    trained = run_training(context, training_set, recipe, progress=progress)
+    return Making(
+        trained,
+        seconds=time.monotonic() - started,
+        environment=environment(device=recipe.config["device"]),
+        base_images=len(training_set.split.train),
+    )
 
 
 def _check_acceptance(context: Context, recipe: Recipe) -> None:

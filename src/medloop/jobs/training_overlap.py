@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from medloop.core.corrections.holdout import copies
-from medloop.core.data.splits import split
 from medloop.errors import DatasetError, NotFoundError
 from medloop.jobs.context import Context
 from medloop.jobs.snapshot import read_pixels
 from medloop.jobs.training_record import read_recipe, read_uses
 from medloop.progress import Progress, silent
+from medloop.stores.datasets import FULL_SET, bundled_sample
 
 KeptOut = tuple[tuple[str, str], ...]  # acceptance sets: name and id
 
@@ -54,7 +54,7 @@ def learned(
         try:
             found = copies(images, _learned_from(context, base_id))
         except (NotFoundError, DatasetError):
-            unchecked.append(f"data set {base_id}, which is gone or damaged")
+            unchecked.append(f"data set {base_id}, which is not here or damaged")
             continue
         for kept_out in [
             sets for known, sets in trainings.base if known == base_id and found.any()
@@ -78,6 +78,8 @@ def _trainings(context: Context, report: Progress) -> _Trainings:
             gone.append(version.version)
             continue
         base.add((recipe.base_id, recipe.kept_out))
+        if recipe.base_id == FULL_SET:  # which need not be here; the sample is a part of it
+            base.add((bundled_sample().id, recipe.kept_out))
         corrected.update(sha256 for sha256, _, use in uses if use == "trained")
     return _Trainings(
         base=frozenset(base),
@@ -89,7 +91,7 @@ def _trainings(context: Context, report: Progress) -> _Trainings:
 def _learned_from(context: Context, base_id: str) -> np.ndarray:
     """Load the base images that weights and thresholds are fitted to: uint8 [K, 64, 64]."""
     base = context.datasets.get(base_id)
-    parts = split(base.targets, base.groups)
+    parts = base.split()
     return np.asarray(base.images[np.concatenate([parts.train, parts.validation])])
 
 

@@ -23,7 +23,7 @@ from medloop.stores.training_run import DataInput, TrainingRun
 from medloop.stores.version_tags import VersionTags
 
 if TYPE_CHECKING:
-    from medloop.core.learn.recipe import TrainedModel
+    from medloop.core.learn.trained_model import TrainedModel
 
 Engine = Literal["local", "ray"]
 
@@ -63,6 +63,16 @@ class Recipe:
     def run_key(self) -> str:
         """The same for the same training."""
         return run_key(self.data_key, parent_weights_sha256=self.parent_weights_sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """A finished training, and how it was done."""
+
+    trained: TrainedModel
+    seconds: float
+    environment: Mapping[str, str]  # see `jobs.training_environment`
+    base_images: int  # trained on
 
 
 def read_recipe(context: Context, version: ModelVersion) -> Recipe:
@@ -125,14 +135,13 @@ def training_run(
     context: Context,
     training_set: TrainingSet,
     recipe: Recipe,
-    trained: TrainedModel,
+    making: Making,
     *,
-    seconds: float,
-    environment: Mapping[str, str],
     token: int,
 ) -> TrainingRun:
     """Gather all that the registry keeps of a training; `token` is that of its lease."""
-    origin = _origin(context, training_set, recipe, trained, seconds=seconds)
+    trained = making.trained
+    origin = _origin(context, training_set, recipe, making)
     tags = _tags(recipe, origin, token)
     counts = origin.corrections.items()
     used = {f"corrections/{use.replace(' ', '_')}": float(count) for use, count in counts}
@@ -145,11 +154,11 @@ def training_run(
             "snapshot_id": recipe.snapshot_id,
             "parent_version": recipe.parent_version or "none",
         },
-        metrics={**trained.metrics, "seconds": seconds, **used},
+        metrics={**trained.metrics, "seconds": making.seconds, **used},
         tags=tags,
-        inputs=_inputs(context, training_set, recipe),
+        inputs=_inputs(context, training_set, recipe, making.base_images),
         files={
-            **_files(recipe, origin, environment),
+            **_files(recipe, origin, making.environment),
             WEIGHTS_FILE: trained.safetensors,
             USES_FILE: _uses(training_set),
             GOLDEN_FILE: _golden(training_set, trained.onnx),
@@ -182,33 +191,27 @@ def _tags(recipe: Recipe, origin: Origin, token: int) -> VersionTags:
     )
 
 
-def _origin(
-    context: Context,
-    training_set: TrainingSet,
-    recipe: Recipe,
-    trained: TrainedModel,
-    *,
-    seconds: float,
-) -> Origin:
+def _origin(context: Context, training_set: TrainingSet, recipe: Recipe, making: Making) -> Origin:
     return Origin(
         model=context.registry.model,
         labels=recipe.labels,
         base_id=recipe.base_id,
-        base_images=len(training_set.split.train),
+        base_images=making.base_images,
         snapshot_id=recipe.snapshot_id,
         corrections=use_counts(training_set),
         parent_version=recipe.parent_version,
-        weights_sha256=trained.weights_sha256,
+        weights_sha256=making.trained.weights_sha256,
         config=recipe.config,
-        seconds=seconds,
+        seconds=making.seconds,
     )
 
 
-def _inputs(context: Context, training_set: TrainingSet, recipe: Recipe) -> list[DataInput]:
-    bucket = f"s3://{context.settings.s3_bucket}"
-    base = training_set.base
-    profile = json.dumps({"images": len(base.images), "labels": list(base.labels)})
-    inputs = [DataInput("base", base.id, f"{bucket}/datasets/{base.id}", profile=profile)]
+def _inputs(
+    context: Context, training_set: TrainingSet, recipe: Recipe, base_images: int
+) -> list[DataInput]:
+    bucket, base_id = f"s3://{context.settings.s3_bucket}", recipe.base_id
+    profile = json.dumps({"trained on": base_images, "labels": list(recipe.labels)})
+    inputs = [DataInput("base", base_id, f"{bucket}/datasets/{base_id}", profile=profile)]
     if recipe.snapshot_id:
         uri = f"{bucket}/snapshots/{recipe.snapshot_id}"
         used = json.dumps(use_counts(training_set))

@@ -47,8 +47,8 @@ def up(
     """Start SeaweedFS, MLflow, Airflow and the page, and show what they say until Ctrl-C.
 
     It starts no system that MLFLOW_TRACKING_URI, MEDLOOP_S3_BUCKET or AWS_ENDPOINT_URL_S3, or
-    MEDLOOP_AIRFLOW_URL names, and uses that one. The first time, it trains a model on the bundled
-    sample.
+    MEDLOOP_AIRFLOW_URL names, and uses that one. The first model comes with the package; on a base
+    data set of your own it is trained, the first time.
 
     Examples: `medloop up`, `medloop up --detach`, `MEDLOOP_APP_PORT=0 medloop up` (any free port).
     """

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from functools import partial
+from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +19,7 @@ from medloop.core.data.class_folders import (
     GROUPS_FILE,
     class_of,
     groups_of,
+    hidden_paths,
     masks,
     names_in_folders,
     nested_class,
@@ -32,6 +35,7 @@ from medloop.progress import Progress, silent
 from medloop.stores.archives import open_zip
 from medloop.stores.dataset_files import Files, check_zip, open_files
 
+MEDICAL_MNIST_GROUPS: Final = "medical-mnist-groups.csv.xz"  # of the package's data
 BATCH: Final = 256  # files that a thread decodes at a time: the smallest step of progress
 MOST_NPZ_BYTES: Final = 8 * 2**30  # of an array in an .npz, which has to fit into memory
 NAMED: Final = 20  # arrays of an .npz, in a sentence
@@ -48,6 +52,7 @@ class ImportOptions:
     labels: tuple[str, ...] = ()  # names of the classes 0, 1, … of an .npz
     folder: str | None = None  # parent of the class folders, if there are others beside it
     leave_out: str = ""  # pattern of paths, as in fnmatch
+    known_groups: bool = False  # those of Medical MNIST, and only the images that they name
 
 
 DEFAULTS: Final = ImportOptions()
@@ -95,12 +100,16 @@ def _read_class_folders(files: Files, options: ImportOptions, progress: Progress
             "No images in class folders found: expected paths such as Hand/000001.jpeg."
         )
     skipped += [(path, "It lies in no class folder.") for path in read if path not in name_of]
+    table = _group_table(files, options)
+    if options.known_groups and table is not None:
+        name_of = {path: name for path, name in name_of.items() if name in table}
+    hidden = hidden_paths(files.paths, folder=options.folder)
+    skipped += [*files.left_out, *((path, "It is hidden.") for path in hidden)]
     in_folders = [at for at, path in enumerate(read) if path in name_of]
     images = images if len(in_folders) == len(images) else images[in_folders]
     names = list(name_of.values())
     classes = [class_of(name) for name in names]
     _refuse_second_copies(images, name_of, classes)
-    table = _group_table(files, options)
     if table is None:
         targets = np.unique(classes, return_inverse=True)[1]
         groups = near_duplicate_groups(images, targets=targets, progress=progress)
@@ -190,6 +199,9 @@ def _decode_one(files: Files, path: str) -> tuple[np.ndarray, bool] | str:
 
 
 def _group_table(files: Files, options: ImportOptions) -> dict[str, int] | None:
+    if options.known_groups:
+        packed = (package_files("medloop") / "data" / MEDICAL_MNIST_GROUPS).read_bytes()
+        return read_groups(lzma.decompress(packed).decode())
     if options.groups is not None:
         return _groups_file(options.groups)
     inside = [path for path in files.paths if path.split("/")[-1] == GROUPS_FILE]

@@ -1,4 +1,8 @@
-"""Data sets in the state folder and on S3, and the bundled sample."""
+"""Data sets in the state folder and on S3, and the bundled sample.
+
+The full Medical MNIST, as far as its examinations are known, splits as the sample does: no image
+that one of the two trains on tests in the other.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache, partial
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from medloop.stores.objects import ObjectStore
 
 SAMPLE: Final = "medical-mnist-sample.zip"  # beside it: its licence
+FULL_SET: Final = "6c5bb5165aecfad8"  # Medical MNIST, imported with `known_groups`
 LICENCE: Final = "Dr. Bradley J. Erickson, Mayo Clinic; CC BY-SA 4.0"
 PART_IMAGES: Final = 4096  # images in one object on S3: 16 MiB
 AT_ONCE: Final = 4  # such objects on their way
@@ -44,7 +49,7 @@ class DatasetInfo:
     groups: int
     source: str  # name of the file or folder it came from
     groups_from: str  # "given" or "computed"
-    skipped: int = 0  # files that could not be read
+    skipped: int = 0  # files that were left out
     note: str = ""  # licence, how a download was verified
 
 
@@ -70,6 +75,21 @@ def sample_labels() -> tuple[str, ...]:
         return tuple(sorted({name.split("/")[0] for name in archive.namelist() if "/" in name}))
 
 
+@cache
+def _places_in_sample() -> Mapping[int, int]:
+    """Map the sample's groups to the part of the split that each is in."""
+    sample = bundled_sample()
+    parts = sample.split()
+    rows = (parts.train, parts.validation, parts.test)
+    return {int(group): part for part in range(3) for group in np.unique(sample.groups[rows[part]])}
+
+
+def split_alike(dataset_id: str) -> frozenset[str]:
+    """List the data sets of which none trains on what this one tests on, itself among them."""
+    alike = frozenset({bundled_sample().id, FULL_SET})
+    return alike if dataset_id in alike else frozenset({dataset_id})
+
+
 class DatasetStore:
     """Data sets by id: the bundled sample, those in `home/datasets`, and those on S3."""
 
@@ -91,11 +111,17 @@ class DatasetStore:
                 f"{dataset_id[:80]!r} is no id of a data set: `medloop data list` shows them."
             )
         if (self._folder / f"{dataset_id}.npz").is_file():
-            return _unpack(self._folder / f"{dataset_id}.npz", dataset_id)
+            return _placed(_unpack(self._folder / f"{dataset_id}.npz", dataset_id))
         sample = bundled_sample()
         if dataset_id == sample.id:
             return sample
-        return self._download(dataset_id)
+        return _placed(self._download(dataset_id))
+
+    def largest_alike(self, dataset_id: str) -> str:
+        """Find the largest data set on this machine that splits like this one."""
+        here = FULL_SET in split_alike(dataset_id) and FULL_SET in self.ids()
+        sampled = dataset_id == FULL_SET and not here
+        return FULL_SET if here else bundled_sample().id if sampled else dataset_id
 
     def labels(self, dataset_id: str | None = None) -> tuple[str, ...]:
         """List the classes of a data set, without its images where they are on this machine."""
@@ -212,13 +238,14 @@ class DatasetStore:
         if self._objects is None:
             raise NotFoundError(
                 f"There is no data set {dataset_id!r} here, and no object store is set up to look "
-                "in."
+                f"in.{_remedy(dataset_id)}"
             )
         prefix = f"datasets/{dataset_id}"
         raw = self._objects.find(f"{prefix}/manifest.json")
         if raw is None:
             raise NotFoundError(
                 f"There is no data set {dataset_id!r}, neither here nor in {self._objects.name}."
+                f"{_remedy(dataset_id)}"
             )
         manifest = json.loads(raw)
         names = sorted(manifest["files"])
@@ -238,6 +265,15 @@ class DatasetStore:
         dataset = _join(parts, dataset_id)
         self._save(dataset, _parse_info(raw))
         return dataset
+
+
+def _placed(dataset: Dataset) -> Dataset:
+    return replace(dataset, placed=_places_in_sample()) if dataset.id == FULL_SET else dataset
+
+
+def _remedy(dataset_id: str) -> str:
+    full = " It is the full Medical MNIST: `medloop data fetch` downloads it."
+    return full if dataset_id == FULL_SET else ""
 
 
 def _table(dataset: Dataset) -> dict[str, np.ndarray]:

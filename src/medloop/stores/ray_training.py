@@ -20,7 +20,8 @@ from medloop.errors import StoreUnavailableError
 from medloop.progress import Progress
 
 if TYPE_CHECKING:
-    from medloop.core.learn.recipe import TrainedModel, TrainingData
+    from medloop.core.learn.recipe import TrainingData
+    from medloop.core.learn.trained_model import TrainedModel
 
 SEEDS_APART: Final = 7919  # between the workers' seeds; rank 0 keeps the configuration's
 RESTARTS: Final = 2  # after workers were lost, from the start: a training takes minutes

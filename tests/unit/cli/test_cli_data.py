@@ -38,7 +38,10 @@ def test_import_prints_the_id_alone_on_stdout_and_tells_of_skipped_files(tmp_pat
     about = json.loads(run("info", dataset_id, "--json").stdout)
     assert (about["id"], about["skipped"], about["groups_from"]) == (dataset_id, 2, "computed")
     assert dataset_id in run("list").stdout
-    assert run("use", dataset_id).stdout == f"MEDLOOP_BASE_DATASET={dataset_id}\n"
+    used = run("use", dataset_id)
+    assert used.stdout == f"MEDLOOP_BASE_DATASET={dataset_id}\n"
+    assert "The next training" in used.stderr
+    assert "starts from nothing" in used.stderr
 
 
 def test_info_shows_the_data_set_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,6 +107,7 @@ def test_fetch_verifies_the_content_against_the_sample_and_github(
         result = run("fetch")
     assert f"git tree {tree}, as GitHub names it" in result.stderr
     assert result.stdout.strip() in run("list").stdout
+    assert run("info", result.stdout.strip()).stdout.count("Groups given") == 1
 
 
 def test_fetch_without_a_network_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -280,7 +280,7 @@ def test_what_could_not_be_compared_is_told(site: Site, accept: Add) -> None:
     assert accept({"Hand/1.png": image(1)}).unchecked == (
         "the training of version 77, whose record is gone",
         "the training of version 2, whose record is gone",
-        f"data set {'f' * 16}, which is gone or damaged",
+        f"data set {'f' * 16}, which is not here or damaged",
     )
 
 

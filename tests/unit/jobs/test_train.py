@@ -16,20 +16,23 @@ from tests.corrections_world import World
 from medloop.core.data.datasets import Dataset
 from medloop.core.data.splits import split
 from medloop.core.data.training_set import Corrections, assemble
+from medloop.core.gate.evaluation import golden_error
 from medloop.core.imaging.decode import encode_png
 from medloop.core.learn.recipe import TrainingConfig
 from medloop.core.prediction.predictor import Predictor
-from medloop.errors import DatasetError, StaleError
+from medloop.errors import DatasetError, NotFoundError, StaleError
 from medloop.jobs.acceptance_sets import add as add_acceptance_set
 from medloop.jobs.bootstrap import bootstrap
+from medloop.jobs.evaluate import evaluate
 from medloop.jobs.reproduce import reproduce
 from medloop.jobs.snapshot import snapshot
 from medloop.jobs.train import train, training_data
-from medloop.jobs.training_record import read_origin, read_recipe
-from medloop.stores.datasets import DatasetStore, bundled_sample
+from medloop.jobs.training_record import read_golden, read_origin, read_recipe
+from medloop.stores.datasets import FULL_SET, DatasetStore, bundled_sample
 from medloop.stores.lease import Lease
 from medloop.stores.objects import ObjectStore
 from medloop.stores.registry import WEIGHTS_FILE, ModelVersion
+from medloop.stores.shipped_model import shipped_model
 from medloop.stores.training_run import TrainingRun
 from medloop.stores.version_tags import VersionTags
 
@@ -123,6 +126,36 @@ def test_a_training_by_other_rules_says_so_when_it_cannot_be_reproduced(world: W
     world.context.registry.set_tags(version, changed)
     note = reproduce(world.context, version=version).note
     assert note == "medloop chose by other rules then which images to leave out of a training"
+
+
+def test_the_first_model_of_medical_mnist_comes_with_the_package(world: World) -> None:
+    """It is registered as its training would have been; the full set is needed to do that again."""
+    context = replace(
+        world.context,
+        registry=NobodysChampion(),
+        promotion_lease=Lease(world.objects, "leases/promotion.json"),
+    )
+    assert bootstrap(context) == "1"
+    assert bootstrap(context) is None
+    shipped, version = shipped_model(), context.registry.get("1")
+    assert context.registry.model_file("1") == shipped.trained.onnx
+    assert context.registry.weights("1") == shipped.trained.safetensors
+    assert (version.tags.base_id, version.tags.parent_version) == (FULL_SET, "")
+    assert (version.tags.accuracy or 0) > 0.98
+    assert read_origin(context, version).base_images == shipped.record.base_images
+    assert version.tags.run_key == read_recipe(context, version).run_key
+    golden = read_golden(context, version)
+    assert golden_error(Predictor(shipped.trained.onnx), *golden) < 1e-5
+    with pytest.raises(NotFoundError, match="full Medical MNIST: `medloop data fetch`"):
+        reproduce(context, version="1")
+
+    report = evaluate(context, version="1")
+    assert (report.base_id, report.champion_version) == (bundled_sample().id, "1")
+    assert report.scores["challenger"]["n"] == len(scored_sample_test())
+
+
+def scored_sample_test() -> np.ndarray:
+    return assemble(bundled_sample(), Corrections.none(), champion_labels=()).scored_test()
 
 
 def test_the_first_model_is_not_trained_on_acceptance_sets(world: World, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import pytest
 from tests.small_sets import FILES, zipped
 
 from medloop.core.data.datasets import Dataset
+from medloop.core.imaging.decode import encode_png
 from medloop.errors import DatasetError, NotFoundError, StoreError
-from medloop.stores.datasets import DatasetStore, bundled_sample
+from medloop.stores.datasets import DatasetStore, bundled_sample, split_alike
 from medloop.stores.objects import ObjectStore
 
 
@@ -49,6 +50,29 @@ def test_what_was_imported_is_there_again(imported: tuple[DatasetStore, Dataset]
         "computed",
         "from the archive",
     )
+
+
+def test_the_full_set_splits_as_the_sample_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copies of a part of the sample stand for it, under the examinations' numbers."""
+    sample, rows = bundled_sample(), ["file,group"]
+    for i in range(0, len(sample.images), 25):
+        name = f"{sample.labels[sample.targets[i]]}/{i:05}.png"
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_bytes(encode_png(sample.images[i]))
+        rows.append(f"{name},{sample.groups[i]}")
+    (tmp_path / "set" / "groups.csv").write_text("\n".join(rows))
+    store = DatasetStore(tmp_path / "home")
+    full = store.import_path(tmp_path / "set").dataset.id
+    assert store.largest_alike(sample.id) == sample.id
+    monkeypatch.setattr("medloop.stores.datasets.FULL_SET", full)
+    for part in ("train", "validation", "test"):
+        groups = store.get(full).groups[getattr(store.get(full).split(), part)]
+        assert set(groups) <= set(sample.groups[getattr(sample.split(), part)])
+    assert split_alike(sample.id) == split_alike(full) == {sample.id, full}
+    assert store.largest_alike(sample.id) == full
+    assert DatasetStore(tmp_path / "elsewhere").largest_alike(full) == sample.id
 
 
 def test_importing_twice_keeps_one(imported: tuple[DatasetStore, Dataset], tmp_path: Path) -> None:

@@ -11,14 +11,13 @@ from PIL import Image, ImageDraw
 from medloop.app.kit.wording import class_name
 from medloop.app.kit.workbench import Source
 from medloop.core.data.datasets import Dataset, blank
-from medloop.core.data.splits import split
 
 PAGE_SIDE: Final = 256
 
 
 def examples(dataset: Dataset) -> list[Source]:
     """Make PNG files in memory from the data set's test groups, which no model was trained on."""
-    test = split(dataset.targets, dataset.groups).test
+    test = dataset.split().test
     test = test[~blank(dataset.images[test])]
     chosen = {
         label: dataset.images[of_class[len(of_class) // 2]]

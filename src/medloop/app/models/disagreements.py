@@ -12,7 +12,6 @@ import numpy as np
 
 from medloop.app.kit.wording import class_name
 from medloop.core.data.datasets import Dataset, scored
-from medloop.core.data.splits import split
 from medloop.core.prediction.predictor import Predictor
 
 MOST: Final = 24  # pictures of one outcome that are shown
@@ -37,7 +36,7 @@ class Disagreement:
 
 def disagreements(old: Predictor, new: Predictor, dataset: Dataset) -> list[Disagreement]:
     """List scored test pictures with two different answers: lost, then gained, then the rest."""
-    test = split(dataset.targets, dataset.groups).test
+    test = dataset.split().test
     test = test[scored(dataset.images[test])]
     images = dataset.images[test]
     answers = [

@@ -11,7 +11,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from medloop.core.data.chance import better_than_chance
 from medloop.core.data.datasets import Dataset, blank, exact_duplicates
-from medloop.core.data.splits import split
 from medloop.core.data.training_set import RARE
 
 COMPARED: Final = 150  # images per class that `warnings` compares
@@ -39,7 +38,7 @@ class ClassSummary:
 
 def summarise(dataset: Dataset) -> list[ClassSummary]:
     """Summarise each class, in the order of the labels."""
-    parts = split(dataset.targets, dataset.groups)
+    parts = dataset.split()
     chosen = {
         "images": slice(None),
         "duplicates": exact_duplicates(dataset.images) != np.arange(len(dataset.images)),

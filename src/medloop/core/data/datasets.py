@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Self
 
 import numpy as np
 
 from medloop.core.class_names import check_class_name
+from medloop.core.data.splits import Split, split
 from medloop.core.imaging.preprocess import SIZE, preprocess
 from medloop.errors import DatasetError
 
@@ -28,6 +29,12 @@ class Dataset:
     targets: np.ndarray  # int64 [N], index into labels
     groups: np.ndarray  # int64 [N]; images of one examination, or near-duplicates, share a group
     names: tuple[str, ...]  # of the files, relative to the class folders' root; sorted
+    # groups that another data set has put into a part, see `splits`
+    placed: Mapping[int, int] = field(default_factory=dict)
+
+    def split(self) -> Split:
+        """Split into training, validation and test images, by whole group."""
+        return split(self.targets, self.groups, placed=self.placed)
 
     @classmethod
     def build(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +23,13 @@ class Split:
     test: np.ndarray
 
 
-def split(targets: np.ndarray, groups: np.ndarray, *, seed: int = 0) -> Split:
+def split(
+    targets: np.ndarray,
+    groups: np.ndarray,
+    *,
+    seed: int = 0,
+    placed: Mapping[int, int] | None = None,
+) -> Split:
     """Split about 80, 10 and 10 % of each class's images, no group in two parts.
 
     Each class is split by itself: its groups in the order of a hash of their ids. Each goes to
@@ -30,9 +37,10 @@ def split(targets: np.ndarray, groups: np.ndarray, *, seed: int = 0) -> Split:
     of it. A part that stays empty gets the smallest group that is left, so three groups are enough
     for one in each part. Of two, the larger is for training and the other for test; a single one is
     for training. Another class's images change nothing, unless a group spans classes: then it goes
-    whole where the first of its classes puts it.
+    whole where the first of its classes puts it. `placed` groups go where another data set has put
+    them.
     """
-    parts: dict[int, int] = {}
+    parts = dict(placed or {})
     for target in np.unique(targets):
         ids, sizes = np.unique(groups[targets == target], return_counts=True)
         size_of = {int(group): int(size) for group, size in zip(ids, sizes, strict=True)}

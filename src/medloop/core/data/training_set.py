@@ -17,7 +17,7 @@ import numpy as np
 from medloop.core import none_of_these
 from medloop.core.corrections.holdout import copies, twins
 from medloop.core.data.datasets import Dataset, scored
-from medloop.core.data.splits import Split, split
+from medloop.core.data.splits import Split
 
 DATA_RULES: Final = "2"  # changes with the rules of what is left out: other rules, other training
 MIN_OF_NEW_CLASS: Final = 10  # accepted corrections before a label that no model knows is a class
@@ -100,7 +100,7 @@ def assemble(
     """
     labels = label_order(champion_labels, base.labels, corrections.labels)
     renumbered = np.array([labels.index(label) for label in base.labels], dtype=np.int64)
-    parts = split(base.targets, base.groups)
+    parts = base.split()
     if acceptance is not None and len(acceptance):
         train, validation = (
             part[~copies(base.images[part], acceptance)] for part in (parts.train, parts.validation)

@@ -31,6 +31,7 @@ from medloop.core.learn.network import (
     weights_sha256,
 )
 from medloop.core.learn.quantise import UnitRanges, activation_ranges
+from medloop.core.learn.trained_model import TrainedModel
 from medloop.core.prediction.model_contract import label_map_sha256
 from medloop.core.prediction.predictor import Predictor
 from medloop.progress import Progress, part, silent
@@ -72,17 +73,6 @@ class TrainingData:
             if np.any((targets < lowest) | (targets >= len(self.labels))):
                 found = f"{targets.min()}…{targets.max()}"
                 raise ValueError(f"targets {found} do not fit {len(self.labels)} labels")
-
-
-@dataclass(frozen=True, slots=True)
-class TrainedModel:
-    """A model file, its weights, and what is known about its making."""
-
-    onnx: bytes
-    safetensors: bytes
-    weights_sha256: str
-    metrics: dict[str, float]
-    history: list[dict[str, float]]
 
 
 def train(

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from medloop.core.data.datasets import Dataset, scored
-from medloop.core.data.splits import evenly, split
+from medloop.core.data.splits import evenly
 from medloop.core.monitoring.intervals import wilson_interval
 from medloop.core.prediction.predictor import Predictor
 from medloop.core.prediction.similar_images import unit
@@ -53,7 +53,7 @@ class Drift:
 
 def build_reference(predictor: Predictor, dataset: Dataset) -> DriftBaseline:
     """Embed an even choice of training pictures, and answer an even choice of test pictures."""
-    parts = split(dataset.targets, dataset.groups)
+    parts = dataset.split()
     known = predictor.predict_arrays(dataset.images[_choice(dataset, parts.train, PER_CLASS)])
     tested = predictor.predict_arrays(
         dataset.images[_choice(dataset, parts.test, TESTED_PER_CLASS)]

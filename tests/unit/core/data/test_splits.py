@@ -97,6 +97,15 @@ def test_a_group_that_spans_classes_stays_whole() -> None:
     assert len(parts.test) == len(parts.validation) == 20
 
 
+def test_placed_groups_stay_and_the_others_make_up_the_tenths() -> None:
+    targets, groups = make([[1] * 200])
+    placed = {int(group): part for group, part in zip(groups[:30], [0, 1, 2] * 10, strict=True)}
+    parts = split(targets, groups, placed=placed)
+    for part, rows in enumerate((parts.train, parts.validation, parts.test)):
+        assert {group for group, at in placed.items() if at == part} <= set(groups[rows].tolist())
+    assert len(parts.test) == len(parts.validation) == 20
+
+
 def test_the_seed_moves_groups() -> None:
     targets, groups = make([[1] * 200])
     assert not np.array_equal(split(targets, groups).test, split(targets, groups, seed=1).test)
