@@ -15,6 +15,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import httpx
@@ -178,16 +179,26 @@ class _ForeignPage(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture(params=[FOREIGN, "127.0.0.1"])
-def foreign_page(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A page of another site, and one of another port of this machine."""
+@pytest.fixture
+def foreign_page() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _ForeignPage)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://{request.param}:{server.server_port}/"
+    yield f"http://{FOREIGN}:{server.server_port}/"
     server.shutdown()
     server.server_close()
 
 
+SOCKETS = """async ports => {
+  const opened = [];
+  const socket = url => new Promise(done => {
+    const it = new WebSocket(url, ["streamlit"]);
+    it.onopen = () => { opened.push(url); done(); };
+    it.onerror = it.onclose = done;
+    setTimeout(done, 5000);
+  });
+  await Promise.all(ports.map(port => socket(`ws://127.0.0.1:${port}/_stcore/stream`)));
+  return opened;
+}"""
 ATTACK = """async ([ports, paths]) => {
   const told = [], within = () => AbortSignal.timeout(5000);
   const image = url => new Promise(done => {
@@ -232,6 +243,23 @@ def test_a_foreign_page_in_a_browser_here_gets_and_changes_nothing(
         told = page.evaluate(ATTACK, [_ports(stack), list(PATHS)])
         browser.close()
     assert [what for what in told if not _is_harmless(what)] == []
+
+
+@pytest.mark.browser
+def test_a_page_of_another_port_of_this_machine_opens_no_websocket(
+    stack: LocalStack, foreign_page: str
+) -> None:
+    """Without a login it would be the local user; cookies know no ports, either."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
+        page = browser.new_page()
+        page.goto(foreign_page.replace(FOREIGN, "127.0.0.1"))
+        opened = page.evaluate(SOCKETS, _ports(stack))
+        page.goto(stack.address("page"))
+        own = page.evaluate(SOCKETS, [urlsplit(page.url).port])
+        browser.close()
+    assert opened == []
+    assert len(own) == 1
 
 
 def _is_harmless(what: list[str]) -> bool:

@@ -101,6 +101,23 @@ def test_from_scratch_takes_no_weights_of_the_champion_and_can_be_reproduced(wor
     )
 
 
+def test_an_old_run_done_again_finds_the_version_of_its_time(world: World) -> None:
+    """Its champion is another one by now, and the training would start from that one's weights."""
+    registry, found = world.context.registry, []
+    for week in range(3):
+        world.correct(10 + week)
+        snapshot_id = snapshot(world.context).snapshot_id
+        version = train(
+            world.context, snapshot_id=snapshot_id, from_scratch=week == 0, config=SHORT
+        ).version
+        registry.aliases["champion"] = version
+        found.append((snapshot_id, version))
+    old_snapshot_id, old = found[1]
+    again = train(world.context, snapshot_id=old_snapshot_id, config=SHORT)
+    assert (again.version, again.reused) == (old, True)
+    assert len({version for _, version in found}) == 3
+
+
 def test_a_training_by_other_rules_says_so_when_it_cannot_be_reproduced(world: World) -> None:
     """What near copies are left out changed once: versions from before were trained on some that now are not."""
     snapshot_id = snapshot(world.context).snapshot_id
