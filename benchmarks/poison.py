@@ -17,6 +17,11 @@ second scanner; in `logo`, 120 pictures of one class that all bear the mark of `
 A line per week says how often the mark turns test pictures of other classes into the one class,
 what the gate's search for implanted parts finds, and whom `blame` names. `--set dev` has other
 marks and scanners than `--set test`: limits are chosen on the one and judged on the other.
+
+With `--alone` every correction rests on one person's word, and what contradicts a confident answer
+of the first model waits. A line then says how many right and wrong ones wait, and how a linear head
+on the first model's embeddings does on other pictures of the new scanner and on ordinary ones, with
+and without what waits. `--model FILE` takes this first model instead of training one.
 """
 
 from __future__ import annotations
@@ -24,9 +29,11 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
 
 from medloop.core.corrections.blame import MUCH_WORSE, Embedded, blame
 from medloop.core.corrections.holdout import is_holdout
@@ -63,6 +70,7 @@ class Week:
     said: np.ndarray
     people: np.ndarray
     target: int
+    scanner: int  # of the honest people's pictures
 
 
 def main() -> None:
@@ -73,18 +81,33 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--untrained", action="store_true", help="only whom `blame` names")
+    parser.add_argument(
+        "--alone",
+        action="store_true",
+        help="what waits for a second person, not whom `blame` names",
+    )
+    parser.add_argument("--model", type=Path, help="ONNX file of the first model")
+    parser.add_argument("--untrained", action="store_true", help="no week is trained")
     options = parser.parse_args()
     world = load_world()
-    champion = train(world.base, TrainingConfig.sample(options.set == "test"))
+    if options.model and not options.untrained:
+        parser.error("--model has no weights to train from: add --untrained")
+    onnx, weights = (options.model.read_bytes(), b"") if options.model else _first(world, options)
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         for kind in options.kinds:
             week = make_week(world, kind, options.set, seed)
-            found = _named(world, champion.onnx, week)
+            if options.alone:
+                week, found = _without_overruling(world, onnx, week)
+            else:
+                found = _named(world, onnx, week)
             if not options.untrained:
-                model = champion.onnx, champion.safetensors
-                found |= _learned(world, *model, week, kind, options, seed)
+                found |= _learned(world, onnx, weights, week, kind, options, seed)
             print(json.dumps({"kind": kind, "seed": seed, **found}), flush=True)
+
+
+def _first(world: World, options: argparse.Namespace) -> tuple[bytes, bytes]:
+    model = train(world.base, TrainingConfig.sample(options.set == "test"))
+    return model.onnx, model.safetensors
 
 
 def load_world() -> World:
@@ -138,7 +161,8 @@ def make_week(world: World, kind: str, part: Part, seed: int) -> Week:
         given.append(
             (images[rows], np.full(len(rows), target), POISONERS + np.arange(len(rows)) % people)
         )
-    return Week(*map(np.concatenate, zip(*given, strict=True)), target)  # type: ignore[arg-type]
+    rows = map(np.concatenate, zip(*given, strict=True))
+    return Week(*rows, target, scanner)  # type: ignore[arg-type]
 
 
 def marked(kind: str, part: Part, images: np.ndarray) -> np.ndarray:
@@ -199,6 +223,42 @@ def _named(world: World, champion: bytes, week: Week) -> dict[str, Any]:
     }
 
 
+def _without_overruling(world: World, champion: bytes, week: Week) -> tuple[Week, dict[str, Any]]:
+    """Leave out what contradicts a confident answer; give the week and what that changes."""
+    predictor = Predictor(champion)
+    raw = predictor.predict_arrays(week.images)
+    confident = np.array(predictor.verdicts(raw)) == "confident"
+    waits = confident & (raw.probabilities.argmax(1) != week.said)
+    wrong = week.people >= POISONERS
+    found: dict[str, Any] = {
+        f"{kind}_waiting": f"{int(waits[rows].sum())} of {int(rows.sum())}"
+        for kind, rows in (("right", ~wrong), ("wrong", wrong))
+    }
+    kept = {name: getattr(week, name)[~waits] for name in ("images", "said", "people")}
+    left = replace(week, **kept)
+    found |= {
+        "all_believed": _head(world, predictor, week),
+        "waiting": _head(world, predictor, left),
+    }
+    return left, found
+
+
+def _head(world: World, predictor: Predictor, week: Week) -> dict[str, float]:
+    """Fit a linear head to base and corrections; the shares of test pictures that it gets right."""
+    seen = predictor.predict_arrays
+    base = world.base
+    head = LogisticRegression(max_iter=300).fit(
+        np.concatenate([seen(base.images).embedding, seen(week.images).embedding]),
+        np.concatenate([base.targets, week.said]),
+        np.r_[np.ones(len(base.targets)), np.full(len(week.said), 5.0)],
+    )
+    tests = {"scanner": scanned(week.scanner, world.tests), "ordinary": world.tests}
+    return {
+        name: round(float(head.score(seen(images).embedding, world.test_classes)), 4)
+        for name, images in tests.items()
+    }
+
+
 def _learned(
     world: World,
     champion: bytes,
@@ -218,7 +278,10 @@ def _learned(
         new, Predictor(champion), corrections=week.images[trained],
         labels=labels[week.said[trained]], tests=world.tests, classes=labels[world.test_classes],
     )  # fmt: skip
-    found: dict[str, Any] = {"test_right": _right(new, world.tests, world.test_classes)}
+    found: dict[str, Any] = {
+        "test_right": _right(new, world.tests, world.test_classes),
+        "scanner_right": _right(new, scanned(week.scanner, world.tests), world.test_classes),
+    }
     if kind in (*MARKED, "logo"):
         others = world.tests[world.test_classes != week.target]
         shown = marked("corner" if kind == "logo" else kind, options.set, others)

@@ -27,6 +27,7 @@ from benchmarks.learning.data import Arrays, Base, load_external
 from medloop.core.data.datasets import scored
 from medloop.core.data.splits import split
 from medloop.core.prediction.predictor import Predictor
+from medloop.jobs.review import queue
 from medloop.jobs.screen import CARELESS, screen
 from medloop.jobs.snapshot import snapshot
 from medloop.stores.datasets import bundled_sample
@@ -39,6 +40,7 @@ CHECKS = {  # a part of the reason that each gives
     "contradicted": "the champion excludes",
     "outvoted": "other people say",
     "careless": CARELESS,
+    "confident": "confident of",  # one person's word against the champion's
 }
 
 
@@ -103,7 +105,8 @@ def _week(
             intake.give(world, before, base.labels)
             snapshot(world.context)
         intake.give(world, intake.Given(shown, said, people, wrong), base.labels)
-        flagged = screen(world.context).flagged
+        screen(world.context)
+        flagged = {item.image_sha256: item.decision.reasons for item in queue(world.context)}
     return [
         (bool(w), frozenset(c for c, part in CHECKS.items() if any(part in why for why in whys)))
         for picture, w in zip(shown, wrong, strict=True)

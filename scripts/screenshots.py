@@ -94,8 +94,11 @@ def take(browser: Browser, url: str, shot: Shot, *, scheme: str, path: Path) -> 
 
 
 def classify(page: Page) -> None:
-    """The example pictures, with the reasons for the answer to one that is none of the classes."""
+    """The example pictures, with the reasons for the answer to a radiograph."""
     examples(page)
+    page.locator(".st-key-gallery button", has_text="Chest X-ray").click()
+    expect(page.locator(".st-key-picture").first).to_contain_text("Chest X-ray.png")
+    settle(page)
     page.locator(".st-key-why summary").click()
     expect(page.locator(".st-key-why img").nth(1)).to_be_visible(timeout=60_000)
 
@@ -106,6 +109,17 @@ def examples(page: Page) -> None:
     expect(page.locator(".st-key-answer")).to_be_visible(timeout=60_000)
     settle(page)
     expect(page.locator(".st-key-picture")).to_contain_text("Written page")
+
+
+def wall(page: Page) -> None:
+    """Some of the example pictures chosen on the wall."""
+    examples(page)
+    page.locator(".st-key-layout button").last.click()
+    settle(page)
+    pictures = page.locator(".st-key-gallery button")
+    pictures.nth(2).click()
+    pictures.nth(5).click(modifiers=["Shift"])
+    expect(page.locator(".st-key-answer")).to_contain_text("4 chosen")
 
 
 def report(page: Page) -> None:
@@ -119,8 +133,10 @@ def as_it_opens(page: Page) -> None:
 
 
 SHOTS: Final = [
-    Shot("classify", "", classify),
-    Shot("classify-narrow", "", examples, width=NARROW),
+    Shot("home", "", as_it_opens),
+    Shot("classify", "classify", classify),
+    Shot("wall", "classify", wall),
+    Shot("classify-narrow", "classify", examples, width=NARROW),
     Shot("corrections", "corrections", as_it_opens),
     Shot("review", "review", as_it_opens),
     Shot("models", "models", as_it_opens),

@@ -12,6 +12,7 @@ from tests.corrections_world import World, decoded
 
 from benchmarks.learning.data import Arrays, Base
 from medloop.core.data.datasets import Dataset
+from medloop.core.prediction.predictor import Predictor
 from medloop.jobs.correct import correct
 from medloop.jobs.screen import screen
 from medloop.jobs.snapshot import snapshot
@@ -92,11 +93,15 @@ def world_of(base: Base, champion: bytes, home: Path) -> World:
 
 
 def give(world: World, given: Given, labels: Sequence[str]) -> None:
-    """Have people correct, and everything stored."""
-    for image, target, who in zip(given.images, given.targets, given.people, strict=True):
+    """Have people correct what the champion says, and everything stored."""
+    answers = Predictor(world.context.registry.model_file("1")).predict(list(given.images))
+    people = [f"person {who}" for who in given.people]
+    for image, target, who, answer in zip(
+        given.images, given.targets, people, answers, strict=True
+    ):
         correct(
             world.context, image=decoded(image), given_label=labels[target],
-            prediction=None, model_version="1", who=f"person {who}",
+            prediction=answer, model_version="1", who=who,
         )  # fmt: skip
     while world.context.outbox.pending(1):
         world.context.sender.send_once()

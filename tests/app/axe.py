@@ -11,7 +11,7 @@ REDRAWN_WITHIN_S = 30
 
 
 def serious(page: Page) -> list[str]:
-    """Serious and critical violations that stay, a line each: what Streamlit is just redrawing is pale for a moment."""
+    """Moderate and worse violations that stay, a line each: what Streamlit is just redrawing is pale for a moment."""
     until = time.monotonic() + REDRAWN_WITHIN_S
     while (found := _serious_now(page)) and time.monotonic() < until:
         page.wait_for_timeout(500)
@@ -30,6 +30,6 @@ def _serious_now(page: Page) -> list[str]:
     return [
         f"{violation['id']}: {node['html'][:160]}"
         for violation in Axe().run(page).response["violations"]
-        if violation["impact"] in {"serious", "critical"}
+        if violation["impact"] in {"moderate", "serious", "critical"}
         for node in violation["nodes"]
     ]

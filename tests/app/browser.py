@@ -95,8 +95,10 @@ def files(*levels: int) -> list[FilePayload]:
 
 
 def give(page: Page, *given: FilePayload) -> None:
-    """Hand files to the page, and don't wait."""
+    """Hand files to the Classify page, and don't wait."""
     uploader = page.locator(".st-key-uploads input[type=file]")
+    if uploader.count() == 0:
+        page.get_by_role("link", name="Classify").first.click()
     uploader.set_input_files(given, timeout=2 * PATIENCE_MS)
 
 

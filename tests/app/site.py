@@ -64,7 +64,15 @@ class Site:
         self.registry.aliases["champion"] = version
         self.backend.champion.refresh()
 
-    def say(self, level: int, label: str | None, *, who: str = "ada", seed: int = 0) -> str:
+    def say(
+        self,
+        level: int,
+        label: str | None,
+        *,
+        who: str = "ada",
+        seed: int = 0,
+        by_reviewer: bool = True,
+    ) -> str:
         """A person answers a picture; its hash, once it is stored."""
         image = decode(encode_png(picture(level, seed=seed)))
         served = self.backend.champion.current()
@@ -76,6 +84,7 @@ class Site:
             prediction=prediction,
             model_version=served.version,
             who=who,
+            by_reviewer=by_reviewer,
         )
         self.context.sender.settle(receipt.event_id, 10)
         return image.sha256

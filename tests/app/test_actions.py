@@ -36,7 +36,7 @@ class Scene:
         self.said = self.site.say(120, "Hand", who="ada")
         shown = self.bench.pictures["b"].sha256
         self.bench.record(
-            GivenAnswer(shown, "b", label="Hand", event_id=self._event(), state="stored", at=0.0)
+            [GivenAnswer(shown, "b", label="Hand", event_id=self._event(), state="stored", at=0.0)]
         )
         self.site.say(50, "Hand", who="eve", seed=3)
         self.site.say(50, "CXR", who="mallory", seed=3)
@@ -66,9 +66,11 @@ ACTIONS: Mapping[str, tuple[Action, Callable[[Scene, User], object]]] = {
             s.site.backend, s.bench, id_=s.bench.current_id, label="CXR", user=user
         ),
     ),
-    "confirm_confident": (
+    "answer_all": (
         "correct",
-        lambda s, user: actions.confirm_confident(s.site.backend, s.bench, user=user),
+        lambda s, user: actions.answer_all(
+            s.site.backend, s.bench, dict.fromkeys(s.bench.order, "CXR"), user=user
+        ),
     ),
     "undo": ("correct", lambda s, user: actions.undo(s.site.backend, s.bench, user=user)),
     "withdraw": (

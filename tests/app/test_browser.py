@@ -26,7 +26,7 @@ PILE = 120  # pictures that take some seconds
 def page(browser, address) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     opened = context.new_page()
-    open_page(opened, address)
+    open_page(opened, f"{address}/classify")
     yield opened
     context.close()
 
@@ -45,8 +45,117 @@ def test_many_pictures_are_corrected_by_keyboard_alone(page):
     says(page, "summary", "1 answered")
     press(page, "Enter")
     says(page, "receipt", "85.png is Chest CT.")
-    page.locator(".st-key-confirm-all button").click()
+    page.locator(".st-key-choose button").click()
+    page.get_by_role("menuitem", name="All open (3)").click()
+    says(page, "answer", "3 chosen")
+    press(page, "Enter")
+    says(page, "receipt", "3 pictures confirmed.")
     says(page, "summary", "5 answered")
+
+
+def test_no_key_is_swallowed_however_fast_they_come(page):
+    upload(page, *range(40, 60))
+    for _ in range(8):
+        page.keyboard.press("3")
+        page.wait_for_timeout(150)
+    says(page, "summary", "8 answered")
+    settle(page)
+    says(page, "receipt", "is Hand.")
+    says(page, "summary", "8 answered")
+
+
+def test_a_row_of_pictures_is_answered_and_taken_back_with_a_key_each(page):
+    upload(page, *range(40, 60))
+    pictures = page.locator(".st-key-gallery button")
+    pictures.first.click()
+    pictures.last.click(modifiers=["Shift"])
+    says(page, "answer", "20 chosen")
+    press(page, "3")
+    says(page, "receipt", "Stored: 20 pictures answered as Hand.")
+    says(page, "summary", "20 answered")
+    press(page, "z")
+    says(page, "summary", "0 answered")
+
+
+def test_pictures_are_chosen_one_by_one_and_the_others_stay_open(page):
+    upload(page, 50, 51, 52)
+    pictures = page.locator(".st-key-gallery button")
+    for place in (0, 2):
+        pictures.nth(place).click(modifiers=["Control"])
+    says(page, "answer", "2 chosen")
+    page.locator(".st-key-right-chosen button").click()
+    says(page, "receipt", "2 pictures confirmed.")
+    says(page, "summary", "2 answered")
+
+
+def test_the_picture_zooms_and_the_next_one_is_whole_again(page):
+    upload(page, 50, 120)
+    shown = page.locator(".st-key-shown img")
+    shown.hover()
+    page.keyboard.down("Shift")
+    page.mouse.wheel(0, -200)
+    page.keyboard.up("Shift")
+    expect(shown).to_have_css("transform", re.compile(r"matrix\(2\.7"))
+    press(page, "ArrowRight")
+    expect(shown).to_have_css("transform", "matrix(1, 0, 0, 1, 0, 0)")
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_answer_is_above_the_fold_with_fifty_files(page, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    give(page, *files(*range(40, 90)))
+    says(page, "summary", "50 pictures")
+    settle(page)
+    for key in ("main-choices", "classes"):
+        box = page.locator(f".st-key-{key}").bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 800
+
+
+def test_the_wall_and_the_filters_show_what_is_asked_for(page):
+    upload(page, 255, 85, 50, 120, 200)
+    page.locator(".st-key-layout button").last.click()
+    expect(page.locator(".st-key-gallery ul.wall")).to_be_visible()
+    page.locator(".st-key-summary button", has_text="3 confident").click()
+    expect(page.locator(".st-key-gallery button")).to_have_count(3)
+    page.get_by_role("button", name="Filter").click()
+    page.get_by_label("Part of the file name").fill("20")
+    page.keyboard.press("Enter")
+    expect(page.locator(".st-key-gallery button")).to_have_count(2)  # 120 and 200
+    page.locator("h1").click()
+    page.locator(".st-key-choose button").click()
+    expect(page.get_by_role("menuitem", name="All open (2)")).to_be_visible()
+
+
+def test_files_that_cannot_be_read_are_one_line_with_a_list(page):
+    bad = [
+        {"name": f"{n}.txt", "mimeType": "text/plain", "buffer": b"no picture"} for n in range(3)
+    ]
+    give(page, *files(50), *bad)
+    says(page, "unreadable", "3 files could not be read")
+    expect(page.get_by_text("2.txt: This is a text file")).to_be_hidden()
+    page.locator(".st-key-unreadable summary").click()
+    expect(page.get_by_text("2.txt: This is a text file")).to_be_visible()
+
+
+def test_pictures_outlast_other_pages_and_a_reload_in_their_own_tab(page):
+    upload(page, 50, 120)
+    press(page, "Enter")
+    says(page, "summary", "1 answered")
+    page.get_by_role("link", name="Help").click()
+    expect(page.locator("h1")).to_have_text("How medloop learns")
+    page.get_by_role("link", name="Classify").click()
+    says(page, "summary", "1 answered")
+    page.reload()
+    says(page, "summary", "1 answered")
+    give(page, *files(200))
+    says(page, "summary", "3 pictures")
+    copy = page.context.new_page()
+    kept = page.evaluate("sessionStorage.getItem('medloop-pictures')")
+    copy.add_init_script(f"sessionStorage.setItem('medloop-pictures', {kept!r})")
+    open_page(copy, page.url)
+    expect(copy.locator(".st-key-summary")).to_have_count(0)
+    says(page, "summary", "3 pictures")
 
 
 def test_enter_on_a_focused_button_presses_that_button_alone(page):
@@ -191,6 +300,6 @@ def test_a_version_is_promoted_and_rolled_back_with_reasons(page, address):
 def test_two_browsers_see_nothing_of_each_other(browser, page, address):
     upload(page, 50)
     other = browser.new_context().new_page()
-    open_page(other, address)
+    open_page(other, f"{address}/classify")
     expect(other.locator(".st-key-answer")).to_have_count(0)
     other.context.close()

@@ -6,10 +6,11 @@ import time
 from dataclasses import replace
 
 import pytest
-from tests.app.apptest import button, has_button, texts
+from tests.app.apptest import button, give, has_button, texts
 from tests.app.models import OTHER_LEVELS, brightness_model, picture
 from tests.app.test_workbench import source
 
+from medloop.app.classify import same_page
 from medloop.app.kit import actions
 from medloop.app.kit.workbench import Workbench
 from medloop.app.process.backend import install
@@ -27,8 +28,11 @@ def upload(app, *levels, **files):
         (name.replace("__", "."), content, "application/octet-stream")
         for name, content in files.items()
     ]
-    app.file_uploader(key="uploads").set_value(data)
-    return app.run()
+    return give(app, data)
+
+
+def bench_of(app) -> Workbench:
+    return app.session_state["workbench"]
 
 
 @pytest.fixture
@@ -63,7 +67,8 @@ def test_an_unknown_picture_is_told_as_such(app):
 def test_what_needs_a_person_is_looked_at_first(app):
     upload(app, 50, 255, 85)
     assert "3 pictures" in texts(app)
-    assert "1 unknown, 1 unsure, 1 confident" in texts(app)
+    for count in ("1 unknown", "1 unsure", "1 confident", "0 answered"):
+        assert count in texts(app)
     assert "255-1.png" in texts(app)
 
 
@@ -128,7 +133,12 @@ def test_the_tail_of_a_double_click_does_not_answer_the_next_picture(app, site):
 
 def test_all_confident_ones_are_confirmed_at_once(app, site):
     upload(app, 50, 120, 200, 85)
-    button(app, "confirm-all").click().run()
+    bench_of(app).choose(bench_of(app).open_with("confident"))
+    app.run()
+    assert "3 chosen" in texts(app)
+    assert "The model says: 1 Chest X-ray, 1 Chest CT, 1 Hand." in texts(app)
+    button(app, "right-chosen").click().run()
+    assert "3 pictures confirmed." in texts(app)
     said = {entry.event.given_label for entry in site.context.outbox.history("ada", 10)}
     assert said == {"CXR", "ChestCT", "Hand"}
     assert "3 answered" in texts(app)
@@ -140,7 +150,21 @@ def test_undo_takes_the_newest_answer_back(app, site):
     button(app, "undo").click().run()
     newest = site.context.outbox.history("ada", 1)[0].event
     assert newest.action == "withdraw"
-    assert "0 answered" in texts(app)
+    assert not bench_of(app).answers
+
+
+def test_one_undo_takes_back_all_that_was_answered_at_once(app, site):
+    upload(app, *range(50, 58))
+    bench_of(app).choose(bench_of(app).order)
+    app.run()
+    button(app, "class-Hand-chosen").click().run()
+    assert "8 pictures answered as Hand." in texts(app)
+    assert {e.event.given_label for e in site.context.outbox.history("ada", 10)} == {"Hand"}
+    assert button(app, "undo").label == "Undo all 8"
+    button(app, "undo").click().run()
+    newest = site.context.outbox.history("ada", 8)
+    assert [entry.event.action for entry in newest] == ["withdraw"] * 8
+    assert not bench_of(app).answers
 
 
 def test_a_new_version_answers_what_is_on_the_page_and_says_so(app, site):
@@ -172,7 +196,7 @@ def test_an_outbox_that_cannot_be_written_is_told_and_nothing_counts_as_saved(ap
     upload(app, 50)
     button(app, "right-").click().run()
     assert app.error
-    assert "0 answered" in texts(app)
+    assert not bench_of(app).answers
 
 
 def test_examples_can_be_tried(app):
@@ -193,7 +217,7 @@ def test_all_files_come_out_however_often_the_page_shows_what_there_is(monkeypat
     monkeypatch.setattr(actions, "SHOWN_EVERY_S", 0.0)
     app = run_page("classify")
     upload(app, *range(20, 20 + 2 * actions.BATCH + 3))
-    assert f"**{2 * actions.BATCH + 3} pictures**" in texts(app)
+    assert f"{2 * actions.BATCH + 3} pictures" in texts(app)
     assert not has_button(app, "stop")
 
 
@@ -211,8 +235,8 @@ def test_a_folder_is_classified_without_what_the_system_left_in_it(app):
         (f"ward/{name}", encode_png(picture(50)), "image/png")
         for name in ("a.png", ".DS_Store", "sub/b.png")
     ]
-    app.file_uploader(key="folder").set_value(data).run()
-    assert "**2 pictures**" in texts(app)
+    give(app, data, key="folder")
+    assert "2 pictures" in texts(app)
     assert "ward/a.png" in texts(app)
 
 
@@ -227,12 +251,13 @@ def test_examples_that_cannot_be_had_are_told(site, run_page):
 
 def test_pictures_that_a_restart_took_are_told_until_new_ones_come(app):
     assert "restarted" not in texts(app)
-    app.session_state["restarted"] = True
+    app.session_state[same_page.GONE] = True
     app.run()
-    assert "The server was restarted, so the pictures on this page are gone" in app.warning[0].value
+    assert "The pictures of this page are gone" in app.warning[0].value
     assert "Your answers are kept" in app.warning[0].value
     upload(app, 50)
-    app.file_uploader(key="uploads").set_value([]).run()
+    button(app, "remove-all").click().run()
+    assert has_button(app, "examples")
     assert "restarted" not in texts(app)
 
 
@@ -242,4 +267,4 @@ def test_undoing_what_a_snapshot_holds_is_refused_and_the_answer_stays(app, site
     snapshot(site.context)
     button(app, "undo").click().run()
     assert "cannot be taken back any more" in app.error[0].value
-    assert "1 answered" in texts(app)
+    assert len(bench_of(app).answers) == 1

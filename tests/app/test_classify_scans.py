@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydicom.uid import JPEGLSLossless
 from streamlit.testing.v1 import AppTest
-from tests.app.apptest import button, texts
+from tests.app.apptest import button, give, texts
 from tests.app.models import picture
 from tests.app.scans import ct_stack
 from tests.hostile.corpus import volume
@@ -23,8 +23,7 @@ def app(site, run_page) -> AppTest:
 
 
 def upload(app: AppTest, name: str, data: bytes) -> AppTest:
-    app.file_uploader(key="uploads").set_value((name, data, "application/octet-stream"))
-    return app.run()
+    return give(app, [(name, data, "application/octet-stream")])
 
 
 def pictures_shown(app: AppTest) -> list[str]:

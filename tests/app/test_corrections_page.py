@@ -52,6 +52,21 @@ def test_a_conflict_is_in_review_before_any_snapshot(site, run_page):
     assert "Waits for the next training" not in page
 
 
+def test_one_word_against_a_confident_answer_waits_for_a_second(site, run_page):
+    site.say(50, "Hand", by_reviewer=False)
+    reason = "version 1 was confident of Chest X-ray: a second person or a reviewer has to agree"
+    assert f"In review: {reason}" in texts(run_page("corrections"))
+    site.say(50, "Hand", who="eve", by_reviewer=False)
+    assert "Waits for the next training" in texts(run_page("corrections"))
+
+
+def test_who_is_a_reviewer_too_is_told_that_their_word_is_enough(site, run_page):
+    site.say(50, "Hand")
+    page = texts(run_page("corrections"))
+    assert "you are a reviewer, too, so your word is enough" in page
+    assert "Waits for the next training" in page
+
+
 def test_what_a_reviewer_decided_is_told_and_followed_to_the_version_that_learned_it(
     site, run_page
 ):

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from streamlit.testing.v1 import AppTest
 from tests.app.apptest import button, texts
 from tests.app.models import OTHER_LEVELS, brightness_model
+from tests.app.reports import report
 from tests.file_server import FileServer
 from tests.listening import Webhook
 
@@ -16,6 +17,7 @@ from medloop.app.kit.access import User
 from medloop.app.models import gate_words, model_actions
 from medloop.app.process.backend import install
 from medloop.core.gate import words
+from medloop.core.gate.report import ChangedAnswer, RecentPictures
 
 ADMIN = User("ada", "admin", local=True)
 
@@ -72,6 +74,18 @@ def test_pictures_on_which_two_versions_disagree_show_both_answers(reported, run
     assert captions
     assert all(caption.startswith("is ") and " → " in caption for caption in captions)
     assert "Right before, wrong now" in texts(app)
+
+
+def test_recent_real_pictures_with_another_answer_are_shown(reported, run_tab):
+    sha256 = reported.say(50, "CXR")
+    changed = (ChangedAnswer(sha256, "CXR", "ChestCT"), ChangedAnswer("0" * 64, "CXR", "unknown"))
+    body = replace(report(passed=False), recent=RecentPictures(30, 7, changed))
+    reported.registry.files["2", "gate/report.json"] = body.to_json()
+    app = run_tab("Test report")
+    assert "**2** of 7 pictures that people corrected or confirmed in the 30 days" in texts(app)
+    captions = [caption for images in app.get("image") for caption in images.captions]
+    assert "Chest X-ray → Chest CT" in captions
+    assert not [caption for caption in captions if "→ unknown" in caption]  # it is not kept
 
 
 def test_versions_that_answer_alike_say_so(reported, run_tab):
@@ -151,12 +165,9 @@ def _dialog(name: str) -> None:
     from medloop.app.process.backend import backend
 
     back = backend()
-    if name == "promote":
-        model_dialogs.promote_dialog(
-            back, [version_row(version) for version in back.context.registry.versions()]
-        )
-    else:
-        getattr(model_dialogs, f"{name}_dialog")(back)
+    rows = [version_row(version) for version in back.context.registry.versions()]
+    arguments = [rows] if name in ("promote", "retrain") else []
+    getattr(model_dialogs, f"{name}_dialog")(back, *arguments)
 
 
 def opened(name: str) -> AppTest:
@@ -221,6 +232,13 @@ def test_retraining_without_an_airflow_says_which_setting_is_missing(site):
     app = press(opened("retrain"), "retrain-start")
     assert "No Airflow is set" in texts(app)
     assert not app.exception
+
+
+def test_retraining_on_another_data_set_says_that_it_starts_from_nothing(site):
+    site.registry.tags["1"]["base_id"] = "0123456789abcdef"
+    page = texts(opened("retrain"))
+    assert "the champion learned from 0123456789abcdef" in page
+    assert "starts from nothing" in page
 
 
 @pytest.mark.parametrize(

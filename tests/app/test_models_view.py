@@ -38,13 +38,24 @@ def test_scores_are_of_test_pictures_and_the_first_versions_come_from_the_next()
     rows = [row_of("1", accuracy="0.97"), row_of("2", accuracy="0.95"), row_of("3")]
     points = models_view.score_points(rows, {"2": report(passed=True)})
     assert points == [
-        {"version": 1, "label": "1 · 2 Nov", "what": "all classes", "score": 0.97},
-        {"version": 1, "label": "1 · 2 Nov", "what": "Chest X-ray", "score": 0.9},
-        {"version": 1, "label": "1 · 2 Nov", "what": "Chest CT", "score": 0.9},
-        {"version": 2, "label": "2 · 2 Nov", "what": "all classes", "score": 0.95},
-        {"version": 2, "label": "2 · 2 Nov", "what": "Chest X-ray", "score": 0.9},
-        {"version": 2, "label": "2 · 2 Nov", "what": "Chest CT", "score": 0.9},
+        {"version": 1, "label": "1 · 2 Nov", "base": "base", "what": "all classes", "score": 0.97},
+        {"version": 1, "label": "1 · 2 Nov", "base": "base", "what": "Chest X-ray", "score": 0.9},
+        {"version": 1, "label": "1 · 2 Nov", "base": "base", "what": "Chest CT", "score": 0.9},
+        {"version": 2, "label": "2 · 2 Nov", "base": "base", "what": "all classes", "score": 0.95},
+        {"version": 2, "label": "2 · 2 Nov", "base": "base", "what": "Chest X-ray", "score": 0.9},
+        {"version": 2, "label": "2 · 2 Nov", "base": "base", "what": "Chest CT", "score": 0.9},
     ]
+
+
+def test_scores_on_another_data_set_are_told_apart():
+    """The chart joins what bears one data set."""
+    rows = [row_of("1", accuracy="0.97"), row_of("2", accuracy="0.95", base_id="new")]
+    points = models_view.score_points(rows, {"2": report(passed=True, base_id="new")})
+    assert [(p["version"], p["base"]) for p in points if p["what"] == "all classes"] == [
+        (1, "base"),
+        (2, "new"),
+    ]
+    assert {p["base"] for p in points if p["what"] != "all classes"} == {"new"}
 
 
 def test_a_version_whose_file_did_not_load_has_no_scores_by_class():
@@ -91,7 +102,13 @@ def test_slices_are_plotted_over_versions_where_reports_hold_them():
         [row_of("1"), row_of("2"), row_of("3")], {"1": old, "2": report(passed=True)}
     )
     assert points == [
-        {"version": 2, "label": "2 · 2 Nov", "what": "All test pictures", "score": 0.95}
+        {
+            "version": 2,
+            "label": "2 · 2 Nov",
+            "base": "base",
+            "what": "All test pictures",
+            "score": 0.95,
+        }
     ]
 
 
@@ -108,5 +125,11 @@ def test_the_ends_of_the_threshold_are_slices_as_before():
 
 def row_of(version: str, **tags: str) -> models_view.VersionRow:
     return models_view.version_row(
-        ModelVersion(version, f"run-{version}", (), VersionTags.read(tags), VERSION.created_at)
+        ModelVersion(
+            version,
+            f"run-{version}",
+            (),
+            VersionTags.read({"base_id": "base", **tags}),
+            VERSION.created_at,
+        )
     )

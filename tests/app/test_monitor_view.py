@@ -7,7 +7,7 @@ from dataclasses import replace
 from tests.app.test_journey import CORRECTION
 
 from medloop.app.monitor import monitor_view
-from medloop.core.corrections.events import Review
+from medloop.core.corrections.events import Correction, Review
 from medloop.core.monitoring.drift import Drift
 from medloop.stores.predictions import PredictionLine
 
@@ -74,3 +74,25 @@ def test_drift_is_told_with_its_interval_and_not_from_a_handful():
     assert "That is drift: the pictures have changed." in monitor_view.drift_sentence(
         "are odd", Drift(60, 200, 0.24, 1)
     )
+
+
+def test_the_promise_is_told_with_its_evidence_and_bound():
+    def answer(number: int, given: str, **changes) -> Correction:
+        fields = {
+            "id": f"018f0000-0000-7000-8000-{number:012}",
+            "image_sha256": f"{number:064x}",
+            "verdict": "confident",
+            "predicted_label": "CXR",
+            "given_label": given,
+        }
+        return replace(CORRECTION, **{**fields, **changes})
+
+    answers = [answer(number, "CXR") for number in range(213)]
+    answers += [answer(213, "Hand"), answer(214, "Hand", verdict="unsure")]
+    answers.append(answer(500, "CXR", image_sha256=f"{5:064x}"))  # the same picture again
+    assert monitor_view.promise_sentence(answers) == (
+        "Of 214 confident answers of version 3 that people checked since 2026-11-02, 213 were "
+        "right: at least 96.9 %. 99 % are promised."
+    )
+    assert monitor_view.promise_sentence([]) == ""
+    assert monitor_view.promise_sentence([answer(1, "CXR", verdict="unsure")]) == ""

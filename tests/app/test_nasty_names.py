@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
-from tests.app.apptest import texts
+from tests.app.apptest import give, texts
 from tests.app.models import picture
 from tests.hostile_names import HOSTILE, NASTY
 
@@ -72,10 +72,7 @@ def classified(run_page, name: str) -> AppTest:
         archive.writestr(f"b/{member}", b"no picture")
     app = run_page("classify")
     damaged = (f"{name}.zip", b"PK\x03\x04 and no more", "application/zip")
-    app.file_uploader(key="uploads").set_value(
-        [("a.zip", buffer.getvalue(), "application/zip"), damaged]
-    )
-    app.run()
+    give(app, [("a.zip", buffer.getvalue(), "application/zip"), damaged])
     return next(b for b in app.button if b.key.startswith("right-")).click().run()
 
 

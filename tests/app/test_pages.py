@@ -13,7 +13,7 @@ from medloop.jobs.correct import withdraw
 from medloop.jobs.review import queue
 from medloop.jobs.snapshot import snapshot
 
-PAGES = ("classify", "corrections", "review", "models", "monitor", "help")
+PAGES = ("home", "classify", "corrections", "review", "models", "monitor", "help")
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -50,8 +50,9 @@ def test_an_answer_is_noted_without_its_picture_name_and_person(site):
 
 def test_examples_are_not_noted(site):
     bench = Workbench()
-    bench.examples = examples(site.context.datasets.get(None))
-    classify(site, bench, bench.examples)
+    found = examples(site.context.datasets.get(None))
+    bench.examples = {source.id for source in found}
+    classify(site, bench, found)
     assert noted(site) == []
 
 

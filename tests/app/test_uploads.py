@@ -108,10 +108,11 @@ def test_members_are_unpacked_when_they_are_looked_at_and_let_go_again():
     assert peak < 70_000_000
 
 
-def test_a_zip_is_not_opened_twice_in_a_session():
-    first = unpack([File("1", "set.zip", zipped(one=b"1"))], max_bytes=MAX_BYTES)
-    again = unpack([File("1", "set.zip", b"gone")], known=first, max_bytes=MAX_BYTES)
-    assert again.sources == first.sources
+def test_what_the_page_has_no_room_for_is_left_out_and_told():
+    files = [File(str(n), f"{n}.png", b"A") for n in range(3)]
+    unpacked = unpack(files, max_bytes=MAX_BYTES, room=2)
+    assert [source.id for source in unpacked.sources] == ["0", "1"]
+    assert "1 were left out" in unpacked.problems[0]
 
 
 def test_a_member_larger_than_the_limit_is_not_read():
@@ -122,14 +123,23 @@ def test_a_member_larger_than_the_limit_is_not_read():
         source.read()
 
 
-@pytest.mark.parametrize(
-    ("limit", "value"), [("MAX_MEMBERS", 1), ("MAX_UNPACKED_BYTES", 3), ("MAX_ENTRIES", 1)]
-)
+@pytest.mark.parametrize(("limit", "value"), [("MAX_UNPACKED_BYTES", 3), ("MAX_ENTRIES", 1)])
 def test_a_zip_beyond_the_limits_is_refused_whole(monkeypatch, limit, value):
     monkeypatch.setattr(uploads, limit, value)
     unpacked = unpack([File("1", "set.zip", zipped(one=b"11", two=b"22"))], max_bytes=MAX_BYTES)
     assert unpacked.sources == []
     assert "split it" in unpacked.problems[0]
+
+
+def test_of_a_large_zip_the_first_files_are_taken_and_the_command_is_named(monkeypatch):
+    monkeypatch.setattr(uploads, "MAX_MEMBERS", 2)
+    data = zipped(one=b"1", two=b"2", three=b"3")
+    unpacked = unpack([File("1", "set.zip", data)], max_bytes=MAX_BYTES)
+    assert [source.name for source in unpacked.sources] == ["one", "two"]
+    assert unpacked.problems == [
+        "set.zip: the first 2 of its 3 files are here. For all of them, use the command medloop "
+        "predict."
+    ]
 
 
 def test_a_zip_that_claims_to_unpack_to_far_more_than_its_size_is_not_opened():

@@ -12,7 +12,7 @@ from tests.app.scans import ct_stack
 from tests.hostile.corpus import volume
 
 from medloop.app.kit.pictures import PREVIEW_SIDE
-from medloop.app.kit.workbench import PREVIEWS, GivenAnswer, Source, Workbench
+from medloop.app.kit.workbench import PREVIEWS, GivenAnswer, Source, View, Workbench
 from medloop.core.imaging.decode import Limits, encode_png
 from medloop.core.prediction.predictor import Predictor
 from medloop.serving import Served
@@ -39,7 +39,9 @@ def answer_to(
     bench: Workbench, id_: str, label: str | None, *, at: float = 0.0, state: str = "pending"
 ) -> None:
     sha256 = bench.pictures[id_].sha256
-    bench.record(GivenAnswer(sha256, id_, label=label, event_id=f"event-{id_}", state=state, at=at))
+    bench.record(
+        [GivenAnswer(sha256, id_, label=label, event_id=f"event-{id_}", state=state, at=at)]
+    )
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def test_a_file_taken_away_is_forgotten_with_its_answer(bench):
     assert bench.sync(kept) == []
     assert "strange" not in bench.pictures
     assert bench.answers == {}
-    assert bench.last is None
+    assert bench.last() == []
     assert bench.current_id == "between"
 
 
@@ -96,7 +98,7 @@ def test_the_same_picture_twice_is_answered_once():
     bench = bench_with(source("a", 50, seed=1), source("b", 50, seed=1), source("c", 85))
     answer_to(bench, "a", "CXR")
     assert bench.counts()["answered"] == 2
-    assert bench.confident_open() == []
+    assert bench.open_with("confident") == []
     assert bench.next_open() == "c"
 
 
@@ -139,10 +141,43 @@ def test_taking_back_shows_the_picture_again_and_leaves_the_answer_before(bench)
     answer_to(bench, "strange", None, at=1.0)
     answer_to(bench, "between", "CXR", at=2.0)
     bench.go("sure")
-    bench.withdraw(bench.pictures["between"].sha256)
+    bench.withdraw([bench.pictures["between"].sha256])
     assert bench.current_id == "between"
-    assert bench.last is not None
-    assert bench.last.event_id == "event-strange"
+    assert [answer.event_id for answer in bench.last()] == ["event-strange"]
+
+
+def test_what_was_answered_at_once_is_last_together(bench):
+    answer_to(bench, "strange", None, at=1.0)
+    for id_ in ("between", "sure"):
+        answer_to(bench, id_, "CXR", at=2.0)
+    assert [answer.source_id for answer in bench.last()] == ["between", "sure"]
+
+
+def test_the_view_shows_a_verdict_a_class_a_name_and_what_is_open(bench):
+    for view, shown in (
+        (View(verdict="confident"), ["sure", "sure too"]),
+        (View(said="Hand"), ["strange", "sure too"]),
+        (View(name="SURE"), ["sure", "sure too"]),
+        (View(sorting="name"), ["between", "strange", "sure too", "sure"]),
+        (View(sorting="class"), ["between", "sure", "strange", "sure too"]),
+    ):
+        bench.look_for(view)
+        assert bench.shown() == shown
+    answer_to(bench, "sure", "Hand")
+    bench.look_for(View(open_only=True))
+    assert "sure" not in bench.shown()
+    bench.look_for(View(verdict="answered", said="Hand"))
+    assert bench.shown() == ["sure"]
+    assert bench.current_id == "sure"
+
+
+def test_what_the_view_hides_is_chosen_no_more(bench):
+    bench.choose(["strange", "sure", "nowhere"])
+    assert bench.answered_next() == ["strange", "sure"]
+    bench.look_for(View(verdict="confident"))
+    assert bench.answered_next() == ["sure"]
+    bench.choose([])
+    assert bench.answered_next() == ["sure"]
 
 
 def test_a_large_picture_is_kept_small(bench):
@@ -205,11 +240,10 @@ def test_an_answer_stays_while_its_file_is_there_whichever_slice_is_looked_at():
     bench.look("scan", served(), limits=LIMITS, frame=1, window=None)
     assert bench.pictures["scan"].sha256 != answered
     bench.sync([file, source("other", 120)])
-    assert bench.last is not None
-    assert bench.name_of(bench.last) == "scan.dcm"
+    assert bench.file_of(bench.last()[0]).source.name == "scan.dcm"
     bench.go("other")
-    bench.withdraw(answered)
-    assert (bench.current_id, bench.last) == ("scan", None)
+    bench.withdraw([answered])
+    assert (bench.current_id, bench.last()) == ("scan", [])
 
 
 def test_an_answer_goes_with_its_file():
@@ -218,7 +252,7 @@ def test_an_answer_goes_with_its_file():
     answer_to(bench, "scan", "CXR")
     bench.look("scan", served(), limits=LIMITS, frame=0, window=None)
     bench.sync([])
-    assert (bench.answers, bench.last) == ({}, None)
+    assert (bench.answers, bench.last()) == ({}, [])
 
 
 def test_another_window_of_a_file_is_another_picture():

@@ -23,7 +23,7 @@ class ClassifyPage:
     page: Page
 
     def open(self, url: str) -> None:
-        self.page.goto(url)
+        self.page.goto(f"{url}/classify")
         expect(self.page.locator(".st-key-uploads input[type=file]")).to_be_attached(timeout=60_000)
 
     def start_upload(self, files: Mapping[str, bytes]) -> None:
@@ -45,7 +45,7 @@ class ClassifyPage:
     @property
     def headline(self) -> str:
         """What the page says the picture shows."""
-        return self.page.locator(".st-key-answer h3").inner_text()
+        return self.page.locator(".st-key-answer h2").inner_text()
 
     def correct_next(self, labels: Mapping[str, str]) -> str:
         """Press the right class's button for whichever of these files is looked at; the name of the file.

@@ -40,6 +40,15 @@ def photo(side: int = 96, seed: int = 0) -> np.ndarray:
     )
 
 
+def palette() -> dict[str, object]:
+    """Tags of a grey palette of 256 entries."""
+    prefix = [f"{colour}PaletteColorLookupTable" for colour in ("Red", "Green", "Blue")]
+    words = (np.arange(256) * 257).astype("<u2").tobytes()
+    return {f"{name}Descriptor": [256, 0, 16] for name in prefix} | {
+        f"{name}Data": words for name in prefix
+    }
+
+
 def saved(image: Image.Image, kind: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
@@ -356,6 +365,7 @@ def dicom_lies() -> dict[str, bytes]:
         "dicom jpeg of another size": dicom(photo(64), syntax=JPEGBaseline8Bit, stream=jpeg), "dicom jpeg 4e9": dicom(photo(), syntax=JPEGBaseline8Bit, stream=jpeg_resized(65_500, 65_500)),
         "dicom lossless is baseline": dicom(photo(), syntax=JPEGLosslessSV1, stream=jpeg), "dicom j2k tiny tiles": dicom(photo(), syntax=JPEG2000Lossless, stream=bytes(j2k)),
         "dicom j2k of nothing": dicom(photo(), syntax=JPEG2000Lossless, stream=b"\xff\x4f\xff\x51" + b"\0" * 60), "dicom rle of nothing": dicom(photo(), syntax=RLELossless, stream=b"\xff" * 200),
+        "dicom palette of 4.9e7 pixels": dicom(np.zeros((7_000, 7_000), np.uint8), PhotometricInterpretation="PALETTE COLOR", **palette()),
         "dicom rle bomb": dicom(np.zeros((6_000, 6_000), np.uint8), syntax=RLELossless, stream=struct.pack("<16I", 1, 64, *[0] * 14) + b"\x00a" * 3_000_000),
     }  # fmt: skip
 

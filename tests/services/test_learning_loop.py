@@ -412,6 +412,8 @@ def test_a_model_is_not_judged_by_images_that_its_champion_learned_from(
         context, settings=context.settings.model_copy(update={"base_dataset": other.id})
     )
     challenger = train(moved, snapshot_id=snapshot(moved).snapshot_id, config=still(31))
+    recipe = read_recipe(moved, moved.registry.get(challenger.version))
+    assert (recipe.base_id, recipe.parent_version) == (other.id, None)  # from nothing
     report = evaluate(moved, version=challenger.version)
     test = split(other.targets, other.groups).test
     trained = {

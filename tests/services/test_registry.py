@@ -138,8 +138,11 @@ def test_tags_are_written_over(registry, version):
 
 
 def test_people_read_in_mlflow_what_came_of_a_version(registry, settings):
-    found = registry.register(training(3.0, tags=VersionTags(snapshot_id="s1", corrections=110)))
+    tags = VersionTags(snapshot_id="s1", corrections=110)
+    found = registry.register(training(3.0, tags=tags, metrics={"seconds": 60.0}))
     rest, version = MlflowRest(settings), found.version
+    run = rest.get("/runs/get", run_id=found.run_id)["run"]["info"]
+    assert run["end_time"] - run["start_time"] >= 60_000, "as long as the training took"
 
     def name() -> str:
         return rest.get("/runs/get", run_id=found.run_id)["run"]["info"]["run_name"]

@@ -58,13 +58,25 @@ def build_app() -> typer.Typer:
         name="medloop",
         no_args_is_help=True,
         rich_markup_mode=None,  # rich takes longer to import than all else of `--help`
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
         pretty_exceptions_enable=False,  # its tracebacks could show a secret among the locals
     )
     app.callback()(_options)
     for topic in (commands, classify, correct, corrections, learning, data):
         topic.register(app)
+    _list_whole_sentences(app)
     return app
+
+
+def _list_whole_sentences(app: typer.Typer) -> None:
+    """Describe each command by its first sentence, which would be cut off otherwise."""
+    for command in app.registered_commands:
+        about = " ".join((command.callback.__doc__ or "").split("\n\n")[0].split())
+        command.short_help = about.partition(". ")[0].rstrip(".") + "."
+    for group in app.registered_groups:
+        if group.typer_instance:
+            group.short_help = group.typer_instance.info.help
+            _list_whole_sentences(group.typer_instance)
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from medloop.stores.outbox import Receipt
 
 PATIENCE_S: Final = 10.0  # for the store, while nothing gets through
-AT_ONCE: Final = 64  # decoded pictures in memory
+AT_ONCE: Final = 8  # decoded pictures in memory, each of up to 64 megapixels
 FAILURES_SHOWN: Final = 20
 
 
@@ -105,6 +105,8 @@ def correct(
     if alone:
         repeated = "You have said so before; nothing has changed."
         remark(repeated if done.repeated else "Saved on this machine.")
+    for sentence, count in done.weights.items():
+        remark(sentence if alone else f"{count} of them: {sentence}")
     stored = _stored(context, done.event_ids) if wait else 0
     if as_json:
         say_json(done.as_record(stored))
@@ -143,6 +145,7 @@ class _Outcome:
 
     event_ids: list[str] = field(default_factory=list)
     labels: Counter[str | None] = field(default_factory=Counter)
+    weights: Counter[str] = field(default_factory=Counter)  # what those need to be learned
     contradicted: int = 0  # the model had said something else
     repeated: int = 0
     failed: list[tuple[Labelled, str]] = field(default_factory=list)
@@ -206,20 +209,26 @@ class _Recorder:
     ) -> None:
         from medloop.core.class_names import find_class
         from medloop.jobs.correct import correct as job
+        from medloop.jobs.correct import explain_weight
 
         label = find_class(row.label, self.labels)
         self._clear(image)
+        prediction = answer.prediction if answer else None
+        by_reviewer = self.who == self.context.settings.user  # could type `review approve` as well
         receipt = job(
             self.context,
             image=image,
             given_label=label,
-            prediction=answer.prediction if answer else None,
+            prediction=prediction,
             model_version=answer.version if answer else None,
             who=self.who,
+            by_reviewer=by_reviewer,
             source="cli",
             note=row.note or self.note,
         )
         done.add(receipt, label, answer)
+        if weight := explain_weight(prediction, label, by_reviewer=by_reviewer):
+            done.weights[weight] += 1
 
     def _clear(self, image: DecodedImage) -> None:
         """Have a person look at a picture that may name a patient."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -232,13 +233,28 @@ def use(
         ),
     ],
 ) -> None:
-    """Print the setting that makes a data set the base of all training.
+    """Print the setting that makes a data set the base of all training, and say what follows.
 
     Example: `medloop data use 97486d4eff08ce22 >> .env`
     """
-    _store().get(dataset_id)
+    from medloop.errors import MedloopError
+    from medloop.settings import load_settings
+
+    gone = set[str]()
+    chosen = _store().get(dataset_id)
+    with suppress(MedloopError):  # the one before may be gone
+        gone = set(_store().get(load_settings().base_dataset).labels) - set(chosen.labels)
     say(f"MEDLOOP_BASE_DATASET={dataset_id}")
     remark("Put this line into .env or the environment of every machine that trains.")
+    remark("Restart what runs: `medloop down`, then `medloop up`.")
+    remark(
+        "The next training (`medloop retrain`, or Retrain now on the page) starts from nothing. "
+        "Its version becomes champion and reference, if the gate finds it better on what no model "
+        "has seen. Until then the champion stays."
+    )
+    if gone:
+        named = ", ".join(sorted(gone))
+        remark(f"It lacks {named}: only corrections teach these classes then.")
 
 
 def publish(dataset_id: DatasetId = None) -> None:

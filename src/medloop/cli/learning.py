@@ -84,7 +84,8 @@ def train(
 ) -> None:
     """Train on a snapshot from the champion's weights, register the version and print it.
 
-    The base data set is MEDLOOP_BASE_DATASET. The same training is never done twice: a second call
+    The base data set is MEDLOOP_BASE_DATASET. If the champion learned from another one, the
+    training starts from random weights. The same training is never done twice: a second call
     returns the version of the first. The command moves no alias.
 
     After `medloop erase`, take a new snapshot and train with `--from-scratch`: otherwise the model
@@ -113,7 +114,7 @@ def train(
             context,
             snapshot_id=snapshot_id,
             base_id=base_id,
-            from_scratch=from_scratch,
+            from_scratch=from_scratch or None,
             engine=engine,
             progress=report,
         )
@@ -167,6 +168,9 @@ def retrain(
     trained. `--force` goes on in any case, but never does the same training twice. The gate decides
     about the promotion either way.
 
+    If MEDLOOP_BASE_DATASET is another data set than the champion's, the training starts from
+    nothing, and a version that the gate finds better becomes champion and reference.
+
     Examples: `medloop retrain`, `medloop retrain --min-new 20`
     """
     from dataclasses import asdict
@@ -189,6 +193,8 @@ def retrain(
         say_json({**asdict(result), "waiting": waiting})
         return
     say(_outcome(result))
+    for note in result.notes:
+        remark(f"{note[0].upper()}{note[1:]}.")
     if result.version is None:
         _remark_on_held(context)
 
@@ -256,7 +262,7 @@ def reproduce(
 
 def _print_report(report: GateReport) -> None:
     """Print the checks of a gate report as a table, then the verdict."""
-    from medloop.core.gate.words import check_name, found
+    from medloop.core.gate.words import check_name, found, recent
 
     rows = [
         (mark(check.passed, "✓" if check.passed else "✗"), check_name(check), found(check))
@@ -267,3 +273,5 @@ def _print_report(report: GateReport) -> None:
         f"The gate says {'yes' if report.passed else 'no'}: version {report.version} against "
         f"champion {report.champion_version} and reference {report.reference_version or 'none'}."
     )
+    if changed := recent(report):
+        say(f"{changed}.")

@@ -137,14 +137,15 @@ def medloop_weekly_retrain() -> None:
     def promote(version: str) -> str:
         """Make this version the champion if its gate report says so."""
         from medloop.dags.connections import connect_loop
+        from medloop.jobs.new_base import settle_reference
         from medloop.jobs.promote import promote as job
 
-        outcome = job(
-            connect_loop(), version=version, by=f"airflow {get_current_context()['run_id']}"
-        )
+        context, by = connect_loop(), f"airflow {get_current_context()['run_id']}"
+        outcome = job(context, version=version, by=by)
         if not outcome.promoted:
             _push("reason", reason := "; ".join(outcome.reasons))
             raise AirflowSkipException(reason)
+        settle_reference(context, version=version, by=by)
         if outcome.from_version != version:  # otherwise an old run done again: no news
             _push("replaced", outcome.from_version or "")
         return version

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -11,12 +12,20 @@ from medloop.core.corrections.fold import ImageState
 from medloop.core.corrections.screening import contradicted, outvoted
 from medloop.core.data.splits import evenly
 from medloop.core.prediction.model_contract import load_checked
-from medloop.core.prediction.predictor import Predictor
+from medloop.core.prediction.predictor import Predictor, RawOutputs
 from medloop.core.prediction.similar_images import unit
 from medloop.jobs.context import Context
 from medloop.stores.registry import CHAMPION
 
 BASE_IMAGES: Final = 3000  # of the base data's training part
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """The champion's objections to a correction; reasons or ""."""
+
+    against: tuple[str, str]  # for a reviewer
+    doubt: str = ""  # for a reviewer or a second person
 
 
 def opinions(
@@ -25,7 +34,7 @@ def opinions(
     *,
     asked: Mapping[str, np.ndarray],
     known: Mapping[str, np.ndarray],
-) -> dict[str, tuple[str, ...]]:
+) -> dict[str, Opinion]:
     """Find what speaks against corrections in the champion's eyes, by image; {} without a champion.
 
     `asked` are images uint8 [64, 64] by their hash, which the champion did not train on. They vouch
@@ -55,7 +64,27 @@ def opinions(
     )
     whose = [*people, *[""] * len(rows)]
     votes = outvoted(seen[:n], labels[:n], index=seen, index_labels=labels, index_people=whose)
-    return {sha256: (why, vote) for sha256, why, vote in zip(asked, reasons, votes, strict=True)}
+    doubts = _doubts(champion, raw, corrections[:n])
+    return {
+        sha256: Opinion((why, vote), doubt)
+        for sha256, why, vote, doubt in zip(asked, reasons, votes, doubts, strict=True)
+    }
+
+
+def _doubts(champion: Predictor, raw: RawOutputs, corrections: Sequence[ImageState]) -> list[str]:
+    """Doubt one person's word where the champion by itself is confident of another class.
+
+    What was shown may have been "unsure" for the file's colour or tags, or nothing.
+    """
+    answers = [champion.metadata.labels[best] for best in raw.probabilities.argmax(1)]
+    return [
+        f"the champion is confident of {answer}"
+        if state.alone and not state.overrules and verdict == "confident" and answer != state.label
+        else ""
+        for state, answer, verdict in zip(
+            corrections, answers, champion.verdicts(raw), strict=False
+        )
+    ]
 
 
 def only_voice(state: ImageState) -> str | None:

@@ -51,6 +51,7 @@ from medloop.errors import ModelError, NotFoundError
 from medloop.jobs.alias_moves import move_alias
 from medloop.jobs.comparison import comparison_key
 from medloop.jobs.context import Context
+from medloop.jobs.recent_pictures import compare_recent
 from medloop.jobs.training_data import acceptance_sets, gather_again
 from medloop.jobs.training_record import (
     CARD_FILE,
@@ -69,7 +70,7 @@ if TYPE_CHECKING:
     from medloop.stores.acceptance_sets import AcceptanceSet
 
 GOLDEN_TOLERANCE: Final = 1e-3  # of a probability; another machine's arithmetic stays far below
-N_UNKNOWN: Final = 1500
+N_UNKNOWN: Final = 4000  # independent of each other: they tell 30 % more errors from chance
 UNKNOWN_SEED: Final = 1 << 64  # no training's, which are smaller: the gate has its own images
 Rights = dict[str, Any]  # bool [N] per role, as `Paired` names them
 CONTENT_TYPES: Final = {".md": "text/markdown; charset=utf-8", ".png": "image/png"}
@@ -100,6 +101,7 @@ def evaluate(context: Context, *, version: str, progress: Progress = silent) -> 
     progress(0.15, "loading models")
     old = {"champion": champion, "reference": reference}
     scores: dict[str, Scores] = {}
+    recent = None
     models = {role: Predictor(context.registry.model_file(v)) for role, v in old.items() if v}
     try:
         models["challenger"] = load_checked(context.registry.model_file(version))
@@ -107,6 +109,7 @@ def evaluate(context: Context, *, version: str, progress: Progress = silent) -> 
         decision = decide(_no_answers(str(error)))
     else:
         decision, scores = _judge(context, challenger, models, training_set, sets, progress)
+        recent = compare_recent(context, models["champion"], models["challenger"])
     found = GateReport(
         key=key,
         version=version,
@@ -117,6 +120,7 @@ def evaluate(context: Context, *, version: str, progress: Progress = silent) -> 
         at=context.new_event()[1],
         decision=decision,
         scores={role: scores_dict(item) for role, item in scores.items()},
+        recent=recent,
     )
     progress(0.9, "keeping the report")
     _keep(context, challenger, found)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from medloop.jobs.context import Context
+from medloop.jobs.new_base import describe_new_base, settle_reference
 from medloop.jobs.promote import promote
+from medloop.jobs.review import describe_queue
 from medloop.jobs.screen import screened_snapshot
 from medloop.jobs.snapshot import accepted_labels
 from medloop.jobs.train import TrainResult, train
@@ -37,6 +39,7 @@ class RetrainResult:
     promoted: bool = False
     champion: str | None = None
     refused: str | None = None  # a version before it, which learned what is set aside by now
+    notes: tuple[str, ...] = ()  # another base data set, what waits for a reviewer
 
 
 def plan(
@@ -54,19 +57,17 @@ def plan(
     taken, _ = screened_snapshot(context, progress=progress)
     least = context.settings.min_new_corrections if min_new is None else min_new
     new = _untrained(context, taken.snapshot_id)
+    reason = f"{_images(new)} new or changed"
+    if base := describe_new_base(context, taken.snapshot_id):
+        return RetrainPlan(taken.snapshot_id, f"{base}; {reason}", new)
     if force:
-        return RetrainPlan(taken.snapshot_id, f"forced; {_images(new)} new or changed", new)
+        return RetrainPlan(taken.snapshot_id, f"forced; {reason}", new)
+    if new >= max(1, least):
+        return RetrainPlan(taken.snapshot_id, reason, new)
+    why = f"only {reason}, and {least} are worth a training"
     if new == 0:
-        return RetrainPlan(
-            None,
-            f"nothing new: none of {taken.corrections} corrections changes what was learned",
-            0,
-        )
-    if new < least:
-        return RetrainPlan(
-            None, f"only {_images(new)} new or changed, and {least} are worth a training", new
-        )
-    return RetrainPlan(taken.snapshot_id, f"{_images(new)} new or changed", new)
+        why = f"nothing new: none of {taken.corrections} corrections changes what was learned"
+    return RetrainPlan(None, why, new)
 
 
 def retrain(
@@ -90,9 +91,12 @@ def retrain(
     decided = plan(context, force=force, min_new=min_new, progress=part(progress, 0.0, 0.1))
     if decided.snapshot_id is None:
         return RetrainResult(decided.reason)
+    base = describe_new_base(context, decided.snapshot_id)
     trained, version = _train(context, decided.snapshot_id, engine, config, progress)
     judged = evaluate(context, version=version)
     outcome = promote(context, version=version, by=by)
+    if outcome.promoted:
+        settle_reference(context, version=version, by=by)
     progress(1.0, "done")
     stale = judged.passed and not outcome.promoted
     return RetrainResult(
@@ -103,6 +107,7 @@ def retrain(
         refused=None if version == trained.version else trained.version,
         promoted=outcome.promoted,
         champion=outcome.to_version,
+        notes=tuple(filter(None, (base, describe_queue(context)))),
     )
 
 

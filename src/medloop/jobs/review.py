@@ -10,7 +10,12 @@ from typing import Literal
 import numpy as np
 
 from medloop.core import none_of_these
-from medloop.core.corrections.correction_policy import PolicyDecision, Waiting, decide
+from medloop.core.corrections.correction_policy import (
+    SECOND_WORD,
+    PolicyDecision,
+    Waiting,
+    decide,
+)
 from medloop.core.corrections.events import Correction, Review
 from medloop.core.corrections.fold import Event
 from medloop.core.corrections.reliability import Reliability, reliabilities
@@ -40,6 +45,19 @@ def queue(context: Context, *, who: str | None = None) -> list[Waiting]:
     if not who or not context.settings.honeypots:
         return waiting
     return mix_in(context, waiting, history.events(), who=who)
+
+
+def describe_queue(context: Context) -> str:
+    """Count what waits, in a line; "" if nothing does."""
+    reasons = [item.decision.reasons for item in queue(context)]
+    if not reasons:
+        return ""
+    n = len(reasons)
+    images = "1 corrected image waits" if n == 1 else f"{n} corrected images wait"
+    doubts = sum(all(why.endswith(SECOND_WORD) for why in whys) for whys in reasons)
+    which = "it" if n == 1 else f"{doubts} of them"
+    enough = f"; for {which} a second person's word is enough" if doubts else ""
+    return f"{images} for a reviewer{enough}: see `medloop review list`"
 
 
 def _needs_reviewer(decision: PolicyDecision) -> bool:

@@ -17,17 +17,18 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
+from medloop.core.corrections.correction_policy import SECOND_WORD
 from medloop.core.corrections.events import Correction, Review, event_id, event_time
 from medloop.core.corrections.fold import Event, ImageState, fold
 from medloop.core.corrections.holdout import shapes
 from medloop.core.corrections.reliability import Reliability, distrusted, reliabilities
 from medloop.core.corrections.screening import Label, careless, look_alikes
 from medloop.core.corrections.snapshot import EventRecord, events_about
-from medloop.jobs.champion_opinion import only_voice, opinions
+from medloop.jobs.champion_opinion import Opinion, only_voice, opinions
 from medloop.jobs.context import Context
 from medloop.jobs.snapshot import (
     Gathered,
@@ -42,6 +43,7 @@ from medloop.progress import Progress, silent
 BY: Final = "screening"  # who a flag is from
 WRONG: Final = "this person was often wrong where the answer is known"
 CARELESS: Final = "this person's corrections are contradicted far more often than other people's"
+NO_OPINION: Final = Opinion(("", ""))
 NEWEST_CHUNKS: Final = 5  # of about 1,000 events each, that new corrections are compared with
 
 log = logging.getLogger(__name__)
@@ -106,26 +108,36 @@ def screen(context: Context, gathered: Gathered | None = None) -> Screened:
         asked={sha256: image for sha256, image in pixels.items() if sha256 not in learned},
         known={state.image_sha256: earlier[state.image_sha256] for state in known.states},
     )
+    heard = [said.get(state.image_sha256, NO_OPINION) for state in candidates.states]
     found = [
         _look_alikes(context, candidates, known),
-        *zip(*(said.get(state.image_sha256, ("", "")) for state in candidates.states), strict=True),
+        *zip(*(opinion.against for opinion in heard), strict=True),
         _doubts(candidates, _distrusted(context, gathered)),
     ]
-    return _flag_all(context, candidates, found)
+    doubts = [opinion.doubt for opinion in heard]
+    return _flag_all(context, candidates, found, doubts)
 
 
-def _flag_all(context: Context, candidates: _Labelled, found: Sequence[Sequence[str]]) -> Screened:
+def _flag_all(
+    context: Context,
+    candidates: _Labelled,
+    found: Sequence[Sequence[str]],
+    doubts: Sequence[str],
+) -> Screened:
     """Flag the candidates for all reasons; `found` is a list per check, "" for no reason."""
     careless = _careless(candidates, [any(whys) for whys in zip(*found, strict=True)])
-    reasons = [
-        (state, tuple(filter(None, whys)))
-        for state, *whys in zip(candidates.states, *found, careless, strict=True)
-        if any(whys)
-    ]
-    flags = tuple(flag(context, state, why) for state, whys in reasons for why in whys)
+    reasons: dict[str, list[str]] = {}
+    flags: list[Review] = []
+    for state, doubt, *whys in zip(candidates.states, doubts, *found, careless, strict=True):
+        raised = [flag(context, state, why) for why in filter(None, whys)]
+        if doubt:
+            raised.append(flag(context, state, f"{doubt}: {SECOND_WORD}", action="doubt"))
+        if raised:
+            reasons[state.image_sha256] = [event.why for event in raised]
+        flags += raised
     log.info("screening: %d images looked at, %d flagged", len(candidates.states), len(reasons))
-    flagged = {state.image_sha256: whys for state, whys in reasons}
-    return Screened(len(candidates.states), flagged, flags)
+    flagged = {sha256: tuple(whys) for sha256, whys in reasons.items()}
+    return Screened(len(candidates.states), flagged, tuple(flags))
 
 
 def _undecided_pixels(
@@ -219,8 +231,13 @@ def _careless(candidates: _Labelled, contradicted: Sequence[bool]) -> list[str]:
     return [CARELESS if who in found else "" for who in people]
 
 
-def flag(context: Context, state: ImageState, why: str) -> Review:
-    """Ask for a reviewer. The same reason for the same correction is the same event."""
+def flag(
+    context: Context, state: ImageState, why: str, *, action: Literal["flag", "doubt"] = "flag"
+) -> Review:
+    """Ask for a reviewer, or by a doubt for a second person or a reviewer.
+
+    The same reason for the same correction is the same event.
+    """
     last = state.event_ids[-1]
     at = event_time(last) + timedelta(milliseconds=1)
     chance = hashlib.sha256(f"{last} {why}".encode()).digest()[:10]
@@ -229,7 +246,7 @@ def flag(context: Context, state: ImageState, why: str) -> Review:
             id=event_id(now=at, random=chance),
             at=at.isoformat(timespec="milliseconds"),
             image_sha256=state.image_sha256,
-            action="flag",
+            action=action,
             label=None,
             who=BY,
             why=why,

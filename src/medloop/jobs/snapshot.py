@@ -174,6 +174,7 @@ def policy_of(settings: Settings) -> Policy:
         max_per_person=settings.max_per_person,
         max_share=settings.max_share_per_person,
         share_allowance=settings.share_allowance,
+        second_word=settings.review == "suspicious",
     )
 
 

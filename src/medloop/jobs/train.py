@@ -46,7 +46,7 @@ def train(
     *,
     snapshot_id: str,
     base_id: str | None = None,
-    from_scratch: bool = False,
+    from_scratch: bool | None = None,
     engine: Engine | None = None,
     config: TrainingConfig | None = None,
     progress: Progress = silent,
@@ -54,7 +54,8 @@ def train(
     """Train on a snapshot, from the champion's weights, and register the version.
 
     `from_scratch` starts from random weights, as a first model does: of the champion only the order
-    of labels stays. `base_id` names another base data set than the snapshot's.
+    of labels stays. None does so if the champion learned from another base data set. `base_id`
+    names another base data set than the snapshot's.
 
     Raises:
         NotFoundError: There is no champion, or no such snapshot.
@@ -68,6 +69,8 @@ def train(
     training_set = gather(
         context, snapshot_id=snapshot_id, base_id=base_id, champion_labels=labels, kept_out=kept_out
     )
+    if from_scratch is None:
+        from_scratch = serving.tags.base_id not in ("", training_set.base.id)
     recipe = recipe_for(
         context,
         training_set,

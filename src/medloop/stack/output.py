@@ -165,6 +165,7 @@ def describe_status(
 def _serving() -> Iterator[tuple[str, str]]:
     from medloop.jobs.alias_moves import explain_champion
     from medloop.jobs.left_out import describe
+    from medloop.jobs.review import describe_queue
     from medloop.wiring import connect
 
     context = connect(load_settings())
@@ -178,6 +179,11 @@ def _serving() -> Iterator[tuple[str, str]]:
     yield "outbox", _outbox(context.outbox.status())
     if found := describe(context):
         yield "events", found
+    try:
+        if waiting := describe_queue(context):
+            yield "review", waiting
+    except MedloopError:
+        pass  # the lines above say what is away
 
 
 def _restart(folder: StateFolder) -> Iterator[tuple[str, str]]:

@@ -16,12 +16,12 @@ from functools import partial
 from typing import BinaryIO, Final
 
 from medloop.core.data.class_folders import HIDDEN
-from medloop.core.imaging.file_types import DICOM_PREFIX
+from medloop.core.imaging.file_types import kind_of
 from medloop.errors import DecodeError
 
 # The last two start split archives.
 ZIP_STARTS: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"PK00PK")
-PROGRAM_STARTS: Final = (b"MZ", b"#!", b"\x7fELF")  # of archives that unpack themselves
+HEAD_BYTES: Final = 132  # enough to tell an image
 ENTRY_START: Final = b"PK\x01\x02"  # in a table of contents
 # LZMA takes as much memory as the archive says, and bzip2 takes seconds for what packs well.
 METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -41,13 +41,15 @@ class ArchiveEntry:
 
 
 def is_zip(file: BinaryIO) -> bool:
-    """Check for a zip archive, bare or behind a program that unpacks it; not behind an image."""
-    head = file.read(132)
+    """Check for a zip archive, bare or behind something else that is no image."""
+    head = file.read(HEAD_BYTES)
     if head.startswith(ZIP_STARTS):
         return True
-    return (
-        head.startswith(PROGRAM_STARTS) and head[128:] != DICOM_PREFIX and zipfile.is_zipfile(file)
-    )
+    try:
+        kind_of(head)
+    except DecodeError:
+        return zipfile.is_zipfile(file)
+    return False
 
 
 def open_archive(

@@ -6,6 +6,7 @@ import os
 import stat
 import threading
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ class Files(Protocol):
 
     @property
     def paths(self) -> tuple[str, ...]: ...
+    @property
+    def left_out(self) -> tuple[tuple[str, str], ...]: ...  # and why
     def read(self, path: str) -> bytes: ...
 
 
@@ -37,9 +40,12 @@ class ZipFiles:
         check_zip(archive)
         self._archive = archive
         self._lock = threading.Lock()
-        members = (info for info in archive.infolist() if not info.is_dir())
-        self._members = {info.filename.replace("\\", "/"): info for info in members}
+        members = [info for info in archive.infolist() if not info.is_dir()]
+        names = [info.filename.replace("\\", "/") for info in members]
+        self._members = dict(zip(names, members, strict=True))
         self.paths = tuple(self._members)
+        again = (Counter(names) - Counter(self.paths)).elements()
+        self.left_out = tuple((name, "The zip has a later file of this name.") for name in again)
 
     def read(self, path: str) -> bytes:
         with self._lock:
@@ -89,15 +95,15 @@ class FolderFiles:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        found = []
-        for folder, _, files in os.walk(root):
-            below = Path(folder).relative_to(root)
-            found += [
-                (below / file).as_posix()
-                for file in files
-                if not (Path(folder) / file).is_symlink()
-            ]
+        found: list[str] = []
+        links: list[str] = []
+        for folder, folders, files in os.walk(root):
+            for names, others in ((folders, []), (files, found)):
+                for path in (Path(folder) / name for name in names):
+                    kept = links if path.is_symlink() else others
+                    kept.append(path.relative_to(root).as_posix())
         self.paths = tuple(sorted(found))
+        self.left_out = tuple((link, "It is a link.") for link in sorted(links))
 
     def read(self, path: str) -> bytes:
         file = self._root / path

@@ -19,6 +19,7 @@ from medloop.core.data.class_folders import (
     GROUPS_FILE,
     class_of,
     groups_of,
+    hidden_paths,
     masks,
     names_in_folders,
     nested_class,
@@ -102,6 +103,8 @@ def _read_class_folders(files: Files, options: ImportOptions, progress: Progress
     table = _group_table(files, options)
     if options.known_groups and table is not None:
         name_of = {path: name for path, name in name_of.items() if name in table}
+    hidden = hidden_paths(files.paths, folder=options.folder)
+    skipped += [*files.left_out, *((path, "It is hidden.") for path in hidden)]
     in_folders = [at for at, path in enumerate(read) if path in name_of]
     images = images if len(in_folders) == len(images) else images[in_folders]
     names = list(name_of.values())

@@ -49,7 +49,7 @@ class DatasetInfo:
     groups: int
     source: str  # name of the file or folder it came from
     groups_from: str  # "given" or "computed"
-    skipped: int = 0  # files that could not be read
+    skipped: int = 0  # files that were left out
     note: str = ""  # licence, how a download was verified
 
 

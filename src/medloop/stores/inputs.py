@@ -152,7 +152,7 @@ def _open_without_waiting(path: str, flags: int) -> int:
 def _starts_as_zip(path: str) -> bool:
     try:
         with open(path, "rb", opener=_open_without_waiting) as file:
-            return is_zip(file)
+            return stat.S_ISREG(os.fstat(file.fileno()).st_mode) and is_zip(file)
     except OSError:
         return False
 

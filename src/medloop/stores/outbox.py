@@ -12,7 +12,7 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -101,51 +101,33 @@ class Outbox:
         return self._path.with_suffix(".lock")
 
     def add(self, correction: Correction, png: bytes) -> Receipt:
-        """Put a correction with its image on disk; from then on not even a power cut loses it.
+        """Put a correction with its image on disk; see `add_all`."""
+        return self.add_all([(correction, png)])[0]
+
+    def add_all(self, corrections: Iterable[tuple[Correction, bytes]]) -> list[Receipt]:
+        """Put corrections with their images on disk; then not even a power cut loses one.
 
         Raises:
-            StoreError: Nothing was saved (the disk is full …); the person must be told.
+            StoreError: None was saved (the disk is full …); the person must be told.
         """
-        label = correction.given_label
-        given = none_of_these.TEXT if label is None else f"label {label}"
-        answer = f"{given}, to version {correction.model_version}"
-        return self._add(correction, png, folder="corrections", answer=answer)
+        with self._transaction("nothing was saved") as db:
+            return [_insert(db, event, png, _answer_of(event)) for event, png in corrections]
 
     def add_review(self, review: Review, *, about: Sequence[str] = ()) -> Receipt:
-        """Put a review, or the withdrawal of a correction, on disk. Raises as `add` does.
+        """Put a review, or the withdrawal of a correction, on disk; see `add_reviews`."""
+        return self.add_reviews([review], about=about)[0]
 
-        `about` are ids of the events that it decides about: the same verdict on others is another
+    def add_reviews(self, reviews: Iterable[Review], *, about: Sequence[str] = ()) -> list[Receipt]:
+        """Put reviews, or withdrawals of corrections, on disk. Raises as `add_all` does.
+
+        `about` are ids of the events that they decide about: the same verdict on others is another
         decision.
         """
-        answer = f"{review.action} {review.label}" if review.action == "relabel" else review.action
-        return self._add(review, None, folder="reviews", answer=" ".join([answer, *about]))
-
-    def _add(
-        self, event: Correction | Review, png: bytes | None, *, folder: str, answer: str
-    ) -> Receipt:
-        row = {
-            "event_id": event.id,
-            "folder": folder,
-            "who": event.who,
-            "image_sha256": event.image_sha256,
-            "answer": answer,
-            "at": event.at,
-            "body": event.to_json(),
-            "day": event.at[:10],
-        }
         with self._transaction("nothing was saved") as db:
-            last = db.execute(
-                "SELECT event_id, answer, stored, at FROM events "
-                "WHERE who = :who AND image_sha256 = :image_sha256 ORDER BY seq DESC LIMIT 1",
-                row,
-            ).fetchone()
-            if last and last[1] == answer and _seconds_between(last[3], event.at) <= SAME_CLICK_S:
-                return Receipt(event_id=last[0], state=_state(last[2]), duplicate=True)
-            values = ", ".join(f":{name}" for name in row)
-            db.execute(f"INSERT INTO events ({', '.join(row)}) VALUES ({values})", row)  # noqa: S608
-            if png is not None:
-                db.execute("INSERT OR IGNORE INTO images VALUES (?, ?)", (event.image_sha256, png))
-        return Receipt(event_id=event.id, state="pending")
+            return [
+                _insert(db, review, None, " ".join([_verdict_of(review), *about]))
+                for review in reviews
+            ]
 
     def state(self, event_id: str) -> State:
         """Return whether the event is in S3 by now, or raise `NotFoundError`."""
@@ -320,6 +302,43 @@ def _open(path: Path) -> sqlite3.Connection:
     finally:
         os.close(folder)
     return db
+
+
+def _insert(
+    db: sqlite3.Connection, event: Correction | Review, png: bytes | None, answer: str
+) -> Receipt:
+    row = {
+        "event_id": event.id,
+        "folder": "corrections" if isinstance(event, Correction) else "reviews",
+        "who": event.who,
+        "image_sha256": event.image_sha256,
+        "answer": answer,
+        "at": event.at,
+        "body": event.to_json(),
+        "day": event.at[:10],
+    }
+    last = db.execute(
+        "SELECT event_id, answer, stored, at FROM events "
+        "WHERE who = :who AND image_sha256 = :image_sha256 ORDER BY seq DESC LIMIT 1",
+        row,
+    ).fetchone()
+    if last and last[1] == answer and _seconds_between(last[3], event.at) <= SAME_CLICK_S:
+        return Receipt(event_id=last[0], state=_state(last[2]), duplicate=True)
+    values = ", ".join(f":{name}" for name in row)
+    db.execute(f"INSERT INTO events ({', '.join(row)}) VALUES ({values})", row)  # noqa: S608
+    if png is not None:
+        db.execute("INSERT OR IGNORE INTO images VALUES (?, ?)", (event.image_sha256, png))
+    return Receipt(event_id=event.id, state="pending")
+
+
+def _answer_of(correction: Correction) -> str:
+    label = correction.given_label
+    given = none_of_these.TEXT if label is None else f"label {label}"
+    return f"{given}, to version {correction.model_version}"
+
+
+def _verdict_of(review: Review) -> str:
+    return f"{review.action} {review.label}" if review.action == "relabel" else review.action
 
 
 def _seconds_between(at: str, then: str) -> float:

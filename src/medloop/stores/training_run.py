@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -91,7 +92,11 @@ def log_training_run(settings: Settings, uri: str, run: TrainingRun) -> Logged:
     with _mlflow(settings, uri) as mlflow:
         experiment = mlflow.set_experiment(settings.experiment)
         mlflow.set_experiment_tag("mlflow.note.content", EXPERIMENT)
-        with mlflow.start_run(experiment_id=experiment.experiment_id, run_name=run.name) as active:
+        began = int((time.time() - run.metrics.get("seconds", 0.0)) * 1000)  # with the training
+        created = mlflow.MlflowClient().create_run(
+            experiment.experiment_id, start_time=began, run_name=run.name
+        )
+        with mlflow.start_run(run_id=created.info.run_id) as active:
             run_id = active.info.run_id
             _log_values(mlflow, run_id, run)
             _log_files(mlflow, run_id, run.files)

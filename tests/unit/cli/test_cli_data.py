@@ -38,7 +38,10 @@ def test_import_prints_the_id_alone_on_stdout_and_tells_of_skipped_files(tmp_pat
     about = json.loads(run("info", dataset_id, "--json").stdout)
     assert (about["id"], about["skipped"], about["groups_from"]) == (dataset_id, 2, "computed")
     assert dataset_id in run("list").stdout
-    assert run("use", dataset_id).stdout == f"MEDLOOP_BASE_DATASET={dataset_id}\n"
+    used = run("use", dataset_id)
+    assert used.stdout == f"MEDLOOP_BASE_DATASET={dataset_id}\n"
+    assert "The next training" in used.stderr
+    assert "starts from nothing" in used.stderr
 
 
 def test_info_shows_the_data_set_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

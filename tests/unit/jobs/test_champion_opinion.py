@@ -94,12 +94,25 @@ def world(tmp_path: Path) -> World:
 
 
 def say(
-    world: World, level: int, seed: int, label: str | None, *, who: str = "ada", aside: int = 0
+    world: World,
+    level: int,
+    seed: int,
+    label: str | None,
+    *,
+    who: str = "ada",
+    aside: int = 0,
+    by_reviewer: bool = True,
 ) -> str:
     pixels = np.roll(grey(level, seed), aside, axis=1)
     shown = DecodedImage(pixels=pixels, sha256=content_sha256(pixels), kind="PNG")
     correct(
-        world.context, image=shown, given_label=label, prediction=None, model_version="1", who=who
+        world.context,
+        image=shown,
+        given_label=label,
+        prediction=None,
+        model_version="1",
+        who=who,
+        by_reviewer=by_reviewer,
     )
     world.context.sender.send_once()
     return shown.sha256
@@ -148,6 +161,18 @@ def test_what_a_reviewer_approved_vouches_for_a_copy_by_the_same_person(world: W
     world.context.sender.send_once()
     say(world, 60, 1, "bright", aside=1)
     assert screen(world.context).flagged == {}
+
+
+CONFIDENT = "the champion is confident of dark: a second person or a reviewer has to agree"
+
+
+def test_one_word_against_the_champion_waits_though_nothing_was_predicted(world: World) -> None:
+    said = [say(world, 60, seed, "bright", by_reviewer=False) for seed in range(12)]
+    say(world, 60, 20, "dark", by_reviewer=False)
+    assert screen(world.context).flagged == dict.fromkeys(said, (CONFIDENT,))
+    say(world, 60, 0, "bright", who="bob", by_reviewer=False)
+    (released,) = set(said) - {item.image_sha256 for item in queue(world.context)}
+    assert released == said[0]
 
 
 def test_what_the_champion_may_have_learned_it_cannot_contradict(world: World) -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.app.registry import MemoryRegistry
 from tests.corrections_world import World, decoded
 from tests.events import image
-from tests.models import LABELS, model
+from tests.models import LABELS, exported, model
 from typer.testing import CliRunner
 
 from medloop.app.models import gate_words, models_view
@@ -23,6 +23,7 @@ from medloop.core.gate.model_card import Origin
 from medloop.core.gate.report import GateReport
 from medloop.core.gate.rules import Evidence, decide
 from medloop.core.gate.words import reasons, summary
+from medloop.core.gate.words import recent as recent_words
 from medloop.core.prediction.predictor import Predictor
 from medloop.jobs.alias_moves import all_moves
 from medloop.jobs.correct import correct
@@ -188,6 +189,30 @@ def test_near_copies_among_held_out_corrections_stand_or_fall_together(
     evaluate(world.context, version=version)
     assert seen[0].corrections is not None
     assert np.unique(seen[0].corrections.groups, return_counts=True)[1].tolist() == [4, 4, 4]
+
+
+def test_recent_real_pictures_with_another_answer_are_counted_and_named(world: Untrained) -> None:
+    world.correct(1, "Hand")
+    world.pass_days(40)
+    recent = {world.correct(seed, "Hand"): image(seed) for seed in range(2, 12)}
+    version = world.add(exported(3, ood_threshold=1e9))
+    found = evaluate(world.context, version=version)
+    assert found.recent is not None
+    models = [Predictor(world.registry.model_file(v)) for v in ("1", version)]
+    shown = {
+        sha256: tuple(
+            "unknown" if answer.verdict == "unknown" else answer.label
+            for answer in (model.predict([pixels])[0] for model in models)
+        )
+        for sha256, pixels in recent.items()
+    }
+    differ = {sha256: both for sha256, both in shown.items() if both[0] != both[1]}
+    assert differ
+    told = {item.image_sha256: (item.before, item.after) for item in found.recent.changed}
+    assert (found.recent.pictures, told) == (len(recent), differ)
+    pictures = "pictures corrected or confirmed in the last 30 days get another answer"
+    assert recent_words(found) == f"{len(differ)} of 10 {pictures}"
+    assert GateReport.from_json(found.to_json()).recent == found.recent
 
 
 def test_card_and_plots_lie_beside_the_report_with_their_types(world: Untrained) -> None:

@@ -15,11 +15,12 @@ from tests.events import review as review_event
 from medloop.core.corrections import snapshot as core
 from medloop.core.corrections.events import image_key
 from medloop.core.imaging.decode import content_sha256
+from medloop.core.prediction.predictor import Prediction
 from medloop.errors import ReviewError, StoreError
 from medloop.jobs import screen as screening
-from medloop.jobs.correct import correct, withdraw
+from medloop.jobs.correct import correct, explain_weight, withdraw
 from medloop.jobs.erase import erase
-from medloop.jobs.review import queue, review
+from medloop.jobs.review import describe_queue, queue, review
 from medloop.jobs.screen import screen, screened_snapshot
 from medloop.jobs.snapshot import snapshot
 from medloop.stores.objects import ObjectStore
@@ -60,6 +61,38 @@ def test_a_label_that_contradicts_a_look_alike_waits_with_the_reason(world: Worl
     assert item.image_sha256 == wrong
     assert item.decision.reasons == ("nearly the same picture is known as CXR",)
     assert [c.given_label for c in item.corrections] == ["Hand"]
+
+
+def test_one_word_against_a_confident_answer_waits_and_is_counted(world: World) -> None:
+    sure = Prediction("CXR", 0.99, "confident", {}, 0.0, np.zeros(2), None)
+
+    def say(seed: int, who: str, *, by_reviewer: bool = False) -> None:
+        correct(
+            world.context,
+            image=decoded(image(seed)),
+            given_label="Hand",
+            prediction=sure,
+            model_version="3",
+            who=who,
+            by_reviewer=by_reviewer,
+        )
+
+    for seed in (1, 2):
+        say(seed, "ada")
+    say(3, "rev", by_reviewer=True)
+    world.correct(1, "Hand", who="bob")
+    assert describe_queue(world.context) == (
+        "1 corrected image waits for a reviewer; for it a second person's word is enough: "
+        "see `medloop review list`"
+    )
+    assert len(accepted(world)) == 2
+    reviewer = explain_weight(sure, "Hand", by_reviewer=True)
+    assert "corrector and reviewer in one" in reviewer
+    alone = explain_weight(sure, "Hand", by_reviewer=False)
+    assert "a second person or a reviewer has to agree before it is learned" in alone
+    assert not explain_weight(sure, "CXR", by_reviewer=False)
+    world.correct(2, "Hand", who="bob")
+    assert describe_queue(world.context) == ""
 
 
 def test_a_wrong_label_given_twice_waits_twice(world: World) -> None:

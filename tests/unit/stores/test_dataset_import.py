@@ -59,7 +59,8 @@ class TestSecondCopies:
 
 
 @pytest.mark.parametrize(
-    "mask", ["A/masks/{}.png", "A/{}_mask.png", "A/{}-seg.tif", "masks/A/{}.png", "A/{}_mask_1.png", "A/GroundTruth/{}.bmp"]
+    "mask", ["A/masks/{}.png", "A/{}_mask.png", "A/{}-seg.tif", "masks/A/{}.png", "A/{}_mask_1.png", "A/GroundTruth/{}.bmp",
+     "A/{}Mask.png", "A/{}_roi.png", "A/{}_overlay.png", "A/mask_{}.png", "ROI/{}.png", "mask_A/{}.png", "A/contours/{}.png"]
 )  # fmt: skip
 def test_masks_beside_images_are_refused_or_left_out(mask: str, tmp_path: Path) -> None:
     images = {f"{label}/images/{n}.png": encoded(n) for label, n in (("A", 1), ("A", 2), ("B", 3))}
@@ -70,6 +71,24 @@ def test_masks_beside_images_are_refused_or_left_out(mask: str, tmp_path: Path) 
     pattern = mask.replace("{}", "[0-9]")
     dataset = read_dataset(path, options=ImportOptions(leave_out=pattern)).dataset
     assert len(dataset.names) == 3
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_names_seen_before_and_hidden_files_are_listed(tmp_path: Path) -> None:
+    files = {"A/1.png": encoded(1), "B/2.png": encoded(2), ".old/C/3.png": encoded(3), "A/.4.png": b"",
+             "__MACOSX/A/._1.png": b"", "A/.DS_Store": b"", "A/._1.png": b"", ".git/config": b""}  # fmt: skip
+    path = zipped(tmp_path / "a.zip", files)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("A\\1.png", encoded(5))
+        archive.writestr("B/2.png", encoded(6))
+    found = read_dataset(path)
+    assert len(found.dataset.names) == 2
+    assert sorted(name for name, _ in found.skipped) == [
+        ".old/C/3.png",
+        "A/.4.png",
+        "A/1.png",
+        "B/2.png",
+    ]
 
 
 def test_classes_may_be_called_after_masks(tmp_path: Path) -> None:
@@ -204,7 +223,11 @@ def test_links_in_a_folder_are_not_followed(tmp_path: Path) -> None:
     secret.write_bytes(encoded(7))
     folder = unpacked(tmp_path / "set", FILES)
     (folder / "archive/Hand/link.png").symlink_to(secret)
-    assert len(read_dataset(folder).dataset.names) == 4
+    (folder / "archive/Foot").symlink_to(tmp_path)
+    found = read_dataset(folder)
+    assert len(found.dataset.names) == 4
+    links = [path for path, why in found.skipped if why == "It is a link."]
+    assert links == ["archive/Foot", "archive/Hand/link.png"]
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"no zip at all"])

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.events import START, correction, image, png, review, sha256_of
 
+from medloop.core.corrections.events import Correction
 from medloop.core.corrections.fold import fold
 from medloop.errors import NotFoundError, StoreError
 from medloop.stores.outbox import Outbox, OutboxStatus
@@ -34,6 +35,20 @@ def test_what_is_added_survives_the_process(outbox: Outbox, tmp_path: Path) -> N
         (event, PNG, "2026-11-02")
     ]
     assert reopened.status() == OutboxStatus(pending=1, oldest_at=event.at, last_error=None)
+
+
+def test_corrections_at_once_are_all_saved_or_none(outbox: Outbox) -> None:
+    events = [correction(sha256_of(n)) for n in (1, 2, 2)]
+    receipts = outbox.add_all((event, PNG) for event in events)
+    assert [receipt.duplicate for receipt in receipts] == [False, False, True]
+
+    def cut_short() -> Iterator[tuple[Correction, bytes]]:
+        yield correction(sha256_of(3)), PNG
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        outbox.add_all(cut_short())
+    assert outbox.unsent() == events[:2]
 
 
 def test_an_outbox_that_was_never_used_is_empty_and_leaves_no_file(

@@ -1,112 +1,127 @@
-"""The strip of thumbnails: one component, since a hundred widgets would be a thousand elements."""
+"""The thumbnails and the keys that answer: one component, since a widget each would be too many.
+
+Thumbnails go to the browser once, apart from what changes with each answer.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib.resources import files
 from typing import Any, Final
 
 import streamlit as st
 
+from medloop.app.kit import actions
+from medloop.app.kit.access import User
 from medloop.app.kit.wording import advice, class_name
 from medloop.app.kit.workbench import Workbench
+from medloop.app.process.backend import Backend
 
 KEY: Final = "gallery"
-
-CSS: Final = """
-ul { list-style: none; margin: 0; padding: 3px; display: flex; flex-wrap: wrap; gap: 6px;
-  max-height: 15.5rem; overflow-y: auto; }
-button { position: relative; width: 76px; padding: 0; border: 2px solid var(--st-border-color);
-  border-radius: 8px; background: var(--st-secondary-background-color); color: var(--st-text-color);
-  cursor: pointer; overflow: hidden; font: inherit; }
-button[aria-current="true"] { border-color: var(--st-primary-color);
-  box-shadow: 0 0 0 1px var(--st-primary-color); }
-button:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: 1px; }
-img { display: block; width: 72px; height: 72px; object-fit: contain; background: #000; }
-.mark { position: absolute; top: 3px; right: 3px; min-width: 20px; height: 20px; padding: 0 3px;
-  border-radius: 10px; font-size: 13px; line-height: 20px; font-weight: 700; text-align: center;
-  background: #10171a; color: #fff; box-sizing: border-box; box-shadow: 0 0 0 1.5px #fff; }
-.unknown { background: #7a3fb8; } .unsure { background: #a34a00; }
-.answered { background: #0a6b4a; }
-.label { display: block; font-size: 11px; line-height: 1.25; padding: 2px 3px; white-space: nowrap;
-  overflow: hidden; text-overflow: ellipsis; }
-"""
-
-JS: Final = """
-export default function ({ parentElement, data, setTriggerValue }) {
-  const list = parentElement.querySelector("ul") ??
-    parentElement.appendChild(document.createElement("ul"));
-  list.setAttribute("aria-label", "Pictures, the ones that need you first");
-  const items = data?.items ?? [];
-  while (list.children.length > items.length) list.lastChild.remove();
-  items.forEach((item, place) => {
-    let row = list.children[place];
-    if (!row) {
-      row = document.createElement("li");
-      row.innerHTML = '<button type="button"><img alt="">' +
-        '<span class="mark" aria-hidden="true"></span>' +
-        '<span class="label" aria-hidden="true"></span></button>';
-      list.appendChild(row);
-    }
-    const button = row.firstChild;
-    const [image, mark, label] = button.children;
-    if (image.getAttribute("src") !== item.thumbnail) image.setAttribute("src", item.thumbnail);
-    mark.textContent = item.mark;
-    mark.className = "mark " + item.state;
-    mark.style.display = item.mark ? "" : "none";
-    label.textContent = item.label;
-    button.setAttribute("aria-label", item.description);
-    button.title = item.description;
-    const was = button.getAttribute("aria-current");
-    button.setAttribute("aria-current", String(item.current));
-    if (item.current && was !== "true") {
-      list.scrollTo({ top: row.offsetTop - list.offsetTop - 90, behavior: "auto" });
-    }
-    button.onclick = (event) => {
-      setTriggerValue("picked", item.id);
-      if (event.detail) button.blur(); // chosen with the mouse: Enter is for the answer again
-    };
-  });
+SHORTCUT_CLASSES: Final = 9  # number keys 1 to 9
+AT_ONCE: Final = 100  # thumbnails in one message; Streamlit sends the same message only once
+THUMBNAILS_JS: Final = """
+export default function ({ data }) {
+  Object.assign((window.medloopThumbnails ??= {}), data);
+  window.dispatchEvent(new Event("medloop-thumbnails"));
 }
 """
-
 MARKS: Final = {"unknown": "?", "unsure": "~", "confident": ""}
-_mount = st.components.v2.component("medloop.gallery", css=CSS, js=JS)
+
+_folder = files("medloop.app.classify")
+_mount = st.components.v2.component(
+    "medloop.gallery",
+    css=(_folder / "gallery.css").read_text("utf-8"),
+    js=(_folder / "gallery.js").read_text("utf-8"),
+)
+_mount_thumbnails = st.components.v2.component("medloop.thumbnails", js=THUMBNAILS_JS)
 
 
-def gallery(bench: Workbench, *, on_pick: Callable[[], None]) -> None:
-    """Draw the strip; `on_pick` is called when a picture is chosen, see `picked`."""
-    _mount(key=KEY, data={"items": entries(bench)}, on_picked_change=on_pick)
+def send_thumbnails(bench: Workbench) -> None:
+    """Hand all thumbnails to the browser, by the hash of their picture; it draws nothing."""
+    pictures = list(bench.pictures.values())
+    for start in range(0, len(pictures), AT_ONCE):
+        part = pictures[start : start + AT_ONCE]
+        _mount_thumbnails(
+            key=f"thumbnails-{start}", height=0, data={p.sha256: p.thumbnail for p in part}
+        )
 
 
-def picked() -> str | None:
-    """Give the source id that was chosen just now."""
-    return getattr(st.session_state.get(KEY), "picked", None)
+def gallery(bench: Workbench, *, may_answer: bool, on_events: Callable[[], None]) -> None:
+    """Draw the pictures that the view asks for; `on_events` is called when there are `events`."""
+    data = {
+        "items": entries(bench),
+        "current": bench.current_id,
+        "chosen": sorted(bench.chosen),
+        "heard": bench.heard,
+        "wall": bench.view.wall,
+        "may": may_answer,
+        "classes": min(len(labels(bench)), SHORTCUT_CLASSES),
+    }
+    _mount(key=KEY, data=data, on_events_change=on_events)
+
+
+def events() -> Sequence[Mapping[str, Any]]:
+    """Give the newest events, oldest first; some may have been heard before."""
+    return getattr(st.session_state.get(KEY), "events", None) or ()
+
+
+def hear(back: Backend, bench: Workbench, told: Sequence[Mapping[str, Any]], *, user: User) -> None:
+    """Do what a person did at the gallery, in that order, each event once.
+
+    Raises:
+        MedloopError: An answer was refused. The events behind it are dropped: they were meant for
+            a page that went on.
+    """
+    new = [event for event in told if event["n"] > bench.heard]
+    bench.heard = max((event["n"] for event in new), default=bench.heard)
+    for event in new:
+        ids = [id_ for id_ in event["ids"] if id_ in bench.pictures]
+        if event["kind"] == "choose":
+            bench.choose(ids)
+        elif event["kind"] == "go" and ids:
+            bench.choose(())
+            bench.go(ids[0])
+        elif event["kind"] == "answer":
+            actions.answer_all(back, bench, meant(bench, ids, event["key"]), user=user)
+
+
+def meant(bench: Workbench, ids: Sequence[str], key: str) -> dict[str, str | None]:
+    """Give the label that a key means for each picture; Enter is the model's."""
+    if key == "Enter":
+        return {id_: bench.pictures[id_].prediction.label for id_ in ids}
+    label = None if key == "0" else labels(bench)[int(key) - 1]
+    return dict.fromkeys(ids, label)
+
+
+def labels(bench: Workbench) -> list[str]:
+    """List the classes in the model's order, as the number keys count them."""
+    first = next(iter(bench.pictures.values()), None)
+    return list(first.prediction.probabilities) if first else []
 
 
 def entries(bench: Workbench) -> Sequence[dict[str, Any]]:
-    """Describe each picture, in the bench's order."""
-    return [_entry(bench, id_) for id_ in bench.order]
+    """Describe each picture that the view asks for, in its order."""
+    return [_entry(bench, id_) for id_ in bench.shown()]
 
 
 def _entry(bench: Workbench, id_: str) -> dict[str, Any]:
     picture = bench.pictures[id_]
-    answer = bench.answers.get(picture.sha256)
+    answer, verdict = bench.answers.get(picture.sha256), picture.prediction.verdict
     said = class_name(picture.prediction.label)
-    shown = (
-        class_name(answer.label)
-        if answer
-        else ("?" if picture.prediction.verdict == "unknown" else said)
-    )
+    shown = bench.name_of(id_) if answer or verdict != "unknown" else "?"
     state = f"you said {shown}" if answer else "no answer from you yet"
+    mark = MARKS[verdict]
+    if answer:
+        mark = "✓" if answer.state == "stored" else "…"
     return {
         "id": id_,
-        "thumbnail": picture.thumbnail,
-        "mark": ("✓" if answer.state == "stored" else "…")
-        if answer
-        else MARKS[picture.prediction.verdict],
-        "state": "answered" if answer else picture.prediction.verdict,
+        "picture": picture.sha256,
+        "mark": mark,
+        "state": "answered" if answer else verdict,
         "label": shown,
         "description": f"{picture.source.name}: {said}, "
         f"{advice(picture.prediction).word.lower()}, {state}",
-        "current": id_ == bench.current_id,
+        "open": answer is None,
+        "locked": not bench.may_be_stored(picture),
     }

@@ -38,23 +38,17 @@ class Unpacked:
     problems: list[str] = field(default_factory=list)  # sentences
 
 
-def unpack(uploads: Iterable[Upload], *, known: Unpacked | None = None, max_bytes: int) -> Unpacked:
+def unpack(uploads: Iterable[Upload], *, max_bytes: int, room: int = MAX_PICTURES) -> Unpacked:
     """List the uploads' files, zips opened, without what systems leave beside a person's files.
 
     Args:
         uploads: As the browser gave them.
-        known: An earlier result of the same session: zips that are in it are not opened again.
         max_bytes: The largest file that is taken out of a zip.
+        room: For how many pictures this page has room.
     """
-    earlier: dict[str, list[Source]] = {}
-    for source in known.sources if known else ():
-        earlier.setdefault(source.id.partition("/")[0], []).append(source)
     result = Unpacked()
     for upload in uploads:
         if "/" in upload.name and is_hidden(upload.name):
-            continue
-        if upload.file_id in earlier:
-            result.sources += earlier[upload.file_id]
             continue
         data = upload.getvalue()
         if not (upload.name.lower().endswith(".zip") or is_zip(io.BytesIO(data))):
@@ -67,10 +61,15 @@ def unpack(uploads: Iterable[Upload], *, known: Unpacked | None = None, max_byte
         else:
             result.sources += [
                 Source(f"{upload.file_id}/{n}", printable(m.name), m.read)
-                for n, m in enumerate(members)
+                for n, m in enumerate(members[:MAX_MEMBERS])
             ]
-    if (over := len(result.sources) - MAX_PICTURES) > 0:
-        del result.sources[MAX_PICTURES:]
+            if len(members) > MAX_MEMBERS:
+                result.problems.append(
+                    f"{upload.name}: the first {MAX_MEMBERS:,} of its {len(members):,} files are "
+                    "here. For all of them, use the command medloop predict."
+                )
+    if (over := len(result.sources) - room) > 0:
+        del result.sources[room:]
         result.problems.append(
             f"This page takes {MAX_PICTURES:,} pictures at a time; {over:,} were left out. "
             "For more, use the command medloop predict."
@@ -82,12 +81,7 @@ def _members(data: bytes, *, max_bytes: int) -> list[ArchiveEntry]:
     members = open_archive(data, max_bytes=max_bytes, max_entries=MAX_ENTRIES)
     if not members:
         raise DecodeError("This zip archive is empty.")
-    if len(members) > MAX_MEMBERS:
-        raise DecodeError(
-            f"This archive holds {len(members):,} files, and {MAX_MEMBERS:,} is the limit. "
-            "Please split it."
-        )
-    if sum(member.size_bytes for member in members) > MAX_UNPACKED_BYTES:
+    if sum(member.size_bytes for member in members[:MAX_MEMBERS]) > MAX_UNPACKED_BYTES:
         raise DecodeError(
             f"Unpacked, this archive is larger than {MAX_UNPACKED_BYTES // 2**20} MB. "
             "Please split it."

@@ -20,6 +20,7 @@ USES: Final[Mapping[str, str]] = {
     "in the base test": "Not learned from: it, or nearly the same one, is among the test pictures",
     "class too new": "Waits until there are enough pictures of this class",
 }
+OWN_WORD: Final = "Against a confident answer: you are a reviewer, too, so your word is enough"
 SAYS = {
     "done": "done",
     "now": "in progress",
@@ -103,6 +104,8 @@ def steps(
         ]
     if decision and decision.verdict == "rejected":
         return [*way, Station(f"Not used: {'; '.join(decision.reasons)}", "stopped")]
+    if said.correction.by_reviewer and said.correction.overrules:
+        way.append(Station(OWN_WORD, "done"))
     label = label_of(said.correction, decision)
     if label != said.correction.given_label:
         way.append(Station(f"A reviewer says: {class_name(label)}", "done"))

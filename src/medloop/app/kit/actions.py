@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from medloop.app.kit.access import User
@@ -12,13 +12,13 @@ from medloop.app.process.backend import Backend
 from medloop.core.corrections.correction_policy import Waiting
 from medloop.core.imaging.decode import Limits, decode
 from medloop.errors import ReviewError
-from medloop.jobs.correct import correct
-from medloop.jobs.correct import withdraw as withdraw_job
+from medloop.jobs.correct import Statement, correct_all, withdraw_all
 from medloop.jobs.review import Verdict
 from medloop.jobs.review import review as review_job
 from medloop.serving import Served
 
 STORED_WITHIN_S: Final = 0.25  # how long a click waits, so that "stored" usually shows at once
+TOGETHER: Final = 50  # pictures that are saved in one piece: as PNGs they are in memory until then
 BATCH: Final = 16  # pictures between two movements of the progress bar
 CLEARANCE: Final = "No name or date of a patient is in this picture"
 UNCLEARED: Final = (
@@ -53,58 +53,79 @@ def note(
     backend: Backend, bench: Workbench, pictures: Iterable[UploadedPicture], served: Served
 ) -> None:
     """Have these answers noted for the monitor, without the examples: they are no news."""
-    examples = {source.id for source in bench.examples}
     answers = [
         (picture.sha256, picture.prediction)
         for picture in pictures
-        if picture.source.id not in examples
+        if picture.source.id not in bench.examples
     ]
     if answers:
         backend.recorder.note(served, answers)
 
 
 def answer(backend: Backend, bench: Workbench, *, id_: str, label: str | None, user: User) -> None:
-    """Hand one answer to the outbox.
+    """Answer the picture that is looked at, as a button of it asks.
 
     The same answer again, the tail of a double click, and a button of a picture that is no longer
-    shown change nothing.
-
-    Raises:
-        AccessError: The user may not correct.
-        ReviewError: The picture may name a patient, and nobody has said that it does not.
-        StoreError: The outbox on this machine cannot be written.
+    shown change nothing. Raises as `answer_all` does.
     """
     user.require("correct")
     picture = bench.pictures.get(id_)
-    now = time.monotonic()
-    if picture is None or id_ != bench.current_id or bench.is_double_click(picture, label, at=now):
+    if picture is None or id_ != bench.current_id:
         return
-    given = bench.answers.get(picture.sha256)
-    if given is None or given.label != label:
-        _send(backend, bench, picture, label=label, user=user, wait_s=STORED_WITHIN_S)
-    if len(bench.order) > 1 and (following := bench.next_open()):
-        bench.go(following)
+    if not bench.is_double_click(picture, label, at=time.monotonic()):
+        answer_all(backend, bench, {id_: label}, user=user)
 
 
-def confirm_confident(backend: Backend, bench: Workbench, *, user: User) -> int:
-    """Confirm every confident answer that is still open; returns how many."""
+def answer_all(
+    backend: Backend, bench: Workbench, labels: Mapping[str, str | None], *, user: User
+) -> int:
+    """Hand answers to the outbox at once, and look at the next open picture; return how many.
+
+    Left out and still chosen is what may name a patient, if nobody has said that it does not.
+
+    Args:
+        backend: With the outbox.
+        bench: With the pictures.
+        labels: By source id; None is none of these.
+        user: Who says so.
+
+    Raises:
+        AccessError: The user may not correct.
+        ReviewError: Each of the pictures may name a patient.
+        StoreError: The outbox on this machine cannot be written.
+    """
     user.require("correct")
-    pictures = bench.confident_open()
-    for picture in pictures:
-        _send(backend, bench, picture, label=picture.prediction.label, user=user, wait_s=0)
-    if following := bench.next_open():
+    unclear = {id_ for id_ in labels if not bench.may_be_stored(bench.pictures[id_])}
+    if labels and not labels.keys() - unclear:
+        raise ReviewError(UNCLEARED)
+    ready = {  # each content once
+        bench.pictures[id_].sha256: id_ for id_ in labels if id_ not in unclear
+    }
+    following = bench.next_open(besides=ready)
+    new = [id_ for id_ in ready.values() if not _is_said(bench, id_, labels[id_])]
+    at = time.monotonic()
+    for start in range(0, len(new), TOGETHER):
+        part = {id_: labels[id_] for id_ in new[start : start + TOGETHER]}
+        bench.record(_send(backend, bench, part, user=user, at=at))
+    bench.choose(bench.chosen - (labels.keys() - unclear))
+    if len(bench.order) > 1 and following:
         bench.go(following)
-    return len(pictures)
+    return len(new)
+
+
+def settle(backend: Backend, bench: Workbench) -> None:
+    """Wait a moment for the newest answer to be stored."""
+    if last := bench.last():
+        backend.context.sender.settle(last[-1].event_id, STORED_WITHIN_S)
+        refresh(backend, bench)
 
 
 def undo(backend: Backend, bench: Workbench, *, user: User) -> None:
-    """Take the newest answer back, and look at its picture again."""
+    """Take back what was answered last, at once, and look at its first picture again."""
     user.require("correct")
-    if bench.last is None:
-        return
-    sha256 = bench.last.sha256
-    withdraw(backend, image_sha256=sha256, user=user)
-    bench.withdraw(sha256)
+    if hashes := [given.sha256 for given in bench.last()]:
+        withdraw_all(backend.context, hashes, who=user.name)
+        bench.withdraw(hashes)
 
 
 def withdraw(backend: Backend, *, image_sha256: str, user: User) -> None:
@@ -116,7 +137,7 @@ def withdraw(backend: Backend, *, image_sha256: str, user: User) -> None:
         StoreError: It cannot be known whether it is too late, or nothing could be saved.
     """
     user.require("correct")
-    withdraw_job(backend.context, image_sha256=image_sha256, who=user.name)
+    withdraw_all(backend.context, [image_sha256], who=user.name)
 
 
 def decide(
@@ -148,40 +169,43 @@ def refresh(backend: Backend, bench: Workbench) -> int:
     return bench.pending()
 
 
+def _is_said(bench: Workbench, id_: str, label: str | None) -> bool:
+    given = bench.answers.get(bench.pictures[id_].sha256)
+    return given is not None and given.label == label
+
+
 def _send(
-    backend: Backend,
-    bench: Workbench,
-    picture: UploadedPicture,
-    *,
-    label: str | None,
-    user: User,
-    wait_s: float,
-) -> None:
-    if not bench.may_be_stored(picture):
-        raise ReviewError(UNCLEARED)
-    image = decode(
-        picture.source.read(),
-        limits=limits(backend),
-        frame=picture.shown_frame,
-        window=picture.window,
+    backend: Backend, bench: Workbench, labels: Mapping[str, str | None], *, user: User, at: float
+) -> list[GivenAnswer]:
+    pictures = [bench.pictures[id_] for id_ in labels]
+    statements = (
+        Statement(
+            decode(
+                picture.source.read(),
+                limits=limits(backend),
+                frame=picture.shown_frame,
+                window=picture.window,
+            ),
+            given_label=labels[picture.source.id],
+            prediction=picture.prediction,
+            model_version=picture.version,
+        )
+        for picture in pictures
     )
-    receipt = correct(
-        backend.context,
-        image=image,
-        given_label=label,
-        prediction=picture.prediction,
-        model_version=picture.version,
-        who=user.name,
-        source="page",
+    receipts = correct_all(
+        backend.context, statements, who=user.name, by_reviewer=user.may("review")
     )
-    state = backend.context.sender.settle(receipt.event_id, wait_s) if wait_s else receipt.state
-    bench.record(
+    when = backend.context.now().isoformat(timespec="seconds")
+    return [
         GivenAnswer(
             picture.sha256,
             picture.source.id,
-            label=label,
+            label=labels[picture.source.id],
             event_id=receipt.event_id,
-            state=state,
-            at=time.monotonic(),
+            state=receipt.state,
+            at=at,
+            who=user.name,
+            when=when,
         )
-    )
+        for picture, receipt in zip(pictures, receipts, strict=True)
+    ]

@@ -35,7 +35,7 @@ DAY_WIDTH: Final = (  # pixels, also while zoomed
 
 
 def scores_over_versions(rows: Rows) -> Chart:
-    """Draw a line per class and one for all, over versions."""
+    """Draw a line per class and one for all, over versions; another data set begins a new one."""
     chosen = _legend("what")
     lines: Chart = (
         _chart(rows)
@@ -52,8 +52,11 @@ def scores_over_versions(rows: Rows) -> Chart:
             color=alt.Color(
                 "what:N", title=None, legend=alt.Legend(orient="bottom", columns=2, labelLimit=320)
             ),
+            detail="base:N",
             opacity=_fade_others(chosen),
-            tooltip=_tips(label="Version", what="Pictures", score_shown="Right"),
+            tooltip=_tips(
+                label="Version", what="Pictures", score_shown="Right", base="Base data set"
+            ),
         )
         .add_params(chosen)
     )

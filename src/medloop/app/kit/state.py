@@ -16,6 +16,7 @@ from medloop.app.process.sign_outs import is_signed_out
 from medloop.errors import MedloopError
 
 WORKBENCH = "workbench"
+PAGES = "pages"  # Streamlit's, by address
 T = TypeVar("T")
 FAILED = "failed"  # a sentence
 

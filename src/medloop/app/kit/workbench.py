@@ -5,14 +5,16 @@ Nothing here is shared between sessions or written to disk: file names stay in t
 
 from __future__ import annotations
 
+import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
 from medloop.app.kit.pictures import preview_png, thumbnail_url
-from medloop.app.kit.wording import need
+from medloop.app.kit.wording import class_name, need
 from medloop.core.imaging.decode import DecodedImage, Limits, decode
 from medloop.core.imaging.picture import ImageInfo
 from medloop.core.prediction.predictor import Prediction
@@ -21,6 +23,7 @@ from medloop.serving import Served
 from medloop.stores.outbox import State
 
 Window = tuple[float, float]  # centre and width, in the DICOM's own units
+Sorting = Literal["need", "name", "class", "confidence"]
 DOUBLE_CLICK_S: Final = 0.4  # the second click of a double click must not answer the next picture
 PREVIEWS: Final = 3  # pictures kept at the size one judges them at: the current and those before
 
@@ -81,29 +84,53 @@ class GivenAnswer:
     label: str | None  # None: none of these
     event_id: str
     state: State
-    at: float  # seconds, the clock of `Workbench.is_double_click`
+    at: float  # seconds, the clock of `Workbench.is_double_click`; the same for all given at once
+    who: str = ""  # the person's name
+    when: str = ""  # ISO 8601
 
 
 @dataclass(slots=True)
+class View:
+    """The pictures that a person wants to see, and their order."""
+
+    verdict: str | None = None  # or "answered"; None: all
+    open_only: bool = False  # none that are answered
+    said: str = ""  # name of the class, as the person says, else the model; "": all
+    name: str = ""  # a part of the file name
+    sorting: Sorting = "need"
+    wall: bool = False  # a wall of pictures instead of a strip
+
+
+@dataclass(slots=True, weakref_slot=True)
 class Workbench:
     """The pictures on the page, their order, the one being looked at, and the answers so far."""
 
+    sources: list[Source] = field(default_factory=list)  # in the order in which they came
     pictures: dict[str, UploadedPicture] = field(default_factory=dict)  # by source id
     unreadable: dict[str, Unreadable] = field(default_factory=dict)  # by source id
     answers: dict[str, GivenAnswer] = field(default_factory=dict)  # by content hash
     cleared: set[str] = field(default_factory=set)  # hashes: the person saw no patient named
-    examples: list[Source] = field(default_factory=list)
+    examples: set[str] = field(default_factory=set)  # source ids
     order: list[str] = field(default_factory=list)  # source ids, what needs a person first
+    view: View = field(default_factory=View)
     current_id: str | None = None
+    chosen: set[str] = field(default_factory=set)  # source ids that the next answer is for
+    heard: int = 0  # number of the last event that came from the gallery
     version: str | None = None  # that the pictures were last answered with
-    last: GivenAnswer | None = None  # the newest, for undo
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(24))  # the browser tab's
+    session_id: str = ""  # Streamlit's, that shows it
+    owner: str = ""  # the person's name
+    problems: list[str] = field(default_factory=list)  # sentences about uploads
     skipped: set[str] = field(default_factory=set)  # source ids that nobody wanted to wait for
     stopping: bool = False  # the person has just said so
     previews: dict[tuple[str, int | None, Window | None], bytes] = field(default_factory=dict)
 
     def sync(self, sources: Sequence[Source]) -> list[Source]:
         """Forget pictures whose file was taken away; return the files not yet looked at."""
+        self.sources = list(sources)
         kept = {source.id for source in sources}
+        self.examples &= kept
+        self.chosen &= kept
         self.pictures = {id_: picture for id_, picture in self.pictures.items() if id_ in kept}
         self.unreadable = {id_: reason for id_, reason in self.unreadable.items() if id_ in kept}
         self.previews = {key: png for key, png in self.previews.items() if key[0] in kept}
@@ -114,10 +141,7 @@ class Workbench:
             for sha256, answer in self.answers.items()
             if sha256 in shown or answer.source_id in kept
         }
-        if self.last and self.last.sha256 not in self.answers:
-            self.last = None
-        if self.current_id not in self.pictures:
-            self.current_id = self.next_open() or next(iter(self.order), None)
+        self._keep_current()
         fresh = [s for s in sources if s.id not in self.pictures and s.id not in self.unreadable]
         if self.stopping:
             self.stopping = False
@@ -152,8 +176,58 @@ class Workbench:
     def arrange(self) -> None:
         """Put what needs a person first, and look at the first picture that has no answer yet."""
         self.order = sorted(self.pictures, key=lambda id_: need(self.pictures[id_].prediction))
-        if self.current_id not in self.pictures:
-            self.current_id = self.next_open() or next(iter(self.order), None)
+        self._keep_current()
+
+    def _keep_current(self) -> None:
+        """Look at another picture if the one looked at is not there, or not to be seen."""
+        shown = self.shown()
+        if self.current_id not in shown:
+            self.current_id = self.next_open() or next(iter(shown), None)
+
+    def name_of(self, id_: str) -> str:
+        """Name the class of a picture, as the person says, else the model."""
+        picture = self.pictures[id_]
+        answer = self.answers.get(picture.sha256)
+        return class_name(answer.label if answer else picture.prediction.label)
+
+    def shown(self) -> list[str]:
+        """List the source ids that the view asks for, in its order."""
+        view, found = self.view, [id_ for id_ in self.order if self._is_asked_for(id_)]
+        if view.sorting == "name":
+            found.sort(key=lambda id_: self.pictures[id_].source.name.lower())
+        elif view.sorting == "class":
+            found.sort(key=self.name_of)
+        elif view.sorting == "confidence":
+            found.sort(key=lambda id_: self.pictures[id_].prediction.confidence)
+        return found
+
+    def _is_asked_for(self, id_: str) -> bool:
+        picture, view = self.pictures[id_], self.view
+        answered = picture.sha256 in self.answers
+        kinds = {None, picture.prediction.verdict, "answered" if answered else None}
+        return (
+            view.verdict in kinds
+            and not (view.open_only and answered)
+            and view.name.lower() in picture.source.name.lower()
+            and view.said in ("", self.name_of(id_))
+        )
+
+    def look_for(self, view: View) -> None:
+        """Show other pictures, or in another order."""
+        if view != self.view:
+            self.view = view
+            self.chosen &= set(self.shown())
+            self._keep_current()
+
+    def choose(self, ids: Iterable[str]) -> None:
+        """Choose pictures for the next answer; what is not there is left out."""
+        self.chosen = set(ids) & self.pictures.keys()
+
+    def answered_next(self) -> list[str]:
+        """List the source ids that an answer is for: the chosen ones, or the one looked at."""
+        if self.chosen:
+            return [id_ for id_ in self.order if id_ in self.chosen]
+        return [self.current_id] if self.current_id else []
 
     def renew(self, served: Served) -> int:
         """Answer every picture with another version; return how many answers changed."""
@@ -213,44 +287,45 @@ class Workbench:
 
     def step(self, places: int) -> None:
         """Look at the picture so many places further, around the end."""
-        if self.order and self.current_id in self.order:
-            place = self.order.index(self.current_id) + places
-            self.current_id = self.order[place % len(self.order)]
+        shown = self.shown()
+        if shown and self.current_id in shown:
+            self.current_id = shown[(shown.index(self.current_id) + places) % len(shown)]
 
-    def next_open(self) -> str | None:
-        """Find the next picture without an answer, around the end; None if all have one."""
-        start = self.order.index(self.current_id) + 1 if self.current_id in self.order else 0
-        around = self.order[start:] + self.order[:start]
-        return next((id_ for id_ in around if self.pictures[id_].sha256 not in self.answers), None)
+    def next_open(self, besides: Iterable[str] = ()) -> str | None:
+        """Find the next shown picture without an answer, around the end; None if all have one.
 
-    def record(self, answer: GivenAnswer) -> None:
-        """Keep an answer that was handed to the outbox."""
-        self.answers[answer.sha256] = answer
-        self.last = answer
+        `besides` are hashes of pictures that are about to get one.
+        """
+        shown, answered = self.shown(), self.answers.keys() | besides
+        start = shown.index(self.current_id) + 1 if self.current_id in shown else 0
+        around = shown[start:] + shown[:start]
+        return next((id_ for id_ in around if self.pictures[id_].sha256 not in answered), None)
 
-    def name_of(self, answer: GivenAnswer) -> str:
-        """Name the file that was answered, as this session's person knows it."""
-        return next(
-            (self.pictures[id_].source.name for id_ in self._files_of(answer)), "The picture"
-        )
+    def record(self, answers: Iterable[GivenAnswer]) -> None:
+        """Keep answers that were handed to the outbox at once."""
+        self.answers |= {answer.sha256: answer for answer in answers}
 
-    def withdraw(self, sha256: str) -> None:
-        """Forget a withdrawn answer and select its file; the answer before is `last` again."""
-        answer = self.answers.pop(sha256, None)
-        self.last = max(self.answers.values(), key=lambda answer: answer.at, default=None)
-        if answer and (files := self._files_of(answer)):
-            self.current_id = files[0]
+    def last(self) -> list[GivenAnswer]:
+        """List the answers that were given last, all of one time: what undo takes back."""
+        newest = max((answer.at for answer in self.answers.values()), default=None)
+        return [answer for answer in self.answers.values() if answer.at == newest]
 
-    def _files_of(self, answer: GivenAnswer) -> list[str]:
-        """List the answered file, if it is still there, then those that show the same picture."""
-        same = [id_ for id_ in self.order if self.pictures[id_].sha256 == answer.sha256]
-        return [id_ for id_ in (answer.source_id, *same) if id_ in self.pictures]
+    def file_of(self, answer: GivenAnswer) -> UploadedPicture | None:
+        """Find the answered file, if it is still there, else one that shows the same picture."""
+        same = (p for p in self.pictures.values() if p.sha256 == answer.sha256)
+        return self.pictures.get(answer.source_id) or next(same, None)
+
+    def withdraw(self, hashes: Iterable[str]) -> None:
+        """Forget withdrawn answers and look at their first file; the ones before are last again."""
+        taken = [answer for sha256 in hashes if (answer := self.answers.pop(sha256, None))]
+        if file := next(filter(None, map(self.file_of, taken)), None):
+            self.go(file.source.id)
 
     def is_double_click(self, picture: UploadedPicture, label: str | None, *, at: float) -> bool:
         """Tell whether a click belongs to one that answered another picture with this button."""
-        if self.last is None or picture.sha256 in self.answers:
+        if picture.sha256 in self.answers:
             return False
-        return self.last.label == label and at - self.last.at < DOUBLE_CLICK_S
+        return any(last.label == label and at - last.at < DOUBLE_CLICK_S for last in self.last())
 
     def refresh(self, state: Callable[[str], State]) -> bool:
         """Ask for the state of answers not yet stored; return whether one changed."""
@@ -269,27 +344,21 @@ class Workbench:
         """Tell whether it names no patient, by what the file or else the person says."""
         return not picture.info.needs_clearance or picture.sha256 in self.cleared
 
-    def confident_open(self) -> list[UploadedPicture]:
-        """List pictures with a confident answer that nobody has answered, each content once.
-
-        Left out is what may name a patient, until somebody has looked at it.
-        """
-        found = {
-            picture.sha256: picture
-            for picture in self.pictures.values()
-            if picture.prediction.verdict == "confident"
-            and picture.sha256 not in self.answers
-            and self.may_be_stored(picture)
-        }
-        return list(found.values())
-
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> Counter[str]:
         """Count the pictures per verdict, and those that are answered."""
-        counts = dict.fromkeys(("unknown", "unsure", "confident", "answered"), 0)
-        for picture in self.pictures.values():
-            counts[picture.prediction.verdict] += 1
-            counts["answered"] += picture.sha256 in self.answers
+        counts = Counter[str](p.prediction.verdict for p in self.pictures.values())
+        counts["answered"] = sum(p.sha256 in self.answers for p in self.pictures.values())
         return counts
+
+    def open_with(self, verdict: str | None, label: str | None = None) -> list[str]:
+        """List shown pictures without an answer that have this verdict and this class, if given."""
+        return [
+            id_
+            for id_ in self.shown()
+            if (picture := self.pictures[id_]).sha256 not in self.answers
+            and verdict in (None, picture.prediction.verdict)
+            and label in (None, picture.prediction.label)
+        ]
 
     def pending(self) -> int:
         """Count the answers that are saved here but not yet stored."""

@@ -10,13 +10,15 @@ import streamlit as st
 
 from medloop.app.kit import charts
 from medloop.app.kit.escape_markdown import plain
+from medloop.app.kit.pictures import preview_png
 from medloop.app.kit.wording import class_name, count_of
 from medloop.app.models import gate_words, models_view
 from medloop.app.models.disagreements import MOST, Disagreement, caption, disagreements
 from medloop.app.models.gate_words import CheckRow
 from medloop.app.process.backend import Backend
 from medloop.core.corrections.events import Promotion
-from medloop.core.gate.report import GateReport
+from medloop.core.gate.report import GateReport, RecentPictures
+from medloop.core.imaging.decode import decode
 from medloop.core.prediction.predictor import Predictor
 from medloop.errors import MedloopError
 
@@ -42,6 +44,8 @@ def gate_report(
     if report.scores:
         _pictures(report)
         _disagreements(back, report)
+    if report.recent and report.recent.pictures:
+        _recent(back, report.recent)
     _checks(rows, n_failed=len(failed))
 
 
@@ -54,7 +58,7 @@ def _list(rows: Sequence[CheckRow]) -> None:
 def _pictures(report: GateReport) -> None:
     left, right = st.columns(2)
     with left:
-        st.subheader("Truth and answer", anchor=False)
+        st.header("Truth and answer", anchor=False)
         cells = models_view.confusion_cells(report.scores["challenger"])
         st.altair_chart(
             charts.confusion_matrix(cells), alt="Confusion matrix of the tested version"
@@ -64,7 +68,7 @@ def _pictures(report: GateReport) -> None:
             "wrong."
         )
     with right:
-        st.subheader("Can the percentages be believed?", anchor=False)
+        st.header("Can the percentages be believed?", anchor=False)
         points = models_view.reliability_points(report)
         st.altair_chart(
             charts.reliability(points), alt="Share right by confidence, for both versions"
@@ -75,7 +79,7 @@ def _pictures(report: GateReport) -> None:
 def _disagreements(back: Backend, report: GateReport) -> None:
     """Show pictures on which the tested version and the one before differ."""
     with st.container(key="disagreements"):
-        st.subheader("Where the two versions disagree", anchor=False)
+        st.header("Where the two versions disagree", anchor=False)
         try:
             found = _compare(
                 report.champion_version,
@@ -107,6 +111,33 @@ def _outcome(words: str, found: Sequence[Disagreement]) -> None:
         caption=[caption(item) for item in shown],
         alt=[f"Test picture of class {class_name(item.truth)}" for item in shown],
     )
+
+
+def _recent(back: Backend, recent: RecentPictures) -> None:
+    """Show which pictures of the last weeks get another answer, as far as they are kept."""
+    with st.container(key="recent"):
+        st.subheader("Answers changed on recent real pictures", anchor=False)
+        few = f"; {MOST} of them are shown" if len(recent.changed) > MOST else ""
+        st.markdown(
+            f"**{len(recent.changed)}** of {count_of(recent.pictures, 'picture')} that people "
+            f"corrected or confirmed in the {recent.days} days before{few}."
+        )
+        shown = recent.changed[:MOST]
+        hashes = [item.image_sha256 for item in shown]
+        try:
+            kept = dict(zip(hashes, back.context.corrections.images(hashes), strict=True))
+        except MedloopError as error:
+            st.error(plain(f"They cannot be shown. {error}"), icon=":material/cloud_off:")
+            return
+        there = [(item, png) for item in shown if (png := kept[item.image_sha256])]
+        if there:
+            words = [f"{class_name(item.before)} → {class_name(item.after)}" for item, _ in there]
+            st.image(
+                [preview_png(decode(png).pixels, side=PICTURE_WIDTH) for _, png in there],
+                width=PICTURE_WIDTH,
+                caption=words,
+                alt=[f"Recent picture: {told}" for told in words],
+            )
 
 
 def _checks(rows: Sequence[CheckRow], *, n_failed: int) -> None:

@@ -6,12 +6,13 @@ page needs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
 from medloop.app.kit.access import User
+from medloop.app.models.models_view import VersionRow
 from medloop.app.process.backend import Backend
 from medloop.core.corrections.lineage import earlier_champions
 from medloop.errors import MedloopError
@@ -105,6 +106,23 @@ def start_training(backend: Backend, *, user: User, force: bool) -> str:
     """
     user.require("retrain")
     return Airflow(backend.settings).trigger({"force": force}, note=f"started by {user.name}")
+
+
+def new_base(backend: Backend, rows: Sequence[VersionRow]) -> str:
+    """Say what a training does if its base data set is another than the champion's; "" if not.
+
+    Raises:
+        MedloopError: The data set is not there.
+    """
+    base_id = backend.context.datasets.get(backend.settings.base_dataset).id
+    before = next((row.base_id for row in rows if "champion" in row.roles), "")
+    if before in ("", base_id):
+        return ""
+    return (
+        f"The base data set is {base_id}, and the champion learned from {before}. So this training "
+        "starts from nothing and takes longer. If the tests find the new version better, it "
+        "answers and becomes the reference."
+    )
 
 
 def _require_reason(reason: str) -> None:

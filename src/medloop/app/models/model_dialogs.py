@@ -28,7 +28,7 @@ def levers(back: Backend, rows: Sequence[VersionRow]) -> None:
             icon=":material/model_training:",
             disabled=not who.may("retrain"),
         ):
-            retrain_dialog(back)
+            retrain_dialog(back, rows)
         if st.button(
             "Roll back", key="roll-back", icon=":material/undo:", disabled=not who.may("rollback")
         ):
@@ -45,12 +45,14 @@ def levers(back: Backend, rows: Sequence[VersionRow]) -> None:
 
 
 @st.dialog("Retrain now")
-def retrain_dialog(back: Backend) -> None:
+def retrain_dialog(back: Backend, rows: Sequence[VersionRow]) -> None:
     """Start a training."""
     st.markdown(
         "Airflow collects the new corrections, trains on them and tests the result. This takes "
         "some minutes."
     )
+    if new := attempt(lambda: model_actions.new_base(back, rows)):
+        st.info(plain(new), icon=":material/database:")
     force = st.checkbox("Train even if there is little new", key="retrain-force")
     if st.button("Start", key="retrain-start", type="primary"):
         started = attempt(lambda: model_actions.start_training(back, user=user(back), force=force))

@@ -135,7 +135,7 @@ def _versions(back: Backend, rows: Sequence[VersionRow]) -> None:
 
 def _plot(title: str, points: list[dict[str, object]], *, several: bool) -> None:
     if points and several:
-        st.subheader(title, anchor=False)
+        st.header(title, anchor=False)
         st.altair_chart(charts.scores_over_versions(points), alt=f"{title}, over versions")
 
 

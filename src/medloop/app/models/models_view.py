@@ -36,6 +36,7 @@ class VersionRow:
     corrections: int  # how many it learned from
     accuracy: float | None  # on the base data set's test pictures
     run_id: str
+    base_id: str  # the data set whose test pictures it answered
 
     @property
     def tests(self) -> str:
@@ -63,6 +64,7 @@ def version_row(version: ModelVersion) -> VersionRow:
         corrections=tags.corrections,
         accuracy=tags.accuracy,
         run_id=version.run_id,
+        base_id=tags.base_id,
     )
 
 
@@ -74,17 +76,20 @@ def score_points(
     A version that was never judged itself is known by class from the report of the one that was
     judged against it.
     """
-    by_version: dict[str, Any] = {}
+    by_version: dict[str, tuple[str, Any]] = {}  # data set and scores
     for report in reports.values():
-        by_version.setdefault(report.champion_version, report.scores.get("champion"))
-    by_version |= {version: report.scores.get("challenger") for version, report in reports.items()}
+        before = report.base_id, report.scores.get("champion")
+        by_version.setdefault(report.champion_version, before)
+    by_version |= {v: (item.base_id, item.scores.get("challenger")) for v, item in reports.items()}
     points = []
     for row in rows:
-        at = {"version": int(row.version), "label": row.label}
+        at = {"version": int(row.version), "label": row.label, "base": row.base_id}
+        base_id, scores = by_version.get(row.version, (row.base_id, None))
         if row.accuracy is not None:
             points.append({**at, "what": ALL, "score": row.accuracy})
-        for entry in (by_version.get(row.version) or {"classes": ()})["classes"]:
-            points.append({**at, "what": class_name(entry["label"]), "score": entry["recall"]})
+        for entry in (scores or {"classes": ()})["classes"]:
+            what = class_name(entry["label"])
+            points.append({**at, "base": base_id, "what": what, "score": entry["recall"]})
     return points
 
 
@@ -93,7 +98,13 @@ def slice_points(
 ) -> list[dict[str, Any]]:
     """Plot one point per judged version and slice; classes have a plot of their own."""
     return [
-        {"version": int(row.version), "label": row.label, "what": what, "score": score}
+        {
+            "version": int(row.version),
+            "label": row.label,
+            "base": reports[row.version].base_id,
+            "what": what,
+            "score": score,
+        }
         for row in rows
         for check in (reports[row.version].decision.checks if row.version in reports else ())
         if check.against != "reference"

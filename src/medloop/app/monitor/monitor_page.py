@@ -43,7 +43,7 @@ def page() -> None:
     back = backend()
     st.title("Monitor")
     place = st.container(key="alarms")
-    st.subheader("Health", anchor=False)
+    st.header("Health", anchor=False)
     checkup = _checkup(str(back.settings.home), back)
     st.session_state[FIRST] = True
     _health(back, checkup)
@@ -55,9 +55,9 @@ def page() -> None:
         )
         found, watched = [], alarms.Watched(alarm=False, sentence="")
     else:
-        st.subheader("What the model saw", anchor=False)
+        st.header("What the model saw", anchor=False)
         found = _seen(back)
-        st.subheader("What people answered", anchor=False)
+        st.header("What people answered", anchor=False)
         _answered(back)
         watched = _promotion(str(back.settings.home), back)
         found += filter(None, [_left_out(str(back.settings.home), back)])
@@ -206,6 +206,12 @@ def _charts(answers: Sequence[Correction]) -> None:
     st.markdown(
         f"{count_of(len(answers), 'answer')}, {agreed} of them ({share}) confirmed the model."
     )
+    if promise := monitor_view.promise_sentence(answers):
+        st.markdown(plain(promise))
+        st.caption(
+            "The bound holds whenever you look, for answers like those checked, if who checked was "
+            "right. People choose what they check: it is no random sample."
+        )
     left, right = st.columns(2)
     with left:
         rows = monitor_view.count_per_day(

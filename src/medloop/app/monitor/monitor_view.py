@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from medloop.app.kit.wording import class_name, count_of, percent
 from medloop.core.corrections.events import Correction, Review
 from medloop.core.monitoring.drift import EXPECTED, LEAST, Drift
+from medloop.core.monitoring.intervals import anytime_lower_bound
 
 Interval = Callable[
     [int, int], tuple[float, float]
 ]  # successes and trials to the bounds of a share
 By = Literal["class", "version"]
+PROMISED: Final = 0.99  # of confident answers are right
 
 
 def answers(events: Iterable[Correction | Review]) -> list[Correction]:
@@ -28,6 +30,23 @@ def answers(events: Iterable[Correction | Review]) -> list[Correction]:
         for event in events
         if isinstance(event, Correction) and event.predicted_label is not None
     ]
+
+
+def promise_sentence(answers: Iterable[Correction]) -> str:
+    """Say how many confident answers of the version that answered last were right; or ""."""
+    last = {answer.image_sha256: answer for answer in sorted(answers, key=lambda a: a.id)}
+    version = max(last.values(), key=lambda a: a.id).model_version if last else None
+    checked = [a for a in last.values() if a.verdict == "confident" and a.model_version == version]
+    if not checked:
+        return ""
+    right = sum(answer.confirms for answer in checked)
+    bound = percent(anytime_lower_bound(right, len(checked) - right), places=1)
+    since = min(answer.at for answer in checked)[:10]
+    return (
+        f"Of {count_of(len(checked), 'confident answer')} of version {version} that people checked "
+        f"since {since}, {right} {'was' if right == 1 else 'were'} right: at least {bound}. "
+        f"{percent(PROMISED)} are promised."
+    )
 
 
 def count_per_day(items: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:

@@ -67,7 +67,7 @@ def _item(back: Backend, waiting: Sequence[Waiting], place: int) -> None:
     # The buttons first: nobody who sees the next picture may press a button of the one before.
     st.session_state["review-shown"] = item.image_sha256
     with right, st.container(key="review-decision"):
-        st.subheader("People disagree" if item.conflict else "Is this right?", anchor=False)
+        st.header("People disagree" if item.conflict else "Is this right?", anchor=False)
         for reason in item.decision.reasons:
             st.markdown(f":material/flag: {plain(name_classes(reason, back.labels()))}")
         _answers(back, item)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from medloop.core.corrections.events import Correction, event_time
 from medloop.core.corrections.fold import ImageState
 
 Mode = Literal["trust", "all", "suspicious"]
 Verdict = Literal["accepted", "pending", "rejected"]
+SECOND_WORD: Final = "a second person or a reviewer has to agree"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Policy:
     max_per_person: int = 500  # unreviewed corrections of one person a day
     max_share: float = 1.0  # of all accepted images, that may rest on one person's word alone
     share_allowance: int = 0  # images per person that the share spares; 0 spares nobody at all
+    second_word: bool = False  # one person's word against a confident answer waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ def _decide(state: ImageState, policy: Policy, *, beyond_limit: bool = False) ->
     if policy.review == "trust":
         return PolicyDecision(state, "accepted")
     reasons = list(state.flags)
+    if policy.second_word and state.overrules:
+        reasons.append(f"{state.overrules}: {SECOND_WORD}")
     if policy.review == "all":
         reasons.append("every correction is reviewed")
     if beyond_limit:

@@ -32,7 +32,9 @@ EVENT_KEY = re.compile(
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)  # clocks that lost their battery begin about here
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)  # about the end of what Python's time can say
 
-ReviewAction = Literal["approve", "reject", "relabel", "withdraw", "erase", "flag", "trial"]
+ReviewAction = Literal[
+    "approve", "reject", "relabel", "withdraw", "erase", "flag", "doubt", "trial"
+]
 PromotionAction = Literal["bootstrap", "promote", "rollback", "judge", "choose", "drop"]
 
 
@@ -91,8 +93,9 @@ class _Event:
             StoreError: Nobody could read that event again; the message says why.
         """
         body = {"schema": SCHEMA_VERSION, **asdict(self)}
-        if not body.get("signature"):
-            body.pop("signature", None)  # as events were before there were signatures
+        for name in ("signature", "by_reviewer"):  # as events were before they had these
+            if body.get(name) in ("", None):
+                body.pop(name, None)
         try:
             raw = canonical(body)
         except ValueError as error:
@@ -145,6 +148,7 @@ class Correction(_Event):
     who: Name  # keyed hash of the person's name, unless the settings say plain
     source: Name = "page"  # page or cli
     note: Remark = ""
+    by_reviewer: bool | None = None  # whether who said so may review; None: not recorded
 
     @property
     def confirms(self) -> bool:
@@ -155,6 +159,11 @@ class Correction(_Event):
     def agrees(self) -> bool:
         """Tell whether the person agreed with the verdict shown: the class, or unknown."""
         return self.given_label is None if self.verdict == "unknown" else self.confirms
+
+    @property
+    def overrules(self) -> bool:
+        """Tell whether it contradicts an answer that the model was confident of."""
+        return self.verdict == "confident" and not self.confirms
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ class ImageState:
     decided_by: str | None = None  # the reviewer
     why: str = ""  # the reviewer's reason, or why nothing could be decided
     against: tuple[str, ...] = ()  # people whose answer has differed since it was approved, sorted
+    alone: bool = False  # unreviewed, on the word of one person who is no reviewer
+    overrules: str = ""  # the confident answer that this one person contradicts, in words
 
     @property
     def counts(self) -> bool:
@@ -54,14 +56,14 @@ def fold(events: Iterable[Event]) -> dict[str, ImageState]:
 def fold_image(image_sha256: str, events: Sequence[Event]) -> ImageState:
     """Derive the state of one image from all events about it, in any order."""
     if len(events) == 1 and isinstance(only := events[0], Correction):
-        return _unanimous(image_sha256, [only], ())  # most images, by far
+        return _unanimous(image_sha256, [only], [])  # most images, by far
     ordered = [event for _, event in sorted({event.id: event for event in events}.items())]
     if any(isinstance(event, Review) and event.action == "erase" for event in ordered):
         return ImageState(image_sha256, "erased")
     standing = _without_withdrawn(ordered)
     corrections = [event for event in standing if isinstance(event, Correction)]
     reviews = [event for event in standing if isinstance(event, Review)]
-    flags = [review for review in reviews if review.action == "flag"]
+    flags = [review for review in reviews if review.action in ("flag", "doubt")]
     for decision in reversed(reviews):
         state = _decided(image_sha256, decision, corrections, flags)
         if state is not None:
@@ -135,32 +137,43 @@ def _undecided(
     image_sha256: str, last: Sequence[Correction], flags: Sequence[Review]
 ) -> ImageState:
     labels = {c.given_label for c in last}
-    reasons = tuple(sorted({flag.why for flag in flags}))
     if not labels:
         return ImageState(image_sha256, "withdrawn")
     if len(labels) == 1:
-        return _unanimous(image_sha256, last, reasons)
+        return _unanimous(image_sha256, last, flags)
     named = ", ".join(sorted(none_of_these.describe(label) for label in labels))
     return ImageState(
         image_sha256,
         "conflict",
         answers=_answers(last),
         event_ids=tuple(c.id for c in last),
-        flags=reasons,
+        flags=_reasons(flags),
         why=f"people disagree: {named}",
     )
 
 
-def _unanimous(image_sha256: str, last: Sequence[Correction], flags: tuple[str, ...]) -> ImageState:
+def _unanimous(
+    image_sha256: str, last: Sequence[Correction], flags: Sequence[Review]
+) -> ImageState:
+    """Derive the state of an image of which all say the same: a second person settles a doubt."""
+    first, alone = last[0], len(last) == 1 and last[0].by_reviewer is False
     return ImageState(
         image_sha256,
         "unreviewed",
-        label=last[0].given_label,
+        label=first.given_label,
         who=tuple(sorted(c.who for c in last)),
         answers=_answers(last),
         event_ids=tuple(c.id for c in last),
-        flags=flags,
+        flags=_reasons(flag for flag in flags if alone or flag.action == "flag"),
+        alone=alone,
+        overrules=f"version {first.model_version} was confident of {first.predicted_label}"
+        if alone and first.overrules
+        else "",
     )
+
+
+def _reasons(flags: Iterable[Review]) -> tuple[str, ...]:
+    return tuple(sorted({flag.why for flag in flags}))
 
 
 def _answers(last: Sequence[Correction]) -> tuple[tuple[str, str | None], ...]:

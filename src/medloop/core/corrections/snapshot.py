@@ -126,10 +126,9 @@ class Manifest:
 
 
 def _named_fields(policy: Policy) -> dict[str, Any]:
-    """Leave out the field that came later if it is off, so that older ids stay true."""
-    return {
-        name: value for name, value in asdict(policy).items() if name != "share_allowance" or value
-    }
+    """Leave out the fields that came later if they are off, so that older ids stay true."""
+    later = ("share_allowance", "second_word")
+    return {name: value for name, value in asdict(policy).items() if name not in later or value}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

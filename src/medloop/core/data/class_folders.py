@@ -19,10 +19,17 @@ SPLIT_FOLDERS: Final = frozenset(
     ("train", "training", "val", "valid", "validation", "test", "testing")
 )
 GROUPS_FILE: Final = "groups.csv"
-HIDDEN: Final = (".", "__MACOSX", "Thumbs.db", "desktop.ini")  # left by operating systems
-MASK: Final = r"(masks?|segmentations?|seg|annotations?|ground[ _-]?truth|gt|labels?)"
-MASK_FOLDER: Final = re.compile(rf"(^|[/ _-]){MASK}($|/)", re.IGNORECASE)
-MASK_NAME: Final = re.compile(rf"[ _.-]{MASK}([ _-]?\d+)?$", re.IGNORECASE)
+LEFTOVERS: Final = ("__MACOSX", "._", ".DS_Store", "Thumbs.db", "desktop.ini", ".git")  # of tools
+HIDDEN: Final = (".", *LEFTOVERS)
+MASK: Final = (
+    r"(?i:masks?|segmentations?|annotations?|ground[ _-]?truth|gt|rois?|overlays?|contours?)"
+)
+LABEL: Final = r"(?i:labels?|seg)"  # also start names of classes, such as label_1
+MASK_FOLDER: Final = re.compile(rf"(^|[/ _-])({MASK}($|[/ _-])|{LABEL}($|/))")
+CAMEL_CASE: Final = r"(?<=[a-z0-9])(?=[A-Z])"
+MASK_NAME: Final = re.compile(
+    rf"^({MASK}|{LABEL})[ _.-]|([ _.-]|{CAMEL_CASE})({MASK}|{LABEL}|(?i:binary))([ _-]?\d+)?$"
+)
 
 
 def visible_paths(paths: Iterable[str], *, folder: str | None = None) -> list[str]:
@@ -34,6 +41,14 @@ def image_paths(paths: Iterable[str], *, folder: str | None = None) -> dict[str,
     """Apply `names_in_folders` to the visible paths that may be images by their suffix."""
     shown = visible_paths(paths, folder=folder)
     return names_in_folders([path for path in shown if _may_be_image(path)], folder=folder)
+
+
+def hidden_paths(paths: Iterable[str], *, folder: str | None = None) -> list[str]:
+    """Return the hidden paths, but for what operating systems and Git leave behind."""
+    hidden = [path for path in paths if _is_hidden(path) and _below(path.split("/"), folder)]
+    return [
+        path for path in hidden if not any(part.startswith(LEFTOVERS) for part in path.split("/"))
+    ]
 
 
 def names_in_folders(paths: Iterable[str], *, folder: str | None = None) -> dict[str, str]:
@@ -68,14 +83,20 @@ def nested_class(names: Iterable[str]) -> str | None:
 
 def masks(paths: Iterable[str]) -> dict[str, str]:
     """Find files that are named as masks of images: {path of the mask: path of its image}."""
-    images, named = {}, {}
+    images: dict[str, str] = {}  # by name alone and with folders
+    named: dict[str, list[str]] = {}
     for path in paths:
         folders, _, stem = _without_suffix(path).rpartition("/")
         if MASK_FOLDER.search(folders) or MASK_NAME.search(stem):
-            named[path] = MASK_NAME.sub("", stem)
+            name = MASK_NAME.sub("", stem)
+            named[path] = [f"{folders}/{name}", name]
         else:
-            images[stem] = path
-    return {path: images[stem] for path, stem in named.items() if stem in images}
+            images |= {stem: path, f"{folders}/{stem}": path}
+    return {
+        path: images[names[0] if names[0] in images else names[1]]
+        for path, names in named.items()
+        if not images.keys().isdisjoint(names)
+    }
 
 
 def class_of(name: str) -> str:

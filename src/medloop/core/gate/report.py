@@ -23,6 +23,24 @@ SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedAnswer:
+    """A picture that the challenger answers otherwise than the champion."""
+
+    image_sha256: str
+    before: str  # a class, or unknown
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecentPictures:
+    """The real pictures of the last days that are kept: for people to look at, not for a check."""
+
+    days: int
+    pictures: int
+    changed: tuple[ChangedAnswer, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class GateReport:
     """A pass through the gate. Versions are the registry's."""
 
@@ -36,6 +54,7 @@ class GateReport:
     decision: Decision
     # By role: challenger, champion, reference; {} if the challenger's file doesn't load.
     scores: Mapping[str, Mapping[str, Any]]
+    recent: RecentPictures | None = None  # None: not looked at
 
     @property
     def passed(self) -> bool:
@@ -50,7 +69,8 @@ class GateReport:
             "checks": [_check_dict(check) for check in self.decision.checks],
             "reasons": list(words.reasons(self)),
         }
-        return {"schema": SCHEMA_VERSION, **body, "decision": decision}
+        recent = asdict(self.recent) if self.recent else None
+        return {"schema": SCHEMA_VERSION, **body, "decision": decision, "recent": recent}
 
     def to_json(self) -> bytes:
         """Write readable JSON with sorted keys."""
@@ -67,12 +87,20 @@ class GateReport:
         """
         try:
             body = json.loads(raw)
+            body = {"recent": None, **body}  # which older reports lack
             known = {name: body[name] for name in cls.__dataclass_fields__}
             checks = tuple(map(_read_check, known["decision"]["checks"]))
             decision = Decision(bool(known["decision"]["passed"]), checks)
-            return cls(**{**known, "decision": decision})
+            return cls(**{**known, "decision": decision, "recent": _read_recent(known["recent"])})
         except (ValueError, TypeError, KeyError) as error:
             raise StoreError(f"not a gate report: {type(error).__name__} {error}") from error
+
+
+def _read_recent(body: Mapping[str, Any] | None) -> RecentPictures | None:
+    if body is None:
+        return None
+    changed = tuple(ChangedAnswer(**item) for item in body["changed"])
+    return RecentPictures(body["days"], body["pictures"], changed)
 
 
 def scores_dict(scores: Scores) -> dict[str, Any]:
@@ -85,7 +113,7 @@ def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _finite(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
-        return type(value)(map(_finite, value))
+        return list(map(_finite, value))
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

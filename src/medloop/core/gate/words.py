@@ -60,6 +60,15 @@ def summary(report: GateReport) -> str:
     return "; ".join([verdict, *corrections])
 
 
+def recent(report: GateReport) -> str:
+    """Say how many recent real pictures get another answer; "" if none were looked at."""
+    found = report.recent
+    if found is None or not found.pictures:
+        return ""
+    pictures = f"{found.pictures} pictures corrected or confirmed in the last {found.days} days"
+    return f"{len(found.changed)} of {pictures} get another answer"
+
+
 def _serving_path(check: Check) -> str:
     if check.passed:
         return "the model file loads and keeps the contract"

@@ -106,8 +106,8 @@ def check_jpeg(header: StreamHeader, data: bytes, limits: Limits) -> None:
 
 
 def has_end(data: bytes) -> bool:
-    """Check a JPEG or JPEG-LS for its end marker, which zeros or ones may follow as padding."""
-    return END_OF_IMAGE in data.rstrip(b"\0\xff")[-4:]
+    """Check a JPEG or JPEG-LS for its end marker, which anything may follow."""
+    return END_OF_IMAGE in data[-4:] or data.rfind(END_OF_IMAGE) > data.rfind(START_OF_SCAN)
 
 
 def completed_jpeg(data: bytes) -> bytes | None:

@@ -192,20 +192,25 @@ def _seen(
 
 def _through_palette(stored: np.ndarray, header: Header) -> np.ndarray:
     """Look up RGB uint8 [H, W, 3] in the file's palette (PS3.3 C.7.6.3.1.5), segmented or not."""
-    tables = [_palette(header.dataset, colour) for colour in COLOURS]
+    tables = [_palette(header, colour) for colour in COLOURS]
     if None in tables:
         raise DecodeError("The palette of this DICOM file is missing or damaged.")
     deep = max(lut.entries.max() for lut in tables if lut) > 255
-    channels = [lut(stored) for lut in tables if lut]
-    return (np.stack(channels, axis=2).astype(np.uint16) >> (8 if deep else 0)).astype(np.uint8)
+    low = max(int(stored.min()), -(2**15))
+    values = np.arange(low, min(int(stored.max()), low + voi.MAX_TABLE) + 1)
+    channels = [lut(values).astype(np.uint16) >> (8 if deep else 0) for lut in tables if lut]
+    colours = np.stack(channels, axis=1).astype(np.uint8)
+    at = np.subtract(stored, low, dtype=np.int64)
+    return np.asarray(colours.take(at, axis=0, mode="clip"))
 
 
-def _palette(dataset: Dataset, colour: str) -> voi.Lut | None:
+def _palette(header: Header, colour: str) -> voi.Lut | None:
+    dataset = header.dataset
     name = f"{colour}PaletteColorLookupTable"
     descriptor, words = table(dataset, f"{name}Descriptor"), table(dataset, f"{name}Data")
     if not words.size and len(descriptor) == 3:
         words = voi.expand_segments(table(dataset, f"Segmented{name}Data"), bits=descriptor[2])
-    return voi.make_lut(descriptor, words, signed=False)
+    return voi.make_lut(descriptor, words, signed=header.signed)
 
 
 def _sources(dataset: Dataset, frame: int) -> Iterator[Dataset]:
@@ -223,9 +228,9 @@ def _modality(sources: list[Dataset], header: Header) -> voi.Modality:
         for item in items(source, "ModalityLUTSequence")[:1]:
             if lut := _lut(item, signed=header.signed):
                 return voi.Modality(lut=lut)
-        slope = number(source, "RescaleSlope")
-        if slope:
-            return voi.Modality(slope=slope, intercept=number(source, "RescaleIntercept") or 0.0)
+        slope, intercept = number(source, "RescaleSlope"), number(source, "RescaleIntercept")
+        if slope or intercept:
+            return voi.Modality(slope=slope or 1.0, intercept=intercept or 0.0)
     return voi.Modality()
 
 
@@ -258,21 +263,24 @@ def _default_voi(stored: np.ndarray, header: Header, modality: voi.Modality) -> 
     is_ct = header.modality == "CT"
     if is_ct and modality.intercept < 0:
         return CT_WINDOW
-    shown = _without_padding(stored, header)
+    shown = _without_padding(stored, header, bits)
     # Stored values this low are Hounsfield units already.
     if is_ct and modality(shown.min(keepdims=True)).min() < BELOW_ALL_TISSUE:
         return CT_WINDOW
     return voi.robust_window(shown, modality)
 
 
-def _without_padding(stored: np.ndarray, header: Header) -> np.ndarray:
-    """Drop PixelPaddingValue, or the range from it to PixelPaddingRangeLimit."""
-    padding = number(header.dataset, "PixelPaddingValue")
-    if padding is None:
+def _without_padding(stored: np.ndarray, header: Header, bits: int) -> np.ndarray:
+    """Drop PixelPaddingValue, or the range from it to PixelPaddingRangeLimit.
+
+    Some writers give these the unsigned type, or set unused bits: only `bits` of them count.
+    """
+    found = (number(header.dataset, f"PixelPadding{end}") for end in ("Value", "RangeLimit"))
+    ends = [end for end in found if end is not None]
+    if not ends:
         return stored
-    limit = number(header.dataset, "PixelPaddingRangeLimit")
-    ends = [padding, padding if limit is None else limit]
-    if stored.dtype.kind == "i":  # some writers give these the unsigned type
-        ends = [end - 2**16 if 2**15 <= end < 2**16 else end for end in ends]
+    if stored.dtype.kind in "iu":
+        low = -(2 ** (bits - 1)) if stored.dtype.kind == "i" else 0
+        ends = [(end - low) % 2**bits + low for end in ends]
     shown = stored[(stored < min(ends)) | (stored > max(ends))]
     return shown if shown.size else stored

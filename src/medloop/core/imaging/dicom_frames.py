@@ -172,7 +172,10 @@ def _used_bits(stored: Stored, header: Header) -> Stored:
     size = values.itemsize
     bits = min(header.bits_stored or stored.precision, stored.precision)
     shift = max(0, min(header.high_bit + 1, stored.precision) - bits)
+    signed_stream = values.dtype.kind == "i"  # of JPEG 2000
     values = values.view(f"u{size}")
+    if signed_stream and not header.signed:
+        values = values ^ values.dtype.type(1 << (bits + shift - 1))  # the lowest becomes 0
     if header.signed and values.ndim == 2:
         values = (values << (8 * size - bits - shift)).view(f"i{size}") >> (8 * size - bits)
     elif bits + shift < 8 * size or shift:

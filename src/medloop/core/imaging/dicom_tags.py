@@ -88,6 +88,7 @@ MAX_BYTES: Final = {
     **{TAGS[name]: MAX_VALUE_BYTES for name in SMALL},
 }  # fmt: skip
 COLOUR_MODELS: Final = ("RGB", "YBR")
+SLOPE: Final = "RescaleSlope"
 
 
 @cache
@@ -156,7 +157,7 @@ def read_header(data: bytes, limits: Limits) -> Header:
         dataset=dataset, syntax=syntax, big_endian=syntax == uid.ExplicitVRBigEndian,
         modality=code(dataset, "Modality"), photometric=photometric,
         rows=integer(dataset, "Rows", 0), columns=integer(dataset, "Columns", 0), samples=samples,
-        frames=integer(dataset, "NumberOfFrames", 1) or 1,
+        frames=max(integer(dataset, "NumberOfFrames", 1), 1),
         by_plane=integer(dataset, "PlanarConfiguration", 0) == 1,
         bits_allocated=allocated or -(-stored // 8) * 8, bits_stored=stored,
         high_bit=integer(dataset, "HighBit", stored - 1),
@@ -359,11 +360,12 @@ def technical(header: Header) -> dict[str, str]:
 
 
 def unreadable_numbers(header: Header) -> tuple[str, ...]:
-    """Warn of numbers that are present but cannot be read."""
-    names = ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth")
+    """Warn of numbers that are present but cannot be used."""
+    names = (SLOPE, "RescaleIntercept", "WindowCenter", "WindowWidth")
     texts = {name: _text(header.dataset, name) for name in names}
-    lost = [name for name in names if texts[name] and number(header.dataset, name) is None]
-    return (f"{', '.join(lost)} in this file: no number, and ignored.",) if lost else ()
+    found = {name: number(header.dataset, name) for name in names if texts[name]}
+    lost = [name for name, value in found.items() if value is None or (name, value) == (SLOPE, 0)]
+    return (f"{', '.join(lost)} in this file: no usable number, and ignored.",) if lost else ()
 
 
 def warnings_about(header: Header) -> tuple[str, ...]:

@@ -55,8 +55,6 @@ class Limits:
             raise DecodeError(
                 f"This file has {frames:,} frames; at most {self.max_frames:,} are accepted."
             )
-        if frames < 1:
-            raise DecodeError(f"This file has no frames: its header says {frames}.")
         chosen = default if frame is None else frame
         if not 0 <= chosen < frames:
             raise DecodeError(

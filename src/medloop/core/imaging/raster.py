@@ -12,7 +12,7 @@ import warnings
 import zlib
 from collections.abc import Iterable
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import imagecodecs
 import numpy as np
@@ -36,6 +36,9 @@ from medloop.core.imaging.picture import ImageInfo
 from medloop.core.imaging.read_limit import MeteredReader
 from medloop.errors import DecodeError
 
+if TYPE_CHECKING:
+    import tifffile
+
 SAMPLE_BYTES: Final = {"1": 1, "L": 1, "P": 1, "LA": 4, "PA": 4, "I;16": 2}  # others take 4
 DEEP_MODES: Final = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 LUMINANCE: Final = (19595, 38470, 7471)  # of 65,536: ITU-R 601, as Pillow has it
@@ -48,6 +51,9 @@ TIFF_GREY_AND_RGB: Final = (TIFF_WHITE_IS_ZERO, 1, TIFF_RGB)
 TIFF_TILE: Final = (322, 323)  # width and length
 TIFF_PLAIN_TYPES: Final = (1, 2, 6, 7)  # bytes and text, which Pillow keeps as they are
 TIFF_COMPRESSIONS: Final = (1, 5, 8, 32_773, 32_946)  # none, LZW, Deflate, PackBits: bounded output
+TIFF_WEBP: Final = 50_001  # which Pillow's libtiff lacks
+UNSUPPORTED: Final = "This {} file is of a kind that is not supported."
+BMP_PADDING: Final = bytes(3)  # behind the last row at most; some writers leave it out
 MAX_TIFF_ENTRIES: Final = 512  # of one directory
 MAX_TIFF_VALUES: Final = 200_000  # of one entry
 MAX_TIFF_PIECES: Final = 20_000  # strips or tiles of a deep TIFF, each a step of Python
@@ -78,13 +84,12 @@ def read(
             f"This image is too large; at most {limits.max_pixels:,} pixels are accepted."
         ) from None
     except UnidentifiedImageError:
-        also = " or of a kind that is not supported" if kind == "TIFF" else ""
-        raise DecodeError(
-            f"This file starts like a {kind} but its header is damaged{also}."
-        ) from None
-    except OSError as error:
+        if kind == "TIFF" and _tiff_page(data, chosen):
+            raise DecodeError(UNSUPPORTED.format(kind)) from None
+        raise DecodeError(f"This file starts like a {kind} but its header is damaged.") from None
+    except (OSError, ValueError) as error:
         if "upported" in str(error):
-            raise DecodeError(f"This {kind} file is of a kind that is not supported.") from None
+            raise DecodeError(UNSUPPORTED.format(kind)) from None
         if "truncated" not in str(error):
             raise
         whole = completed_jpeg(data) if kind == "JPEG" else None
@@ -105,6 +110,8 @@ def _through_pillow(data: bytes, kind: Kind, page: int, limits: Limits) -> tuple
     header = read_jpeg_header(data) if kind == "JPEG" else None
     if kind == "PNG":
         data = _whole_chunks(data)
+    elif kind == "BMP":
+        data += BMP_PADDING
     with Image.open(MeteredReader(data), formats=(kind,)) as image:
         if page:
             image.seek(page)
@@ -121,8 +128,12 @@ def _through_pillow(data: bytes, kind: Kind, page: int, limits: Limits) -> tuple
         if header and header.colour_model != "RGB":
             image.draft("L", image.size)  # libjpeg leaves the colours out
         image.load()
-        coloured = _jpeg_in_colour(data, header) if header else in_colour(image)
-        return _grey(_upright(image)), coloured
+        shown = _upright(image)
+        if shown.mode == "La":
+            shown = shown.convert("LA")
+        elif kind == "BMP" and shown.mode == "RGBA" and not shown.getchannel("A").getbbox():
+            shown = shown.convert("RGB")  # its writer left alpha unset
+        return _grey(shown), _jpeg_in_colour(data, header) if header else in_colour(shown)
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -196,7 +207,10 @@ def _direct_jpeg(data: bytes, limits: Limits) -> tuple[np.ndarray, bool] | None:
         if not has_end(data):
             raise OSError("truncated")
         ls = header.marker == JPEG_LS_FRAME
-        return _seen(imagecodecs.jpegls_decode(data) if ls else imagecodecs.jpeg8_decode(data))
+        values = imagecodecs.jpegls_decode(data) if ls else imagecodecs.jpeg8_decode(data)
+        if header.precision < 8:
+            values = scale(values, 0, 2**header.precision - 1)
+        return _seen(values)
     if not data.endswith(END_OF_IMAGE) or header.exif or header.channels not in (1, 3):
         return None
     return imagecodecs.jpeg8_decode(data, outcolorspace="GRAYSCALE"), _jpeg_in_colour(data, header)
@@ -227,14 +241,11 @@ def _whole_chunks(data: bytes) -> bytes:
 
 def _deep_tiff(data: bytes, number: int, limits: Limits) -> tuple[np.ndarray, bool] | None:
     """Read a TIFF of over 8 bits, signed integers or floats, which Pillow cannot; else None."""
-    import tifffile  # takes long to import, and few need it
-
-    try:
-        page = tifffile.TiffFile(MeteredReader(data)).pages[number].aspage()
-    except DecodeError:
-        raise
-    except Exception:  # of many types; Pillow says what is wrong
+    page = _tiff_page(data, number)
+    if page is None:  # Pillow says what is wrong
         return None
+    if page.compression == TIFF_WEBP:
+        raise DecodeError(UNSUPPORTED.format("TIFF"))
     dtype = page.dtype
     plain = dtype is None or dtype in (np.uint8, np.bool_) or dtype.kind not in "iuf"
     if dtype is None or plain or page.photometric not in TIFF_GREY_AND_RGB:
@@ -256,6 +267,19 @@ def _deep_tiff(data: bytes, number: int, limits: Limits) -> tuple[np.ndarray, bo
     values = values.reshape(height, width, -1)[..., :used]
     grey, coloured = _seen(values, orientation=page.tags.valueof(ORIENTATION, 1))
     return 255 - grey if page.photometric == TIFF_WHITE_IS_ZERO else grey, coloured
+
+
+def _tiff_page(data: bytes, number: int) -> tifffile.TiffPage | None:
+    """Read the tags of a page that has a size; None if they are damaged."""
+    import tifffile  # takes long to import, and few need it
+
+    try:
+        page = tifffile.TiffFile(MeteredReader(data)).pages[number].aspage()
+    except DecodeError:
+        raise
+    except Exception:  # of many types
+        return None
+    return page if page.imagewidth and page.imagelength else None
 
 
 def _tiff_pages(data: bytes, limits: Limits) -> int:

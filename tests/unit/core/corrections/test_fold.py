@@ -54,6 +54,39 @@ ROWS = [
 ]  # fmt: skip
 
 
+def alone(who: str = "ada", **changes: object) -> Event:
+    """Call an image a Hand that the model was confident to be a CXR."""
+    return correction(IMAGE, "Hand", who=who, **{"by_reviewer": False, **changes})
+
+
+@pytest.mark.parametrize(
+    ("events", "verdict"),
+    [
+        ([alone()], "pending"),
+        ([alone(), alone("bob")], "accepted"),
+        ([alone(), did("approve")], "accepted"),
+        ([alone(by_reviewer=True)], "accepted"),
+        ([alone(by_reviewer=None)], "accepted"),  # of a version that did not record it
+        ([alone(verdict="unsure")], "accepted"),
+        ([alone(predicted_label="Hand")], "accepted"),
+        ([alone(verdict="unsure"), did("doubt", why="unlike its neighbours")], "pending"),
+        ([alone(verdict="unsure"), did("doubt", why="unlike"), alone("bob")], "accepted"),
+        ([alone(verdict="unsure"), did("flag", why="unlike"), alone("bob")], "pending"),
+    ],
+)
+def test_one_word_against_a_confident_answer_waits(events: list[Event], verdict: str) -> None:
+    state = fold_image(IMAGE, events)
+    assert [d.verdict for d in decide([state], Policy(second_word=True))] == [verdict]
+
+
+def test_what_waits_for_a_second_word_says_what_it_contradicts() -> None:
+    (decision,) = decide([fold_image(IMAGE, [alone()])], Policy(second_word=True))
+    confident = "version 1 was confident of CXR"
+    assert decision.reasons == (f"{confident}: a second person or a reviewer has to agree",)
+    (before,) = decide([fold_image(IMAGE, [alone()])], Policy())
+    assert before.verdict == "accepted"
+
+
 @pytest.mark.parametrize(
     ("events", "status", "label"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS]
 )

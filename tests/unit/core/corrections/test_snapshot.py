@@ -138,7 +138,7 @@ def test_ids_tell_base_data_sets_and_policies_apart(tmp_path: Path) -> None:
 
 def test_by_default_one_person_among_several_may_not_outweigh_the_others() -> None:
     assert policy_of(Settings()) == Policy(
-        "suspicious", max_per_person=500, max_share=0.5, share_allowance=100
+        "suspicious", max_per_person=500, max_share=0.5, share_allowance=100, second_word=True
     )
 
 

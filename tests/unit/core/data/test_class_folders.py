@@ -7,6 +7,7 @@ from medloop.core.data.class_folders import (
     group_number,
     groups_of,
     image_paths,
+    masks,
     read_groups,
 )
 from medloop.errors import DatasetError
@@ -45,6 +46,17 @@ def test_a_named_folder_leaves_out_what_lies_beside_it() -> None:
 )  # fmt: skip
 def test_the_class_is_the_first_folder_that_is_no_split(name: str, label: str) -> None:
     assert class_of(name) == label
+
+
+def test_a_mask_is_named_with_the_image_of_its_own_folder() -> None:
+    paths = ["A/1.png", "A/1_mask.png", "B/1.png", "masks/1.png"]
+    assert masks(paths)["A/1_mask.png"] == "A/1.png"
+    assert set(masks(paths)) == {"A/1_mask.png", "masks/1.png"}
+
+
+@pytest.mark.parametrize("name", ["label_1", "seg neutrophil", "Masked", "ROIs2", "binary"])
+def test_classes_are_no_folders_of_masks(name: str) -> None:
+    assert masks(["A/1.png", f"{name}/1.png"]) == {}
 
 
 def test_groups_may_be_numbers_or_names() -> None:

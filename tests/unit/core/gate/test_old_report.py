@@ -75,7 +75,9 @@ def test_what_only_the_sentence_said_is_kept():
 
 def test_the_page_plots_old_versions():
     rows = [
-        models_view.VersionRow(v, (), models_view.datetime(2026, 11, 1), "yes", 1, 0.9, f"run-{v}")
+        models_view.VersionRow(
+            v, (), models_view.datetime(2026, 11, 1), "yes", 1, 0.9, f"run-{v}", "base"
+        )
         for v in ("2", "3")
     ]
     points = models_view.slice_points(rows, {v: old_report(v) for v in ("2", "3")})

@@ -14,10 +14,12 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import (
+    UID,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGLosslessSV1,
     JPEGLSLossless,
     RLELossless,
 )
@@ -92,7 +94,7 @@ class TestStoredBits:
 
 
 class TestTags:
-    @pytest.mark.parametrize("frames", [0, None, ""])
+    @pytest.mark.parametrize("frames", [0, -1, None, ""])
     def test_no_number_of_frames_is_one(self, frames: object) -> None:
         tags = {} if frames is None else {"NumberOfFrames": frames}
         np.testing.assert_array_equal(seen(dicom(DEEP, **tags)), seen(dicom(DEEP)))
@@ -130,9 +132,25 @@ class TestTags:
         np.testing.assert_array_equal(seen(data), seen(plain))
         assert decode(data).warnings == ()
 
-    def test_numbers_that_are_none_are_named(self) -> None:
-        data = dicom(DEEP, RescaleSlope="1.25").replace(b"1.25", b"one?")
-        assert decode(data).warnings == ("RescaleSlope in this file: no number, and ignored.",)
+    @pytest.mark.parametrize("slope", [b"one?", b"0.00", b"NaN "])
+    def test_numbers_of_no_use_are_named(self, slope: bytes) -> None:
+        data = dicom(DEEP, RescaleSlope="1.25").replace(b"1.25", slope)
+        assert decode(data).warnings == (
+            "RescaleSlope in this file: no usable number, and ignored.",
+        )
+
+    @pytest.mark.parametrize("slope", [None, "", "0"])
+    def test_an_intercept_counts_without_a_slope(self, slope: str | None) -> None:
+        tags = {
+            "Modality": "CT",
+            "RescaleIntercept": "-1024",
+            "WindowCenter": 40,
+            "WindowWidth": 400,
+        }
+        missing = {} if slope is None else {"RescaleSlope": slope}
+        np.testing.assert_array_equal(
+            seen(dicom(DEEP, **tags, **missing)), seen(dicom(DEEP, **tags, RescaleSlope="1"))
+        )
 
     @pytest.mark.parametrize("modality", ["MR", "CR", "CT", "PT"])
     @pytest.mark.parametrize(
@@ -150,6 +168,18 @@ class TestTags:
             data = data.replace(b"\x28\0\x03\1US\2\0\0\0", b"\x28\0\x03\1US\2\0\1\0")
         plain = seen(dicom(DEEP[20:], Modality=modality))
         assert alike(seen(data)[20:], plain)
+
+    @pytest.mark.parametrize("tag", ["PixelPaddingValue", "PixelPaddingRangeLimit"])
+    @pytest.mark.parametrize(("bits", "padding"), [(12, 65_535), (10, 65_000), (14, 40_000)])
+    def test_padding_beyond_the_stored_bits_sets_no_window(
+        self, bits: int, padding: int, tag: str
+    ) -> None:
+        values = GREY.astype(np.uint16) << (bits - 9)
+        padded = values.copy()
+        padded[:20] = padding
+        tags = {"BitsStored": bits, "HighBit": bits - 1}
+        data = dicom(padded, **tags, **{tag: padding})
+        assert alike(seen(data)[20:], seen(dicom(values[20:], **tags)))
 
 
 class TestPalettes:
@@ -174,6 +204,21 @@ class TestPalettes:
         self, syntax: object, bits: int, segmented: bool
     ) -> None:
         assert alike(seen(self.data(syntax, bits, segmented=segmented)), 255 - GREY, levels=1)
+
+    @pytest.mark.parametrize("first", [-128, -10, 0, 100, 300])
+    @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int16])
+    def test_values_beside_the_table_take_its_nearest_entry(self, first: int, dtype: type) -> None:
+        if first < 0 and np.dtype(dtype).kind == "u":
+            first += 400  # unsigned ones have no negative values
+        values = (GREY.astype(np.int16) // (1 if dtype != np.int8 else 2)).astype(dtype)
+        tags: dict[str, object] = {}
+        for colour in ("Red", "Green", "Blue"):
+            tags[f"{colour}PaletteColorLookupTableDescriptor"] = [101, first, 16]
+            tags[f"{colour}PaletteColorLookupTableData"] = (
+                np.arange(101, dtype="<u2") * 257
+            ).tobytes()
+        data = dicom(values, PhotometricInterpretation="PALETTE COLOR", **tags)
+        np.testing.assert_array_equal(seen(data), np.clip(values.astype(int) - first, 0, 100))
 
 
 class TestCompressedFrames:
@@ -230,6 +275,22 @@ class TestCompressedFrames:
         with pytest.raises(DecodeError, match="cut off"):
             decode(dicom(GREY, syntax=JPEGBaseline8Bit, stream=whole[: len(whole) // 2]))
 
+    @pytest.mark.parametrize(
+        "tail", [b"\0" * 9, b"\xff" * 7, b" " * 6, b"any bytes", b"\xff\xd9\0"]
+    )
+    @pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEGLosslessSV1])
+    def test_of_jpeg_may_have_anything_behind_their_end(self, syntax: UID, tail: bytes) -> None:
+        stream = (
+            imagecodecs.jpegls_encode(DEEP)
+            if syntax == JPEGLSLossless
+            else imagecodecs.jpeg8_encode(DEEP, lossless=True, bitspersample=12)
+        )
+        data = dicom(DEEP, syntax=syntax, stream=stream + tail, **TWELVE)
+        np.testing.assert_array_equal(seen(data), seen(dicom(DEEP, **TWELVE)))
+        np.testing.assert_array_equal(seen(stream + tail), seen(stream))
+        with pytest.raises(DecodeError, match="cut off"):
+            decode(stream[: len(stream) // 2] + tail[:1])
+
 
 def test_a_file_with_an_icon_alone_holds_no_picture() -> None:
     icon = Dataset()
@@ -254,6 +315,11 @@ class TestJpegs:
         lossless = imagecodecs.jpeg8_encode(values, lossless=True, bitspersample=bits)
         for data in (lossless, imagecodecs.jpegls_encode(values)):
             np.testing.assert_array_equal(seen(data), expected)
+
+    @pytest.mark.parametrize("bits", [2, 4, 6, 7])
+    def test_of_few_bits_run_from_black_to_white(self, bits: int) -> None:
+        data = imagecodecs.jpeg8_encode(GREY >> (8 - bits), lossless=True, bitspersample=bits)
+        assert alike(seen(data), GREY, levels=256 >> bits)
 
     @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 95}])
     @pytest.mark.parametrize("mode", ["L", "RGB"])
@@ -350,6 +416,35 @@ class TestTiffs:
         with pytest.raises(DecodeError, match="not supported"):
             decode(data)
 
+    @pytest.mark.parametrize("alpha", ["assocalpha", "unassalpha"])
+    def test_grey_may_be_transparent(self, alpha: str) -> None:
+        opaque = np.stack([GREY, np.full_like(GREY, 255)], 2)
+        options = {"photometric": "minisblack", "planarconfig": "contig", "extrasamples": [alpha]}
+        np.testing.assert_array_equal(seen(little_endian_tiff(opaque, **options)), GREY)
+
+    @pytest.mark.parametrize(
+        ("values", "options"),
+        [
+            (GREY.astype(np.complex64), {}),
+            (DEEP, {"photometric": "palette", "colormap": np.zeros((3, 65_536), np.uint16)}),
+            (GREY, {"compression": "jpeg2000"}),
+            (GREY, {"compression": "jpegxl"}),
+            (np.stack([GREY] * 3, 2), {"compression": "webp", "photometric": "rgb"}),
+        ],
+    )
+    def test_other_kinds_are_called_unsupported_not_damaged(
+        self, values: np.ndarray, options: dict[str, object]
+    ) -> None:
+        with pytest.raises(DecodeError, match="This TIFF file is of a kind that is not supported"):
+            decode(little_endian_tiff(values, **options))
+
+    @pytest.mark.parametrize(("tag", "value"), [(258, 6), (262, 99)])
+    def test_other_numbers_are_called_unsupported(self, tag: int, value: int) -> None:
+        whole = little_endian_tiff(GREY)
+        at = whole.index(struct.pack("<2HI", tag, 3, 1)) + 8
+        with pytest.raises(DecodeError, match="not supported"):
+            decode(whole[:at] + struct.pack("<H", value) + whole[at + 2 :])
+
 
 class TestChunksAndHeaders:
     @pytest.mark.parametrize("name", [b"tEXt", b"gAMA", b"iCCP", b"eXIf", b"tIME", b"prVt"])
@@ -383,3 +478,20 @@ class TestChunksAndHeaders:
         data = whole[:6] + b"abcd" + whole[10:]
         np.testing.assert_array_equal(seen(data), seen(whole))
         assert zlib.crc32(data) != zlib.crc32(whole)
+
+    @pytest.mark.parametrize("width", [93, 94, 95, 96])
+    def test_a_bmp_may_lack_the_padding_of_its_last_row(self, width: int) -> None:
+        whole = saved(Image.fromarray(GREY[:, :width]).convert("RGB"), "BMP")
+        padding = -3 * width % 4
+        np.testing.assert_array_equal(seen(whole[: len(whole) - padding]), seen(whole))
+        with pytest.raises(DecodeError, match="cut off"):
+            decode(whole[:-8])
+
+    @pytest.mark.parametrize("alpha", [0, 255])
+    def test_alpha_that_is_nothing_throughout_does_not_blacken_a_bmp(self, alpha: int) -> None:
+        fields = (124, 96, -96, 1, 32, 3, 0, 0, 0, 0, 0, 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+        pixels = np.stack([GREY, GREY, GREY, np.full_like(GREY, alpha)], 2).tobytes()
+        header = struct.pack("<2sIHHI", b"BM", 0, 0, 0, 138) + struct.pack(
+            "<IiiHHIIiiII4I", *fields
+        )
+        np.testing.assert_array_equal(seen(header + bytes(68) + pixels), GREY)
