@@ -41,7 +41,9 @@ class ChampionContract:
     ) -> None:
         champion = self.champion(world, tmp_path)
         assert champion.refresh() is False
-        with pytest.raises(NoModelError, match=r"no champion\. `medloop up` trains the first one"):
+        with pytest.raises(
+            NoModelError, match=r"no champion\. `medloop up` installs the first one"
+        ):
             champion.current()
 
     def test_the_alias_is_followed_forth_and_back(self, world: World, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Everything, started once; the first model is trained on the way."""
+    """Everything, started once, with the model of the package."""
     started = Stack(tmp_path_factory.mktemp("stack"))
     try:
         started.up_detached()

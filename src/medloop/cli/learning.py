@@ -50,8 +50,8 @@ def bootstrap(
 ) -> None:
     """Install the first model, if the registry has no champion yet; `medloop up` does the same.
 
-    For Medical MNIST it comes with the package. On another base data set, or
-    where acceptance sets must be kept out, it is trained.
+    For Medical MNIST it comes with the package. On another base data set, or where
+    acceptance sets must be kept out, it is trained.
 
     Examples: `medloop bootstrap`, `medloop bootstrap --train`
     """

@@ -55,7 +55,7 @@ def models(as_json: AsJson = False) -> None:
     elif found:
         _show_versions(found)
     else:
-        say("There are no versions yet: `medloop bootstrap` trains the first one.")
+        say("There are no versions yet: `medloop bootstrap` installs the first one.")
 
 
 def promote(

@@ -47,7 +47,7 @@ def explain_champion(context: Context) -> str:
     last = last_there(context, line)
     back = f"`medloop promote {last}` makes version {last} the champion again"
     if last is None:
-        back = "`medloop bootstrap` trains a first model"
+        back = "`medloop bootstrap` installs a first model"
     if current is None:
         return f"The registry has no champion; version {line[-1]} was the last one. {back}."
     return (

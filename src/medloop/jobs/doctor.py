@@ -150,7 +150,7 @@ def _way_to_a_champion(registry: Registry) -> str:
     """Say what gives a registry without champion one."""
     versions = registry.versions()
     if not versions:
-        return "`medloop up` trains the first model"
+        return "`medloop up` installs the first model"
     return f"`medloop promote {versions[-1].version}`, or the version that `alias` names"
 
 

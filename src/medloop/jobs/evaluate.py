@@ -86,7 +86,7 @@ def evaluate(context: Context, *, version: str, progress: Progress = silent) -> 
     champion = context.registry.version_of(CHAMPION)
     if champion is None:
         raise NotFoundError(
-            "there is no champion to compare with: `medloop bootstrap` trains a first one"
+            "there is no champion to compare with: `medloop bootstrap` installs a first one"
         )
     reference = context.registry.version_of(REFERENCE)
     sets = acceptance_sets(context)

@@ -87,7 +87,7 @@ def _serving(context: Context) -> ModelVersion:
     champion = context.registry.version_of(CHAMPION)
     if champion is None:
         raise NotFoundError(
-            "there is no champion to start from: `medloop bootstrap` trains a first model"
+            "there is no champion to start from: `medloop bootstrap` installs a first model"
         )
     return context.registry.get(champion)
 

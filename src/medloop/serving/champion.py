@@ -184,7 +184,7 @@ class Champion:
         if version is None:
             self._lost = True
             self._reason = (
-                "There is no model yet: the registry has no champion. `medloop up` trains the "
+                "There is no model yet: the registry has no champion. `medloop up` installs the "
                 "first one; `medloop promote VERSION` makes a version champion."
             )
             self._serve_cached("The registry has no champion (`medloop doctor` says what to do)")

@@ -332,7 +332,7 @@ def test_doctor_finds_what_is_missing_and_nothing_else(stack: LocalStack) -> Non
     well += ("alias", "restart")
     expected = dict.fromkeys(well, "✓")
     assert marks == {**expected, "MLflow": "✗", "model": "✗", "events": "!"}
-    assert "`medloop up` trains the first" in result.stdout
+    assert "`medloop up` installs the first" in result.stdout
 
 
 def test_logs_show_one_component_or_all(stack: LocalStack) -> None:

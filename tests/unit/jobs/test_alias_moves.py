@@ -405,7 +405,7 @@ def test_an_emptied_registry_is_told_with_the_way_to_a_new_model(models: Models)
     promote(models.context, version=models.judged(champion="1"), by="ada")
     models.registry.tags.clear()
     models.registry.aliases.clear()
-    assert "`medloop bootstrap` trains a first model" in explain_champion(models.context)
+    assert "`medloop bootstrap` installs a first model" in explain_champion(models.context)
 
 
 def test_a_promotion_that_was_cut_off_is_finished_as_what_it_was(models: Models) -> None:

@@ -66,7 +66,7 @@ def _no_model(back: Backend) -> None:
         icon=":material/hourglass_empty:",
     )
     if visitor(back).may("retrain"):
-        st.caption("On the server, `medloop bootstrap` trains it.")
+        st.caption("On the server, `medloop bootstrap` installs it.")
 
 
 def _roles(back: Backend, rows: Sequence[VersionRow]) -> None:
