@@ -17,6 +17,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from benchmarks.poison import KINDS, POISONERS, Week, load_world, make_week, sca
 from medloop.core.corrections.events import event_key, image_key
 from medloop.core.gate.words import reasons
 from medloop.core.imaging.decode import DecodedImage, content_sha256, encode_png
+from medloop.core.learn.config import TrainingConfig
 from medloop.core.prediction.predictor import Predictor
 from medloop.jobs.context import Context
 from medloop.jobs.evaluate import evaluate
@@ -50,13 +52,14 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=("flip", "clique"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--shorter", type=int, default=1, help="divide all trainings' steps by it")
     options = parser.parse_args()
     world = load_world()
     with store() as seaweedfs, tempfile.TemporaryDirectory() as folder:
         mlflow = MLflowServer(Path(folder), seaweedfs)
         mlflow.start()
         try:
-            sites = Sites(Path(folder), seaweedfs, mlflow)
+            sites = Sites(Path(folder), seaweedfs, mlflow, options.shorter)
             seeds = range(options.first_seed, options.first_seed + options.seeds)
             for seed, kind in itertools.product(seeds, options.kinds):
                 week = make_week(world, kind, "test", seed)
@@ -69,14 +72,18 @@ def main() -> None:
 class Sites:
     """Loops on one S3 and one MLflow, each with a bucket and a registered model of its own."""
 
-    def __init__(self, folder: Path, seaweedfs: SeaweedFS, mlflow: MLflowServer) -> None:
+    def __init__(
+        self, folder: Path, seaweedfs: SeaweedFS, mlflow: MLflowServer, shorter: int
+    ) -> None:
         self._folder = folder
         self._seaweedfs = seaweedfs
         self._mlflow = mlflow
         self.labels = bundled_sample().labels
         first = self._connect("first")
         self._training_set = gather(first, snapshot_id="", base_id=None, champion_labels=())
-        self._recipe = recipe_for(first, self._training_set)
+        self.weekly = _shortened(TrainingConfig.weekly(), shorter)
+        sample = _shortened(TrainingConfig.sample(), shorter)
+        self._recipe = recipe_for(first, self._training_set, config=sample)
         self._trained = run_training(first, self._training_set, self._recipe)
         rows = self._training_set.split.test
         self.tests = self._training_set.base.images[rows]
@@ -99,14 +106,18 @@ class Sites:
         return loop_on(self._seaweedfs, home, mlflow=self._mlflow, model_name=name, experiment=name)
 
 
+def _shortened(config: TrainingConfig, by: int) -> TrainingConfig:
+    return replace(config, steps=config.steps // by, n_unknown=config.n_unknown // by, device="cpu")
+
+
 def run_week(sites: Sites, name: str, week: Week, scanner: int) -> dict[str, Any]:
     """Let people correct, and do what the weekly DAG does after its snapshot."""
     context = sites.open(name)
     givers = give(context, sites.labels, week)
     taken = snapshot(context).snapshot_id
-    first = train(context, snapshot_id=taken).version
+    first = train(context, snapshot_id=taken, config=sites.weekly).version
     judged = evaluate(context, version=first)
-    second = without_harm(context, version=first)
+    second = without_harm(context, version=first, config=sites.weekly)
     judged_again = evaluate(context, version=second)
     outcome = promote(context, version=second, by="benchmark")
     snapshot_id = context.registry.get(second).tags.snapshot_id

@@ -186,7 +186,10 @@ def test_watch_finds_no_alarm(run: Run) -> None:
     assert json.loads(run("watch", "--json"))["alarm"] is False
 
 
-@pytest.mark.parametrize("moment", [MOMENTS[0], MOMENTS[2]], ids=["register", "move"])
+@pytest.mark.parametrize(
+    "moment",
+    [pytest.param(MOMENTS[0], marks=pytest.mark.slow, id="register"), MOMENTS[2]],
+)
 def test_a_week_that_mlflow_is_killed_in_can_be_done_again(
     context: Context, mlflow_server: MLflowServer, moment: Moment
 ) -> None:

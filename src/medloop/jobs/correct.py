@@ -35,8 +35,7 @@ def correct(
         StoreError: Nothing could be saved; the person must be told.
     """
     person = context.identify(who)
-    last = context.outbox.newest_id(person, image.sha256)
-    identifier, at = context.new_event(after=last)
+    identifier, at = context.new_event(after=context.outbox.newest_id(person, image.sha256))
     event = Correction(
         id=identifier,
         at=at,
