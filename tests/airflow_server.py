@@ -1,4 +1,6 @@
-"""A real Airflow for tests: API server, scheduler and DAG processor on a free port, SQLite in a folder."""
+"""A real Airflow for tests: API server, scheduler and DAG processor on a free port, SQLite in a
+folder.
+"""
 
 from __future__ import annotations
 

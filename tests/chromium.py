@@ -1,4 +1,6 @@
-"""Where Chromium is. Without one the browser tests are skipped, but never where CI asks for them."""
+"""Where Chromium is. Without one the browser tests are skipped, but never where CI asks for
+them.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,20 @@ import pytest
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 FLAGS: Final = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 def chromium_path() -> str:
-    """Path of the browser; skips the test where there is none, or fails it if REQUIRE_BROWSER is set."""
+    """Path of the browser; skips the test where there is none, or fails it if REQUIRE_BROWSER is
+    set.
+    """
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         complaint = "no Chromium on this machine: apt-get install chromium"

@@ -1,4 +1,6 @@
-"""Fixtures that every test may use: a clean environment, and real servers for those that ask for them."""
+"""Fixtures that every test may use: a clean environment, and real servers for those that ask for
+them.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByWhatT
 
 @pytest.fixture(autouse=True)
 def _own_place(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No test sees the settings or the `.env` of whoever runs it, nor leaves files where it was started."""
+    """No test sees the settings or the `.env` of whoever runs it, nor leaves files where it was
+    started.
+    """
     for name in [name for name in os.environ if name.startswith(OWN_PREFIXES)]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
@@ -54,7 +58,9 @@ def _own_place(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture(autouse=True)
 def _own_main() -> Iterator[None]:
-    """Streamlit's AppTest leaves its page as `__main__`, which a later test's spawned process would try to run."""
+    """Streamlit's AppTest leaves its page as `__main__`, which a later test's spawned process would
+    try to run.
+    """
     main = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = main
@@ -62,7 +68,8 @@ def _own_main() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    """S3, real, for the whole session: `.endpoint .access_key .secret_key .bucket .environment .client()`.
+    """S3, real, for the whole session: `.endpoint .access_key .secret_key .bucket .environment
+    .client()`.
 
     A test that stops or kills it starts it again before it ends.
     """
@@ -76,7 +83,9 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
 def mlflow_server(
     tmp_path_factory: pytest.TempPathFactory, seaweedfs: SeaweedFS
 ) -> Iterator[MLflowServer]:
-    """MLflow, real, for the whole session: `.uri .username .password .environment`; artifacts on `seaweedfs`."""
+    """MLflow, real, for the whole session: `.uri .username .password .environment`; artifacts on
+    `seaweedfs`.
+    """
     server = MLflowServer(tmp_path_factory.mktemp("mlflow"), seaweedfs)
     server.start()
     yield server

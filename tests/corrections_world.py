@@ -1,4 +1,6 @@
-"""A loop over any object store, for tests: real stores and jobs, a clock that can be turned, no registry."""
+"""A loop over any object store, for tests: real stores and jobs, a clock that can be turned, no
+registry.
+"""
 
 from __future__ import annotations
 

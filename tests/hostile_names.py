@@ -26,7 +26,8 @@ HOSTILE = (
     "===",
     "[^1] [ ] [x] ^sup^",
 )
-# What steers a terminal, turns text around, breaks lines, is rich's markup, or runs in a spreadsheet.
+# What steers a terminal, turns text around, breaks lines, is rich's markup, or runs in a
+# spreadsheet.
 STEERING = (
     "a\x1b[2Jb",
     "\x1b]0;title\x07",

@@ -17,10 +17,19 @@ LABELS = ("AbdomenCT", "BreastMRI", "CXR", "ChestCT", "Hand", "HeadCT")
 def metadata(**changes: Any) -> dict[str, Any]:
     labels = list(changes.get("labels", LABELS))
     return {
-        "labels": labels, "label_map_sha256": label_map_sha256(labels), "input_size": 64, "input_mode": "L",
-        "temperature": 1.0, "confident_threshold": 0.9, "confident_ood_threshold": 0.0, "ood_threshold": 5.0,
-        "preprocessing_version": "1", "snapshot_id": "", "weights_sha256": "", **changes,
-    }  # fmt: skip
+        "labels": labels,
+        "label_map_sha256": label_map_sha256(labels),
+        "input_size": 64,
+        "input_mode": "L",
+        "temperature": 1.0,
+        "confident_threshold": 0.9,
+        "confident_ood_threshold": 0.0,
+        "ood_threshold": 5.0,
+        "preprocessing_version": "1",
+        "snapshot_id": "",
+        "weights_sha256": "",
+        **changes,
+    }
 
 
 @cache

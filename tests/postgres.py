@@ -20,7 +20,9 @@ SUPERUSER = "postgres"
 
 
 def binaries() -> Path:
-    """The folder of `initdb`; skips where PostgreSQL is not installed, unless CI says it must be."""
+    """The folder of `initdb`; skips where PostgreSQL is not installed, unless CI says it
+    must be.
+    """
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     found = [*debian[-1:], *filter(None, [shutil.which("initdb")])]
     if not found and not os.environ.get("REQUIRE_POSTGRES"):

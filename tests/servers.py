@@ -1,4 +1,6 @@
-"""Real servers for tests: free ports, temporary folders, and nothing left when pytest is killed (medloop.stack.process_guard)."""
+"""Real servers for tests: free ports, temporary folders, and nothing left when pytest is killed
+(medloop.stack.process_guard).
+"""
 
 from __future__ import annotations
 
@@ -150,7 +152,9 @@ class SeaweedFS(Server):
             return False
 
     def client(self) -> BaseClient:
-        """A boto3 S3 client with all rights: an independent view of what the code under test did."""
+        """A boto3 S3 client with all rights: an independent view of what the code under
+        test did.
+        """
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint,

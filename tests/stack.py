@@ -20,7 +20,9 @@ ANY_PORTS = {f"MEDLOOP_{name}_PORT": "0" for name in ("APP", "S3", "MLFLOW", "AI
 
 @dataclass
 class LocalStack:
-    """One state folder. `up` runs in the foreground, under the guard: it ends with pytest, however that ends."""
+    """One state folder. `up` runs in the foreground, under the guard: it ends with pytest, however
+    that ends.
+    """
 
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
@@ -49,17 +51,35 @@ class LocalStack:
     def run(self, *arguments: str, timeout_s: float = 240) -> subprocess.CompletedProcess[str]:
         """One command to its end."""
         return subprocess.run(
-            [MEDLOOP, *arguments], cwd=self.folder, env=self.environment, capture_output=True, text=True,
-            timeout=timeout_s, check=False,
-        )  # fmt: skip
+            [MEDLOOP, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
 
     def up(self, *arguments: str) -> None:
         """`medloop up` in the foreground; returns when it is ready."""
         with (self.folder / "up.log").open("wb") as log:
             self.foreground = subprocess.Popen(
-                [sys.executable, "-m", "medloop.stack.process_guard", "--grace", "90", "--", MEDLOOP, "up", *arguments],
-                cwd=self.folder, env=self.environment, stdout=log, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                [
+                    sys.executable,
+                    "-m",
+                    "medloop.stack.process_guard",
+                    "--grace",
+                    "90",
+                    "--",
+                    MEDLOOP,
+                    "up",
+                    *arguments,
+                ],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         wait_until(self._ready, what="`medloop up` should be ready", timeout_s=240, every_s=0.2)
 
     def _ready(self) -> bool:
@@ -85,7 +105,9 @@ class LocalStack:
         return dict(line.split("=", 1) for line in lines)
 
     def processes(self) -> dict[int, str]:
-        """Every living process that belongs to this state folder, by its command line or its environment."""
+        """Every living process that belongs to this state folder, by its command line or its
+        environment.
+        """
         mark = os.fsencode(self.home)
         found = {}
         for entry in Path("/proc").iterdir():

@@ -11,7 +11,9 @@ REDRAWN_WITHIN_S = 30
 
 
 def serious(page: Page) -> list[str]:
-    """Moderate and worse violations that stay, a line each: what Streamlit is just redrawing is pale for a moment."""
+    """Moderate and worse violations that stay, a line each: what Streamlit is just redrawing is
+    pale for a moment.
+    """
     until = time.monotonic() + REDRAWN_WITHIN_S
     while (found := _serious_now(page)) and time.monotonic() < until:
         page.wait_for_timeout(500)
@@ -19,9 +21,12 @@ def serious(page: Page) -> list[str]:
 
 
 def needs_no_sideways_scrolling(page: Page) -> None:
-    """Fails where the page stays wider than the window; charts take their width a moment after they are there."""
+    """Fails where the page stays wider than the window; charts take their width a moment after they
+    are there.
+    """
     page.wait_for_function(
-        "() => { const main = document.querySelector('.stMain'); return main.scrollWidth <= main.clientWidth; }",
+        "() => { const main = document.querySelector('.stMain'); return main.scrollWidth <= "
+        "main.clientWidth; }",
         timeout=REDRAWN_WITHIN_S * 1000,
     )
 

@@ -45,8 +45,8 @@ def app_over_memory(
 ) -> Iterator[str]:
     """The app over `tests.app.site`, as a server of its own; its address.
 
-    Streamlit takes the shipped configuration (colours, no stack traces) from beside the shipped server.py, which
-    is not what runs here; a link to it where the server starts does the same.
+    Streamlit takes the shipped configuration (colours, no stack traces) from beside the shipped
+    server.py, which is not what runs here; a link to it where the server starts does the same.
     """
     port = port or free_ports(1)[0]
     (folder / ".streamlit").symlink_to(SHIPPED_CONFIG)
@@ -116,5 +116,7 @@ def press(page: Page, key: str) -> None:
 
 
 def says(page: Page, key: str, words: str, *, timeout: float = PATIENCE_MS) -> None:
-    """The part with this key says the words, sooner or later. While Streamlit redraws, there may be two of it."""
+    """The part with this key says the words, sooner or later. While Streamlit redraws, there may be
+    two of it.
+    """
     expect(page.locator(f".st-key-{key}", has_text=words).first).to_be_visible(timeout=timeout)

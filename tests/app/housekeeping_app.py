@@ -1,7 +1,8 @@
-"""The entry of `test_housekeeping`: the browser tests' site, in a hurry, telling what the process still holds.
+"""The entry of `test_housekeeping`: the browser tests' site, in a hurry, telling what the process
+still holds.
 
-FOLDER/held.json has the number of uploaded files that the server keeps, of objects out of the search for garbage, and of
-pictures that left memory.
+FOLDER/held.json has the number of uploaded files that the server keeps, of objects out of the
+search for garbage, and of pictures that left memory.
 """
 
 from __future__ import annotations

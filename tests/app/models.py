@@ -19,7 +19,9 @@ OTHER_LEVELS = {
 
 
 def picture(level: int, *, seed: int = 0, side: int = 64) -> np.ndarray:
-    """A noisy picture of that mean grey level: 50, 120, 200 are sure, 85 is unsure, 255 is unknown."""
+    """A noisy picture of that mean grey level: 50, 120, 200 are sure, 85 is unsure, 255 is
+    unknown.
+    """
     noise = np.random.default_rng(seed).integers(-2, 3, (side, side))
     return np.clip(noise + level, 0, 255).astype(np.uint8)
 

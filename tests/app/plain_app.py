@@ -1,4 +1,6 @@
-"""Hostile text in every kind of element that takes Markdown; `test_escape_markdown` looks at it in a browser."""
+"""Hostile text in every kind of element that takes Markdown; `test_escape_markdown` looks at it in
+a browser.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,9 @@ START = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 class MemoryRegistry:
-    """Versions, aliases and files in dictionaries; `away` makes every call fail as an unreachable server does."""
+    """Versions, aliases and files in dictionaries; `away` makes every call fail as an unreachable
+    server does.
+    """
 
     model = "medical-mnist"
 

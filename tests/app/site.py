@@ -1,4 +1,6 @@
-"""A whole installation in memory: real stores, a registry in dictionaries, and a model whose answers are known."""
+"""A whole installation in memory: real stores, a registry in dictionaries, and a model whose
+answers are known.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The entry of the browser tests: the real app over installations in memory.
 
-`streamlit run site_app.py -- FOLDER`; `?site=NAME` in the address picks one of `tests.app.site_names`. The file
-FOLDER/champion names the version that the usual one's registry shows, so that a test outside this process can promote.
+`streamlit run site_app.py -- FOLDER`; `?site=NAME` in the address picks one of
+`tests.app.site_names`. The file FOLDER/champion names the version that the usual one's registry
+shows, so that a test outside this process can promote.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ class SteeredRegistry(MemoryRegistry):
 
 @st.cache_resource(show_spinner=False)
 def site(name: str) -> tuple[Site, object]:
-    """Each once a process; the usual one has conflicts to review and a version that the gate refused."""
+    """Each once a process; the usual one has conflicts to review and a version that the gate
+    refused.
+    """
     folder = Path(sys.argv[1])
     home = folder / name
     home.mkdir(exist_ok=True)

@@ -1,4 +1,6 @@
-"""Every page and state as axe-core sees it: the shipped colours, light and dark, wide and narrow."""
+"""Every page and state as axe-core sees it: the shipped colours, light and dark, wide and
+narrow.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,24 @@ ZOOMED, TELEPHONE, DARK_TELEPHONE = (
 PAGES = ("home", "classify", "corrections", "review", "models", "monitor", "help")
 BAD_DAYS = {  # what each page says then
     EMPTY: (
-        "No version", "There is no model yet", "You have not corrected", "Nothing waits", "There is no model yet",
-        "No pictures yet", "none yet",
+        "No version",
+        "There is no model yet",
+        "You have not corrected",
+        "Nothing waits",
+        "There is no model yet",
+        "No pictures yet",
+        "none yet",
     ),
     AWAY: (
-        "Not everything is known", "goes on serving", "pictures cannot be shown", "cannot be read", "registry does not answer",
-        "cannot be read", "version 1",
+        "Not everything is known",
+        "goes on serving",
+        "pictures cannot be shown",
+        "cannot be read",
+        "registry does not answer",
+        "cannot be read",
+        "version 1",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")

@@ -46,9 +46,17 @@ def promote(site) -> None:
     version = site.add_rejected_version()
     event_id, at = site.context.new_event()
     move = Promotion(
-        id=event_id, at=at, model=site.registry.model, action="promote", from_version="1", to_version=version, by="ada",
-        reason="a test", snapshot_id=None, gate_report=None,
-    )  # fmt: skip
+        id=event_id,
+        at=at,
+        model=site.registry.model,
+        action="promote",
+        from_version="1",
+        to_version=version,
+        by="ada",
+        reason="a test",
+        snapshot_id=None,
+        gate_report=None,
+    )
     for level in range(40):
         site.say(50, "CXR", seed=level)
     site.context.ledger.append(move)

@@ -23,9 +23,15 @@ from medloop.core.gate.rules import (
 )
 
 MOVE = Promotion(
-    id="1", at="2026-11-02T10:00:00+00:00", model="m", action="promote", from_version="1", to_version="2", by="ada",
+    id="1",
+    at="2026-11-02T10:00:00+00:00",
+    model="m",
+    action="promote",
+    from_version="1",
+    to_version="2",
+    by="ada",
     reason="the gate said yes",
-)  # fmt: skip
+)
 BACK = replace(
     MOVE,
     id="2",
@@ -35,12 +41,15 @@ BACK = replace(
     reason="worse on hands",
 )
 JARGON = re.compile(
-    r"e[+-]\d\d|calibration error|golden|serving path|contract|\(lost|challenger|CXR|ChestCT|base test"
+    r"e[+-]\d\d|calibration error|golden|serving path|contract|\(lost|challenger|CXR|ChestCT|base "
+    r"test"
 )
 
 
 def judged(*, wrong: int) -> GateReport:
-    """A report with every check that the gate makes, by the gate itself; the challenger gets `wrong` of 400 wrong."""
+    """A report with every check that the gate makes, by the gate itself; the challenger gets
+    `wrong` of 400 wrong.
+    """
     truth = np.array(["CXR", "ChestCT"] * 200)
     right = np.ones(400, dtype=bool)
     worse = right.copy()
@@ -83,8 +92,8 @@ def test_a_check_that_passed_says_how_much_is_right_and_was_before():
     assert "No corrections are kept for testing yet." in sentences
     assert "Test pictures, right and confident: 100 %, before 100 %." in sentences
     assert (
-        "Its percentages are off by 0.4 % on average, before by 0.4 %; 0 % of its confident answers are wrong."
-        in sentences
+        "Its percentages are off by 0.4 % on average, before by 0.4 %; 0 % of its confident "
+        "answers are wrong." in sentences
     )
 
 

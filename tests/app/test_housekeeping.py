@@ -1,4 +1,6 @@
-"""The page's process by itself: what ended sessions held leaves memory, without another session's doing."""
+"""The page's process by itself: what ended sessions held leaves memory, without another session's
+doing.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,10 @@ FORBIDDEN = ("torch", "mlflow", "sklearn", "scipy", "matplotlib", "airflow", "ra
 @pytest.fixture(scope="module")
 def loaded() -> set[str]:
     """Top-level modules after importing the entry, and with it every page."""
-    code = "import sys, medloop.app.main; print(' '.join({name.partition('.')[0] for name in sys.modules}))"
+    code = (
+        "import sys, medloop.app.main; print(' '.join({name.partition('.')[0] for name in "
+        "sys.modules}))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
@@ -31,5 +34,7 @@ def test_the_pages_are_loaded(loaded):
 
 
 def test_streamlit_finds_no_pages_of_its_own():
-    """A folder `pages` beside the entry would be run file by file for whoever opens /models first: a blank page."""
+    """A folder `pages` beside the entry would be run file by file for whoever opens /models first:
+    a blank page.
+    """
     assert not (files("medloop.app") / "pages").is_dir()

@@ -1,4 +1,6 @@
-"""The loop on the Home page: what answers, what waits, what comes next, and if it can be believed."""
+"""The loop on the Home page: what answers, what waits, what comes next, and if it can be
+believed.
+"""
 
 from __future__ import annotations
 

@@ -171,7 +171,9 @@ def _dialog(name: str) -> None:
 
 
 def opened(name: str) -> AppTest:
-    """One of the dialogs, open in every run: an AppTest runs the whole script anew where a browser runs the dialog."""
+    """One of the dialogs, open in every run: an AppTest runs the whole script anew where a browser
+    runs the dialog.
+    """
     return AppTest.from_function(_dialog, args=(name,), default_timeout=30).run()
 
 

@@ -69,7 +69,8 @@ def test_drift_is_told_with_its_interval_and_not_from_a_handful():
     )
     told = monitor_view.drift_sentence("are odd", Drift(24, 200, 0.08, 0.17))
     assert told == (
-        "12 % of 200 pictures are odd (probably between 8 % and 17 %); about 5 % is usual. No drift to be seen."
+        "12 % of 200 pictures are odd (probably between 8 % and 17 %); about 5 % is usual. No "
+        "drift to be seen."
     )
     assert "That is drift: the pictures have changed." in monitor_view.drift_sentence(
         "are odd", Drift(60, 200, 0.24, 1)

@@ -18,7 +18,8 @@ from medloop.errors import MedloopError
 from medloop.stack.programs import PACKAGE
 
 NAMES = (*NASTY, "x" * 3_000, "Hand\x00")
-UNSEEN = "\u202e\u2066\u200f\u061c\ufeff\x1b\x07\x00\x9b\u2028"  # turn text around, hide it, or steer a terminal
+# turn text around, hide it, or steer a terminal
+UNSEEN = "\u202e\u2066\u200f\u061c\ufeff\x1b\x07\x00\x9b\u2028"
 
 
 def words(app: AppTest) -> str:

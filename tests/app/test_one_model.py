@@ -28,7 +28,9 @@ class Counting(MemoryRegistry):
 
 
 def sessions() -> list[Served]:
-    """What each of some sessions at once would answer with: every page asks the backend for it at each run."""
+    """What each of some sessions at once would answer with: every page asks the backend for it at
+    each run.
+    """
     with ThreadPoolExecutor(SESSIONS) as threads:
         return list(threads.map(lambda _: backend().champion.current(), range(SESSIONS)))
 

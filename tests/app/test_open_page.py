@@ -1,4 +1,6 @@
-"""The page in a real browser: what is typed stays typed, results as they come, a folder, and a server that restarts."""
+"""The page in a real browser: what is typed stays typed, results as they come, a folder, and a
+server that restarts.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,8 @@ def test_results_show_while_others_are_looked_at(page, address):
     page.wait_for_function(
         f"""() => {{
           const summary = document.querySelector(".st-key-summary")?.innerText ?? "";
-          return document.querySelector(".st-key-stop") && parseInt(summary) > 0 && parseInt(summary) < {PILE};
+          const classified = parseInt(summary);
+          return document.querySelector(".st-key-stop") && classified > 0 && classified < {PILE};
         }}""",
         timeout=60_000,
     )

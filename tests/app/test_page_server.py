@@ -1,4 +1,6 @@
-"""The page's server as `medloop up` starts it: which requests it refuses, and what its headers say."""
+"""The page's server as `medloop up` starts it: which requests it refuses, and what its
+headers say.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Signing in at a real OpenID Connect provider: two people in two browsers, each with their own rights."""
+"""Signing in at a real OpenID Connect provider: two people in two browsers, each with their own
+rights.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +101,8 @@ def test_two_people_in_two_browsers_have_their_own_rights(browser, address):
         ada.locator(".st-key-promote-sure button").click()
         expect(ada.get_by_text("Version 2 answers from now on.")).to_be_visible()
         ada.get_by_role("tab", name="History").click()
-        # An address is shown so that no browser makes a link of it: with an invisible joiner behind the @.
+        # An address is shown so that no browser makes a link of it: with an invisible joiner behind
+        # the @.
         expect(ada.get_by_text(re.compile(r"by ada@\W?clinic\.example"))).to_be_visible()
 
 

@@ -1,4 +1,6 @@
-"""The Classify page as a test uses it: by the keys that `medloop.app.main` promises, waiting for conditions."""
+"""The Classify page as a test uses it: by the keys that `medloop.app.main` promises, waiting for
+conditions.
+"""
 
 from __future__ import annotations
 
@@ -48,11 +50,13 @@ class ClassifyPage:
         return self.page.locator(".st-key-answer h2").inner_text()
 
     def correct_next(self, labels: Mapping[str, str]) -> str:
-        """Press the right class's button for whichever of these files is looked at; the name of the file.
+        """Press the right class's button for whichever of these files is looked at; the name of the
+        file.
 
-        As a person would, it presses again if the page does not react: a click right after the last is taken for
-        half of a double click, and while Streamlit redraws the first such button may be the last picture's. Each
-        holds its picture's id, so that no click lands on another picture.
+        As a person would, it presses again if the page does not react: a click right after the last
+        is taken for half of a double click, and while Streamlit redraws the first such button may
+        be the last picture's. Each holds its picture's id, so that no click lands on another
+        picture.
         """
         shown = self._wait("picture", re.compile("|".join(map(re.escape, labels))))
         name = next(name for name in labels if name in shown)
@@ -78,7 +82,9 @@ class ClassifyPage:
         self._wait("receipt", words, timeout_s=timeout_s)
 
     def says_version(self, version: str) -> bool:
-        """Whether the page has announced that this version answers now, and shown a picture's answer by it."""
+        """Whether the page has announced that this version answers now, and shown a picture's
+        answer by it.
+        """
         announced = self.page.locator(
             ".st-key-model-state", has_text=f"Version {version} answers now."
         ).first
@@ -99,7 +105,9 @@ class ClassifyPage:
     def _wait(
         self, key: str, words: str | re.Pattern[str], *, timeout_s: float | None = None
     ) -> str:
-        """The text of the part with this key, once it says the words. While Streamlit redraws, there may be two."""
+        """The text of the part with this key, once it says the words. While Streamlit redraws,
+        there may be two.
+        """
         part = self.page.locator(f".st-key-{key}", has_text=words).first
         expect(part).to_be_visible(timeout=timeout_s and timeout_s * 1000)
         return part.inner_text()

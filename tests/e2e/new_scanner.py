@@ -1,4 +1,6 @@
-"""A scanner that the first model has never seen: one deterministic change of training images that it gets wrong."""
+"""A scanner that the first model has never seen: one deterministic change of training images that
+it gets wrong.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,8 @@ class Scan:
 
 
 def scans_that_fool(predictor: Predictor, base: Dataset, *, count: int) -> list[Scan]:
-    """`count` images of the candidate that fools the model most, from all classes that it gets wrong in turn.
+    """`count` images of the candidate that fools the model most, from all classes that it gets
+    wrong in turn.
 
     Only training images of the base data set: its test images stay unseen.
     """

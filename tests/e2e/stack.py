@@ -1,4 +1,6 @@
-"""The whole local stack in the background, as `medloop up --detach` starts it, and what a person does with it."""
+"""The whole local stack in the background, as `medloop up --detach` starts it, and what a person
+does with it.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,8 @@ class Stack(LocalStack):
         return Airflow(self.person)
 
     def wait_for_the_last_tick(self) -> None:
-        """Until the run is over that Airflow makes of the last weekly tick as soon as the DAG is open.
+        """Until the run is over that Airflow makes of the last weekly tick as soon as the DAG is
+        open.
 
         It takes the corrections that it finds, and would leave fewer for a test's own run.
         """
@@ -83,7 +86,9 @@ class Stack(LocalStack):
 
     @contextmanager
     def frozen_s3(self) -> Iterator[None]:
-        """Within, S3's connections stay open and nothing answers; then its plug is pulled, and it comes back."""
+        """Within, S3's connections stay open and nothing answers; then its plug is pulled, and it
+        comes back.
+        """
         pid = self.pid_of("weed mini")
         os.kill(pid, signal.SIGSTOP)
         try:

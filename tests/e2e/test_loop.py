@@ -1,4 +1,6 @@
-"""The whole loop in a browser: upload, correct, retrain, answer anew in the open page, and roll back."""
+"""The whole loop in a browser: upload, correct, retrain, answer anew in the open page, and roll
+back.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def accuracy(context: Context, version: str) -> float:
 
 
 def retrain_until_seen(stack: Stack, tab: ClassifyPage, version: str) -> datetime:
-    """Start the DAG over Airflow's REST API; the moment at which the open page answers with the new version."""
+    """Start the DAG over Airflow's REST API; the moment at which the open page answers with the new
+    version.
+    """
     airflow = stack.airflow()
     run_id = airflow.trigger({"min_new": SCANS - HELD_AT_MOST})
     until = time.monotonic() + RUN_WITHIN_S

@@ -1,4 +1,6 @@
-"""The Classify page over the whole stack: what the published system got wrong, many files, the keyboard, a dead store."""
+"""The Classify page over the whole stack: what the published system got wrong, many files, the
+keyboard, a dead store.
+"""
 
 from __future__ import annotations
 

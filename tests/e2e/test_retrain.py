@@ -1,4 +1,6 @@
-"""The levers of the Models page, with the rights that the page has in the stack: retrain, promote by hand, roll back."""
+"""The levers of the Models page, with the rights that the page has in the stack: retrain, promote
+by hand, roll back.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def press_with_reason(page: Page, key: str, reason: str) -> None:
 
 
 def teach_something_new(stack: Stack) -> None:
-    """A correction that no version has learned: with nothing new, even a forced round finds its training done."""
+    """A correction that no version has learned: with nothing new, even a forced round finds its
+    training done.
+    """
     sample = stack.context().datasets.get(None)
     hand = sample.images[np.flatnonzero(sample.targets == sample.labels.index("Hand"))[55]]
     (stack.folder / "hand.png").write_bytes(encode_png(np.fliplr(hand)))

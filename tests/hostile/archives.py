@@ -56,7 +56,9 @@ def damaged_entry(name: str = "1.png", *others: str) -> bytes:
 
 
 def table_of(entries: int, *, name_length: int = 1, zip64: bool = False) -> bytes:
-    """An archive that is all table of contents; with `zip64`, its usual end says that this is empty."""
+    """An archive that is all table of contents; with `zip64`, its usual end says that this is
+    empty.
+    """
     one = struct.pack(
         "<4s6H3I5H2I", b"PK\x01\x02", 20, 20, 0, 0, 0, 0, 0, 0, 0, name_length, 0, 0, 0, 0, 0, 0
     )
@@ -80,17 +82,38 @@ def archives() -> dict[str, bytes]:
     whole = packed({"1.png": png, "2.png": png})
     stored = packed({"1.png": png, "2.png": png}, method=zipfile.ZIP_STORED)
     return {
-        "empty": packed({}), "cut at 10 bytes": whole[:10], "cut in the middle": whole[: len(whole) // 2], "cut at the end": whole[:-30],
-        "damaged deflate": damaged_entry("1.png", "2.png"), "damaged stored": flipped(stored, 100), "encrypted": encrypted(whole),
-        "claims 100 bytes": claiming(packed({"1.png": b"\0" * 20_000_000}), 100), "claims 4 GB": claiming(whole, 2**32 - 1),
+        "empty": packed({}),
+        "cut at 10 bytes": whole[:10],
+        "cut in the middle": whole[: len(whole) // 2],
+        "cut at the end": whole[:-30],
+        "damaged deflate": damaged_entry("1.png", "2.png"),
+        "damaged stored": flipped(stored, 100),
+        "encrypted": encrypted(whole),
+        "claims 100 bytes": claiming(packed({"1.png": b"\0" * 20_000_000}), 100),
+        "claims 4 GB": claiming(whole, 2**32 - 1),
         **{f"method {number}": method(whole, number) for number in (1, 9, 12, 14, 93, 99)},
-        "bzip2": packed({"1.png": png}, method=zipfile.ZIP_BZIP2), "lzma": packed({"1.png": png}, method=zipfile.ZIP_LZMA),
+        "bzip2": packed({"1.png": png}, method=zipfile.ZIP_BZIP2),
+        "lzma": packed({"1.png": png}, method=zipfile.ZIP_LZMA),
         "bomb": claiming(packed({"1.png": b"\0" * 1_000_000}), 200_000_000),
         "one large entry": packed({"1.png": b"\0" * 60_000_000}),
         "2,000 entries": packed({f"{n}.png": b"" for n in range(2_000)}),
-        "table of 400,000": table_of(400_000), "table of 400,000 behind zip64": table_of(400_000, zip64=True),
-        "table of long names": table_of(300, name_length=65_000), "slip": packed({"../../etc/passwd": png, "/root/x.png": png, "..\\..\\evil.png": png}),
-        "names of all kinds": packed({"![](https://host/x.png)": png, "<img src=x onerror=alert(1)>.png": png, "=cmd|'/C calc'!A0.png": png, "\x1b[2J.png": png, "a" * 5_000: png, "\u202egnp.exe": png}),
-        "an archive in an archive": packed({"inner.zip": whole}), "png before it": png + whole, "junk": b"PK\x03\x04" + b"junk" * 100,
-        "end alone twice": whole[-22:] * 2, "offset outside": whole[:-6] + b"\xff\xff\xff\x7f\0\0",
-    }  # fmt: skip
+        "table of 400,000": table_of(400_000),
+        "table of 400,000 behind zip64": table_of(400_000, zip64=True),
+        "table of long names": table_of(300, name_length=65_000),
+        "slip": packed({"../../etc/passwd": png, "/root/x.png": png, "..\\..\\evil.png": png}),
+        "names of all kinds": packed(
+            {
+                "![](https://host/x.png)": png,
+                "<img src=x onerror=alert(1)>.png": png,
+                "=cmd|'/C calc'!A0.png": png,
+                "\x1b[2J.png": png,
+                "a" * 5_000: png,
+                "\u202egnp.exe": png,
+            }
+        ),
+        "an archive in an archive": packed({"inner.zip": whole}),
+        "png before it": png + whole,
+        "junk": b"PK\x03\x04" + b"junk" * 100,
+        "end alone twice": whole[-22:] * 2,
+        "offset outside": whole[:-6] + b"\xff\xff\xff\x7f\0\0",
+    }

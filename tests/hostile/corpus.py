@@ -1,4 +1,6 @@
-"""At least a hundred files that want to hurt a decoder, made by code: lies, bombs, cuts, loops and polyglots."""
+"""At least a hundred files that want to hurt a decoder, made by code: lies, bombs, cuts, loops and
+polyglots.
+"""
 
 import gzip
 import io
@@ -63,7 +65,9 @@ def dicom(
     preamble: bytes = b"\0" * 128,
     **tags: object,
 ) -> bytes:
-    """A DICOM file. `stream`: one compressed frame; tags override what the pixels say, None leaves one out."""
+    """A DICOM file. `stream`: one compressed frame; tags override what the pixels say, None leaves
+    one out.
+    """
     pixels = photo().astype(np.uint16) * 16 if pixels is None else pixels
     dataset = Dataset()
     dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
@@ -115,7 +119,8 @@ def volume(
     streams: list[bytes] | None = None,
     **tags: object,
 ) -> bytes:
-    """An enhanced multi-frame file of [N, rows, columns]: every frame with its place and direction, by default sagittal.
+    """An enhanced multi-frame file of [N, rows, columns]: every frame with its place and direction,
+    by default sagittal.
 
     Args:
         stack: The frames.
@@ -175,7 +180,9 @@ def png(
 
 
 def tiff(*entries: tuple[int, int, int, int], after: int = 0, body: bytes = b"\0" * 4096) -> bytes:
-    """A little-endian TIFF: one directory at 8, then `body`; `after` is the offset of the next directory."""
+    """A little-endian TIFF: one directory at 8, then `body`; `after` is the offset of the next
+    directory.
+    """
     directory = struct.pack("<H", len(entries)) + b"".join(
         struct.pack("<HHII", *entry) for entry in entries
     )
@@ -186,9 +193,16 @@ def plain_tiff_entries(
     width: int = 64, height: int = 64, **changes: int
 ) -> list[tuple[int, int, int, int]]:
     return [
-        (256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, 8), (259, 3, 1, changes.get("compression", 1)),
-        (262, 3, 1, 1), (273, 4, 1, 200), (277, 3, 1, 1), (278, 4, 1, height), (279, 4, 1, 4096),
-    ]  # fmt: skip
+        (256, 4, 1, width),
+        (257, 4, 1, height),
+        (258, 3, 1, 8),
+        (259, 3, 1, changes.get("compression", 1)),
+        (262, 3, 1, 1),
+        (273, 4, 1, 200),
+        (277, 3, 1, 1),
+        (278, 4, 1, height),
+        (279, 4, 1, 4096),
+    ]
 
 
 def jpeg_resized(width: int, height: int, **options: object) -> bytes:
@@ -214,26 +228,51 @@ def other_kinds() -> dict[str, bytes]:
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.png", b"\0" * 30_000_000)
-    entities = b'<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]><svg>&b;</svg>'
+    entities = (
+        b'<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY a "aaaaaaaaaa"><!ENTITY b '
+        b'"&a;&a;&a;&a;&a;&a;">]><svg>&b;</svg>'
+    )
     return {
-        "pdf": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj", "html": b"<!DOCTYPE html><html><script>alert(1)</script>",
-        "svg": b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>', "svg entities": entities,
-        "xml": b"<?xml version='1.0'?><a/>", "zip bomb": bomb.getvalue(), "gzip bomb": gzip.compress(b"\0" * 30_000_000),
-        "elf": b"\x7fELF\x02\x01\x01" + b"\0" * 200, "exe": b"MZ" + b"\x90" * 200, "shell": b"#!/bin/sh\nrm -rf /\n",
-        "heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "mp4": b"\0\0\0\x18ftypmp42\0\0\0\0", "psd": b"8BPS\0\x01" + b"\0" * 50,
-        "jp2": b"\0\0\0\x0cjP  \r\n\x87\n", "jxl": b"\xff\x0a" + b"\0" * 50, "icon": b"\0\0\x01\0\x01\0" + b"\0" * 50,
-        "sqlite": b"SQLite format 3\0" + b"\0" * 100, "nifti": b"\x5c\x01\0\0" + b"\0" * 340 + b"n+1\0" + b"\0" * 50,
-        "json": b'{"a": [1, 2, 3]}', "formula": b'=cmd|"/C calc"!A0,1\n', "utf-16": "hello world".encode("utf-16"),
-        "npy": b"\x93NUMPY\x01\0v\0{'descr': '|O'}", "pickle": b"\x80\x04\x95\x0f\0\0\0\0\0\0\0\x8c\x02os\x94", "tar": b"a" * 100 + b"\0" * 412,
-    }  # fmt: skip
+        "pdf": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj",
+        "html": b"<!DOCTYPE html><html><script>alert(1)</script>",
+        "svg": b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>',
+        "svg entities": entities,
+        "xml": b"<?xml version='1.0'?><a/>",
+        "zip bomb": bomb.getvalue(),
+        "gzip bomb": gzip.compress(b"\0" * 30_000_000),
+        "elf": b"\x7fELF\x02\x01\x01" + b"\0" * 200,
+        "exe": b"MZ" + b"\x90" * 200,
+        "shell": b"#!/bin/sh\nrm -rf /\n",
+        "heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+        "mp4": b"\0\0\0\x18ftypmp42\0\0\0\0",
+        "psd": b"8BPS\0\x01" + b"\0" * 50,
+        "jp2": b"\0\0\0\x0cjP  \r\n\x87\n",
+        "jxl": b"\xff\x0a" + b"\0" * 50,
+        "icon": b"\0\0\x01\0\x01\0" + b"\0" * 50,
+        "sqlite": b"SQLite format 3\0" + b"\0" * 100,
+        "nifti": b"\x5c\x01\0\0" + b"\0" * 340 + b"n+1\0" + b"\0" * 50,
+        "json": b'{"a": [1, 2, 3]}',
+        "formula": b'=cmd|"/C calc"!A0,1\n',
+        "utf-16": "hello world".encode("utf-16"),
+        "npy": b"\x93NUMPY\x01\0v\0{'descr': '|O'}",
+        "pickle": b"\x80\x04\x95\x0f\0\0\0\0\0\0\0\x8c\x02os\x94",
+        "tar": b"a" * 100 + b"\0" * 412,
+    }
 
 
 def headers_alone() -> dict[str, bytes]:
     starts = {
-        "jpeg": b"\xff\xd8\xff\xe0", "png": b"\x89PNG\r\n\x1a\n", "gif": b"GIF89a", "tiff": b"II*\0", "tiff be": b"MM\0*",
-        "bigtiff": b"II+\0\x08\0\0\0", "webp": b"RIFF\0\0\0\0WEBPVP8 ", "bmp": b"BM\0\0\0\0\0\0\0\0", "dicom": b"\0" * 128 + b"DICM",
+        "jpeg": b"\xff\xd8\xff\xe0",
+        "png": b"\x89PNG\r\n\x1a\n",
+        "gif": b"GIF89a",
+        "tiff": b"II*\0",
+        "tiff be": b"MM\0*",
+        "bigtiff": b"II+\0\x08\0\0\0",
+        "webp": b"RIFF\0\0\0\0WEBPVP8 ",
+        "bmp": b"BM\0\0\0\0\0\0\0\0",
+        "dicom": b"\0" * 128 + b"DICM",
         "bare dicom": b"\x08\0\x05\0CS\x0a\0ISO_IR 100",
-    }  # fmt: skip
+    }
     padded = {f"{name} then zeros": start + b"\0" * 1000 for name, start in starts.items()}
     return {f"{name} start": start for name, start in starts.items()} | padded
 
@@ -255,18 +294,28 @@ def pixel_bombs() -> dict[str, bytes]:
     progressive = saved(Image.new("L", (4000, 4000)), "JPEG", progressive=True)
     scan = progressive[progressive.rindex(b"\xff\xda") : -2]
     return {
-        "png of 4e9 pixels": png(65_000, 65_000), "png of 2e9 by 1": png(2**31 - 1, 1), "png of no width": png(0, 100),
-        "png of 1e8 pixels": png(10_000, 10_000), "png rgba over memory": png(8_000, 7_900, colour=6, data=b"x"),
+        "png of 4e9 pixels": png(65_000, 65_000),
+        "png of 2e9 by 1": png(2**31 - 1, 1),
+        "png of no width": png(0, 100),
+        "png of 1e8 pixels": png(10_000, 10_000),
+        "png rgba over memory": png(8_000, 7_900, colour=6, data=b"x"),
         "png honest 50 megapixels": png(7_000, 7_000, data=zlib.compress(b"\0" * 7_001 * 7_000, 1)),
-        "png text bomb": png(64, 64, ztxt), "png profile bomb": png(64, 64, profile),
+        "png text bomb": png(64, 64, ztxt),
+        "png profile bomb": png(64, 64, profile),
         "png of many chunks": png(64, 64, *[png_chunk(b"tEXt", b"a\0b")] * 200_000),
-        "bmp of 4e9 pixels": bytes(bmp), "bmp of one-pixel runs": bytes(runs) + b"\x01\x80" * 4_000_000,
-        "gif of 4e9 pixels": bytes(gif), "gif of tiny comments": bytes(gif[:13]) + b"!\xfe" + b"\x01a" * 3_000_000,
-        "webp of 3e8 pixels": bytes(webp), "jpeg of 4e9 pixels": jpeg_resized(65_500, 65_500), "jpeg of no height": jpeg_resized(96, 0),
-        "jpeg wide": jpeg_resized(65_500, 1_000), "jpeg progressive of 6e7 pixels": jpeg_resized(8_000, 8_000, progressive=True),
+        "bmp of 4e9 pixels": bytes(bmp),
+        "bmp of one-pixel runs": bytes(runs) + b"\x01\x80" * 4_000_000,
+        "gif of 4e9 pixels": bytes(gif),
+        "gif of tiny comments": bytes(gif[:13]) + b"!\xfe" + b"\x01a" * 3_000_000,
+        "webp of 3e8 pixels": bytes(webp),
+        "jpeg of 4e9 pixels": jpeg_resized(65_500, 65_500),
+        "jpeg of no height": jpeg_resized(96, 0),
+        "jpeg wide": jpeg_resized(65_500, 1_000),
+        "jpeg progressive of 6e7 pixels": jpeg_resized(8_000, 8_000, progressive=True),
         "jpeg of 300 scans": progressive[:-2] + scan * 300 + b"\xff\xd9",
-        "tiff of 4e9 pixels": tiff(*plain_tiff_entries(65_000, 65_000)), "tiff deflate bomb": tiff(*plain_tiff_entries(60_000, 1_000, compression=8)),
-    }  # fmt: skip
+        "tiff of 4e9 pixels": tiff(*plain_tiff_entries(65_000, 65_000)),
+        "tiff deflate bomb": tiff(*plain_tiff_entries(60_000, 1_000, compression=8)),
+    }
 
 
 def tiff_traps() -> dict[str, bytes]:
@@ -282,13 +331,22 @@ def tiff_traps() -> dict[str, bytes]:
     )
     overlap = b"II*\0\x08\0\0\0" + struct.pack("<H", 65_535) + b"\x01" * 12 * 65_535 + b"\x08\0\0\0"
     return {
-        "tiff in a circle": tiff(*plain_tiff_entries(), after=8), "tiff of 500,000 pages": chain, "tiff of 65,535 entries": overlap,
-        "tiff entry of 1e9 values": tiff(*plain_tiff_entries()[:5], (273, 4, 1_000_000_000, 200)), "tiff huge tiles": tiff(*tiles),
-        "tiff strip outside": tiff(*[e if e[0] != 273 else (273, 4, 1, 2**31) for e in plain_tiff_entries()]),
-        "tiff unknown compression": tiff(*plain_tiff_entries(compression=9_999)), "tiff jpeg inside": tiff(*plain_tiff_entries(compression=7)),
-        "tiff fax inside": tiff(*plain_tiff_entries(compression=4)), "tiff lzw inside": tiff(*plain_tiff_entries(compression=5)),
-        "tiff no entries": tiff(), "tiff directory outside": b"II*\0\xff\xff\xff\x7f", "bigtiff directory outside": b"II+\0\x08\0\0\0" + b"\xff" * 8,
-    }  # fmt: skip
+        "tiff in a circle": tiff(*plain_tiff_entries(), after=8),
+        "tiff of 500,000 pages": chain,
+        "tiff of 65,535 entries": overlap,
+        "tiff entry of 1e9 values": tiff(*plain_tiff_entries()[:5], (273, 4, 1_000_000_000, 200)),
+        "tiff huge tiles": tiff(*tiles),
+        "tiff strip outside": tiff(
+            *[e if e[0] != 273 else (273, 4, 1, 2**31) for e in plain_tiff_entries()]
+        ),
+        "tiff unknown compression": tiff(*plain_tiff_entries(compression=9_999)),
+        "tiff jpeg inside": tiff(*plain_tiff_entries(compression=7)),
+        "tiff fax inside": tiff(*plain_tiff_entries(compression=4)),
+        "tiff lzw inside": tiff(*plain_tiff_entries(compression=5)),
+        "tiff no entries": tiff(),
+        "tiff directory outside": b"II*\0\xff\xff\xff\x7f",
+        "bigtiff directory outside": b"II+\0\x08\0\0\0" + b"\xff" * 8,
+    }
 
 
 @cache
@@ -300,20 +358,36 @@ def honest() -> dict[str, bytes]:
     tiff_file = io.BytesIO()
     tifffile.imwrite(tiff_file, photo().astype(np.float32), compression="zlib", rowsperstrip=10)
     return files | {
-        "deep TIFF": tiff_file.getvalue(), "deep PNG": imagecodecs.png_encode(np.stack([deep] * 3, 2)),
+        "deep TIFF": tiff_file.getvalue(),
+        "deep PNG": imagecodecs.png_encode(np.stack([deep] * 3, 2)),
         "lossless JPEG": imagecodecs.jpeg8_encode(deep, lossless=True, bitspersample=16),
-        "JPEG-LS": imagecodecs.jpegls_encode(deep), "DICOM RLE": dicom(photo(), syntax=RLELossless, stream=rle(photo())),
-        "WebP": saved(grey.convert("RGB"), "WebP"), "progressive JPEG": saved(grey.convert("RGB"), "JPEG", progressive=True),
-        "LZW TIFF": saved(grey, "TIFF", compression="tiff_lzw"), "DICOM": dicom(),
+        "JPEG-LS": imagecodecs.jpegls_encode(deep),
+        "DICOM RLE": dicom(photo(), syntax=RLELossless, stream=rle(photo())),
+        "WebP": saved(grey.convert("RGB"), "WebP"),
+        "progressive JPEG": saved(grey.convert("RGB"), "JPEG", progressive=True),
+        "LZW TIFF": saved(grey, "TIFF", compression="tiff_lzw"),
+        "DICOM": dicom(),
         "DICOM JPEG": dicom(photo(), syntax=JPEGBaseline8Bit, stream=saved(grey, "JPEG")),
-        "DICOM JPEG Lossless": dicom(deep, syntax=JPEGLosslessSV1, stream=imagecodecs.jpeg8_encode(deep, lossless=True, bitspersample=16)),
+        "DICOM JPEG Lossless": dicom(
+            deep,
+            syntax=JPEGLosslessSV1,
+            stream=imagecodecs.jpeg8_encode(deep, lossless=True, bitspersample=16),
+        ),
         "DICOM JPEG-LS": dicom(deep, syntax=JPEGLSLossless, stream=imagecodecs.jpegls_encode(deep)),
-        "DICOM JPEG 2000": dicom(deep, syntax=JPEG2000Lossless, stream=imagecodecs.jpeg2k_encode(deep, codecformat="j2k", level=0)),
-    }  # fmt: skip
+        "DICOM JPEG 2000": dicom(
+            deep,
+            syntax=JPEG2000Lossless,
+            stream=imagecodecs.jpeg2k_encode(deep, codecformat="j2k", level=0),
+        ),
+    }
 
 
 def cut_off() -> dict[str, bytes]:
-    return {f"{kind} cut at {share:.0%}": data[: int(len(data) * share)] for kind, data in honest().items() for share in (0.1, 0.5, 0.97)}  # fmt: skip
+    return {
+        f"{kind} cut at {share:.0%}": data[: int(len(data) * share)]
+        for kind, data in honest().items()
+        for share in (0.1, 0.5, 0.97)
+    }
 
 
 def polyglots() -> dict[str, bytes]:
@@ -328,12 +402,18 @@ def polyglots() -> dict[str, bytes]:
         b"\xff\xd8\xff\xe1\x00\x20Exif\0\0II*\0\xff\xff\xff\x7f" + b"\xff" * 16 + files["JPEG"][2:]
     )
     return {
-        "jpeg and zip": files["JPEG"] + archive.getvalue(), "png and html": files["PNG"] + b"<script>alert(1)</script>",
-        "gif and script": b"GIF89a/*" + files["GIF"][8:] + b"*/=1;alert(1)", "jpeg turned to 99": turned, "jpeg with broken exif": damaged,
-        "dicom behind a pdf": dicom(preamble=b"%PDF-1.4\n".ljust(128)), "dicom behind a tiff": dicom(preamble=b"II*\0\x08\0\0\0".ljust(128, b"\0")),
-        "dicom behind a program": dicom(preamble=b"MZ".ljust(128, b"\0")), "dicom behind html": dicom(preamble=b"<html><script>".ljust(128)),
-        "two jpegs": files["JPEG"] * 2, "png inside jpeg": files["JPEG"][:20] + files["PNG"],
-    }  # fmt: skip
+        "jpeg and zip": files["JPEG"] + archive.getvalue(),
+        "png and html": files["PNG"] + b"<script>alert(1)</script>",
+        "gif and script": b"GIF89a/*" + files["GIF"][8:] + b"*/=1;alert(1)",
+        "jpeg turned to 99": turned,
+        "jpeg with broken exif": damaged,
+        "dicom behind a pdf": dicom(preamble=b"%PDF-1.4\n".ljust(128)),
+        "dicom behind a tiff": dicom(preamble=b"II*\0\x08\0\0\0".ljust(128, b"\0")),
+        "dicom behind a program": dicom(preamble=b"MZ".ljust(128, b"\0")),
+        "dicom behind html": dicom(preamble=b"<html><script>".ljust(128)),
+        "two jpegs": files["JPEG"] * 2,
+        "png inside jpeg": files["JPEG"][:20] + files["PNG"],
+    }
 
 
 def dicom_lies() -> dict[str, bytes]:
@@ -346,38 +426,71 @@ def dicom_lies() -> dict[str, bytes]:
     rgb = np.zeros((32, 32, 3), np.uint8)
     jpeg = files["JPEG"]
     return {
-        "dicom of 4e9 pixels": dicom(Rows=65_535, Columns=65_535), "dicom wide": dicom(Rows=1, Columns=65_535),
-        "dicom of no rows": dicom(Rows=0), "dicom without rows": dicom(Rows=None), "dicom without pixels": dicom(PixelData=None),
-        "dicom with few pixels": dicom(PixelData=b"\0\0"), "dicom with empty pixels": dicom(PixelData=b""),
-        "dicom of 1e9 frames": dicom(NumberOfFrames=1_000_000_000), "dicom of minus one frame": dicom(NumberOfFrames=-1),
-        "dicom of 500 frames, one there": dicom(NumberOfFrames=500), "dicom of 13 bits": dicom(BitsAllocated=13),
-        "dicom of 7 samples": dicom(SamplesPerPixel=7), "dicom of 3 samples, grey": dicom(SamplesPerPixel=3),
-        "dicom bits stored 60": dicom(BitsStored=60), "dicom bits stored 0": dicom(BitsStored=0), "dicom without bits": dicom(BitsAllocated=None),
-        "dicom window of zero": dicom(WindowCenter=1, WindowWidth=0), "dicom window below zero": dicom(WindowCenter=1, WindowWidth=-5),
-        "dicom window nowhere": dicom(WindowCenter=1e9, WindowWidth=1), "dicom sigmoid": dicom(WindowCenter=0, WindowWidth=1e-9, VOILUTFunction="SIGMOID"),
-        "dicom slope 1e300": dicom(RescaleSlope="1e300", RescaleIntercept="0"), "dicom slope zero": dicom(RescaleSlope=0, RescaleIntercept=5),
-        "dicom short lut": dicom(VOILUTSequence=Sequence([lut])), "dicom empty lut": dicom(VOILUTSequence=Sequence([empty_lut])),
+        "dicom of 4e9 pixels": dicom(Rows=65_535, Columns=65_535),
+        "dicom wide": dicom(Rows=1, Columns=65_535),
+        "dicom of no rows": dicom(Rows=0),
+        "dicom without rows": dicom(Rows=None),
+        "dicom without pixels": dicom(PixelData=None),
+        "dicom with few pixels": dicom(PixelData=b"\0\0"),
+        "dicom with empty pixels": dicom(PixelData=b""),
+        "dicom of 1e9 frames": dicom(NumberOfFrames=1_000_000_000),
+        "dicom of minus one frame": dicom(NumberOfFrames=-1),
+        "dicom of 500 frames, one there": dicom(NumberOfFrames=500),
+        "dicom of 13 bits": dicom(BitsAllocated=13),
+        "dicom of 7 samples": dicom(SamplesPerPixel=7),
+        "dicom of 3 samples, grey": dicom(SamplesPerPixel=3),
+        "dicom bits stored 60": dicom(BitsStored=60),
+        "dicom bits stored 0": dicom(BitsStored=0),
+        "dicom without bits": dicom(BitsAllocated=None),
+        "dicom window of zero": dicom(WindowCenter=1, WindowWidth=0),
+        "dicom window below zero": dicom(WindowCenter=1, WindowWidth=-5),
+        "dicom window nowhere": dicom(WindowCenter=1e9, WindowWidth=1),
+        "dicom sigmoid": dicom(WindowCenter=0, WindowWidth=1e-9, VOILUTFunction="SIGMOID"),
+        "dicom slope 1e300": dicom(RescaleSlope="1e300", RescaleIntercept="0"),
+        "dicom slope zero": dicom(RescaleSlope=0, RescaleIntercept=5),
+        "dicom short lut": dicom(VOILUTSequence=Sequence([lut])),
+        "dicom empty lut": dicom(VOILUTSequence=Sequence([empty_lut])),
         "dicom empty modality lut": dicom(ModalityLUTSequence=Sequence([empty_lut])),
-        "dicom palette missing": dicom(photo(), PhotometricInterpretation="PALETTE COLOR"), "dicom strange colours": dicom(PhotometricInterpretation="HSV"),
-        "dicom rgb says grey": dicom(rgb, PhotometricInterpretation="MONOCHROME2"), "dicom ybr odd": dicom(rgb[:31, :31], PhotometricInterpretation="YBR_FULL_422"),
-        "dicom unknown syntax": files["DICOM JPEG"].replace(b"10008.1.2.4.50", b"19999.1.2.4.50"), "dicom mpeg": dicom(syntax=UID("1.2.840.10008.1.2.4.103"), stream=jpeg),
-        "dicom jpeg that is none": dicom(photo(), syntax=JPEGBaseline8Bit, stream=b"\0" * 500), "dicom jpeg that is png": dicom(photo(), syntax=JPEGBaseline8Bit, stream=files["PNG"]),
-        "dicom jpeg of another size": dicom(photo(64), syntax=JPEGBaseline8Bit, stream=jpeg), "dicom jpeg 4e9": dicom(photo(), syntax=JPEGBaseline8Bit, stream=jpeg_resized(65_500, 65_500)),
-        "dicom lossless is baseline": dicom(photo(), syntax=JPEGLosslessSV1, stream=jpeg), "dicom j2k tiny tiles": dicom(photo(), syntax=JPEG2000Lossless, stream=bytes(j2k)),
-        "dicom j2k of nothing": dicom(photo(), syntax=JPEG2000Lossless, stream=b"\xff\x4f\xff\x51" + b"\0" * 60), "dicom rle of nothing": dicom(photo(), syntax=RLELossless, stream=b"\xff" * 200),
-        "dicom palette of 4.9e7 pixels": dicom(np.zeros((7_000, 7_000), np.uint8), PhotometricInterpretation="PALETTE COLOR", **palette()),
-        "dicom rle bomb": dicom(np.zeros((6_000, 6_000), np.uint8), syntax=RLELossless, stream=struct.pack("<16I", 1, 64, *[0] * 14) + b"\x00a" * 3_000_000),
-    }  # fmt: skip
+        "dicom palette missing": dicom(photo(), PhotometricInterpretation="PALETTE COLOR"),
+        "dicom strange colours": dicom(PhotometricInterpretation="HSV"),
+        "dicom rgb says grey": dicom(rgb, PhotometricInterpretation="MONOCHROME2"),
+        "dicom ybr odd": dicom(rgb[:31, :31], PhotometricInterpretation="YBR_FULL_422"),
+        "dicom unknown syntax": files["DICOM JPEG"].replace(b"10008.1.2.4.50", b"19999.1.2.4.50"),
+        "dicom mpeg": dicom(syntax=UID("1.2.840.10008.1.2.4.103"), stream=jpeg),
+        "dicom jpeg that is none": dicom(photo(), syntax=JPEGBaseline8Bit, stream=b"\0" * 500),
+        "dicom jpeg that is png": dicom(photo(), syntax=JPEGBaseline8Bit, stream=files["PNG"]),
+        "dicom jpeg of another size": dicom(photo(64), syntax=JPEGBaseline8Bit, stream=jpeg),
+        "dicom jpeg 4e9": dicom(
+            photo(), syntax=JPEGBaseline8Bit, stream=jpeg_resized(65_500, 65_500)
+        ),
+        "dicom lossless is baseline": dicom(photo(), syntax=JPEGLosslessSV1, stream=jpeg),
+        "dicom j2k tiny tiles": dicom(photo(), syntax=JPEG2000Lossless, stream=bytes(j2k)),
+        "dicom j2k of nothing": dicom(
+            photo(), syntax=JPEG2000Lossless, stream=b"\xff\x4f\xff\x51" + b"\0" * 60
+        ),
+        "dicom rle of nothing": dicom(photo(), syntax=RLELossless, stream=b"\xff" * 200),
+        "dicom palette of 4.9e7 pixels": dicom(
+            np.zeros((7_000, 7_000), np.uint8),
+            PhotometricInterpretation="PALETTE COLOR",
+            **palette(),
+        ),
+        "dicom rle bomb": dicom(
+            np.zeros((6_000, 6_000), np.uint8),
+            syntax=RLELossless,
+            stream=struct.pack("<16I", 1, 64, *[0] * 14) + b"\x00a" * 3_000_000,
+        ),
+    }
 
 
 def dicom_streams_cut_off() -> dict[str, bytes]:
     """Whole DICOM files around streams without end; CharLS took 5 s for the one of 1,778 bytes."""
     deep = photo().astype(np.uint16) * 16
     streams = {
-        JPEGBaseline8Bit: saved(Image.fromarray(photo()), "JPEG"), JPEGLSLossless: imagecodecs.jpegls_encode(deep),
+        JPEGBaseline8Bit: saved(Image.fromarray(photo()), "JPEG"),
+        JPEGLSLossless: imagecodecs.jpegls_encode(deep),
         JPEGLosslessSV1: imagecodecs.jpeg8_encode(deep, lossless=True, bitspersample=16),
         JPEG2000Lossless: imagecodecs.jpeg2k_encode(deep, codecformat="j2k", level=0),
-    }  # fmt: skip
+    }
     return {
         f"dicom {syntax.name} of {size} bytes": dicom(
             photo() if syntax == JPEGBaseline8Bit else deep, syntax=syntax, stream=stream[:size]
@@ -400,16 +513,27 @@ def dicom_traps() -> dict[str, bytes]:
     fragments = dicom(photo(), syntax=JPEGBaseline8Bit, stream=b"\0\0")
     at = fragments.rindex(b"\xfe\xff\0\xe0")
     return {
-        "dicom nested 50,000 deep": head + deep, "dicom of 2,000,000 elements": head + many, "dicom of 1,000,000 items": head + items,
-        "dicom deflate bomb": deflated[: len(deflated) - 2] + bomb, "dicom window of 4,000,000 values": head + window,
-        "dicom of 500,000 fragments": fragments[:at] + b"\xfe\xff\0\xe0\0\0\0\0" * 500_000 + b"\xfe\xff\xdd\xe0\0\0\0\0",
-        "dicom cut in the header": start[:400], "dicom without end": start, "dicom length over the end": head + b"\xe0\x7f\x10\0OW\0\0\xf0\xff\xff\xff" + b"\0" * 1000,
-        "dicom bad type": head + b"\x28\0\x10\0??\x02\0\x40\0", "dicom twice": dicom() * 2, "dicom of one frame too many": dicom(NumberOfFrames=2_001),
-    }  # fmt: skip
+        "dicom nested 50,000 deep": head + deep,
+        "dicom of 2,000,000 elements": head + many,
+        "dicom of 1,000,000 items": head + items,
+        "dicom deflate bomb": deflated[: len(deflated) - 2] + bomb,
+        "dicom window of 4,000,000 values": head + window,
+        "dicom of 500,000 fragments": fragments[:at]
+        + b"\xfe\xff\0\xe0\0\0\0\0" * 500_000
+        + b"\xfe\xff\xdd\xe0\0\0\0\0",
+        "dicom cut in the header": start[:400],
+        "dicom without end": start,
+        "dicom length over the end": head + b"\xe0\x7f\x10\0OW\0\0\xf0\xff\xff\xff" + b"\0" * 1000,
+        "dicom bad type": head + b"\x28\0\x10\0??\x02\0\x40\0",
+        "dicom twice": dicom() * 2,
+        "dicom of one frame too many": dicom(NumberOfFrames=2_001),
+    }
 
 
 def dicom_volumes() -> dict[str, bytes]:
-    """Volumes that are to be cut across: with numbers that cannot be, and with more work than there is time for."""
+    """Volumes that are to be cut across: with numbers that cannot be, and with more work than there
+    is time for.
+    """
     small, noise = (
         np.zeros((64, 20, 60), np.uint8),
         np.random.default_rng(0).integers(0, 4096, (256, 256), np.uint16),
@@ -421,18 +545,42 @@ def dicom_volumes() -> dict[str, bytes]:
     thin = {"rows_to": (0, 0, -1), "spacing": (0.05, 1)}
     numbers = {"zero": 0, "minus one": -1, "nan": "nan", "1e300": "1e300", "tiny": "1e-300"}
     return {
-        **{f"dicom volume, spacing {name}": volume(small, spacing=[value, value]) for name, value in numbers.items()},
-        **{f"dicom volume, positions {name}": volume(small, positions=[[value] * 3] * 64) for name, value in numbers.items()},
-        **{f"dicom volume, thickness {name}": volume(small, positions=[], Modality="CT", SliceThickness=value) for name, value in numbers.items()},
-        "dicom volume, spacing in words": volume(small, spacing=["7.25", "7.25"]).replace(b"7.25", b"DOE^"),
-        "dicom volume, positions 1e300 apart": volume(small, positions=[[f"{i}e300", 0, 0] for i in range(64)]),
-        "dicom volume, no direction": volume(small, rows_to=(0, 0, 0), columns_to=(0, 0, 0)), "dicom volume, few places": volume(small, positions=[[0, 0, 0]] * 3),
-        "dicom volume of slow frames": volume(slow, syntax=JPEG2000Lossless, streams=[j2k] * 300, **thin),
-        "dicom volume of tiny tiles": volume(slow, syntax=JPEG2000Lossless, streams=[bytes(tiles)] * 300, **thin),
-        "dicom volume with a damaged frame": volume(cut, syntax=JPEG2000Lossless, streams=[*[j2k] * 47, j2k[:90] + b"\xff\xd9"], **thin),
-        "dicom volume of 1,500 frames": volume(np.zeros((1_500, 8, 1_000), np.uint8), spacing=(0.05, 1)),
+        **{
+            f"dicom volume, spacing {name}": volume(small, spacing=[value, value])
+            for name, value in numbers.items()
+        },
+        **{
+            f"dicom volume, positions {name}": volume(small, positions=[[value] * 3] * 64)
+            for name, value in numbers.items()
+        },
+        **{
+            f"dicom volume, thickness {name}": volume(
+                small, positions=[], Modality="CT", SliceThickness=value
+            )
+            for name, value in numbers.items()
+        },
+        "dicom volume, spacing in words": volume(small, spacing=["7.25", "7.25"]).replace(
+            b"7.25", b"DOE^"
+        ),
+        "dicom volume, positions 1e300 apart": volume(
+            small, positions=[[f"{i}e300", 0, 0] for i in range(64)]
+        ),
+        "dicom volume, no direction": volume(small, rows_to=(0, 0, 0), columns_to=(0, 0, 0)),
+        "dicom volume, few places": volume(small, positions=[[0, 0, 0]] * 3),
+        "dicom volume of slow frames": volume(
+            slow, syntax=JPEG2000Lossless, streams=[j2k] * 300, **thin
+        ),
+        "dicom volume of tiny tiles": volume(
+            slow, syntax=JPEG2000Lossless, streams=[bytes(tiles)] * 300, **thin
+        ),
+        "dicom volume with a damaged frame": volume(
+            cut, syntax=JPEG2000Lossless, streams=[*[j2k] * 47, j2k[:90] + b"\xff\xd9"], **thin
+        ),
+        "dicom volume of 1,500 frames": volume(
+            np.zeros((1_500, 8, 1_000), np.uint8), spacing=(0.05, 1)
+        ),
         "dicom nested window of 8,000,000 values": long_nested_window(),
-    }  # fmt: skip
+    }
 
 
 def long_nested_window() -> bytes:
@@ -480,7 +628,16 @@ def mutants(content: bytes, seed: int, *, count: int) -> list[bytes]:
 def corpus() -> dict[str, bytes]:
     """Every file by a name that says what is wrong with it."""
     parts = (
-        nothing_and_noise, other_kinds, headers_alone, pixel_bombs, tiff_traps, cut_off, polyglots, dicom_lies,
-        dicom_streams_cut_off, dicom_traps, dicom_volumes,
-    )  # fmt: skip
+        nothing_and_noise,
+        other_kinds,
+        headers_alone,
+        pixel_bombs,
+        tiff_traps,
+        cut_off,
+        polyglots,
+        dicom_lies,
+        dicom_streams_cut_off,
+        dicom_traps,
+        dicom_volumes,
+    )
     return {name: data for part in parts for name, data in part().items()}

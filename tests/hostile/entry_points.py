@@ -1,6 +1,7 @@
 """Every way in for other people's files, each as a function of one file's bytes.
 
-Each gives "read" or "refused"; a refusal is a MedloopError, anything else that is raised is a defect.
+Each gives "read" or "refused"; a refusal is a MedloopError, anything else that is raised is a
+defect.
 """
 
 from __future__ import annotations
@@ -33,9 +34,12 @@ from tests.hostile.corpus import honest
 
 AWAY = "http://127.0.0.1:9"
 ENVIRONMENT = {
-    "MEDLOOP_IDENTITY": "plain", "MLFLOW_TRACKING_URI": AWAY, "AWS_ENDPOINT_URL_S3": AWAY, "AWS_ACCESS_KEY_ID": "x",
+    "MEDLOOP_IDENTITY": "plain",
+    "MLFLOW_TRACKING_URI": AWAY,
+    "AWS_ENDPOINT_URL_S3": AWAY,
+    "AWS_ACCESS_KEY_ID": "x",
     "AWS_SECRET_ACCESS_KEY": "x",
-}  # fmt: skip
+}
 LIMITS = Limits()
 EntryPoint = Callable[[bytes], str]
 
@@ -53,7 +57,9 @@ class Upload:
 
 
 class EntryPoints:
-    """All of them, over a home folder with a model in its cache, and neither registry nor S3 that answers."""
+    """All of them, over a home folder with a model in its cache, and neither registry nor S3 that
+    answers.
+    """
 
     def __init__(
         self, home: Path, *, set_environment: Callable[[str, str], object] = os.environ.__setitem__
@@ -70,13 +76,20 @@ class EntryPoints:
 
     def all(self) -> Mapping[str, EntryPoint]:
         return {
-            "decode": self.decode, "inputs": self.inputs, "page": self.page, "page, in a zip": self.page_zip,
-            "medloop predict": self.predict, "medloop predict, in a zip": self.predict_zip,
-            "medloop correct": self.correct, "data import, a folder": self.import_folder,
-            "data import, a zip": self.import_zip, "data import, as the zip": self.import_as_zip,
-            "data import, as an npz": self.import_npz, "acceptance add, a zip": self.accept_zip,
+            "decode": self.decode,
+            "inputs": self.inputs,
+            "page": self.page,
+            "page, in a zip": self.page_zip,
+            "medloop predict": self.predict,
+            "medloop predict, in a zip": self.predict_zip,
+            "medloop correct": self.correct,
+            "data import, a folder": self.import_folder,
+            "data import, a zip": self.import_zip,
+            "data import, as the zip": self.import_as_zip,
+            "data import, as an npz": self.import_npz,
+            "acceptance add, a zip": self.accept_zip,
             "acceptance add, as the zip": self.accept_as_zip,
-        }  # fmt: skip
+        }
 
     def decode(self, data: bytes) -> str:
         return _refusable(lambda: decode(data))
@@ -148,7 +161,9 @@ class EntryPoints:
         return path
 
     def _run(self, *arguments: object) -> str:
-        """A command as a person would give it; what it raises but foresees is what its `main` prints as a sentence."""
+        """A command as a person would give it; what it raises but foresees is what its `main`
+        prints as a sentence.
+        """
         result = CliRunner().invoke(self._app, [str(argument) for argument in arguments])
         if result.exception is not None and not isinstance(result.exception, MedloopError):
             raise result.exception

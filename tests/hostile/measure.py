@@ -1,10 +1,11 @@
-"""Hostile files through every way in, in a process of its own: how long each takes, and how much memory.
+"""Hostile files through every way in, in a process of its own: how long each takes, and how much
+memory.
 
     python -m tests.hostile.measure FOLDER [--sampled]
 
-`write_all` fills FOLDER, elsewhere: making the files takes more memory than reading them. Prints a line of JSON for each
-way: n, defects, and of the worst file its name and number: CPU seconds, seconds of the clock, MiB above what honest
-files take.
+`write_all` fills FOLDER, elsewhere: making the files takes more memory than reading them. Prints a
+line of JSON for each way: n, defects, and of the worst file its name and number: CPU seconds,
+seconds of the clock, MiB above what honest files take.
 """
 
 from __future__ import annotations
@@ -30,10 +31,20 @@ MAX_SECONDS = 2.0  # of processor time, which other work on the machine does not
 MAX_MIB = 1024
 HANGS_AFTER_S = 120
 EVERY = {  # how many files the sample passes over, by way: the slow ones more
-    "decode": 1, "inputs": 2, "page": 2, "page, in a zip": 3, "medloop predict": 8, "medloop predict, in a zip": 12,
-    "medloop correct": 8, "data import, a folder": 1, "data import, a zip": 4, "data import, as the zip": 6,
-    "data import, as an npz": 3, "acceptance add, a zip": 3, "acceptance add, as the zip": 3,
-}  # fmt: skip
+    "decode": 1,
+    "inputs": 2,
+    "page": 2,
+    "page, in a zip": 3,
+    "medloop predict": 8,
+    "medloop predict, in a zip": 12,
+    "medloop correct": 8,
+    "data import, a folder": 1,
+    "data import, a zip": 4,
+    "data import, as the zip": 6,
+    "data import, as an npz": 3,
+    "acceptance add, a zip": 3,
+    "acceptance add, as the zip": 3,
+}
 
 
 def main() -> None:
@@ -59,11 +70,13 @@ def main() -> None:
 
 
 def write_all(folder: Path, *, mutants_each: int = 0) -> int:
-    """Every hostile picture and archive as a file with a name that says what is wrong with it; how many.
+    """Every hostile picture and archive as a file with a name that says what is wrong with it; how
+    many.
 
     Args:
         folder: An empty one.
-        mutants_each: How many damaged copies of each kind of real file, and of a zip of them, there are besides.
+        mutants_each: How many damaged copies of each kind of real file, and of a zip of them, there
+            are besides.
     """
     files = {**corpus(), **{f"zip, {name}": data for name, data in archives().items()}}
     whole = {
@@ -79,7 +92,9 @@ def write_all(folder: Path, *, mutants_each: int = 0) -> int:
 
 
 def measured(enter: EntryPoint, files: Iterable[Path], *, base_mib: float) -> dict[str, object]:
-    """The worst of the files. A process's peak of memory only rises: each way tells it as it stands after it."""
+    """The worst of the files. A process's peak of memory only rises: each way tells it as it stands
+    after it.
+    """
     worst = {"cpu_s": ("", 0.0), "clock_s": ("", 0.0)}
     n, defects = 0, []
     for path in files:

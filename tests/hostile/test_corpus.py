@@ -1,4 +1,6 @@
-"""The hostile corpus: each file ends in a picture or a sentence, in time and within the memory that is promised."""
+"""The hostile corpus: each file ends in a picture or a sentence, in time and within the memory that
+is promised.
+"""
 
 import json
 import subprocess
@@ -70,7 +72,9 @@ def test_what_is_no_image_is_called_by_its_name(start: str) -> None:
 
 
 def test_memory_stays_under_the_bound(tmp_path: Path) -> None:
-    """Measured over the whole corpus in a process of its own; `decode`'s docstring names the bound."""
+    """Measured over the whole corpus in a process of its own; `decode`'s docstring names the
+    bound.
+    """
     for number, (name, data) in enumerate(corpus().items()):
         (tmp_path / f"{number:03} {name}").write_bytes(data)
     done = subprocess.run(

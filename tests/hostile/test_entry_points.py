@@ -1,4 +1,5 @@
-"""Hostile files through every way in: a result or a sentence, in time and memory. The slow ways take a sample.
+"""Hostile files through every way in: a result or a sentence, in time and memory. The slow ways
+take a sample.
 
 `python -m benchmarks.hostile` takes every file through every way.
 """
@@ -64,7 +65,8 @@ WHOLE = {
     ),
     "npz": packed(
         {
-            "train_images.npy": b"\x93NUMPY\x01\0v\0{'descr': '|u1', 'fortran_order': False, 'shape': (2, 2)}"
+            "train_images.npy": b"\x93NUMPY\x01\0v\0"
+            b"{'descr': '|u1', 'fortran_order': False, 'shape': (2, 2)}"
         }
     ),
     "DICOM": honest()["DICOM"],

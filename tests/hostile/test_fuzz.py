@@ -61,7 +61,9 @@ def test_a_real_file_with_changed_bytes_is_read_or_refused(kind: str, data: st.D
 
 @pytest.mark.parametrize("kind", sorted(honest()))
 def test_no_mutant_ends_the_process(kind: str) -> None:
-    """In children, as a native decoder that crashes takes its process with it; GDCM did so once in 50 mutants."""
+    """In children, as a native decoder that crashes takes its process with it; GDCM did so once in
+    50 mutants.
+    """
     for seed in range(ROUNDS):
         child = os.fork()
         if child == 0:

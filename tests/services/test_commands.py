@@ -1,6 +1,8 @@
-"""The steps of the loop as commands, from an empty registry to a rollback: real S3 and MLflow, trainings of seconds.
+"""The steps of the loop as commands, from an empty registry to a rollback: real S3 and MLflow,
+trainings of seconds.
 
-One loop for the whole file: the tests are its story, in order. What comes of long trainings is tested beside this one.
+One loop for the whole file: the tests are its story, in order. What comes of long trainings is
+tested beside this one.
 """
 
 from __future__ import annotations

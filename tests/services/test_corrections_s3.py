@@ -242,7 +242,9 @@ def test_the_front_ends_policy_lets_it_append_and_nothing_else(
 def test_a_forged_review_with_the_front_ends_key_is_not_obeyed(
     as_role, objects: ObjectStore, tmp_path: Path
 ) -> None:
-    """The page's S3 key may write below reviews/; what it writes there counts only if it is signed."""
+    """The page's S3 key may write below reviews/; what it writes there counts only if it is
+    signed.
+    """
     old = World(objects, tmp_path / "old")
     before, later = old.correct(3, "Hand"), old.now + timedelta(hours=1)
     old.store(review_event(before, "relabel", "CXR", at=later))
@@ -258,9 +260,15 @@ def test_a_forged_review_with_the_front_ends_key_is_not_obeyed(
         bogus = replace(review_event(kept, action, "CXR", at=later), signature="0" * 64)
         stolen.put(event_key(bogus), bogus.to_json())
     move = Promotion(
-        id=new_id(page.now), at=later.isoformat(), model="m", action="promote", from_version="1", to_version="9",
-        by="eve", reason="",
-    )  # fmt: skip
+        id=new_id(page.now),
+        at=later.isoformat(),
+        model="m",
+        action="promote",
+        from_version="1",
+        to_version="9",
+        by="eve",
+        reason="",
+    )
     stolen.put(event_key(move), move.to_json())
     with pytest.raises(StoreError, match="rights"):
         stolen.put("snapshots/unsigned.json", b"{}")
@@ -318,9 +326,11 @@ def test_keys_that_the_client_cannot_spell_stop_nothing(
 def test_seaweedfs_cannot_refuse_the_front_end_an_overwrite(
     as_role, objects: ObjectStore, tmp_path: Path
 ) -> None:
-    """It knows no right to create without the right to overwrite; only medloop's own writes are conditional.
+    """It knows no right to create without the right to overwrite; only medloop's own writes are
+    conditional.
 
-    docs/s3-layout.md says so. Where this test fails, a new SeaweedFS can, and the page should be denied it.
+    docs/s3-layout.md says so. Where this test fails, a new SeaweedFS can, and the page should be
+    denied it.
     """
     world = World(as_role("frontend"), tmp_path)
     sha256 = world.correct(1)

@@ -1,4 +1,5 @@
-"""The DAG in an Airflow that has its own DAGs folder, its connections and its Variable, against real S3 and MLflow.
+"""The DAG in an Airflow that has its own DAGs folder, its connections and its Variable, against
+real S3 and MLflow.
 
 One Airflow, one registry for the whole file: the tests are the loop's story, in order.
 """
@@ -55,7 +56,9 @@ class Site:
 def site(
     tmp_path_factory: pytest.TempPathFactory, seaweedfs: SeaweedFS, mlflow_server: MLflowServer
 ) -> Iterator[Site]:
-    """A bucket and a registered model of this file's own, with a first champion that has hardly learned."""
+    """A bucket and a registered model of this file's own, with a first champion that has hardly
+    learned.
+    """
     seaweedfs.client().create_bucket(Bucket=BUCKET)
     own = {"model_name": "dag", "experiment": "dag", "identity": "plain"}
     settings = Settings(
@@ -112,7 +115,9 @@ def _is_parsed(client: Airflow) -> bool:
 
 
 def finished(client: Airflow, run_id: str) -> DagRun:
-    """The run when it has ended; an API server that a training leaves no processor is asked again."""
+    """The run when it has ended; an API server that a training leaves no processor is asked
+    again.
+    """
 
     def over() -> bool:
         with contextlib.suppress(StoreUnavailableError):
@@ -146,7 +151,9 @@ def test_a_wrong_password_is_refused_with_the_settings_to_check(airflow: Airflow
 
 @pytest.fixture(scope="module")
 def first_run(airflow: Airflow) -> DagRun:
-    """The run that finds nothing, after the one that Airflow makes of the last weekly tick once the DAG is open."""
+    """The run that finds nothing, after the one that Airflow makes of the last weekly tick once the
+    DAG is open.
+    """
     airflow.set_paused(False)
     return finished(airflow, airflow.trigger(note="a test's"))
 
@@ -223,7 +230,8 @@ TEST_RUN = """
 import json, sys
 from airflow.dag_processing.dagbag import DagBag
 run = DagBag(sys.argv[1]).dags["medloop_weekly_retrain"].test()
-print(json.dumps({"state": run.state, "tasks": {ti.task_id: ti.state for ti in run.get_task_instances()}}))
+tasks = {ti.task_id: ti.state for ti in run.get_task_instances()}
+print(json.dumps({"state": run.state, "tasks": tasks}))
 """
 
 

@@ -1,4 +1,6 @@
-"""The fault run in short: `python -m benchmarks.corrections faults` is the long one, over the whole stack."""
+"""The fault run in short: `python -m benchmarks.corrections faults` is the long one, over the whole
+stack.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ def test_killed_front_ends_and_s3_lose_double_and_mislabel_nothing() -> None:
     assert found["killed"].keys() == {"front end", "S3"}
     assert found["acknowledged"] > 20
     assert found["stored"] >= found["acknowledged"]
-    assert {name: found[name] for name in ("lost", "doubled", "wrong", "not_in_the_snapshot", "pending")} == {
-        "lost": 0, "doubled": 0, "wrong": 0, "not_in_the_snapshot": 0, "pending": 0
-    }  # fmt: skip
+    assert {
+        name: found[name] for name in ("lost", "doubled", "wrong", "not_in_the_snapshot", "pending")
+    } == {"lost": 0, "doubled": 0, "wrong": 0, "not_in_the_snapshot": 0, "pending": 0}
     assert found["unanswered"] == 0, found["why"]

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.services
 
 GUARD = [sys.executable, "-m", "medloop.stack.process_guard", "--grace", "1"]
 FAMILY_ROLES = ("parent", "child", "orphan")
-# Parent, child in its own session, and an orphaned grandchild that ignores TERM: each writes its pid.
+# Parent, child in its own session, and an orphaned grandchild that ignores TERM: each writes its
+# pid.
 FAMILY = """
 import os, pathlib, signal, subprocess, sys, time
 folder, role = pathlib.Path(sys.argv[1]), sys.argv[2]
@@ -65,7 +66,9 @@ def _family_command(script: Path) -> list[str]:
 
 
 def _notice_hangups() -> None:
-    """Undo what a `nohup` before the tests would hand down; the guard leaves an ignored SIGHUP so."""
+    """Undo what a `nohup` before the tests would hand down; the guard leaves an ignored
+    SIGHUP so.
+    """
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
@@ -148,7 +151,10 @@ def test_an_orphan_is_stopped_while_the_command_goes_on(family: Path) -> None:
 
 
 def test_a_daemon_outlives_its_parent_and_stops_on_term(family: Path) -> None:
-    launcher = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:], start_new_session=True); time.sleep(300)"
+    launcher = (
+        "import subprocess, sys, time; subprocess.Popen(sys.argv[1:], start_new_session=True); "
+        "time.sleep(300)"
+    )
     shell = _start(family, [sys.executable, "-c", launcher, *GUARD, "--outlive-parent"])
     shell.kill()
     shell.wait()
@@ -162,7 +168,10 @@ def test_a_daemon_outlives_its_parent_and_stops_on_term(family: Path) -> None:
 
 def test_without_prctl_it_polls_its_parent_and_stops_the_process_group(tmp_path: Path) -> None:
     """As on macOS: no adoption, no parent-death signal."""
-    guard = "import sys; from medloop.stack import process_guard; sys.platform = 'darwin'; sys.exit(process_guard.main())"
+    guard = (
+        "import sys; from medloop.stack import process_guard; sys.platform = 'darwin'; "
+        "sys.exit(process_guard.main())"
+    )
     launcher = "import subprocess, sys; subprocess.Popen(sys.argv[1:]).wait()"
     script = f"sleep 300 & echo $! > {tmp_path}/child; echo $$ > {tmp_path}/parent; wait"
     shell = subprocess.Popen(
@@ -222,7 +231,9 @@ def test_gives_the_command_the_environment_of_a_file(tmp_path: Path) -> None:
 
 
 def test_loads_nothing_but_some_of_the_standard_library() -> None:
-    """What makes it start in tens of milliseconds: no site-packages, nothing of medloop, no large module."""
+    """What makes it start in tens of milliseconds: no site-packages, nothing of medloop, no large
+    module.
+    """
     python, *options, script, grace, _ = guard_command(grace_s=1)
     assert (python, options, grace) == (sys.executable, ["-I", "-S"], "--grace")
     look = f"""

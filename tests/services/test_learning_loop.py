@@ -1,4 +1,6 @@
-"""The loop from an empty registry to a rollback: real S3, real MLflow, real trainings that are short."""
+"""The loop from an empty registry to a rollback: real S3, real MLflow, real trainings that are
+short.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,8 @@ pytestmark = [
 ]  # the first test trains and imports
 
 FIRST = replace(TrainingConfig.smoke(), steps=60)
-# As good as the champion: next to no learning, and its running means and variances move by a single batch.
+# As good as the champion: next to no learning, and its running means and variances move by a single
+# batch.
 STILL = replace(TrainingConfig.smoke(), learning_rate=1e-7, steps=1)
 WILD = replace(TrainingConfig.smoke(seed=3), learning_rate=0.5, steps=10)  # forgets what it knew
 
@@ -122,7 +125,9 @@ def test_the_same_training_twice_is_one_version(context: Context, snapshot_id: s
 
 
 def test_a_training_holds_out_a_tenth_and_keeps_the_base_data(context: Context, snapshot_id: str):
-    """The published system trained on the corrections alone, and tested on what it had trained on."""
+    """The published system trained on the corrections alone, and tested on what it had
+    trained on.
+    """
     version = train(context, snapshot_id=snapshot_id, config=STILL).version
     audited = audit(context, version=version)
     uses = [row.use for row in audited.rows]
@@ -292,7 +297,9 @@ def test_two_trainings_cannot_run_at_once(context: Context, snapshot_id: str):
 
 
 def test_a_class_that_is_missing_this_week_keeps_its_place(context: Context, snapshot_id: str):
-    """The published system numbered classes by whichever folders existed, and swapped CXR and ChestCT."""
+    """The published system numbered classes by whichever folders existed, and swapped CXR and
+    ChestCT.
+    """
     version = train(context, snapshot_id=snapshot_id, config=STILL).version
     labels = Predictor(context.registry.model_file(version)).metadata.labels
     assert labels == ("AbdomenCT", "BreastMRI", "CXR", "ChestCT", "Hand", "HeadCT")
@@ -401,7 +408,9 @@ def test_an_acceptance_set_is_never_trained_on_and_holds_the_gate(context: Conte
 def test_a_model_is_not_judged_by_images_that_its_champion_learned_from(
     context: Context, snapshot_id: str, tmp_path
 ):
-    """Champion and challenger have different base data sets: a part of the first, split differently, is the second."""
+    """Champion and challenger have different base data sets: a part of the first, split
+    differently, is the second.
+    """
     sample = context.datasets.get(None)
     for i in range(0, len(sample.images), 5):
         file = tmp_path / "part" / sample.labels[sample.targets[i]] / f"{i:05}.png"

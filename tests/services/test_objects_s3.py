@@ -67,7 +67,8 @@ def test_a_profile_gives_credentials_and_renewing_it_needs_no_restart(
     with pytest.raises(StoreError, match="clinic"):
         objects.put("chain/a", b"x")
     file.write_text(
-        f"[clinic]\naws_access_key_id = {seaweedfs.access_key}\naws_secret_access_key = {seaweedfs.secret_key}\n"
+        f"[clinic]\naws_access_key_id = {seaweedfs.access_key}\naws_secret_access_key = "
+        f"{seaweedfs.secret_key}\n"
     )
     objects.put("chain/a", b"x")
     assert objects.get("chain/a") == b"x"

@@ -1,6 +1,7 @@
 """MLflow and Airflow on a real PostgreSQL: set up, saved, restored and given new keys.
 
-By the commands of docs/airflow.md and docs/runbook.md as they stand there, but `aws s3 sync`, which is boto3 here.
+By the commands of docs/airflow.md and docs/runbook.md as they stand there, but `aws s3 sync`, which
+is boto3 here.
 """
 
 from __future__ import annotations
@@ -106,7 +107,9 @@ class Site:
         )
 
     def start(self) -> None:
-        """MLflow and Airflow's database beside each other; the connections want MLflow's address alone."""
+        """MLflow and Airflow's database beside each other; the connections want MLflow's address
+        alone.
+        """
         with ThreadPoolExecutor() as pool:
             waiting = [pool.submit(self.mlflow.start), pool.submit(self._set_up_airflow)]
             for task in waiting:

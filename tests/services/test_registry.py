@@ -232,10 +232,14 @@ def test_the_front_end_reads_with_a_read_only_user_and_cannot_move_the_champion(
 
 
 def test_reading_does_not_import_mlflow(settings, mlflow_server, version):
-    """The page and `medloop predict` read the champion: they must not pay 4 s and 140 MiB for it."""
+    """The page and `medloop predict` read the champion: they must not pay 4 s and 140 MiB
+    for it.
+    """
     code = (
-        "import sys; from medloop.settings import load_settings; from medloop.stores.registry import Registry\n"
-        f"assert Registry(load_settings()).model_file({version!r}); assert 'mlflow' not in sys.modules"
+        "import sys; from medloop.settings import load_settings; from medloop.stores.registry "
+        "import Registry\n"
+        f"assert Registry(load_settings()).model_file({version!r}); assert 'mlflow' not in "
+        "sys.modules"
     )
     environment = {
         **mlflow_server.environment,

@@ -1,4 +1,6 @@
-"""New keys and an upgrade by the runbook's own lines: a real SeaweedFS, and MLflow's own migrations."""
+"""New keys and an upgrade by the runbook's own lines: a real SeaweedFS, and MLflow's own
+migrations.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""TLS to S3 and MLflow with a private authority, and encryption at rest: real servers behind a real TLS front."""
+"""TLS to S3 and MLflow with a private authority, and encryption at rest: real servers behind a real
+TLS front.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The watch end to end: predictions and corrections in a real S3, versions in a real MLflow, the DAG in an Airflow."""
+"""The watch end to end: predictions and corrections in a real S3, versions in a real MLflow, the
+DAG in an Airflow.
+"""
 
 from __future__ import annotations
 
@@ -79,12 +81,17 @@ def log_predictions(context: Context, version: str, *, unknown: int, n: int, fir
     """What the page writes of n pictures."""
     context.predictions.add(
         PredictionLine(
-            at=context.now().isoformat(timespec="seconds"), image_sha256=sha256_of(first + number), label="Hand",
-            confidence=0.9, verdict="unknown" if number < unknown else "confident", ood_score=0.0,
-            model_version=version, source="page",
+            at=context.now().isoformat(timespec="seconds"),
+            image_sha256=sha256_of(first + number),
+            label="Hand",
+            confidence=0.9,
+            verdict="unknown" if number < unknown else "confident",
+            ood_score=0.0,
+            model_version=version,
+            source="page",
         )
         for number in range(n)
-    )  # fmt: skip
+    )
     context.predictions.flush()
 
 
@@ -113,7 +120,8 @@ WATCH = """
 import json, sys
 from airflow.dag_processing.dagbag import DagBag
 run = DagBag(sys.argv[1]).dags["medloop_watch"].test()
-print(json.dumps({"state": run.state, "rolled_back": run.get_task_instance("watch").xcom_pull(task_ids="watch")}))
+rolled_back = run.get_task_instance("watch").xcom_pull(task_ids="watch")
+print(json.dumps({"state": run.state, "rolled_back": rolled_back}))
 """
 
 
@@ -122,9 +130,12 @@ def test_the_hourly_dag_rolls_back_and_tells_people(
 ) -> None:
     for number in range(40):
         wrong = correction(
-            sha256_of(5000 + number), "Hand", model_version="2" if number < 20 else "1", at=promoted.now(),
+            sha256_of(5000 + number),
+            "Hand",
+            model_version="2" if number < 20 else "1",
+            at=promoted.now(),
             predicted_label="CXR" if number < 20 else "Hand",
-        )  # fmt: skip
+        )
         promoted.corrections.put(wrong, None, day=wrong.at[:10])
     dags = dags_folder(tmp_path)
     with Webhook() as hook:
@@ -135,9 +146,13 @@ def test_the_hourly_dag_rolls_back_and_tells_people(
         }  # fmt: skip
         migrate(environment)
         done = subprocess.run(
-            [sys.executable, "-c", WATCH, str(dags)], env=environment, check=True, capture_output=True, text=True,
+            [sys.executable, "-c", WATCH, str(dags)],
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
             timeout=180,
-        )  # fmt: skip
+        )
     assert json.loads(done.stdout.splitlines()[-1]) == {"state": "success", "rolled_back": True}
     assert promoted.registry.version_of(CHAMPION) == "1"
     (notice,) = hook.received

@@ -27,9 +27,12 @@ def run_without(
     """`medloop …` where these libraries cannot be imported."""
     own = {"MEDLOOP_HOME": str(home), "COLUMNS": "200", "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}
     return subprocess.run(
-        [sys.executable, "-c", WITHOUT.format(names=names), *arguments], env={**clean_environment(), **own},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", WITHOUT.format(names=names), *arguments],
+        env={**clean_environment(), **own},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,9 +67,20 @@ def test_doctor_works_where_only_trainings_run(tmp_path: Path) -> None:
     done = run_without((*SERVICES, *APP), tmp_path, "doctor")
     assert (done.returncode, done.stderr) == (1, "")  # no server is set
     assert [line.split()[1] for line in done.stdout.splitlines() if line[0] in "✓!✗"] == [
-        "settings", "S3", "corrections", "outbox", "MLflow", "Airflow", "model", "disk", "clock", "events",
-            "alias", "restart", "rights",
-    ]  # fmt: skip
+        "settings",
+        "S3",
+        "corrections",
+        "outbox",
+        "MLflow",
+        "Airflow",
+        "model",
+        "disk",
+        "clock",
+        "events",
+        "alias",
+        "restart",
+        "rights",
+    ]
 
 
 def test_a_defect_of_medloops_own_is_no_missing_extra() -> None:

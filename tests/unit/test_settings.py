@@ -25,9 +25,17 @@ LOCAL = {
     "MEDLOOP_AIRFLOW_PASSWORD": "local-airflow",
     "MEDLOOP_IDENTITY_KEY": "local-identity",
 }
-SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "MLFLOW_TRACKING_PASSWORD",
-           "MLFLOW_TRACKING_TOKEN", "DAGSHUB_USER_TOKEN", "MEDLOOP_AIRFLOW_PASSWORD", "MEDLOOP_IDENTITY_KEY",
-           "MEDLOOP_NOTIFY_WEBHOOK")  # fmt: skip
+SECRETS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "MLFLOW_TRACKING_PASSWORD",
+    "MLFLOW_TRACKING_TOKEN",
+    "DAGSHUB_USER_TOKEN",
+    "MEDLOOP_AIRFLOW_PASSWORD",
+    "MEDLOOP_IDENTITY_KEY",
+    "MEDLOOP_NOTIFY_WEBHOOK",
+)
 
 
 def _secret(settings: Settings, name: str) -> str | None:
@@ -177,9 +185,15 @@ class TestConfigPy:
 
     @pytest.mark.parametrize(
         "source",
-        ['config = {"aws_key": open("executed", "w")}', 'config = {"aws_key": __import__("os").getenv("X")}',
-         "config = dict(aws_key='k')", "config = ['aws_key']", "config = {'aws_key': 'geheim'", "config = {[]: 1}"],
-    )  # fmt: skip
+        [
+            'config = {"aws_key": open("executed", "w")}',
+            'config = {"aws_key": __import__("os").getenv("X")}',
+            "config = dict(aws_key='k')",
+            "config = ['aws_key']",
+            "config = {'aws_key': 'geheim'",
+            "config = {[]: 1}",
+        ],
+    )
     def test_anything_but_a_literal_is_refused_in_a_sentence(self, source: str) -> None:
         Path("config.py").write_text(source)
         with pytest.raises(SettingsError, match=r"config\.py") as refused:

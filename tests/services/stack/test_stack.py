@@ -1,4 +1,6 @@
-"""`medloop up` and its sisters, with every component real; and what is left when somebody is killed: nothing."""
+"""`medloop up` and its sisters, with every component real; and what is left when somebody is
+killed: nothing.
+"""
 
 from __future__ import annotations
 
@@ -52,10 +54,15 @@ def _frontend(stack: LocalStack) -> dict[str, str]:
 
 def _s3(environment: dict[str, str]):
     return boto3.client(
-        "s3", endpoint_url=environment["AWS_ENDPOINT_URL_S3"], region_name="us-east-1",
-        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"], aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
-    )  # fmt: skip
+        "s3",
+        endpoint_url=environment["AWS_ENDPOINT_URL_S3"],
+        region_name="us-east-1",
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        config=Config(
+            signature_version="s3v4", s3={"addressing_style": "path"}, retries={"max_attempts": 1}
+        ),
+    )
 
 
 def test_every_address_answers(stack: LocalStack) -> None:
@@ -390,7 +397,8 @@ def test_objects_survive_a_killed_store(stack: LocalStack) -> None:
     os.kill(killed, signal.SIGKILL)
     wait_until(lambda: killed not in stack.processes(), what="S3 should be away")
     wait_until(lambda: answers(stack.address("S3") + "/healthz"), what="S3 should be back")
-    # It says that it is healthy before its volumes are there: until then reading is an InternalError, not a loss.
+    # It says that it is healthy before its volumes are there: until then reading is an
+    # InternalError, not a loss.
     wait_until(lambda: _read(stack, "kept") is not None, what="S3 should read again", timeout_s=30)
     assert _read(stack, "kept") == b"still here"
 

@@ -1,4 +1,6 @@
-"""Somebody else on this machine, and a foreign page in a browser here, at every port of the stack."""
+"""Somebody else on this machine, and a foreign page in a browser here, at every port of the
+stack.
+"""
 
 from __future__ import annotations
 
@@ -220,7 +222,9 @@ ATTACK = """async ([ports, paths]) => {
         const answer = await fetch(url, {method, signal: within(), credentials: "include"});
         if (answer.ok) told.push([method, url, (await answer.text()).slice(0, 200)]);
       } catch {}
-    try { await fetch(url, {method: "POST", mode: "no-cors", body: "x", signal: within()}); } catch {}
+    try {
+      await fetch(url, {method: "POST", mode: "no-cors", body: "x", signal: within()});
+    } catch {}
     await image(url);
   };
   for (const port of ports) {

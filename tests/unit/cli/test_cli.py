@@ -12,16 +12,35 @@ from tests.servers import clean_environment
 
 MEDLOOP = str(Path(sys.executable).with_name("medloop"))
 HEAVY = (
-    "mlflow", "obstore", "torch", "streamlit", "airflow", "numpy", "pydantic", "onnxruntime", "httpx", "PIL", "pydicom",
-    "botocore", "pyarrow", "supervisor", "scipy", "rich", "medloop.settings", "medloop.wiring",
-)  # fmt: skip
+    "mlflow",
+    "obstore",
+    "torch",
+    "streamlit",
+    "airflow",
+    "numpy",
+    "pydantic",
+    "onnxruntime",
+    "httpx",
+    "PIL",
+    "pydicom",
+    "botocore",
+    "pyarrow",
+    "supervisor",
+    "scipy",
+    "rich",
+    "medloop.settings",
+    "medloop.wiring",
+)
 
 
 def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [MEDLOOP, *arguments], env={**clean_environment(), "COLUMNS": "200", **environment}, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
+        [MEDLOOP, *arguments],
+        env={**clean_environment(), "COLUMNS": "200", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_says_its_version() -> None:

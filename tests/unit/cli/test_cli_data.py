@@ -92,7 +92,9 @@ def test_fetch_refuses_another_checksum_and_another_content(tmp_path: Path) -> N
 def test_fetch_verifies_the_content_against_the_sample_and_github(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The sample stands for the full set, in the layout of GitHub's archive; a local server for GitHub."""
+    """The sample stands for the full set, in the layout of GitHub's archive; a local server for
+    GitHub.
+    """
     with sample_file() as path, zipfile.ZipFile(path) as archive:
         images = {name: archive.read(name) for name in archive.namelist() if name != "groups.csv"}
     tree = tree_hash({name: (False, blob_hash(data)) for name, data in images.items()})

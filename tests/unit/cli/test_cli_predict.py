@@ -152,7 +152,10 @@ class TestPredict:
 
     def test_a_reader_that_has_seen_enough_is_no_failure(self, home: Path, tmp_path: Path) -> None:
         unpacked(tmp_path, {f"in/{i:05}.png": PNG for i in range(3000)})
-        command = f"{sys.executable} -m medloop.cli predict {tmp_path}/in --format jsonl | head -1; exit ${{PIPESTATUS[0]}}"
+        command = (
+            f"{sys.executable} -m medloop.cli predict {tmp_path}/in --format jsonl | head -1; "
+            f"exit ${{PIPESTATUS[0]}}"
+        )
         done = subprocess.run(
             ["bash", "-c", command],
             capture_output=True,

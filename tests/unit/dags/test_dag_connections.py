@@ -1,4 +1,6 @@
-"""Settings inside Airflow: what connections and the Variable say, and what is left to the environment."""
+"""Settings inside Airflow: what connections and the Variable say, and what is left to the
+environment.
+"""
 
 from __future__ import annotations
 

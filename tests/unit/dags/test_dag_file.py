@@ -1,4 +1,6 @@
-"""The DAG files as an existing Airflow parses them: without S3, MLflow or any setting of medloop."""
+"""The DAG files as an existing Airflow parses them: without S3, MLflow or any setting of
+medloop.
+"""
 
 from __future__ import annotations
 

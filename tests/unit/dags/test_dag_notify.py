@@ -38,9 +38,11 @@ def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
 def end_of_task(task_id: str, *, exception: str | None = None, **handed_on: Any) -> Any:
     """What Airflow gives a callback: the task instance, the run's id, the exception."""
     ti = SimpleNamespace(
-        dag_id="medloop_weekly_retrain", task_id=task_id, log_url="http://airflow.example/log?a=1&b=2",
+        dag_id="medloop_weekly_retrain",
+        task_id=task_id,
+        log_url="http://airflow.example/log?a=1&b=2",
         xcom_pull=lambda *, task_ids, key="return_value": handed_on.get(key),
-    )  # fmt: skip
+    )
     failure = {"exception": RuntimeError(exception)} if exception else {}
     return {"ti": ti, "run_id": "scheduled__2026-11-23", **failure}
 
@@ -100,5 +102,6 @@ def test_a_webhook_that_refuses_does_not_keep_the_e_mail_back(
     assert len(hook.received) == 1
     (message,) = mailbox.messages
     assert message["Subject"] == (
-        "medloop: version 3 of medical-mnist is the champion again, version 4 was worse: people correct it more"
+        "medloop: version 3 of medical-mnist is the champion again, version 4 was worse: people "
+        "correct it more"
     )

@@ -1,4 +1,6 @@
-"""Adding an acceptance set: which class folders it may have, and that nothing in it was ever trained on."""
+"""Adding an acceptance set: which class folders it may have, and that nothing in it was ever
+trained on.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ BASE_SEEDS = range(2000, 2060)
 
 
 class Site(World):
-    """Stores, a registry whose versions say what they learned, and a base data set of 60 pictures."""
+    """Stores, a registry whose versions say what they learned, and a base data set of 60
+    pictures.
+    """
 
     def __init__(self, home: Path) -> None:
         self.registry = MemoryRegistry()
@@ -55,9 +59,15 @@ class Site(World):
         """A version that learned from the base data set and these corrections."""
         snapshot_id = snapshot(self.context).snapshot_id if trained or held_out else ""
         recipe = {
-            "snapshot_id": snapshot_id, "base_id": self.base.id, "parent_version": parent or None,
-            "parent_weights_sha256": "", "config": {}, "labels": LABELS, "kept_out": kept_out, "engine": "local",
-        }  # fmt: skip
+            "snapshot_id": snapshot_id,
+            "base_id": self.base.id,
+            "parent_version": parent or None,
+            "parent_weights_sha256": "",
+            "config": {},
+            "labels": LABELS,
+            "kept_out": kept_out,
+            "engine": "local",
+        }
         uses = [[sha256, "Hand", "trained"] for sha256 in trained]
         uses += [[sha256, "Hand", "held out"] for sha256 in held_out]
         files = {
@@ -168,7 +178,9 @@ def test_many_wrong_folders_with_wild_names_make_one_sentence(accept: Add) -> No
 def test_pictures_that_were_corrected_and_learned_are_left_out(
     site: Site, accept: Add, changed
 ) -> None:
-    """Correcting pictures and declaring the same ones as a set would show how well the model remembers."""
+    """Correcting pictures and declaring the same ones as a set would show how well the model
+    remembers.
+    """
     site.train()
     site.train(*[site.correct(seed) for seed in range(20)], parent="1")
     result = accept({f"Hand/{seed}.png": changed(image(seed)) for seed in range(23)})
@@ -223,7 +235,9 @@ def test_before_the_first_model_nothing_was_learned(site: Site, accept: Add) -> 
 def test_a_set_that_was_kept_out_of_every_training_can_be_given_again(
     site: Site, accept: Add
 ) -> None:
-    """With another floor, say: its images were never learned, though the base data set holds them."""
+    """With another floor, say: its images were never learned, though the base data set holds
+    them.
+    """
     files = {"CXR/1.png": site.part("train")[0], "Hand/1.png": image(1)}
     site.correct(1)
     first = accept(files)
@@ -293,8 +307,8 @@ def test_the_command_says_how_many_were_left_out(site: Site, tmp_path: Path, mon
     said = run("--new-class", "Knee").stdout
     assert "Acceptance set ours: 1 images" in said
     assert (
-        "1 more were left out: a version was trained on them, or on near copies. --keep-learned keeps them."
-        in said
+        "1 more were left out: a version was trained on them, or on near copies. --keep-learned "
+        "keeps them." in said
     )
     assert "Among them are 1 that flatter it" in run("--new-class", "Knee", "--keep-learned").stdout
     assert json.loads(run("--new-class", "Knee", "--json").stdout)["learned"] == 1

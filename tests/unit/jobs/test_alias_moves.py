@@ -58,10 +58,18 @@ class Models(World):
         scores = {role: {"accuracy": 0.9} for role in ("challenger", "champion")}
         sets = self.context.acceptance_sets.declarations()
         report = GateReport(
-            key=comparison_key(version, champion=champion, reference="1", sets=sets), version=version, champion_version=champion, reference_version="1", snapshot_id="s", base_id="b",
-            at=self.tick().isoformat(timespec="milliseconds"), scores=scores,
-            decision=Decision(passed=passed, checks=(Check("a check", "", "", passed, details=("found",)),)),
-        )  # fmt: skip
+            key=comparison_key(version, champion=champion, reference="1", sets=sets),
+            version=version,
+            champion_version=champion,
+            reference_version="1",
+            snapshot_id="s",
+            base_id="b",
+            at=self.tick().isoformat(timespec="milliseconds"),
+            scores=scores,
+            decision=Decision(
+                passed=passed, checks=(Check("a check", "", "", passed, details=("found",)),)
+            ),
+        )
         self.registry.files[version, "gate/report.json"] = report.to_json()
 
 
@@ -122,7 +130,10 @@ def test_what_was_judged_against_another_champion_is_judged_again_first(models: 
 def test_what_was_judged_against_another_reference_is_judged_again_first(models: Models) -> None:
     version, other = models.judged(champion="1"), models.judged(champion="1")
     choose_reference(models.context, version=other, by="ada", reason="the full data set")
-    words = rf"judged against reference 1, and that is {other} by now: run `medloop evaluate {version}` again"
+    words = (
+        rf"judged against reference 1, and that is {other} by now: run `medloop evaluate "
+        rf"{version}` again"
+    )
     with pytest.raises(StaleError, match=words):
         promote(models.context, version=version, by="ada")
     assert models.registry.version_of(CHAMPION) == "1"
@@ -148,7 +159,8 @@ def test_what_was_judged_by_other_acceptance_sets_is_judged_again_first(
     refused = CliRunner().invoke(build_app(), ["promote", version])
     assert isinstance(refused.exception, StaleError)
     assert str(refused.exception) == (
-        f"version {version} was judged before the acceptance sets or the gate's rules were what they are now: run "
+        f"version {version} was judged before the acceptance sets or the gate's rules were what "
+        "they are now: run "
         f"`medloop evaluate {version}` again"
     )
     assert models.registry.version_of(CHAMPION) == "1"
@@ -204,7 +216,9 @@ def test_the_command_says_who_stays_and_why(
 
 @pytest.mark.parametrize("act", ["promote", "rollback"])
 def test_a_holder_that_slept_through_its_lease_moves_nothing(models: Models, act: str) -> None:
-    """Somebody else held the lease meanwhile, and left the champion where it was: the alias alone does not tell."""
+    """Somebody else held the lease meanwhile, and left the champion where it was: the alias alone
+    does not tell.
+    """
     version = models.judged(champion="1")
     if act == "rollback":
         promote(models.context, version=version, by="ada")

@@ -1,4 +1,6 @@
-"""Screening by the champion's opinion, over the store in memory and a champion that knows dark from bright."""
+"""Screening by the champion's opinion, over the store in memory and a champion that knows dark from
+bright.
+"""
 
 from __future__ import annotations
 
@@ -45,11 +47,15 @@ def brightness_model() -> bytes:
         "cam": ["n", 2, 1, 1],
     }
     graph = helper.make_graph(
-        nodes, "brightness",
+        nodes,
+        "brightness",
         [helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", 64, 64])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, shape in shapes.items()
+        ],
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
-    )  # fmt: skip
+    )
     built = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     for key, value in metadata(labels=list(LABELS)).items():
         built.metadata_props.append(onnx.StringStringEntryProto(key=key, value=json.dumps(value)))

@@ -1,4 +1,6 @@
-"""Who remembers an erased image: heirs of a model's weights, acceptance sets, imported data sets, SQLite's log."""
+"""Who remembers an erased image: heirs of a model's weights, acceptance sets, imported data sets,
+SQLite's log.
+"""
 
 from __future__ import annotations
 
@@ -48,9 +50,15 @@ class Site(World):
     ) -> str:
         """A version that was trained on these images with these labels."""
         recipe = {
-            "snapshot_id": snapshot_id, "base_id": base_id, "parent_version": parent or None,
-            "parent_weights_sha256": "", "config": {}, "labels": ["CXR", "Hand"], "kept_out": [], "engine": "local",
-        }  # fmt: skip
+            "snapshot_id": snapshot_id,
+            "base_id": base_id,
+            "parent_version": parent or None,
+            "parent_weights_sha256": "",
+            "config": {},
+            "labels": ["CXR", "Hand"],
+            "kept_out": [],
+            "engine": "local",
+        }
         rows = [[sha256, label, "trained"] for sha256, label in uses.items()]
         files = {
             "training.json": json.dumps(recipe).encode(),

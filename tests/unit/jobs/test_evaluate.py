@@ -236,6 +236,8 @@ def test_card_and_plots_lie_beside_the_report_with_their_types(world: Untrained)
         for name in stored
     }
     assert types == {
-        ".json": "application/json", "/model_card.md": "text/markdown; charset=utf-8", **dict.fromkeys(plots, "image/png")
-    }  # fmt: skip
+        ".json": "application/json",
+        "/model_card.md": "text/markdown; charset=utf-8",
+        **dict.fromkeys(plots, "image/png"),
+    }
     assert evaluate(world.context, version=version).at == found.at  # judged once

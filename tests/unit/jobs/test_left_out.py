@@ -36,9 +36,15 @@ def world(tmp_path: Path) -> World:
 
 def promotion(version: str) -> Promotion:
     return Promotion(
-        id=new_id(), at=START.isoformat(), model="m", action="promote", from_version=None, to_version=version, by="ada",
+        id=new_id(),
+        at=START.isoformat(),
+        model="m",
+        action="promote",
+        from_version=None,
+        to_version=version,
+        by="ada",
         reason="better",
-    )  # fmt: skip
+    )
 
 
 def labels(world: World) -> dict[str, str | None]:

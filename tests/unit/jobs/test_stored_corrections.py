@@ -1,4 +1,6 @@
-"""What `medloop doctor` says of the corrections themselves: nothing that was said goes unnoticed."""
+"""What `medloop doctor` says of the corrections themselves: nothing that was said goes
+unnoticed.
+"""
 
 from __future__ import annotations
 

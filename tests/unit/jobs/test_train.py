@@ -119,7 +119,9 @@ def test_an_old_run_done_again_finds_the_version_of_its_time(world: World) -> No
 
 
 def test_a_training_by_other_rules_says_so_when_it_cannot_be_reproduced(world: World) -> None:
-    """What near copies are left out changed once: versions from before were trained on some that now are not."""
+    """What near copies are left out changed once: versions from before were trained on some that
+    now are not.
+    """
     snapshot_id = snapshot(world.context).snapshot_id
     version = train(world.context, snapshot_id=snapshot_id, from_scratch=True, config=SHORT).version
     changed = VersionTags(weights_sha256="another", data_key="of older rules")

@@ -96,12 +96,17 @@ def test_predictions_are_read_once_for_both_versions(world: World) -> None:
     def predicted(version: str, first: int, unknown: int) -> None:
         world.context.predictions.add(
             PredictionLine(
-                at=world.now.isoformat(), image_sha256=sha256_of(first + number), label="Hand", confidence=0.9,
-                verdict="unknown" if number < unknown else "confident", ood_score=0.0, model_version=version,
+                at=world.now.isoformat(),
+                image_sha256=sha256_of(first + number),
+                label="Hand",
+                confidence=0.9,
+                verdict="unknown" if number < unknown else "confident",
+                ood_score=0.0,
+                model_version=version,
                 source="page",
             )
             for number in range(100)
-        )  # fmt: skip
+        )
         world.context.predictions.flush()
 
     predicted("1", 0, 5)

@@ -99,9 +99,16 @@ class TestContractOfTheFile:
             (exported(input_size=32), "does not answer"),
             (with_constant(model(), "head", float("inf")), "finite"),
             (renamed_output(model(), "ood_score", "score2"), "does not answer"),
-            (renamed_output(renamed_output(renamed_output(model(), "embedding", "x"), "cam", "embedding"), "x", "cam"), "shape"),
+            (
+                renamed_output(
+                    renamed_output(renamed_output(model(), "embedding", "x"), "cam", "embedding"),
+                    "x",
+                    "cam",
+                ),
+                "shape",
+            ),
         ],
-    )  # fmt: skip
+    )
     def test_a_breach_is_named(self, data: bytes, why: str) -> None:
         with pytest.raises(ModelError, match=why):
             load_checked(data)
@@ -282,7 +289,9 @@ class TestThread:
     def test_a_promotion_is_seen_while_people_predict(
         self, world: FakeWorld, tmp_path: Path
     ) -> None:
-        """Requests go on in many threads through twenty swaps, each with the version that it asked for."""
+        """Requests go on in many threads through twenty swaps, each with the version that it asked
+        for.
+        """
         champion = serving(world, tmp_path)
         expected = {"1": load_checked(model(0)).predict([photo()])[0].probabilities}
         for seed in range(1, 5):
@@ -480,7 +489,10 @@ def test_importing_the_serving_path_loads_neither_torch_nor_mlflow() -> None:
 
 
 def test_importing_medloop_loads_next_to_nothing() -> None:
-    code = "import sys, medloop; medloop.__version__; sys.exit(any(m in sys.modules for m in ('numpy', 'onnxruntime', 'pydantic')))"
+    code = (
+        "import sys, medloop; medloop.__version__; sys.exit(any(m in sys.modules for m in "
+        "('numpy', 'onnxruntime', 'pydantic')))"
+    )
     assert (
         subprocess.run([sys.executable, "-c", code], check=False, env=dict(os.environ)).returncode
         == 0

@@ -28,7 +28,9 @@ def talk(server: ssl.SSLContext, client: ssl.SSLContext) -> None:
 
 
 def contexts(path: Path, *, shown: Path | None) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """A server with the certificate that wants it of its clients, and a client that shows `shown`."""
+    """A server with the certificate that wants it of its clients, and a client that shows
+    `shown`.
+    """
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(path))
     server.verify_mode = ssl.CERT_REQUIRED
     server.load_cert_chain(path)

@@ -1,4 +1,6 @@
-"""The AWS policies of docs/, asked as AWS would answer: a deny wins, and what nothing allows is refused."""
+"""The AWS policies of docs/, asked as AWS would answer: a deny wins, and what nothing allows is
+refused.
+"""
 
 from __future__ import annotations
 

@@ -336,14 +336,30 @@ class TestExternalSystems:
 
 def test_components_inherit_no_settings_or_keys_and_bypass_a_proxy() -> None:
     caller = {
-        "PATH": "/bin", "LANG": "C.UTF-8", "AWS_ACCESS_KEY_ID": "k", "MLFLOW_TRACKING_URI": "u", "MEDLOOP_HOME": "h",
-        "AIRFLOW_HOME": "a", "DAGSHUB_USER_TOKEN": "t", "STREAMLIT_SERVER_PORT": "1", "HTTP_PROXY": "http://proxy",
+        "PATH": "/bin",
+        "LANG": "C.UTF-8",
+        "AWS_ACCESS_KEY_ID": "k",
+        "MLFLOW_TRACKING_URI": "u",
+        "MEDLOOP_HOME": "h",
+        "AIRFLOW_HOME": "a",
+        "DAGSHUB_USER_TOKEN": "t",
+        "STREAMLIT_SERVER_PORT": "1",
+        "HTTP_PROXY": "http://proxy",
         "NO_PROXY": "intranet",
-    }  # fmt: skip
+    }
     inherited = inherited_environment(caller)
     assert {"PATH", "LANG", "HTTP_PROXY"} <= inherited.keys()
-    assert not {"AWS_ACCESS_KEY_ID", "MLFLOW_TRACKING_URI", "MEDLOOP_HOME", "AIRFLOW_HOME", "DAGSHUB_USER_TOKEN",
-                "STREAMLIT_SERVER_PORT"} & inherited.keys()  # fmt: skip
+    assert (
+        not {
+            "AWS_ACCESS_KEY_ID",
+            "MLFLOW_TRACKING_URI",
+            "MEDLOOP_HOME",
+            "AIRFLOW_HOME",
+            "DAGSHUB_USER_TOKEN",
+            "STREAMLIT_SERVER_PORT",
+        }
+        & inherited.keys()
+    )
     assert inherited["NO_PROXY"] == inherited["no_proxy"] == "intranet,127.0.0.1,localhost"
 
 
@@ -416,7 +432,9 @@ def test_the_page_can_sign_reviews_and_no_erasures(tmp_path: Path) -> None:
 
 
 def test_a_bucket_of_others_has_signing_keys_of_its_own(tmp_path: Path) -> None:
-    """Each machine's generated keys would not be each other's, and would make reviews worth nothing."""
+    """Each machine's generated keys would not be each other's, and would make reviews worth
+    nothing.
+    """
     plan = _plan(tmp_path, s3_bucket="ours")
     for environment in (*(program.environment for program in plan.programs), plan.operator_env):
         assert not environment.keys() & {"MEDLOOP_REVIEW_KEY", "MEDLOOP_ERASURE_KEY"}

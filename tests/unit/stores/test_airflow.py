@@ -1,4 +1,6 @@
-"""The Airflow client where there is no Airflow; tests/services/test_dag.py has it talk to a real one."""
+"""The Airflow client where there is no Airflow; tests/services/test_dag.py has it talk to a real
+one.
+"""
 
 from __future__ import annotations
 

@@ -59,9 +59,23 @@ class TestSecondCopies:
 
 
 @pytest.mark.parametrize(
-    "mask", ["A/masks/{}.png", "A/{}_mask.png", "A/{}-seg.tif", "masks/A/{}.png", "A/{}_mask_1.png", "A/GroundTruth/{}.bmp",
-     "A/{}Mask.png", "A/{}_roi.png", "A/{}_overlay.png", "A/mask_{}.png", "ROI/{}.png", "mask_A/{}.png", "A/contours/{}.png"]
-)  # fmt: skip
+    "mask",
+    [
+        "A/masks/{}.png",
+        "A/{}_mask.png",
+        "A/{}-seg.tif",
+        "masks/A/{}.png",
+        "A/{}_mask_1.png",
+        "A/GroundTruth/{}.bmp",
+        "A/{}Mask.png",
+        "A/{}_roi.png",
+        "A/{}_overlay.png",
+        "A/mask_{}.png",
+        "ROI/{}.png",
+        "mask_A/{}.png",
+        "A/contours/{}.png",
+    ],
+)
 def test_masks_beside_images_are_refused_or_left_out(mask: str, tmp_path: Path) -> None:
     images = {f"{label}/images/{n}.png": encoded(n) for label, n in (("A", 1), ("A", 2), ("B", 3))}
     files = images | {mask.format(n): encoded(10 + n) for n in (1, 2)}
@@ -75,8 +89,16 @@ def test_masks_beside_images_are_refused_or_left_out(mask: str, tmp_path: Path) 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_names_seen_before_and_hidden_files_are_listed(tmp_path: Path) -> None:
-    files = {"A/1.png": encoded(1), "B/2.png": encoded(2), ".old/C/3.png": encoded(3), "A/.4.png": b"",
-             "__MACOSX/A/._1.png": b"", "A/.DS_Store": b"", "A/._1.png": b"", ".git/config": b""}  # fmt: skip
+    files = {
+        "A/1.png": encoded(1),
+        "B/2.png": encoded(2),
+        ".old/C/3.png": encoded(3),
+        "A/.4.png": b"",
+        "__MACOSX/A/._1.png": b"",
+        "A/.DS_Store": b"",
+        "A/._1.png": b"",
+        ".git/config": b"",
+    }
     path = zipped(tmp_path / "a.zip", files)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("A\\1.png", encoded(5))
@@ -178,8 +200,13 @@ def test_progress_reaches_the_end_of_each_stage(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
-    [("../Hand/1.png", "leads out"), ("/etc/Hand/1.png", "leads out"), ("C:/Hand/1.png", "leads out"), ("Hand\\..\\..\\1.png", "leads out")],
-)  # fmt: skip
+    [
+        ("../Hand/1.png", "leads out"),
+        ("/etc/Hand/1.png", "leads out"),
+        ("C:/Hand/1.png", "leads out"),
+        ("Hand\\..\\..\\1.png", "leads out"),
+    ],
+)
 def test_paths_that_lead_out_of_a_zip_are_refused(tmp_path: Path, name: str, sentence: str) -> None:
     with pytest.raises(DatasetError, match=sentence):
         read_dataset(zipped(tmp_path / "a.zip", {**FILES, name: encoded(9)}))

@@ -1,4 +1,6 @@
-"""Data sets kept on this machine and on S3 (here: the store in memory; tests/services has the real one)."""
+"""Data sets kept on this machine and on S3 (here: the store in memory; tests/services has the real
+one).
+"""
 
 import json
 from pathlib import Path

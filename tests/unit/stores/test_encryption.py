@@ -1,4 +1,6 @@
-"""Encryption at rest, as a server is asked for it: what the settings say stands in the headers of each write."""
+"""Encryption at rest, as a server is asked for it: what the settings say stands in the headers of
+each write.
+"""
 
 from __future__ import annotations
 

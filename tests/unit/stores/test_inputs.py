@@ -300,9 +300,19 @@ class TestKeysThatNoClientSpells:
 
 @pytest.mark.parametrize(
     ("name", "start"),
-    [("a.zip", b"PK\x07\x08"), ("a.zip", b"PK00PK"), ("setup.exe", b"MZ".ljust(5000, b"\0")), ("a.run", b"#!/bin/sh\nexit\n"), ("a", b"\x7fELF" + b"\0" * 900),
-     ("a.zip", b"a text\r\n"), ("a.zip", b"\xef\xbb\xbf"), ("a.zip", b"\0\5a.zip".ljust(128, b"\0")), ("a.app", b"\xcf\xfa\xed\xfe"), ("a.bat", b"@echo off\n")],
-)  # fmt: skip
+    [
+        ("a.zip", b"PK\x07\x08"),
+        ("a.zip", b"PK00PK"),
+        ("setup.exe", b"MZ".ljust(5000, b"\0")),
+        ("a.run", b"#!/bin/sh\nexit\n"),
+        ("a", b"\x7fELF" + b"\0" * 900),
+        ("a.zip", b"a text\r\n"),
+        ("a.zip", b"\xef\xbb\xbf"),
+        ("a.zip", b"\0\5a.zip".ljust(128, b"\0")),
+        ("a.app", b"\xcf\xfa\xed\xfe"),
+        ("a.bat", b"@echo off\n"),
+    ],
+)
 def test_an_archive_may_lie_behind_anything_but_a_picture(
     name: str, start: bytes, tmp_path: Path
 ) -> None:

@@ -9,9 +9,16 @@ from medloop.stores.objects import ObjectStore
 
 def move(to: str) -> Promotion:
     return Promotion(
-        id=new_id(), at=START.isoformat(), model="m", action="promote", from_version=None, to_version=to, by="ada",
-        reason="better", gate_report={"passed": True},
-    )  # fmt: skip
+        id=new_id(),
+        at=START.isoformat(),
+        model="m",
+        action="promote",
+        from_version=None,
+        to_version=to,
+        by="ada",
+        reason="better",
+        gate_report={"passed": True},
+    )
 
 
 def test_entries_come_back_oldest_first() -> None:

@@ -25,7 +25,9 @@ class Unlisted(ObjectStore):
 
 
 def test_object_keys_count_no_listing() -> None:
-    """The published system's next key was the length of a listing: two at once collided, and 1,000 was the last."""
+    """The published system's next key was the length of a listing: two at once collided, and 1,000
+    was the last.
+    """
     objects = Unlisted.in_memory()
     front_ends = CorrectionStore(objects), CorrectionStore(objects)
     for i in range(MORE_THAN_A_PAGE):

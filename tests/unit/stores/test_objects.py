@@ -59,7 +59,10 @@ def test_a_refusal_says_what_to_do(answer: str, words: str, worth_another_try: b
 
 
 def test_a_refusal_does_not_repeat_the_access_key() -> None:
-    answer = "status code: 403: <Error><Code>SignatureDoesNotMatch</Code><AWSAccessKeyId>AKIA123</AWSAccessKeyId>"
+    answer = (
+        "status code: 403: "
+        "<Error><Code>SignatureDoesNotMatch</Code><AWSAccessKeyId>AKIA123</AWSAccessKeyId>"
+    )
     assert "AKIA123" not in str(refusal(answer, store="the bucket", act="writing x"))
 
 
@@ -68,7 +71,8 @@ class Answering(ThreadingHTTPServer):
 
     def __init__(self, status: int, code: str, *, after_s: float = 0.0) -> None:
         self.answered = 0
-        body = f"<Error><Code>{code}</Code><Message>no</Message><AWSAccessKeyId>AKIASECRET</AWSAccessKeyId></Error>"
+        key = "<AWSAccessKeyId>AKIASECRET</AWSAccessKeyId>"
+        body = f"<Error><Code>{code}</Code><Message>no</Message>{key}</Error>"
 
         class Handler(BaseHTTPRequestHandler):
             def handle_one_request(self) -> None:

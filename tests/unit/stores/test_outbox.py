@@ -102,7 +102,9 @@ def test_a_correction_after_its_withdrawal_is_a_new_event(outbox: Outbox) -> Non
 
 
 def test_an_answer_given_again_later_is_a_new_event(outbox: Outbox) -> None:
-    """The person may have said something else on another machine meanwhile: the last word must be theirs."""
+    """The person may have said something else on another machine meanwhile: the last word must be
+    theirs.
+    """
     here, there = outbox, Outbox(outbox.lock_path.with_name("another machine.db"))
     said = [
         (here, correction(sha256_of(1), "Hand")),
@@ -290,8 +292,13 @@ print(outbox.status().pending == n, len(outbox.pending(2000)) == n)
     reason="this machine lets nobody mount a file system of their own",
 )
 def test_on_a_disk_that_is_really_full(tmp_path: Path) -> None:
-    """A file system of 1 MiB: the refusal says so, what was acknowledged stays, and it works again with space."""
-    script = f'mount -t tmpfs -o size=1m none "{tmp_path}" && exec "{sys.executable}" -c "$0" "{tmp_path}"'
+    """A file system of 1 MiB: the refusal says so, what was acknowledged stays, and it works again
+    with space.
+    """
+    script = (
+        f'mount -t tmpfs -o size=1m none "{tmp_path}" && exec "{sys.executable}" -c "$0" '
+        f'"{tmp_path}"'
+    )
     found = subprocess.run(
         ["unshare", "-Urm", "sh", "-c", script, ON_A_FULL_DISK],
         capture_output=True, text=True, cwd=Path(__file__).parents[3], check=False,
@@ -351,7 +358,8 @@ def test_a_full_disk_is_worded_truly_where_s3_has_it(outbox: Outbox, tmp_path: P
     outbox.add(correction(sha256_of(1)), PNG)
     with sqlite3.connect(tmp_path / "home" / "outbox.db") as db:
         db.execute(
-            "CREATE TRIGGER full BEFORE UPDATE ON events BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
+            "CREATE TRIGGER full BEFORE UPDATE ON events BEGIN SELECT RAISE(FAIL, 'database or "
+            "disk is full'); END"
         )
     with pytest.raises(
         StoreError, match=r"are in S3, but this could not be noted here.*disk is full"

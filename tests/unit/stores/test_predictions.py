@@ -28,8 +28,10 @@ def objects() -> ObjectStore:
 def make(objects: ObjectStore, *, days: int = 0) -> PredictionLog:
     serial = iter(range(1000))
     return PredictionLog(
-        objects, now=lambda: START + timedelta(days=days), random=lambda n: bytes([next(serial)]) * n
-    )  # fmt: skip
+        objects,
+        now=lambda: START + timedelta(days=days),
+        random=lambda n: bytes([next(serial)]) * n,
+    )
 
 
 def test_what_was_added_can_be_read_by_day(objects: ObjectStore) -> None:

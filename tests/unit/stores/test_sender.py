@@ -162,7 +162,9 @@ def test_a_failure_at_any_call_neither_loses_nor_doubles(
 def test_an_event_lies_under_the_day_on_which_it_was_stored(
     sender: Sender, outbox: Outbox, objects: FailingStore, clock: Clock
 ) -> None:
-    """A snapshot looks at the last days: what comes late must not be filed under a day long past."""
+    """A snapshot looks at the last days: what comes late must not be filed under a day long
+    past.
+    """
     event = correction(sha256_of(1))
     outbox.add(event, PNG)
     clock.now += timedelta(days=30)

@@ -1,4 +1,6 @@
-"""The table of docs/s3-layout.md, row by row, and that nothing depends on the order of arrival or on repetition."""
+"""The table of docs/s3-layout.md, row by row, and that nothing depends on the order of arrival or
+on repetition.
+"""
 
 import random
 from datetime import timedelta
@@ -28,30 +30,110 @@ ROWS = [
     ("people agree", [said("ada", "Hand"), said("bob", "Hand")], "unreviewed", "Hand"),
     ("people disagree", [said("ada", "Hand"), said("bob", "CXR")], "conflict", None),
     ("disagreement with none of these", [said("ada", "Hand"), said("bob", None)], "conflict", None),
-    ("a person's last answer counts", [said("ada", "Hand"), said("ada", "CXR")], "unreviewed", "CXR"),
-    ("a changed answer ends a conflict", [said("ada", "Hand"), said("bob", "CXR"), said("ada", "CXR")], "unreviewed", "CXR"),
+    (
+        "a person's last answer counts",
+        [said("ada", "Hand"), said("ada", "CXR")],
+        "unreviewed",
+        "CXR",
+    ),
+    (
+        "a changed answer ends a conflict",
+        [said("ada", "Hand"), said("bob", "CXR"), said("ada", "CXR")],
+        "unreviewed",
+        "CXR",
+    ),
     ("withdrawn", [said("ada", "Hand"), did("withdraw", who="ada")], "withdrawn", None),
-    ("withdrawn by somebody else", [said("ada", "Hand"), did("withdraw", who="bob")], "unreviewed", "Hand"),
-    ("said again after the withdrawal", [said("ada", "Hand"), did("withdraw", who="ada"), said("ada", "CXR")], "unreviewed", "CXR"),
-    ("withdrawal ends a conflict", [said("ada", "Hand"), said("bob", "CXR"), did("withdraw", who="bob")], "unreviewed", "Hand"),
+    (
+        "withdrawn by somebody else",
+        [said("ada", "Hand"), did("withdraw", who="bob")],
+        "unreviewed",
+        "Hand",
+    ),
+    (
+        "said again after the withdrawal",
+        [said("ada", "Hand"), did("withdraw", who="ada"), said("ada", "CXR")],
+        "unreviewed",
+        "CXR",
+    ),
+    (
+        "withdrawal ends a conflict",
+        [said("ada", "Hand"), said("bob", "CXR"), did("withdraw", who="bob")],
+        "unreviewed",
+        "Hand",
+    ),
     ("approved", [said("ada", "Hand"), did("approve")], "approved", "Hand"),
-    ("a conflict cannot be approved", [said("ada", "Hand"), said("bob", "CXR"), did("approve")], "conflict", None),
+    (
+        "a conflict cannot be approved",
+        [said("ada", "Hand"), said("bob", "CXR"), did("approve")],
+        "conflict",
+        None,
+    ),
     ("approved with nothing to approve", [did("approve")], "withdrawn", None),
-    ("approved, then withdrawn by the person", [said("ada", "Hand"), did("approve"), did("withdraw", who="ada")], "withdrawn", None),
-    ("an answer after the approval does not undo it", [said("ada", "Hand"), did("approve"), said("bob", "CXR")], "approved", "Hand"),
+    (
+        "approved, then withdrawn by the person",
+        [said("ada", "Hand"), did("approve"), did("withdraw", who="ada")],
+        "withdrawn",
+        None,
+    ),
+    (
+        "an answer after the approval does not undo it",
+        [said("ada", "Hand"), did("approve"), said("bob", "CXR")],
+        "approved",
+        "Hand",
+    ),
     ("relabelled", [said("ada", "Hand"), did("relabel", "CXR")], "approved", "CXR"),
     ("relabelled as none of these", [said("ada", "Hand"), did("relabel", None)], "approved", None),
-    ("a conflict is relabelled", [said("ada", "Hand"), said("bob", "CXR"), did("relabel", "CXR")], "approved", "CXR"),
-    ("the last decision counts", [said("ada", "Hand"), did("relabel", "CXR"), did("reject", who="other")], "rejected", None),
-    ("a reviewer takes the decision back", [said("ada", "Hand"), did("reject"), did("withdraw")], "unreviewed", "Hand"),
+    (
+        "a conflict is relabelled",
+        [said("ada", "Hand"), said("bob", "CXR"), did("relabel", "CXR")],
+        "approved",
+        "CXR",
+    ),
+    (
+        "the last decision counts",
+        [said("ada", "Hand"), did("relabel", "CXR"), did("reject", who="other")],
+        "rejected",
+        None,
+    ),
+    (
+        "a reviewer takes the decision back",
+        [said("ada", "Hand"), did("reject"), did("withdraw")],
+        "unreviewed",
+        "Hand",
+    ),
     ("rejected", [said("ada", "Hand"), did("reject")], "rejected", None),
-    ("the rejected answer again", [said("ada", "Hand"), did("reject"), said("bob", "Hand")], "rejected", None),
-    ("another answer after a rejection", [said("ada", "Hand"), did("reject"), said("bob", "CXR")], "unreviewed", "CXR"),
-    ("another answer after a rejection, flagged", [said("ada", "Hand"), did("reject"), said("bob", "CXR"), did("flag")], "unreviewed", "CXR"),
+    (
+        "the rejected answer again",
+        [said("ada", "Hand"), did("reject"), said("bob", "Hand")],
+        "rejected",
+        None,
+    ),
+    (
+        "another answer after a rejection",
+        [said("ada", "Hand"), did("reject"), said("bob", "CXR")],
+        "unreviewed",
+        "CXR",
+    ),
+    (
+        "another answer after a rejection, flagged",
+        [said("ada", "Hand"), did("reject"), said("bob", "CXR"), did("flag")],
+        "unreviewed",
+        "CXR",
+    ),
     ("erased", [said("ada", "Hand"), did("approve"), did("erase")], "erased", None),
-    ("erased stays erased", [did("erase"), said("ada", "Hand"), did("relabel", "CXR")], "erased", None),
-    ("flagged", [said("ada", "Hand"), did("flag", why="unlike its neighbours")], "unreviewed", "Hand"),
-]  # fmt: skip
+    (
+        "erased stays erased",
+        [did("erase"), said("ada", "Hand"), did("relabel", "CXR")],
+        "erased",
+        None,
+    ),
+    (
+        "flagged",
+        [said("ada", "Hand"), did("flag", why="unlike its neighbours")],
+        "unreviewed",
+        "Hand",
+    ),
+]
 
 
 def alone(who: str = "ada", **changes: object) -> Event:

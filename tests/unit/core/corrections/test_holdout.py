@@ -56,9 +56,14 @@ def test_near_copies_are_found_beyond_the_first_block_of_either_side() -> None:
 def test_copies_are_equal_or_near_and_flat_ones_only_equal() -> None:
     flat = np.stack([np.full((64, 64), level, dtype=np.uint8) for level in (7, 8)])
     brighter = np.minimum(IMAGES[:2], 254) + 1
-    assert copies(np.concatenate([flat, brighter]), np.concatenate([flat[:1], IMAGES[:1]])).tolist() == [
-        True, False, True, False,
-    ]  # fmt: skip
+    assert copies(
+        np.concatenate([flat, brighter]), np.concatenate([flat[:1], IMAGES[:1]])
+    ).tolist() == [
+        True,
+        False,
+        True,
+        False,
+    ]
     assert copies(flat, IMAGES[:0]).tolist() == [False, False]
     assert copies(IMAGES[:0], flat).tolist() == []
 

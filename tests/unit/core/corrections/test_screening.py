@@ -92,17 +92,24 @@ def against(
     pictures: list[np.ndarray] | None = None,
     people: list[str | None] | None = None,
 ) -> str:
-    """What is found against one correction of an image that the champion calls CXR, beside others of its scanner."""
+    """What is found against one correction of an image that the champion calls CXR, beside others
+    of its scanner.
+    """
     n = 1 + len(batch)
     probabilities = np.array([[sure, (1 - sure) / 2, (1 - sure) / 2]] * n)
     own = eyes(where, n)
     base = np.concatenate([eyes(0, 20, seed=1), eyes(1, 20, seed=1)])
     labels = [label, *batch]
     reasons = contradicted(
-        probabilities, own, labels, classes=CLASSES, index=np.concatenate([own, base]),
+        probabilities,
+        own,
+        labels,
+        classes=CLASSES,
+        index=np.concatenate([own, base]),
         index_labels=[*labels, *["CXR"] * 20, *["Hand"] * 20],
-        pictures=np.stack(pictures or [image(seed) for seed in range(n)]), people=people or ["ada"] * n,
-    )  # fmt: skip
+        pictures=np.stack(pictures or [image(seed) for seed in range(n)]),
+        people=people or ["ada"] * n,
+    )
     return reasons[0]
 
 
@@ -168,7 +175,9 @@ def test_pictures_that_the_champion_confuses_contradict_nothing() -> None:
 
 
 def voted(label: str, *, mine: list[str], others: list[str], where: int = 5) -> str:
-    """What is found against one person's correction, beside corrections of its scanner by that person and by others."""
+    """What is found against one person's correction, beside corrections of its scanner by that
+    person and by others.
+    """
     labels = [label, *mine, *others]
     people = ["me"] * (1 + len(mine)) + [f"other {i}" for i in range(len(others))]
     own = eyes(where, len(labels))

@@ -221,7 +221,9 @@ def test_an_event_under_two_days_counts_once(world: World) -> None:
 
 
 def test_new_is_counted_from_the_snapshot_that_is_named(world: World) -> None:
-    """A run that failed after its snapshot must not make the next one believe that nothing is new."""
+    """A run that failed after its snapshot must not make the next one believe that nothing
+    is new.
+    """
     world.correct(1)
     trained = snapshot(world.context).snapshot_id
     world.correct(2)

@@ -17,15 +17,31 @@ from medloop.errors import DatasetError
     ("paths", "names"),
     [
         (["Hand/1.jpeg", "CXR/1.JPG"], ["Hand/1.jpeg", "CXR/1.JPG"]),
-        (["archive/Medical MNIST/Hand/1.jpeg", "archive/Medical MNIST/CXR/2.Png"], ["Hand/1.jpeg", "CXR/2.Png"]),
+        (
+            ["archive/Medical MNIST/Hand/1.jpeg", "archive/Medical MNIST/CXR/2.Png"],
+            ["Hand/1.jpeg", "CXR/2.Png"],
+        ),
         (["set/train/Hand/1.jpg", "set/test/CXR/1.jpg"], ["train/Hand/1.jpg", "test/CXR/1.jpg"]),
         (["set/Hand/p1/1.dcm", "set/CXR/p2/IM000001"], ["Hand/p1/1.dcm", "CXR/p2/IM000001"]),
         (["only/Hand/1.png"], ["Hand/1.png"]),
-        (["Hand/1.png", "README.md", "groups.csv", "stray.png", "__MACOSX/Hand/._1.png", "Hand/.DS_Store"], ["Hand/1.png"]),
+        (
+            [
+                "Hand/1.png",
+                "README.md",
+                "groups.csv",
+                "stray.png",
+                "__MACOSX/Hand/._1.png",
+                "Hand/.DS_Store",
+            ],
+            ["Hand/1.png"],
+        ),
         (["Hand/Thumbs.db", "Hand/notes.txt"], []),
-        (["Hand/1.2.840.9", "Hand/scan.ima", "CXR/x"], ["Hand/1.2.840.9", "Hand/scan.ima", "CXR/x"]),
+        (
+            ["Hand/1.2.840.9", "Hand/scan.ima", "CXR/x"],
+            ["Hand/1.2.840.9", "Hand/scan.ima", "CXR/x"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_folders_around_the_classes_are_cut_off(paths: list[str], names: list[str]) -> None:
     assert list(image_paths(paths).values()) == names
 
@@ -42,8 +58,14 @@ def test_a_named_folder_leaves_out_what_lies_beside_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "label"), [("Hand/1.png", "Hand"), ("Train/Hand/1.png", "Hand"), ("Hand/p1/1.dcm", "Hand"), ("test/1.png", "test")]
-)  # fmt: skip
+    ("name", "label"),
+    [
+        ("Hand/1.png", "Hand"),
+        ("Train/Hand/1.png", "Hand"),
+        ("Hand/p1/1.dcm", "Hand"),
+        ("test/1.png", "test"),
+    ],
+)
 def test_the_class_is_the_first_folder_that_is_no_split(name: str, label: str) -> None:
     assert class_of(name) == label
 

@@ -28,7 +28,9 @@ NAMES = ["Hand/1", "CXR/1", "ChestCT/1", "Hand/2"]
 
 
 def test_labels_have_one_order_whatever_order_the_files_come_in() -> None:
-    """The published system numbered CXR and ChestCT one way in training and the other way in serving."""
+    """The published system numbered CXR and ChestCT one way in training and the other way in
+    serving.
+    """
     dataset, shuffled = build(NAMES), build(NAMES[::-1])
     assert dataset.labels == ("CXR", "ChestCT", "Hand")
     assert [dataset.labels[target] for target in dataset.targets] == [

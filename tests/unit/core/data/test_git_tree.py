@@ -6,8 +6,13 @@ from pathlib import Path
 from medloop.core.data.git_tree import blob_hash, tree_hash
 
 FILES = {
-    "a/1.jpeg": b"one", "a/2.jpeg": b"two", "a.b/3": b"three", "a-b": b"four", "deep/er/still/x": b"", "ü/ä.png": b"five",
-}  # fmt: skip
+    "a/1.jpeg": b"one",
+    "a/2.jpeg": b"two",
+    "a.b/3": b"three",
+    "a-b": b"four",
+    "deep/er/still/x": b"",
+    "ü/ä.png": b"five",
+}
 
 
 def test_it_is_what_git_says(tmp_path: Path) -> None:

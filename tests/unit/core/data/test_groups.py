@@ -38,7 +38,9 @@ def test_slices_of_an_examination_share_a_group_and_strangers_do_not(n_exams: in
 
 
 def test_a_split_by_computed_groups_leaves_few_twins_in_training() -> None:
-    """The sample holds every tenth slice or so, and still a third of its AbdomenCT has a twin in a split by file."""
+    """The sample holds every tenth slice or so, and still a third of its AbdomenCT has a twin in a
+    split by file.
+    """
     sample = bundled_sample()
     chosen = np.isin(sample.targets, [0, 1])
     images, targets, given = sample.images[chosen], sample.targets[chosen], sample.groups[chosen]

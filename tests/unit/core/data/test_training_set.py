@@ -1,4 +1,6 @@
-"""What a training learns from, and what it never sees. Most tests stand for a defect of the published system."""
+"""What a training learns from, and what it never sees. Most tests stand for a defect of the
+published system.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ def test_corrections_of_one_class_alone_leave_all_labels_where_they_are():
 
 
 def test_base_targets_follow_the_champions_order_and_not_the_data_sets():
-    """The published system's training sorted labels and its serving did not: CXR and ChestCT were swapped."""
+    """The published system's training sorted labels and its serving did not: CXR and ChestCT were
+    swapped.
+    """
     champion = ("Hand", "ChestCT", "CXR", "AbdomenCT")
     made = assemble(base(), Corrections.none(), champion_labels=champion)
     names = np.array(made.labels)[made.base_targets]
@@ -206,7 +210,9 @@ def test_keys_tell_trainings_apart_by_what_they_learn_from_and_by_nothing_else()
 
 
 def test_test_images_that_another_base_trained_on_are_left_out():
-    """A champion of the bundled sample has seen test images of the full set: the gate must not count them for it."""
+    """A champion of the bundled sample has seen test images of the full set: the gate must not
+    count them for it.
+    """
     made = assemble(base(), Corrections.none(), champion_labels=())
     test = made.split.test
     brighter = made.base.images[test[:5]] // 2 + 60

@@ -47,18 +47,31 @@ def report() -> GateReport:
         ),
     )
     return GateReport(
-        key="k", version="2", champion_version="1", reference_version=None, snapshot_id="s", base_id="b",
-        at="2026-11-02T09:00:00.000+00:00", decision=Decision(False, checks),
+        key="k",
+        version="2",
+        champion_version="1",
+        reference_version=None,
+        snapshot_id="s",
+        base_id="b",
+        at="2026-11-02T09:00:00.000+00:00",
+        decision=Decision(False, checks),
         scores={"challenger": scores(), "champion": scores()},
-    )  # fmt: skip
+    )
 
 
 def origin() -> Origin:
     return Origin(
-        model="medical-mnist", labels=LABELS, base_id="b", base_images=30, snapshot_id="s",
-        corrections={"trained": 7, "held out": 1}, parent_version="1", weights_sha256="0" * 64, config={"seed": 0},
+        model="medical-mnist",
+        labels=LABELS,
+        base_id="b",
+        base_images=30,
+        snapshot_id="s",
+        corrections={"trained": 7, "held out": 1},
+        parent_version="1",
+        weights_sha256="0" * 64,
+        config={"seed": 0},
         seconds=1.0,
-    )  # fmt: skip
+    )
 
 
 def test_a_report_reads_back_as_it_was_written():

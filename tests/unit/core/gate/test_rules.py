@@ -107,7 +107,9 @@ def test_slow_drift_is_caught_by_the_frozen_reference():
 
 
 def test_a_class_that_erodes_a_little_each_week_is_caught_by_the_frozen_reference():
-    """Each week's loss is small against last week's champion, and the other classes make up for it in the whole."""
+    """Each week's loss is small against last week's champion, and the other classes make up for it
+    in the whole.
+    """
     base = paired("base test", 1800, right=0.97)
     eroded = lose(base, 30, of_class="CXR")
     wrong_before = ~base.champion & (base.classes != "CXR")
@@ -416,7 +418,9 @@ PARTS = st.sampled_from(["base", "corrections", "slices", "confident", "acceptan
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_the_gate_never_likes_a_worse_challenger_better(data: st.DataObject):
-    """Whatever was measured: fewer right answers turn no check from "no" to "yes". (Calibration counts none.)"""
+    """Whatever was measured: fewer right answers turn no check from "no" to "yes". (Calibration
+    counts none.)
+    """
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     given_evidence = evidence(
         base=_noisy(paired("base test", 300), rng),

@@ -120,15 +120,21 @@ def test_signs_in_jpeg_2000(bits: int, signed_stream: bool, signed: bool, tmp_pa
 
 
 def grey(allocated: int, stored: int, high: int, *, signed: bool) -> bytes:
-    """Values of `stored` bits below `high`; what is above and below them is set, as overlays set it."""
+    """Values of `stored` bits below `high`; what is above and below them is set, as overlays set
+    it.
+    """
     values = (photo().astype(np.int64) << stored >> 8) - (2 ** (stored - 1) if signed else 0)
     unused = ~(((1 << stored) - 1) << (high + 1 - stored)) & ((1 << allocated) - 1)
     bits = ((values & ((1 << stored) - 1)) << (high + 1 - stored)) | unused
     middle = 0 if signed else 2 ** (stored - 1)
     return dicom(
-        bits.astype(f"u{allocated // 8}"), BitsStored=stored, HighBit=high, PixelRepresentation=int(signed),
-        WindowCenter=middle, WindowWidth=2**stored,
-    )  # fmt: skip
+        bits.astype(f"u{allocated // 8}"),
+        BitsStored=stored,
+        HighBit=high,
+        PixelRepresentation=int(signed),
+        WindowCenter=middle,
+        WindowWidth=2**stored,
+    )
 
 
 COLOURS = np.stack([photo(), 255 - photo(), photo(seed=1) // 2], 2)

@@ -1,4 +1,6 @@
-"""A picture in colour is told from a grey one, also from one that is merely tinted, in every kind of file."""
+"""A picture in colour is told from a grey one, also from one that is merely tinted, in every kind
+of file.
+"""
 
 from __future__ import annotations
 

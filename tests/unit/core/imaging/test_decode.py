@@ -134,8 +134,17 @@ class TestSixteenBits:
 
     def test_white_is_zero(self) -> None:
         deep = (GREY.astype("<u2") * 257).tobytes()
-        entries = [(256, 4, 1, 96), (257, 4, 1, 96), (258, 3, 1, 16), (259, 3, 1, 1), (262, 3, 1, 0), (273, 4, 1, 122),
-                   (277, 3, 1, 1), (278, 4, 1, 96), (279, 4, 1, len(deep))]  # fmt: skip
+        entries = [
+            (256, 4, 1, 96),
+            (257, 4, 1, 96),
+            (258, 3, 1, 16),
+            (259, 3, 1, 1),
+            (262, 3, 1, 0),
+            (273, 4, 1, 122),
+            (277, 3, 1, 1),
+            (278, 4, 1, 96),
+            (279, 4, 1, len(deep)),
+        ]
         np.testing.assert_array_equal(decode(tiff(*entries, body=deep)).pixels, 255 - GREY)
 
 
@@ -221,7 +230,8 @@ def test_pixels_cannot_be_changed_under_their_hash() -> None:
 
 def test_decoding_an_ordinary_picture_imports_neither_pydicom_nor_torch() -> None:
     code = (
-        "import sys, base64, json; from medloop.core.imaging.decode import decode; decode(sys.stdin.buffer.read());"
+        "import sys, base64, json; from medloop.core.imaging.decode import decode; "
+        "decode(sys.stdin.buffer.read());"
         "print(json.dumps([m for m in ('pydicom', 'torch', 'mlflow') if m in sys.modules]))"
     )
     done = subprocess.run(

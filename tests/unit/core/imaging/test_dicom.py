@@ -45,12 +45,19 @@ def lut(first: int, bits: int, entries: np.ndarray) -> Dataset:
 
 
 SAME_PICTURE = {
-    "MR_small.dcm": ["MR_small_RLE.dcm", "MR_small_implicit.dcm", "MR_small_bigendian.dcm", "MR_small_expb.dcm",
-                     "MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm", "MR_small_padded.dcm"],
+    "MR_small.dcm": [
+        "MR_small_RLE.dcm",
+        "MR_small_implicit.dcm",
+        "MR_small_bigendian.dcm",
+        "MR_small_expb.dcm",
+        "MR_small_jp2klossless.dcm",
+        "MR_small_jpeg_ls_lossless.dcm",
+        "MR_small_padded.dcm",
+    ],
     "SC_rgb_rle.dcm": ["SC_rgb_jpeg_gdcm.dcm", "SC_rgb_rle_16bit.dcm", "SC_rgb_rle_32bit.dcm"],
     "SC_rgb_small_odd.dcm": ["SC_rgb_small_odd_big_endian.dcm"],
     "rtdose_1frame.dcm": ["rtdose_rle_1frame.dcm", "rtdose_expb_1frame.dcm"],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
@@ -62,10 +69,19 @@ def test_a_picture_is_the_same_however_it_is_packed(name: str, twin: str) -> Non
 
 @pytest.mark.parametrize(
     "name",
-    ["SC_rgb_dcmtk_+eb+cr.dcm", "SC_rgb_dcmtk_+eb+cy+n1.dcm", "SC_rgb_dcmtk_+eb+cy+np.dcm", "SC_rgb_dcmtk_+eb+cy+s4.dcm",
-     "SC_rgb_jpeg_dcmtk.dcm", "SC_rgb_jpeg_lossy_gdcm.dcm", "SC_rgb_gdcm_KY.dcm", "SC_rgb_jls_lossy_line.dcm",
-     "SC_rgb_jls_lossy_sample.dcm", "SC_ybr_full_422_uncompressed.dcm"],
-)  # fmt: skip
+    [
+        "SC_rgb_dcmtk_+eb+cr.dcm",
+        "SC_rgb_dcmtk_+eb+cy+n1.dcm",
+        "SC_rgb_dcmtk_+eb+cy+np.dcm",
+        "SC_rgb_dcmtk_+eb+cy+s4.dcm",
+        "SC_rgb_jpeg_dcmtk.dcm",
+        "SC_rgb_jpeg_lossy_gdcm.dcm",
+        "SC_rgb_gdcm_KY.dcm",
+        "SC_rgb_jls_lossy_line.dcm",
+        "SC_rgb_jls_lossy_sample.dcm",
+        "SC_ybr_full_422_uncompressed.dcm",
+    ],
+)
 def test_colours_look_the_same_however_they_are_coded(name: str) -> None:
     reference = decode(shipped("SC_rgb_rle.dcm")).pixels.astype(int)
     assert np.abs(decode(shipped(name)).pixels - reference).mean() < 3
@@ -149,7 +165,9 @@ def test_twelve_bit_jpeg_is_read() -> None:
 
 class TestWindows:
     def test_agree_with_pydicom(self) -> None:
-        """Against the library's own transforms, which are slower and say no to much that is met in practice."""
+        """Against the library's own transforms, which are slower and say no to much that is met in
+        practice.
+        """
         for function, centre, width in (
             ("LINEAR", 1500, 900),
             ("LINEAR_EXACT", 1500, 900),

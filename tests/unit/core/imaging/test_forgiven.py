@@ -1,4 +1,6 @@
-"""What other readers forgive, and what ordinary files hold that strict ones refuse: each of a kind, made here."""
+"""What other readers forgive, and what ordinary files hold that strict ones refuse: each of a kind,
+made here.
+"""
 
 import io
 import struct
@@ -121,9 +123,12 @@ class TestTags:
     )
     def test_numbers_may_have_a_decimal_comma(self, name: str) -> None:
         tags: dict[str, object] = {
-            "RescaleSlope": "1.5", "RescaleIntercept": "-924.5", "WindowCenter": "140.5", "WindowWidth": "380.5",
+            "RescaleSlope": "1.5",
+            "RescaleIntercept": "-924.5",
+            "WindowCenter": "140.5",
+            "WindowWidth": "380.5",
             "PixelSpacing": ["0.5", "1.0"],
-        }  # fmt: skip
+        }
         plain = dicom(DEEP, Modality="CT", **tags)
         value = tags[name]
         text = value if isinstance(value, str) else "\\".join(value)  # type: ignore[arg-type]
@@ -224,8 +229,13 @@ class TestPalettes:
 class TestCompressedFrames:
     def stack(self, pixel_data: bytes, frames: int) -> bytes:
         return dicom(
-            DEEP, syntax=JPEG2000Lossless, stream=b"whatever", PixelData=pixel_data, NumberOfFrames=frames, **TWELVE
-        )  # fmt: skip
+            DEEP,
+            syntax=JPEG2000Lossless,
+            stream=b"whatever",
+            PixelData=pixel_data,
+            NumberOfFrames=frames,
+            **TWELVE,
+        )
 
     @pytest.mark.parametrize(
         "table", [b"", struct.pack("<2I", 0, 7), struct.pack("<3I", 0, 16, 99), b"\xff" * 12]
@@ -255,7 +265,13 @@ class TestCompressedFrames:
             (odd >> shift).astype(np.uint8).tobytes()
             for shift in range(8 * odd.itemsize - 8, -1, -8)
         ]
-        parts = [b"".join(bytes([len(p) - 1]) + p for p in (plane[i : i + 128] for i in range(0, len(plane), 128))) for plane in planes]  # fmt: skip
+        parts = [
+            b"".join(
+                bytes([len(p) - 1]) + p
+                for p in (plane[i : i + 128] for i in range(0, len(plane), 128))
+            )
+            for plane in planes
+        ]
         parts = [part + padding for part in parts]
         starts = [64 + sum(map(len, parts[:i])) for i in range(len(parts))]
         stream = struct.pack("<16I", len(parts), *starts, *[0] * (15 - len(starts))) + b"".join(
@@ -387,8 +403,14 @@ class TestTiffs:
     @pytest.mark.parametrize("write", [little_endian_tiff, big_endian_tiff])
     @pytest.mark.parametrize(
         "options",
-        [{}, {"tile": (32, 32)}, {"compression": "zlib"}, {"compression": "lzw"}, {"rowsperstrip": 5}],
-    )  # fmt: skip
+        [
+            {},
+            {"tile": (32, 32)},
+            {"compression": "zlib"},
+            {"compression": "lzw"},
+            {"rowsperstrip": 5},
+        ],
+    )
     def test_of_any_number_format_show_their_picture(
         self, dtype: str, write: Callable[..., bytes], options: dict[str, object]
     ) -> None:

@@ -16,7 +16,8 @@ from medloop.core.imaging.dicom_frames import MAX_EFFORT
 
 pytestmark = pytest.mark.filterwarnings("ignore:::pydicom.*")
 
-# A slab of a body [z, y, x]: 20 mm from the feet (first) to the head, 60 from front to back, 64 from right to left.
+# A slab of a body [z, y, x]: 20 mm from the feet (first) to the head, 60 from front to back, 64
+# from right to left.
 BODY = np.stack(
     [np.asarray(Image.fromarray(photo(96, seed=z)).resize((64, 60))) for z in range(20)]
 )
@@ -63,7 +64,9 @@ class TestTheLargestFace:
         )
 
     def test_may_be_the_side(self) -> None:
-        """Of a volume stored in coronal frames from the back, rows from the feet up: shown head up, the front on the left."""
+        """Of a volume stored in coronal frames from the back, rows from the feet up: shown head up,
+        the front on the left.
+        """
         stack = BODY.transpose(1, 2, 0)  # [y, z, x] of 60, 64, 20
         places = [[0, -y, 0] for y in range(60)]
         image = decode(volume(stack, rows_to=(0, 0, 1), columns_to=(1, 0, 0), positions=places))
@@ -205,7 +208,8 @@ class TestTheStoredPlaneStays:
         image = decode(data)
         assert not image.resliced
         assert image.warnings == (
-            "This volume's largest face lies across its slices; to cut it out would take too long, so the middle one is "
+            "This volume's largest face lies across its slices; to cut it out would take too "
+            "long, so the middle one is "
             "shown as it is stored.",
         )
         assert not image.needs_clearance

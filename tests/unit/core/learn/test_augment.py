@@ -1,4 +1,6 @@
-"""Random views: the right shape, the same for the same seed, and they undo the data set's rendering."""
+"""Random views: the right shape, the same for the same seed, and they undo the data set's
+rendering.
+"""
 
 from __future__ import annotations
 

@@ -46,7 +46,9 @@ def network() -> Network:
 
 @pytest.fixture(scope="module")
 def images() -> np.ndarray:
-    """Noise of nine grains and contrasts, and one blank image, which has no deviation to divide by."""
+    """Noise of nine grains and contrasts, and one blank image, which has no deviation to
+    divide by.
+    """
     rng = np.random.default_rng(0)
     grains = [1, 2, 4, 8, 16, 32, 2, 4, 8]
     images = [

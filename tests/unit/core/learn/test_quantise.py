@@ -1,4 +1,6 @@
-"""Rounding to 8 bits: what is lost is half a level, zero is exact, and nothing overflows on any processor."""
+"""Rounding to 8 bits: what is lost is half a level, zero is exact, and nothing overflows on any
+processor.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ def test_weights_and_biases_are_within_half_a_level() -> None:
 
 
 def test_two_products_fit_sixteen_bits() -> None:
-    """Processors without VNNI add them there; what does not fit is cut off, and the answer differs from others'."""
+    """Processors without VNNI add them there; what does not fit is cut off, and the answer differs
+    from others'.
+    """
     rounded = quantised_weights(unit_of(), input_scale=0.05)
     assert abs(rounded.weight.astype(int)).max(axis=(1, 2, 3)).tolist() == [LARGEST_WEIGHT] * 8
     assert np.iinfo(np.int16).max >= 2 * 255 * LARGEST_WEIGHT

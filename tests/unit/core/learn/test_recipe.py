@@ -1,4 +1,6 @@
-"""Training from arrays to a model file: contract, determinism, warm start. Quality is measured in benchmarks/learning."""
+"""Training from arrays to a model file: contract, determinism, warm start. Quality is measured in
+benchmarks/learning.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +105,9 @@ def test_a_warm_start_takes_corrections_none_of_these_and_a_new_class(
 def test_a_week_keeps_the_share_of_the_champion_that_its_settings_name(
     trained: TrainedModel,
 ) -> None:
-    """Weights and statistics of both, averaged; counters and the share 0 leave the week's as they are."""
+    """Weights and statistics of both, averaged; counters and the share 0 leave the week's as they
+    are.
+    """
     data, config = training_data(n_corrections=12), replace(TrainingConfig.smoke(), steps=3)
     week, quarter = (
         load(

@@ -1,4 +1,6 @@
-"""The predictor: any size in, one answer an image out, with a verdict; and no torch in the process."""
+"""The predictor: any size in, one answer an image out, with a verdict; and no torch in the
+process.
+"""
 
 from __future__ import annotations
 
@@ -136,7 +138,10 @@ def test_a_file_without_the_metadata_is_refused() -> None:
 
 
 def test_predicting_never_imports_torch() -> None:
-    code = "import sys, medloop.core.prediction.predictor, medloop.core.prediction.similar_images, medloop.core.gate.corruptions; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, medloop.core.prediction.predictor, medloop.core.prediction.similar_images, "
+        "medloop.core.gate.corruptions; sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

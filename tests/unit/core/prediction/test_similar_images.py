@@ -13,7 +13,9 @@ from medloop.stores.datasets import bundled_sample
 
 
 def test_a_picture_is_no_neighbour_of_itself():
-    """In the review queue it would show a honeypot's class, since these come from the labelled pictures."""
+    """In the review queue it would show a honeypot's class, since these come from the labelled
+    pictures.
+    """
     predictor = Predictor(brightness_model(), threads=1)
     reference = build_reference(predictor, bundled_sample(), per_class=5)
     for image in reference.images[::7]:
