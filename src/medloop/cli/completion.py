@@ -1,4 +1,4 @@
-"""What a shell completes: classes, versions and data sets, as far as they are known quickly."""
+"""Completions for shells: classes, versions and data sets, as far as they are known quickly."""
 
 from __future__ import annotations
 

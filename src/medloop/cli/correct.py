@@ -141,7 +141,7 @@ def _rows(paths: list[str], label: str | None, table: Path | None, find: Find) -
 
 @dataclass(slots=True)
 class _Outcome:
-    """What became of the rows."""
+    """The rows' ends: stored, repeated or failed."""
 
     event_ids: list[str] = field(default_factory=list)
     labels: Counter[str | None] = field(default_factory=Counter)

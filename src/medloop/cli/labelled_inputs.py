@@ -1,4 +1,4 @@
-"""What `medloop correct` is given: pictures with a label each, from paths, folders or a table."""
+"""The input of `medloop correct`: pictures with a label each, from paths, folders or a table."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ NOTHING_SAID: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What a person says of one image."""
+    """A person's answer about one image, before it is an event."""
 
     image: DecodedImage  # what was shown
     given_label: str | None  # the right class; None for "none of these"

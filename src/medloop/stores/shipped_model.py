@@ -19,7 +19,7 @@ MODEL, WEIGHTS, RECORD = "model.onnx", "model.safetensors", "record.json"
 
 @dataclass(frozen=True, slots=True)
 class ShippedRecord:
-    """What is recorded of the training of the model that comes with the package."""
+    """The record of the training of the model that comes with the package."""
 
     labels: tuple[str, ...]
     base_id: str
