@@ -89,7 +89,7 @@ def _show(place: DeltaGenerator, fact: Fact) -> None:
         st.caption(fact.about)
 
 
-@st.cache_data(ttl=KNOWN_S, max_entries=2, show_spinner="Looking how the loop stands …")
+@st.cache_resource(ttl=KNOWN_S, max_entries=2, show_spinner="Looking how the loop stands …")
 def _records(
     version: str | None, home: str, _back: Backend
 ) -> tuple[list[Promotion], list[Correction | Review], str]:
@@ -102,7 +102,7 @@ def _records(
     return moves(_back.context), all_events(_back.context), until
 
 
-@st.cache_data(ttl=KNOWN_S, max_entries=2, show_spinner=False)
+@st.cache_resource(ttl=KNOWN_S, max_entries=2, show_spinner=False)
 def _next_run(home: str, _back: Backend) -> str | None:
     try:
         return Airflow(_back.settings).dag().next_run_at

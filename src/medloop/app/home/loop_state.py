@@ -25,7 +25,7 @@ class Fact:
 def answering(version: str | None, moves: Sequence[Promotion], *, now: datetime) -> Fact:
     """Name the version that answers, and since when."""
     if version is None:
-        return Fact("Answers now", "No version", "The first one is trained at set-up")
+        return Fact("Answers now", "No version", "The first one is installed at set-up")
     since = [move.at for move in moves if move.to_version == version]
     about = f"Took over {ago(since[-1], now)}" if since else "Nobody has promoted another yet"
     return Fact("Answers now", f"Version {version}", about)
