@@ -13,7 +13,13 @@ from medloop.jobs.context import Context
 from medloop.jobs.reference import choose_reference
 from medloop.jobs.snapshot import accepted_labels
 from medloop.jobs.training_record import recorded_report
+from medloop.stores.datasets import split_alike
 from medloop.stores.registry import CHAMPION, REFERENCE
+
+
+def is_another_base(before: str, base_id: str) -> bool:
+    """Tell if a version with base data `before` ("": not recorded) knows nothing of `base_id`."""
+    return before != "" and before not in split_alike(base_id)
 
 
 def describe_new_base(context: Context, snapshot_id: str) -> str:
@@ -21,7 +27,7 @@ def describe_new_base(context: Context, snapshot_id: str) -> str:
     champion = context.registry.version_of(CHAMPION)
     base_id = context.snapshots.manifest(snapshot_id).base_id
     before = context.registry.get(champion).tags.base_id if champion else base_id
-    if before in ("", base_id):
+    if not is_another_base(before, base_id):
         return ""
     told = f"base data set {base_id} instead of {before}: trained from nothing"
     labels = context.datasets.get(base_id).labels
@@ -37,7 +43,7 @@ def settle_reference(context: Context, *, version: str, by: str) -> bool:
     if before is None or context.registry.version_of(CHAMPION) != version:
         return False
     base_before = context.registry.get(before).tags.base_id
-    if base_before in ("", chosen.tags.base_id):
+    if not is_another_base(base_before, chosen.tags.base_id):
         return False
     report = recorded_report(context, chosen)
     why = f"new base data set {chosen.tags.base_id} instead of {base_before}"

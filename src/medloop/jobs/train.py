@@ -16,6 +16,7 @@ from medloop.core.data.training_set import TrainingSet
 from medloop.core.learn.config import TrainingConfig
 from medloop.errors import DatasetError, NotFoundError
 from medloop.jobs.context import Context
+from medloop.jobs.new_base import is_another_base
 from medloop.jobs.training_data import acceptance_sets, gather
 from medloop.jobs.training_environment import environment
 from medloop.jobs.training_record import Engine, Making, Recipe, training_run
@@ -70,7 +71,7 @@ def train(
         context, snapshot_id=snapshot_id, base_id=base_id, champion_labels=labels, kept_out=kept_out
     )
     if from_scratch is None:
-        from_scratch = serving.tags.base_id not in ("", training_set.base.id)
+        from_scratch = is_another_base(serving.tags.base_id, training_set.base.id)
     recipe = recipe_for(
         context,
         training_set,

@@ -12,9 +12,10 @@ from tests.models import model
 from tests.unit.jobs.test_evaluate import Untrained
 
 from medloop.jobs.alias_moves import all_moves
-from medloop.jobs.new_base import describe_new_base, settle_reference
+from medloop.jobs.new_base import describe_new_base, is_another_base, settle_reference
 from medloop.jobs.retrain import plan
 from medloop.jobs.snapshot import snapshot
+from medloop.stores.datasets import FULL_SET, bundled_sample
 from medloop.stores.registry import CHAMPION, REFERENCE
 
 OTHER = "0123456789abcdef"
@@ -36,6 +37,15 @@ def use_other(world: Untrained) -> str:
 def test_the_same_base_data_set_is_no_news(world: Untrained) -> None:
     assert describe_new_base(world.context, snapshot(world.context).snapshot_id) == ""
     assert not settle_reference(world.context, version="1", by="ada")
+
+
+def test_the_sample_and_the_full_set_are_one_base() -> None:
+    """The package's model learned from the full set; a week on the sample goes on from it."""
+    sample = bundled_sample().id
+    assert not is_another_base(FULL_SET, sample)
+    assert not is_another_base(sample, FULL_SET)
+    assert not is_another_base("", sample)
+    assert is_another_base(OTHER, sample)
 
 
 def test_another_base_data_set_is_trained_on_without_news_and_says_what_it_lacks(

@@ -116,7 +116,7 @@ def new_base(backend: Backend, rows: Sequence[VersionRow]) -> str:
     """
     base_id = backend.context.datasets.get(backend.settings.base_dataset).id
     before = next((row.base_id for row in rows if "champion" in row.roles), "")
-    if before in ("", base_id):
+    if not is_another_base(before, base_id):
         return ""
     return (
         f"The base data set is {base_id}, and the champion learned from {before}. So this training "
