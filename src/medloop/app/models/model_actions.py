@@ -16,6 +16,7 @@ from medloop.app.models.models_view import VersionRow
 from medloop.app.process.backend import Backend
 from medloop.core.corrections.lineage import earlier_champions
 from medloop.errors import MedloopError
+from medloop.jobs.new_base import is_another_base
 from medloop.settings import Settings
 from medloop.stores.airflow import DAG_ID, Airflow, DagRun
 from medloop.stores.registry import CHAMPION
