@@ -96,6 +96,7 @@ def files(*levels: int) -> list[FilePayload]:
 
 def give(page: Page, *given: FilePayload) -> None:
     """Hand files to the Classify page, and don't wait."""
+    settle(page)
     uploader = page.locator(".st-key-uploads input[type=file]")
     if uploader.count() == 0:
         page.get_by_role("link", name="Classify").first.click()

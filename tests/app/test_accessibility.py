@@ -47,9 +47,16 @@ BAD_DAYS = {  # what each page says then
 
 
 @pytest.fixture(scope="module")
-def page(browser) -> Page:
-    """One tab for all."""
+def tab(browser) -> Page:
     return browser.new_page()
+
+
+@pytest.fixture
+def page(tab) -> Page:
+    """One tab for all, without the pictures of the test before."""
+    if tab.url != "about:blank":
+        tab.evaluate("sessionStorage.clear()")
+    return tab
 
 
 def look(page: Page, scheme: str, width: int) -> None:

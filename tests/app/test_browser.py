@@ -232,6 +232,7 @@ def test_a_long_batch_stops_when_told_and_goes_on_when_told(page):
     page.locator(".st-key-stop button").click()
     says(page, "skipped", "not classified")
     settle(page)
+    says(page, "summary", "pictures")
     looked_at = int(page.locator(".st-key-summary").first.inner_text().split()[0])
     assert 0 < looked_at < PILE
     page.locator(".st-key-go-on button").click()

@@ -36,8 +36,11 @@ class ClassifyPage:
         self.page.locator(".st-key-uploads input[type=file]").set_input_files(given)
 
     def wait_for_pictures(self, count: int) -> None:
-        """Until so many have their answer."""
-        self._wait("summary", f"{count} {'picture' if count == 1 else 'pictures'}")
+        """Until so many have their answer; a single one has no row above it."""
+        if count == 1:
+            expect(self.page.locator(".st-key-answer h2").first).to_be_visible()
+        else:
+            self._wait("summary", f"{count} pictures")
 
     def upload(self, files: Mapping[str, bytes], *, unreadable: int = 0) -> None:
         """Drop files, and wait until each that can be read has its answer."""

@@ -47,6 +47,7 @@ from medloop.core.imaging.picture import ImageInfo
 from medloop.errors import DecodeError
 
 CT_WINDOW: Final = voi.Window(40, 400)
+PALETTE_ROWS: Final = 256  # that are looked up at once
 BELOW_ALL_TISSUE: Final = -500  # HU; only air and lung are
 ACROSS: Final = "This volume's largest face lies across its slices;"
 AS_STORED: Final = "the middle one is shown as it is stored."
@@ -137,7 +138,7 @@ def _levels(
             image.getchannel(0) if image.mode == "YCbCr" else image.convert("L")
         ), in_colour(image)
     if stored.photometric == "PALETTE COLOR":
-        rgb = Image.fromarray(_through_palette(stored.values, header))
+        rgb = _through_palette(stored.values, header)
         return np.asarray(rgb.convert("L")), in_colour(rgb)
     sources = list(_sources(header.dataset, frame))
     return _seen(stored.values, _modality(sources, header), sources, header, window), False
@@ -190,18 +191,22 @@ def _seen(
     return 255 - levels if header.photometric == "MONOCHROME1" else levels
 
 
-def _through_palette(stored: np.ndarray, header: Header) -> np.ndarray:
-    """Look up RGB uint8 [H, W, 3] in the file's palette (PS3.3 C.7.6.3.1.5), segmented or not."""
+def _through_palette(stored: np.ndarray, header: Header) -> Image.Image:
+    """Look up colours in the file's palette (PS3.3 C.7.6.3.1.5), segmented or not."""
     tables = [_palette(header, colour) for colour in COLOURS]
     if None in tables:
         raise DecodeError("The palette of this DICOM file is missing or damaged.")
     deep = max(lut.entries.max() for lut in tables if lut) > 255
     low = max(int(stored.min()), -(2**15))
     values = np.arange(low, min(int(stored.max()), low + voi.MAX_TABLE) + 1)
-    channels = [lut(values).astype(np.uint16) >> (8 if deep else 0) for lut in tables if lut]
-    colours = np.stack(channels, axis=1).astype(np.uint8)
-    at = np.subtract(stored, low, dtype=np.int64)
-    return np.asarray(colours.take(at, axis=0, mode="clip"))
+    colours = np.zeros((len(values), 4), np.uint8)  # each in one word, which is quick to look up
+    for channel, lut in zip(colours.T, filter(None, tables), strict=False):
+        channel[:] = lut(values).astype(np.uint16) >> (8 if deep else 0)
+    words, found = colours.view(np.uint32)[:, 0], np.empty(stored.shape, np.uint32)
+    for top in range(0, len(stored), PALETTE_ROWS):
+        at = np.subtract(stored[top : top + PALETTE_ROWS], low, dtype=np.int64)
+        found[top : top + PALETTE_ROWS] = words.take(at, mode="clip")
+    return Image.frombuffer("RGBX", stored.shape[::-1], found, "raw", "RGBX", 0, 1).convert("RGB")
 
 
 def _palette(header: Header, colour: str) -> voi.Lut | None:
