@@ -97,8 +97,8 @@ def files(*levels: int) -> list[FilePayload]:
 def give(page: Page, *given: FilePayload) -> None:
     """Hand files to the Classify page, and don't wait."""
     settle(page)
-    uploader = page.locator(".st-key-uploads input[type=file]")
-    if uploader.count() == 0:
+    uploader = page.locator(".st-key-uploads input[type=file]")  # loads after the page is drawn
+    if not page.url.partition("?")[0].endswith("/classify"):
         page.get_by_role("link", name="Classify").first.click()
     uploader.set_input_files(given, timeout=2 * PATIENCE_MS)
 
