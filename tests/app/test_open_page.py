@@ -19,7 +19,7 @@ from medloop.core.imaging.decode import encode_png
 from medloop.stack.ports import free_ports
 
 pytestmark = pytest.mark.browser
-PILE = 150  # pictures that take some seconds
+PILE = 400  # pictures that take some seconds
 
 
 @pytest.fixture
