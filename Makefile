@@ -49,7 +49,7 @@ format: setup ## let ruff rewrite what it can
 types: setup ## strict mypy
 	$(BIN)/mypy
 
-test: setup ## every test that a clean checkout can run, in about twelve minutes on two cores
+test: setup ## every test that a clean checkout can run, in about 16 minutes on two cores
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-all: setup ## the slow ones, too
