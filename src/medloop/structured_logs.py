@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from datetime import UTC, datetime
 
+from medloop.core.printable import json_line
+
 
 class JsonLines(logging.Formatter):
-    """A record as one JSON object a line: time, level, logger, message, and the error if any."""
+    """Formats a record as one JSON object per line: time, level, logger, message, and the error if any."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Write the line."""
@@ -20,7 +21,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             fields["error"] = self.formatException(record.exc_info)
-        return json.dumps(fields, ensure_ascii=False)
+        return json_line(fields)
 
 
 def begin() -> None:
