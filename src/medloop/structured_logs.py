@@ -9,7 +9,7 @@ from medloop.core.printable import json_line
 
 
 class JsonLines(logging.Formatter):
-    """Formats a record as one JSON object per line: time, level, logger, message, and the error if any."""
+    """Formats a record as a JSON object on one line: time, level, logger, message, any error."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Write the line."""
